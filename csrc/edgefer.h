@@ -1,0 +1,224 @@
+// The kernels: declarations and contracts. No Python here.
+//
+// Common to all of them: the caller (bindings.cpp) has checked every argument; kernels neither throw, print nor
+// allocate. Inputs and outputs do not overlap unless a contract says so. Every variant of an operation gives the
+// same result: integers bit for bit, floats in the same order of operations.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace edgefer {
+
+// A view of one image plane. Elements of a row are adjacent; `row_stride` counts elements from one row to the
+// next and may be negative (a flipped view) or, for inputs, zero.
+template <class T>
+struct Plane {
+  T* data;
+  std::ptrdiff_t height;
+  std::ptrdiff_t width;
+  std::ptrdiff_t row_stride;
+};
+
+using ImageU8 = Plane<const std::uint8_t>;
+using OutputS16 = Plane<std::int16_t>;
+using OutputF32 = Plane<float>;
+using OutputU8 = Plane<std::uint8_t>;
+
+// What stands beyond the edge: replicate aaa|abcd|ddd, reflect101 dcb|abcd|cba. A side of one pixel replicates.
+enum class Border { replicate, reflect101 };
+
+// Index of the pixel that stands in for index -1, for index `size`, and for any index.
+inline std::ptrdiff_t before_first(std::ptrdiff_t size, Border border) {
+  return border == Border::reflect101 && size > 1 ? 1 : 0;
+}
+inline std::ptrdiff_t after_last(std::ptrdiff_t size, Border border) {
+  return border == Border::reflect101 && size > 1 ? size - 2 : size - 1;
+}
+
+std::ptrdiff_t border_index(std::ptrdiff_t index, std::ptrdiff_t size, Border border);
+
+// sobel: gx and gy of the 3x3 Sobel operator, [1 2 1] across [-1 0 1]; values in [-1020, 1020].
+// Any size from 1x1; gx and gy have the image's size.
+using SobelFn = void (*)(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
+void sobel_u8_s16_scalar(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
+void sobel_u8_s16_avx2(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
+void sobel_u8_s16_neon(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
+
+// laplacian: aperture 1 is [0 1 0; 1 -4 1; 0 1 0], values in [-1020, 1020]; aperture 3 is [2 0 2; 0 -8 0; 2 0 2],
+// values in [-2040, 2040]. Any size from 1x1.
+using LaplacianFn = void (*)(ImageU8 image, int aperture, Border border, OutputS16 out);
+void laplacian_u8_s16_scalar(ImageU8 image, int aperture, Border border, OutputS16 out);
+void laplacian_u8_s16_avx2(ImageU8 image, int aperture, Border border, OutputS16 out);
+void laplacian_u8_s16_neon(ImageU8 image, int aperture, Border border, OutputS16 out);
+
+// gradients: sobel and laplacian in one pass over the image.
+using GradientsFn = void (*)(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
+                             OutputS16 laplacian);
+void gradients_u8_s16_scalar(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
+                             OutputS16 laplacian);
+void gradients_u8_s16_avx2(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy, OutputS16 laplacian);
+void gradients_u8_s16_neon(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy, OutputS16 laplacian);
+
+// shi_tomasi: smaller eigenvalue of the structure tensor summed over a square window of odd side block_size, 3 to 15.
+// Gradients are Sobel 3x3 divided by 4 * 255 * block_size, so the score is that of cv2.cornerMinEigenVal. The border
+// rule holds for the image under the Sobel and again for the gradient products under the window, as in OpenCV.
+// `scratch` is the caller's, 64-byte aligned, of shi_tomasi_scratch_bytes; its contents do not matter.
+std::size_t shi_tomasi_scratch_bytes(std::ptrdiff_t width, int block_size);
+using ShiTomasiFn = void (*)(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
+void shi_tomasi_u8_f32_scalar(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
+void shi_tomasi_u8_f32_avx2(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
+void shi_tomasi_u8_f32_neon(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
+
+// good_corners: local maxima of the shi_tomasi score (reflect101), best first, at least min_distance apart.
+// Fewer than 2^31 pixels; max_corners 0 means no limit; quality_level > 0 and min_distance >= 0, both finite;
+// mask.data may be null, else it has the image's size. `scratch` as above, of good_corners_scratch_bytes; on return
+// it begins with the corners, and their number is returned.
+struct Corner {
+  std::int32_t x;
+  std::int32_t y;
+};
+struct CornerLimits {
+  std::ptrdiff_t max_corners;
+  double quality_level;
+  double min_distance;
+  int block_size;
+};
+std::size_t good_corners_scratch_bytes(std::ptrdiff_t height, std::ptrdiff_t width, int block_size);
+using GoodCornersFn = std::ptrdiff_t (*)(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
+std::ptrdiff_t good_corners_u8_scalar(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
+std::ptrdiff_t good_corners_u8_avx2(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
+std::ptrdiff_t good_corners_u8_neon(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
+
+// luma: the brightness plane of a camera frame, out of size (H, W).
+//   yuyv: image rows hold W pairs (Y, U or V), so image.width is 2 * W.
+//   nv12: image holds the H rows of Y and below them the H / 2 rows of interleaved U and V.
+//   bgr:  image rows hold W triples; Y = (3735 B + 19235 G + 9798 R + 2^14) >> 15, which is BT.601's
+//         0.114 B + 0.587 G + 0.299 R in 15 bits.
+enum class LumaFormat { yuyv, nv12, bgr };
+using LumaFn = void (*)(ImageU8 image, LumaFormat format, OutputU8 out);
+void luma_u8_scalar(ImageU8 image, LumaFormat format, OutputU8 out);
+void luma_u8_avx2(ImageU8 image, LumaFormat format, OutputU8 out);
+void luma_u8_neon(ImageU8 image, LumaFormat format, OutputU8 out);
+
+// One axis of a resize: which source pixels a destination pixel is made of, and how much of each.
+// Destination pixel i is sum of weights[first[i] + k] * source[start[i] + k] over k < count[i], weights adding up
+// to 2^14. Zeros follow them up to the next multiple of eight, so that SIMD may always read eight.
+struct Axis {
+  std::ptrdiff_t size;        // destination pixels
+  std::ptrdiff_t begin, end;  // the source pixels that occur at all
+  std::int32_t most;          // the largest count
+  const std::int32_t* start;  // [size], from begin
+  const std::int32_t* count;  // [size], at least 1
+  const std::int32_t* first;  // [size], a multiple of 8
+  const std::int16_t* weights;
+};
+
+// crop_resize: columns are resized after rows, both in fixed point, so that every variant gives the same bits:
+//   v[c]   = (sum over rows of weight * image[row, c] + 2^6) >> 7     at most 255 * 2^7, fits s16
+//   out[i] = (sum over columns of weight * v[c] + 2^20) >> 21
+// Axes lie inside the image; out has their sizes.
+// Scratch, the caller's: `sums` of columns.end - columns.begin, `row` of 8 more than that, zero before first use.
+struct ResizeScratch {
+  std::int32_t* sums;
+  std::int16_t* row;
+};
+using CropResizeFn = void (*)(ImageU8 image, const Axis& columns, const Axis& rows, ResizeScratch scratch,
+                              OutputU8 out);
+void crop_resize_u8_scalar(ImageU8 image, const Axis& columns, const Axis& rows, ResizeScratch scratch, OutputU8 out);
+void crop_resize_u8_avx2(ImageU8 image, const Axis& columns, const Axis& rows, ResizeScratch scratch, OutputU8 out);
+void crop_resize_u8_neon(ImageU8 image, const Axis& columns, const Axis& rows, ResizeScratch scratch, OutputU8 out);
+
+// Row y of the result alone; what crop_resize and stack are made of.
+using ResizeRowFn = void (*)(ImageU8 image, const Axis& columns, const Axis& rows, std::ptrdiff_t y,
+                             ResizeScratch scratch, std::uint8_t* out);
+void resize_row_u8_scalar(ImageU8 image, const Axis& columns, const Axis& rows, std::ptrdiff_t y, ResizeScratch scratch,
+                          std::uint8_t* out);
+void resize_row_u8_avx2(ImageU8 image, const Axis& columns, const Axis& rows, std::ptrdiff_t y, ResizeScratch scratch,
+                        std::uint8_t* out);
+void resize_row_u8_neon(ImageU8 image, const Axis& columns, const Axis& rows, std::ptrdiff_t y, ResizeScratch scratch,
+                        std::uint8_t* out);
+
+// stack: crop_resize, then of the resized image its grey values, gx and gy (as sobel) and Laplacian (aperture 1),
+// all with border reflect101, each quantised: clamp(rint(value * multiplier + offset), -128, 127) in float32, ties to
+// even, product and sum rounded separately. out is (rows.size, columns.size, channels) without gaps.
+enum class Channel : std::uint8_t { grey, gx, gy, laplacian };
+constexpr int max_channels = 4;
+struct StackPlan {
+  int channels;  // 1 to max_channels, each kind at most once
+  Channel kinds[max_channels];
+  float multipliers[max_channels];
+  float offsets[max_channels];
+};
+// Scratch, the caller's: as crop_resize, and three rows of columns.size + stack_row_slack bytes, zero before first use.
+constexpr std::ptrdiff_t stack_row_slack = 34;  // one pixel beyond either edge, and 32 that SIMD may read past them
+struct StackScratch {
+  ResizeScratch resize;
+  std::uint8_t* rows;
+};
+using StackFn = void (*)(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan,
+                         StackScratch scratch, std::int8_t* out);
+void stack_u8_s8_scalar(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan,
+                        StackScratch scratch, std::int8_t* out);
+void stack_u8_s8_avx2(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, StackScratch scratch,
+                      std::int8_t* out);
+void stack_u8_s8_neon(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, StackScratch scratch,
+                      std::int8_t* out);
+
+// One output row from three resized ones, each with its pixel -1 first; `width` pixels, interleaved by channel.
+using StackRowFn = void (*)(const std::uint8_t* above, const std::uint8_t* here, const std::uint8_t* below,
+                            std::ptrdiff_t width, const StackPlan& plan, std::int8_t* out);
+// The walk over the rows that every variant of stack shares.
+void stack_rows(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, StackScratch scratch,
+                ResizeRowFn resize_row, StackRowFn stack_row, std::int8_t* out);
+
+// fully_connected: y[n, o] = bias[o] + sum over i of x[n, i] * weights[o, i], added in the order of i.
+// x is (batch, inputs) and y is (batch, outputs), both without gaps.
+// `packed` holds the weights in panels of eight outputs: packed[(o / 8 * inputs + i) * 8 + o % 8], and `bias` is
+// as long as the panels; both are padded with zeros.
+constexpr std::ptrdiff_t panel = 8;
+using FullyConnectedFn = void (*)(const float* x, std::ptrdiff_t batch, std::ptrdiff_t inputs, const float* packed,
+                                  const float* bias, std::ptrdiff_t outputs, float* y);
+void fully_connected_f32_scalar(const float* x, std::ptrdiff_t batch, std::ptrdiff_t inputs, const float* packed,
+                                const float* bias, std::ptrdiff_t outputs, float* y);
+void fully_connected_f32_avx2(const float* x, std::ptrdiff_t batch, std::ptrdiff_t inputs, const float* packed,
+                              const float* bias, std::ptrdiff_t outputs, float* y);
+void fully_connected_f32_neon(const float* x, std::ptrdiff_t batch, std::ptrdiff_t inputs, const float* packed,
+                              const float* bias, std::ptrdiff_t outputs, float* y);
+
+// The layer's non-linearity over y (batch, outputs), in place. The exponent is never positive, so nothing overflows.
+enum class Activation { none, sigmoid, relu, softmax };
+void activate(Activation activation, float* y, std::ptrdiff_t batch, std::ptrdiff_t outputs);
+
+// fully_connected_int8: TFLite's fully-connected layer.
+//   sum  = bias[o] + sum over i of (x[n, i] - input_zero_point) * weights[o, i]      32 bits, wrapping
+//   y    = clamp(((sum * multiplier[o] + half) >> (31 - shift[o])) + output_zero_point, activation_min, activation_max)
+// with half = 2^(30 - shift[o]): one rounding, ties upwards, in 64 bits. A scaled sum beyond 32 bits saturates;
+// TFLite leaves that case undefined.
+// x (batch, inputs), weights (outputs, inputs) and y (batch, outputs) are without gaps.
+struct Requantisation {
+  std::int32_t input_zero_point, output_zero_point;  // -128 to 127
+  const std::int32_t* multipliers;                   // [outputs], 0 or 2^30 to 2^31 - 1
+  const std::int32_t* shifts;                        // [outputs], -31 to 30; positive is to the left
+  std::int32_t activation_min, activation_max;       // -128 <= min <= max <= 127
+};
+using FullyConnectedS8Fn = void (*)(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
+                                    const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
+                                    const Requantisation& requantisation, std::int8_t* y);
+void fully_connected_s8_scalar(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
+                               const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
+                               const Requantisation& requantisation, std::int8_t* y);
+void fully_connected_s8_avx2(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
+                             const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
+                             const Requantisation& requantisation, std::int8_t* y);
+void fully_connected_s8_neon(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
+                             const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
+                             const Requantisation& requantisation, std::int8_t* y);
+
+// The factor real > 0 as multiplier * 2^(shift - 31), the nearest with a multiplier of 31 bits; 0 below 2^-32.
+void quantise_multiplier(double real, std::int32_t& multiplier, std::int32_t& shift);
+
+// The last step for one output, shared by the variants.
+std::int8_t requantised(std::int32_t sum, std::ptrdiff_t output, const Requantisation& requantisation);
+
+}  // namespace edgefer

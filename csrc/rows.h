@@ -1,0 +1,99 @@
+// Building blocks of the image kernels that work on one row.
+//
+// Every row function reads three rows of `width` u8 pixels and writes `width` results; it stays inside the rows, so
+// no padding is needed. `border` says what stands beyond the left and right ends; what stands above and below the
+// image is in the choice of the rows (three_rows). The rows read may be one another, never the rows written.
+#pragma once
+
+#include "edgefer.h"
+
+namespace edgefer {
+
+struct ThreeRows {
+  const std::uint8_t* above;
+  const std::uint8_t* here;
+  const std::uint8_t* below;
+};
+
+inline ThreeRows three_rows(ImageU8 image, std::ptrdiff_t y, Border border) {
+  const std::ptrdiff_t y_above = y > 0 ? y - 1 : before_first(image.height, border);
+  const std::ptrdiff_t y_below = y + 1 < image.height ? y + 1 : after_last(image.height, border);
+  return {image.data + y_above * image.row_stride, image.data + y * image.row_stride,
+          image.data + y_below * image.row_stride};
+}
+
+// sobel of one row.
+using SobelRowFn = void (*)(ThreeRows rows, std::ptrdiff_t width, Border border, std::int16_t* gx, std::int16_t* gy);
+void sobel_row_u8_s16_scalar(ThreeRows rows, std::ptrdiff_t width, Border border, std::int16_t* gx, std::int16_t* gy);
+void sobel_row_u8_s16_avx2(ThreeRows rows, std::ptrdiff_t width, Border border, std::int16_t* gx, std::int16_t* gy);
+void sobel_row_u8_s16_neon(ThreeRows rows, std::ptrdiff_t width, Border border, std::int16_t* gx, std::int16_t* gy);
+
+// laplacian of one row; aperture 1 or 3.
+using LaplacianRowFn = void (*)(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::int16_t* out);
+void laplacian_row_u8_s16_scalar(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::int16_t* out);
+void laplacian_row_u8_s16_avx2(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::int16_t* out);
+void laplacian_row_u8_s16_neon(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::int16_t* out);
+
+// One pixel from its three columns; left, centre and right are indices into the rows. Exact in int; s16 holds it.
+inline std::int16_t gx_pixel(ThreeRows rows, std::ptrdiff_t left, std::ptrdiff_t right) {
+  const auto [above, here, below] = rows;
+  return static_cast<std::int16_t>((above[right] - above[left]) + 2 * (here[right] - here[left]) +
+                                   (below[right] - below[left]));
+}
+inline std::int16_t gy_pixel(ThreeRows rows, std::ptrdiff_t left, std::ptrdiff_t centre, std::ptrdiff_t right) {
+  const auto [above, here, below] = rows;
+  return static_cast<std::int16_t>((below[left] - above[left]) + 2 * (below[centre] - above[centre]) +
+                                   (below[right] - above[right]));
+}
+inline std::int16_t laplacian_pixel(ThreeRows rows, bool cross, std::ptrdiff_t left, std::ptrdiff_t centre,
+                                    std::ptrdiff_t right) {
+  const auto [above, here, below] = rows;
+  const int sum = cross ? above[centre] + here[left] + here[right] + below[centre] - 4 * here[centre]
+                        : 2 * (above[left] + above[right] + below[left] + below[right]) - 8 * here[centre];
+  return static_cast<std::int16_t>(sum);
+}
+
+// Column x, which may be the first, the last or both.
+inline void sobel_edge(ThreeRows rows, std::ptrdiff_t width, Border border, std::ptrdiff_t x, std::int16_t* gx,
+                       std::int16_t* gy) {
+  const std::ptrdiff_t left = x > 0 ? x - 1 : before_first(width, border);
+  const std::ptrdiff_t right = x + 1 < width ? x + 1 : after_last(width, border);
+  gx[x] = gx_pixel(rows, left, right);
+  gy[x] = gy_pixel(rows, left, x, right);
+}
+inline void laplacian_edge(ThreeRows rows, std::ptrdiff_t width, bool cross, Border border, std::ptrdiff_t x,
+                           std::int16_t* out) {
+  out[x] = laplacian_pixel(rows, cross, x > 0 ? x - 1 : before_first(width, border), x,
+                           x + 1 < width ? x + 1 : after_last(width, border));
+}
+
+// The columns [begin, end) of a row in plain code.
+void sobel_columns_u8_s16(ThreeRows rows, std::ptrdiff_t width, Border border, std::ptrdiff_t begin, std::ptrdiff_t end,
+                          std::int16_t* gx, std::int16_t* gy);
+void laplacian_columns_u8_s16(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::ptrdiff_t begin,
+                              std::ptrdiff_t end, std::int16_t* out);
+
+// Steps of shi_tomasi. `ixx, ixy, iyy` are sums of gradient products, each exact in s32.
+struct ShiTomasiRows {
+  SobelRowFn sobel;
+
+  // Slide the column sums down by one row: += products of the entering row, -= products of the leaving one. May go
+  // on to the next multiple of 16 columns, where all gradients are zero.
+  void (*slide)(std::ptrdiff_t width, const std::int16_t* gx_in, const std::int16_t* gy_in, const std::int16_t* gx_out,
+                const std::int16_t* gy_out, std::int32_t* ixx, std::int32_t* ixy, std::int32_t* iyy);
+
+  // Sum `block_size` neighbouring column sums, the first of them at index x, and write the score of pixel x. The sums
+  // may be read up to 32 columns past the window's reach. `gain` is twice the square of the gradient's scale.
+  void (*score)(std::ptrdiff_t width, int block_size, double gain, const std::int32_t* ixx, const std::int32_t* ixy,
+                const std::int32_t* iyy, float* out);
+};
+
+// The walk over the image that all variants of shi_tomasi share; arguments as there.
+void shi_tomasi_by_rows(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch,
+                        const ShiTomasiRows& rows);
+
+// The score of pixels [begin, width) in plain code, for the ends that a vector loop leaves over.
+void shi_tomasi_score_columns(std::ptrdiff_t begin, std::ptrdiff_t width, int block_size, double gain,
+                              const std::int32_t* ixx, const std::int32_t* ixy, const std::int32_t* iyy, float* out);
+
+}  // namespace edgefer

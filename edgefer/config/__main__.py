@@ -1,0 +1,5 @@
+"""`python -m edgefer.config` prints docs/configuration.md."""
+
+from edgefer.config.text import documentation
+
+print(documentation(), end="")

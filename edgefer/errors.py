@@ -1,0 +1,44 @@
+"""The failures a user can cause or meet; each carries one line and the exit code of the command line."""
+
+from __future__ import annotations
+
+#: Exit code after Ctrl-C, which is no error: 128 + SIGINT, as shells have it.
+INTERRUPTED = 130
+
+
+class EdgeferError(Exception):
+    """Base of the errors that are reported as one line: what, which, expected, got, what to do."""
+
+    exit_code = 1
+
+
+class UsageError(EdgeferError):
+    """Bad usage or configuration."""
+
+    exit_code = 2
+
+
+class SourceError(EdgeferError):
+    """No camera, or a source that failed for good."""
+
+    exit_code = 3
+
+
+class ModelError(EdgeferError):
+    """A model that must not be run: damaged, incomplete, or not what its manifest says."""
+
+    exit_code = 4
+
+
+class SourceStalled(SourceError):
+    """A live source that gave no frame in time; opening it again may help."""
+
+
+class SinkError(EdgeferError):
+    """An output that could not be written; readings up to there are kept, in whole lines."""
+
+
+class SinkClosed(SinkError):
+    """The reader of a pipe went away, as `| head` does: a clean stop, nothing to report."""
+
+    exit_code = 0

@@ -1,0 +1,370 @@
+"""The compiled kernels, typed and documented.
+
+Each operation has a scalar variant and, where it wins, variants for an instruction set. The best one this
+processor can run is chosen at the first call. The environment variable EDGEFER_ISA (scalar, avx2, neon,
+neon_dotprod) forces one for the whole process; an operation without that variant then runs its scalar one.
+A name that is unknown, or that this processor lacks, makes every function here raise errors.UsageError.
+
+Nothing is converted silently: another dtype, rank or layout is an error, never a copy. The GIL is released
+while a kernel runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from edgefer import _kernels
+
+
+def operations() -> list[str]:
+    """Names of the operations that have variants."""
+    return _kernels.operations()
+
+
+def variants(op: str) -> list[str]:
+    """The variants of an operation that this processor can run, best first.
+
+    Raises:
+        ValueError: the operation is not known. UsageError: EDGEFER_ISA is wrong.
+    """
+    return _kernels.variants(op)
+
+
+def active(op: str) -> str:
+    """The variant of an operation that runs in this process. Raises as `variants`."""
+    return _kernels.active(op)
+
+
+@contextmanager
+def forced(variant: str | None) -> Iterator[None]:
+    """Within the block this thread runs one named variant of every operation; None changes nothing.
+
+    An operation that has no such variant here raises ValueError when it is called. For tests and benches.
+    """
+    _kernels.use_variant(variant)
+    try:
+        yield
+    finally:
+        _kernels.use_variant(None)
+
+
+def call(op: str, variant: str, *args: Any, **kwargs: Any) -> Any:
+    """Run the function `op` of this module with one named variant, on this thread; for tests and benches.
+
+    Raises:
+        ValueError: this processor has no such variant of the operation; else as the operation itself.
+    """
+    with forced(variant):
+        _kernels.active(op)
+        return globals()[op](*args, **kwargs)
+
+
+def sobel(
+    image: np.ndarray, border: str = "reflect101", out: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Horizontal and vertical 3x3 Sobel derivatives, in one pass over the image.
+
+    Args:
+        image: uint8, shape (H, W), any row stride, last axis contiguous.
+        border: what stands beyond the edge: "replicate" aa|abc or "reflect101" cb|abc.
+        out: two int16 arrays of shape (H, W), written and returned; allocated when None.
+
+    Returns:
+        (gx, gy), int16, shape (H, W), -1020 to 1020; equal to cv2.Sobel(ksize=3) with the same border.
+
+    Raises:
+        TypeError: image or out has the wrong dtype. ValueError: wrong rank, size, layout or border.
+
+    Reference: Sobel and Feldman, An Isotropic 3x3 Image Gradient Operator, 1968.
+    """
+    return _kernels.sobel(image, border, out)
+
+
+def laplacian(
+    image: np.ndarray, aperture: int = 1, border: str = "reflect101", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Laplacian: the sum of the second derivatives, 3x3.
+
+    Args:
+        image: uint8, shape (H, W), any row stride, last axis contiguous.
+        aperture: 1 for the cross [0 1 0; 1 -4 1; 0 1 0], 3 for the diagonals [2 0 2; 0 -8 0; 2 0 2].
+        border: what stands beyond the edge, as for `sobel`.
+        out: int16, shape (H, W), written and returned; allocated when None.
+
+    Returns:
+        int16, shape (H, W), -1020 to 1020 (aperture 1) or -2040 to 2040 (3); equal to cv2.Laplacian with that
+        ksize and border.
+
+    Raises:
+        TypeError: image or out has the wrong dtype. ValueError: wrong rank, size, layout, aperture or border.
+    """
+    return _kernels.laplacian(image, aperture, border, out)
+
+
+def gradients(
+    image: np.ndarray,
+    aperture: int = 1,
+    border: str = "reflect101",
+    out: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`sobel` and `laplacian` in one pass over the image.
+
+    Args:
+        image: uint8, shape (H, W), any row stride, last axis contiguous.
+        aperture: of the Laplacian, 1 or 3.
+        border: what stands beyond the edge, as for `sobel`.
+        out: three int16 arrays of shape (H, W), written and returned; allocated when None.
+
+    Returns:
+        (gx, gy, laplacian), int16, shape (H, W).
+
+    Raises:
+        As `sobel` and `laplacian`.
+    """
+    return _kernels.gradients(image, aperture, border, out)
+
+
+def shi_tomasi(
+    image: np.ndarray, block_size: int = 3, border: str = "replicate", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Corner score of every pixel: the smaller eigenvalue of its structure tensor.
+
+    The tensor is summed over the window, of Sobel 3x3 gradients divided by 4 * 255 * block_size: the scale of
+    OpenCV, 1 / (2^(ksize-1) * block_size * 255) for 8-bit images. Sobel / 8 is the gradient g in grey levels
+    per pixel, so this is the smaller eigenvalue of the window's mean of (2 g / 255)^2.
+
+    Args:
+        image: uint8, shape (H, W), any row stride, last axis contiguous.
+        block_size: side of the square window, pixels; odd, 3 to 15.
+        border: what stands beyond the edge, as for `sobel`: of the image, and again of the gradient products.
+        out: float32, shape (H, W), written and returned; allocated when None.
+
+    Returns:
+        float32, shape (H, W), score >= 0, within eight roundings (8 * 2^-24 of itself) of the exact value;
+        past block_size 11, plus 2^-50 of the larger eigenvalue. Equal to
+        cv2.cornerMinEigenVal(ksize=3) within the roundings of that function.
+
+    Raises:
+        TypeError: image or out has the wrong dtype. ValueError: wrong rank, size, layout or border, or an
+        even or out-of-range block_size. MemoryError: no room for a few rows of working memory.
+
+    Reference: Shi and Tomasi, Good Features to Track, CVPR 1994: accept when min(l1, l2) exceeds a threshold.
+    """
+    return _kernels.shi_tomasi(image, block_size, border, out)
+
+
+def good_corners(
+    image: np.ndarray,
+    max_corners: int,
+    quality_level: float,
+    min_distance: float,
+    mask: np.ndarray | None = None,
+    block_size: int = 3,
+) -> np.ndarray:
+    """The strongest corners of an image, no two of them close together.
+
+    Local maxima (3x3) of the `shi_tomasi` score (border "reflect101") are taken best first; one nearer than
+    `min_distance` to a corner already taken is left out. Among equal scores the later pixel comes first.
+
+    Args:
+        image: uint8, shape (H, W), any row stride, last axis contiguous; fewer than 2^31 pixels.
+        max_corners: most corners to return; 0 for no limit.
+        quality_level: score a corner must exceed, as a fraction of the best one (under the mask); above 0.
+        min_distance: least distance between two corners, pixels; below 1 there is none.
+        mask: uint8, shape (H, W); corners are found where it is not 0. None allows every pixel.
+        block_size: window of the score, pixels; odd, 3 to 15.
+
+    Returns:
+        float32, shape (N, 2), (x, y) in pixels, best first; never on the outermost pixels. N may be 0. These
+        are the points of cv2.goodFeaturesToTrack, unless scores lie within float rounding of each other.
+
+    Raises:
+        TypeError: image or mask has the wrong dtype. ValueError: wrong rank, size, layout or range.
+        MemoryError: no room for 12 bytes of working memory a pixel.
+    """
+    return _kernels.good_corners(image, max_corners, quality_level, min_distance, mask, block_size)
+
+
+def luma(image: np.ndarray, format: str = "yuyv", out: np.ndarray | None = None) -> np.ndarray:
+    """Brightness of a camera frame.
+
+    Args:
+        image: uint8, rows contiguous, any row stride. "yuyv": shape (H, W, 2), luma first. "nv12": shape
+            (H * 3 / 2, W), H rows of luma above H / 2 rows of chroma. "bgr": shape (H, W, 3).
+        format: "yuyv", "nv12" or "bgr".
+        out: uint8, shape (H, W), written and returned; allocated when None.
+
+    Returns:
+        uint8, shape (H, W), 0 to 255. Of "bgr" 0.114 B + 0.587 G + 0.299 R, equal to cv2.cvtColor; else the
+        camera's own luma, unchanged.
+
+    Raises:
+        TypeError: image or out is not uint8. ValueError: wrong shape, layout or format.
+
+    Reference: Recommendation ITU-R BT.601, luma.
+    """
+    return _kernels.luma(image, format, out)
+
+
+def crop_resize(
+    image: np.ndarray,
+    box: Sequence[float],
+    size: tuple[int, int] = (64, 64),
+    method: str = "auto",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """A box of the image, resized.
+
+    With s = (x1 - x0) / W, column i of the result covers [x0 + i s, x0 + (i + 1) s) of the image; rows alike.
+    Beyond the image its edge pixels go on. Weights have 14 bits and both sums are rounded to nearest.
+
+    Args:
+        image: uint8, shape (H, W), any row stride, last axis contiguous.
+        box: (x0, y0, x1, y1), pixels, right and bottom exclusive, within 1e6; may lie partly or wholly
+            outside.
+        size: (height, width) of the result, each 1 to 4096.
+        method: "area" weighs every pixel by its share of the covered interval, "bilinear" interpolates at the
+            interval's centre, "auto" takes area along an axis that shrinks, else
+            bilinear.
+        out: uint8, shape `size`, written and returned; allocated when None.
+
+    Returns:
+        uint8, shape `size`.
+
+    Raises:
+        TypeError: image or out is not uint8, box or size are not numbers. ValueError: wrong rank or
+        layout, an empty, non-finite or absurd box, a size out of range, an unknown method.
+    """
+    return _kernels.crop_resize(image, box, size, method, out)
+
+
+def stack(
+    image: np.ndarray,
+    box: Sequence[float],
+    size: tuple[int, int],
+    channels: Sequence[str],
+    multipliers: Sequence[float],
+    offsets: Sequence[float],
+    method: str = "auto",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """A network's int8 input from a box of the image, in one pass and without intermediate images.
+
+    The box is resized as by `crop_resize`; of the resized image each channel is taken with border
+    "reflect101" and quantised: clamp(rint(value * multiplier + offset), -128, 127) in float32, ties to even.
+
+    Args:
+        image, box, size, method: as for `crop_resize`.
+        channels: which and in what order, each once, of "grey" (0 to 255), "gx" and "gy" (as `sobel`, -1020
+            to 1020) and "laplacian" (as `laplacian` with aperture 1, -1020 to 1020).
+        multipliers, offsets: for each channel one finite number, used as float32.
+        out: int8, shape (height, width, channels), contiguous, written and returned; allocated when None.
+
+    Returns:
+        int8, shape (height, width, channels).
+
+    Raises:
+        TypeError: image is not uint8, out is not int8, other arguments of the wrong kind. ValueError: as
+        `crop_resize`, and for an unknown or repeated channel, or numbers that do not match the channels.
+    """
+    return _kernels.stack(image, box, size, channels, multipliers, offsets, method, out)
+
+
+def fully_connected(
+    x: np.ndarray,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    activation: str = "none",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """One dense layer: activation(x @ weights.T + bias).
+
+    The weights are rearranged at every call; to run the same layer often, keep an `Mlp` of it.
+
+    Args:
+        x: float32, shape (N, in) with N at least 1, or (in,); contiguous.
+        weights: float32, shape (out, in), contiguous.
+        bias: float32, shape (out,), contiguous.
+        activation: "none", "sigmoid", "relu" or "softmax" (over the outputs of each row).
+        out: float32, shape (N, out) or (out,), contiguous, written and returned; allocated when None.
+
+    Returns:
+        float32, shape (N, out) or (out,). Products are added in the order of the inputs, in float32.
+
+    Raises:
+        TypeError: an array is not float32. ValueError: shapes that do not fit, or an unknown activation.
+    """
+    return _kernels.fully_connected(x, weights, bias, activation, out)
+
+
+class Mlp(_kernels.Mlp):
+    """A multilayer perceptron whose weights are copied and packed once.
+
+    Call it as `mlp(x, out=None)`: x is float32, shape (N, in) with N at least 1, or (in,), contiguous; the
+    result is float32, shape (N, out) or (out,), `out` itself when given. `sizes` lists the width of the input
+    and of every layer. Several threads may call one object.
+
+    Args:
+        layers: tuples (weights, bias, activation) as for `fully_connected`; each takes what the one before
+            it gives.
+
+    Raises:
+        TypeError: an array is not float32, or a layer is not such a tuple. ValueError: no layer, shapes that
+        do not fit, or an unknown activation.
+    """
+
+
+def fully_connected_int8(
+    x: np.ndarray,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    *,
+    input_zero_point: int,
+    output_zero_point: int,
+    input_scale: float,
+    weight_scale: float | np.ndarray,
+    output_scale: float,
+    activation: str = "none",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """One int8 dense layer with the arithmetic of TFLite, bit for bit equal to its reference kernel.
+
+    A real value is (quantised - zero_point) * scale. Weights have zero point 0; the bias has the scale
+    input_scale * weight_scale. Sums have 32 bits and are scaled by a 31-bit multiplier with one rounding.
+
+    Args:
+        x: int8, shape (N, in) with N at least 1, or (in,); contiguous.
+        weights: int8, shape (out, in), contiguous.
+        bias: int32, shape (out,), contiguous.
+        input_zero_point, output_zero_point: -128 to 127.
+        input_scale, output_scale: positive, used as float32.
+        weight_scale: positive, used as float32; one number, or float32 of shape (out,), one for each output.
+        activation: "none", "relu", "relu6" or "relu_n1_to_1".
+        out: int8, shape (N, out) or (out,), contiguous, written and returned; allocated when None.
+
+    Returns:
+        int8, shape (N, out) or (out,).
+
+    Raises:
+        TypeError: an array of the wrong dtype. ValueError: shapes that do not fit, a scale or zero point
+        out of range, or an unknown activation.
+
+    Reference: Jacob et al., Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference, CVPR 2018, equation 7.
+    """
+    return _kernels.fully_connected_int8(
+        x,
+        weights,
+        bias,
+        input_zero_point,
+        output_zero_point,
+        input_scale,
+        weight_scale,
+        output_scale,
+        activation,
+        out,
+    )

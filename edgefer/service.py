@@ -1,0 +1,92 @@
+"""Being a good service: a clean stop on a signal, and readiness and watchdog messages for systemd."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from types import FrameType
+
+#: A stop that takes longer may be forced by another Ctrl-C.
+PATIENCE_S = 5.0
+
+
+class StopSignals:
+    """SIGINT and SIGTERM set an event instead of ending the process, for the length of a block.
+
+    Further ones change nothing while what is open is being closed; a SIGINT that comes more than PATIENCE_S
+    after the first raises KeyboardInterrupt, for then something is stuck. Outside of the main thread, which
+    alone gets signals, only the event is there.
+
+    Attributes:
+        event: set by the first signal.
+        received: that signal's number, or None.
+    """
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.received: int | None = None
+        self._first_s = 0.0
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            # Someone who keeps pressing Ctrl-C has been heard: whoever called decides when it counts again.
+            heard = number == self.received == signal.SIGINT
+            signal.signal(number, signal.SIG_IGN if heard else handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is None:
+            self.received = number
+            self.event.set()
+            self._first_s = time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._first_s > PATIENCE_S:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            raise KeyboardInterrupt
+
+
+class Notifier:
+    """Tells systemd that the service is ready, alive and stopping; does nothing where nobody listens.
+
+    Reference: sd_notify(3): datagrams of NAME=value to the socket named by NOTIFY_SOCKET.
+    """
+
+    def __init__(self) -> None:
+        self._address = os.environ.get("NOTIFY_SOCKET", "")
+        self._ready = False
+        self._beat_s = 0.0
+        self._next_beat = 0.0
+        with contextlib.suppress(ValueError):
+            if os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
+                self._beat_s = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 / 3
+
+    def beat(self, ready: bool) -> None:
+        """To be called often: says READY once `ready` is true, and WATCHDOG a few times in each period."""
+        if not self._address:
+            return
+        if ready and not self._ready:
+            self._ready = True
+            self._send("READY=1")
+        if self._beat_s > 0 and time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + self._beat_s
+            self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The last message."""
+        if self._address:
+            self._send("STOPPING=1")
+
+    def _send(self, message: str) -> None:
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        # A listener that has gone away must not end the loop.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.sendto(message.encode(), address)

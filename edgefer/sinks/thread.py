@@ -1,0 +1,144 @@
+"""A sink on its own thread behind a bounded queue: a slow or dead sink costs readings, never latency."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+
+from edgefer.errors import EdgeferError, SinkError
+from edgefer.sinks.base import Sink
+from edgefer.values import Frame, Reading
+
+log = logging.getLogger(__name__)
+
+
+class SinkThread:
+    """Feeds one sink from a queue.
+
+    Attributes:
+        sink: the sink, which only this thread touches from now on.
+        dropped: readings that found no room or came after the sink had failed.
+    """
+
+    def __init__(self, sink: Sink, capacity: int = 32, drop: bool = True) -> None:
+        """Starts the thread.
+
+        Args:
+            sink: where the readings go; closed with this object.
+            capacity: readings (with their frames, where the sink needs them) that may wait, at least 1.
+            drop: when the queue is full, drop the oldest (a live source), or wait for room (a file that is
+                processed whole).
+        """
+        if capacity < 1:
+            raise ValueError(f"SinkThread: capacity must be at least 1, got {capacity}")
+        self.sink = sink
+        self.dropped = 0
+        self._capacity = capacity
+        self._drop = drop
+        self._queue: deque[tuple[Reading, Frame | None]] = deque()
+        self._changed = threading.Condition()
+        self._error: SinkError | None = None
+        self._failed = False
+        self._closing = False
+        self._stop: threading.Event | None = None
+        self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def name(self) -> str:
+        return self.sink.name
+
+    @property
+    def failed(self) -> bool:
+        """Whether the sink has failed; writing to it is harmless and does nothing but count."""
+        return self._failed
+
+    def write(
+        self, reading: Reading, frame: Frame | None = None, stop: threading.Event | None = None
+    ) -> None:
+        """Queues one reading; never raises for the sink's sake.
+
+        Args:
+            reading, frame: as Sink.write takes them.
+            stop: where the queue waits for room, setting this ends the wait and drops the reading; close()
+                heeds it too.
+        """
+        with self._changed:
+            self._stop = stop
+            while not self._drop and not self._failed and len(self._queue) >= self._capacity:
+                if stop is not None and stop.is_set():
+                    self.dropped += 1
+                    return
+                self._changed.wait(0.1)
+            if self._failed or self._closing:
+                self.dropped += 1
+                return
+            if len(self._queue) >= self._capacity:
+                self._queue.popleft()
+                self.dropped += 1
+            self._queue.append((reading, frame if self.sink.needs_frame else None))
+            self._changed.notify_all()
+
+    def take_error(self) -> SinkError | None:
+        """The sink's failure, once; None before it fails and after it was taken."""
+        with self._changed:
+            error, self._error = self._error, None
+            return error
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Lets the queue drain and closes the sink; what went wrong is left in take_error().
+
+        A sink that hangs is given up after `timeout_s`. Where nothing may be dropped, as when a file is
+        read in a pager, that time only begins when the `stop` of write() is set.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        deadline: float | None = None
+        while self._thread.is_alive() and (deadline is None or time.monotonic() < deadline):
+            if deadline is None and (self._drop or (self._stop is not None and self._stop.is_set())):
+                deadline = time.monotonic() + timeout_s
+            self._thread.join(min(0.1, timeout_s))
+        if self._thread.is_alive():
+            with self._changed:
+                lost = len(self._queue)
+                self._queue.clear()
+                self.dropped += lost
+            self._fail(SinkError(f"{self.name}: does not take its readings; gave up, at least {lost} lost"))
+
+    def _fail(self, error: SinkError) -> None:
+        with self._changed:
+            if not self._failed:
+                self._failed, self._error = True, error
+            self.dropped += len(self._queue)
+            self._queue.clear()
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        try:
+            while (item := self._take()) is not None:
+                self.sink.write(*item)
+        except SinkError as error:
+            self._fail(error)
+        except Exception as error:  # a thread must not die unheard; the loop reports it
+            log.debug("sink %s failed", self.name, exc_info=True)
+            self._fail(SinkError(f"{self.name}: {type(error).__name__}: {error}"))
+        try:
+            self.sink.close()
+        except EdgeferError as error:
+            self._fail(error if isinstance(error, SinkError) else SinkError(str(error)))
+        except Exception as error:
+            log.debug("sink %s failed to close", self.name, exc_info=True)
+            self._fail(SinkError(f"{self.name}: {type(error).__name__}: {error}"))
+
+    def _take(self) -> tuple[Reading, Frame | None] | None:
+        with self._changed:
+            while not self._queue:
+                if self._closing or self._failed:
+                    return None
+                self._changed.wait()
+            item = self._queue.popleft()
+            self._changed.notify_all()
+            return item

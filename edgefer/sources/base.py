@@ -1,0 +1,84 @@
+"""What every source is, and the repair of a container's time stamps."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+
+from edgefer.values import Frame
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+#: A longer gap between two frames of a file is taken for a damaged time stamp, not for a pause.
+LONGEST_GAP_S = 60.0
+
+
+class Source:
+    """A stream of frames.
+
+    Attributes:
+        name: what a message calls it; never holds a password.
+        live: True where frames come at their own time and cannot wait, so that a slow reader must drop some.
+        fps: nominal frames per second, or None where the source has no rate of its own.
+        size: (width, height) of the first frame, pixels.
+        length: number of frames the source says it has, or None where it does not know.
+    """
+
+    name: str = ""
+    live: bool = False
+    fps: float | None = None
+    size: tuple[int, int] = (0, 0)
+    length: int | None = None
+
+    def read(self) -> Frame | None:
+        """The next frame; None after the last.
+
+        Raises:
+            SourceStalled: a live source gave nothing in time; closing and opening it again may help.
+            SourceError: the source failed for good, or, after its last readable frame, that it is incomplete.
+        """
+        raise TypeError(f"{type(self).__name__} does not say how to read a frame")
+
+    def close(self) -> None:
+        """Releases the device or the file; a second call does nothing."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Timeline:
+    """Media time from a container's stamps: it starts at 0, never runs back and never leaps.
+
+    A stamp that repeats, runs back, is not a number or lies more than LONGEST_GAP_S ahead is replaced by the
+    previous time plus one period; after a leap the later stamps are counted from there.
+    """
+
+    def __init__(self, fps: float | None) -> None:
+        """Args: fps: nominal rate, which gives the period; 30 is taken when it is None or not positive."""
+        rate = fps if fps and math.isfinite(fps) and fps > 0 else 30.0
+        self.period_ns = round(NS_PER_S / rate)
+        self._origin_ns: int | None = None
+        self._last_ns = -self.period_ns
+
+    def next(self, stamp_ms: float) -> int:
+        """Media time of the next frame, ns, from its stamp in ms."""
+        expected = self._last_ns + self.period_ns
+        if not math.isfinite(stamp_ms):
+            media_ns = expected
+        else:
+            stamp_ns = round(stamp_ms * NS_PER_MS)
+            if self._origin_ns is None:
+                self._origin_ns = stamp_ns - max(expected, 0)
+            media_ns = stamp_ns - self._origin_ns
+            if media_ns - self._last_ns > LONGEST_GAP_S * NS_PER_S:
+                self._origin_ns += media_ns - expected
+                media_ns = expected
+            elif media_ns <= self._last_ns:
+                media_ns = expected
+        self._last_ns = media_ns
+        return media_ns

@@ -1,0 +1,108 @@
+"""The base network of Pandey et al., Improving Facial Emotion Recognition Systems Using Gradient and
+Laplacian Images.
+
+Table III: two convolutions, twelve inverted bottlenecks with expansion 6 (Fig. 3, from MobileNetV2), average
+pooling and a 1x1 convolution to the classes; 645,472 parameters with one input channel. The paper's best
+input is the image with its Sobel gradients as further channels (Table IV, `base + Sobel (input
+concatenated)`).
+
+Where the paper is silent or we depart from it:
+
+* The table counts no batch normalisation, yet a network of this depth hardly trains without any. Every
+  convolution but the last is followed by one, as in MobileNetV2; it is an affine map at inference and is
+  folded into the convolution at export. The stem convolutions keep the bias the table counts, though
+  normalisation makes it redundant.
+* Activations are ReLU6, the projection is linear and equal shapes are joined by a residual, all from
+  MobileNetV2.
+* Dropout stands before the last convolution; it has no parameters and is absent at inference.
+* The network returns logits. The paper's soft-max is applied by the loss and by the runtime, in float: int8
+  logits keep more of the score than an int8 soft-max.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from edgefer.train.architectures.normalisation import BatchNormalization
+
+STEM = ((48, 1), (32, 1))  # Table III, rows 1 and 2: channels, stride
+BOTTLENECKS = (  # Table III, rows 3 to 14: channels, stride
+    *((32, 2), (24, 2), (24, 1), (32, 2), (32, 1), (32, 1)),
+    *((64, 1), (64, 1), (64, 1), (64, 1), (128, 1), (256, 1)),
+)
+EXPANSION = 6  # Table III, column t
+PARAMETERS = 645_472  # Table III, total, one input channel
+
+
+def build(
+    input_channels: int = 1,
+    classes: int = 8,
+    normalisation: bool = True,
+    dropout: float = 0.0,
+    size: int | None = 64,
+) -> keras.Model:
+    """The network of Table III.
+
+    Args:
+        input_channels: 1 for the image alone, 3 with both Sobel gradients, 2 with the Laplacian.
+        classes: number of labels.
+        normalisation: batch normalisation after every convolution but the last; False gives exactly the
+            parameters the table counts.
+        dropout: share of the pooled features dropped in training.
+        size: side of the input in pixels; None leaves it open, since every layer is convolutional or a mean.
+
+    Returns:
+        Model from float32 (N, size, size, input_channels) to float32 logits (N, classes). The layers of a
+        table row share the row's name as prefix: conv1, conv2, bottleneck1 .. bottleneck12, logits.
+    """
+
+    def normalised(x, name):
+        return BatchNormalization(epsilon=1e-3, momentum=0.98, name=f"{name}_bn")(x) if normalisation else x
+
+    def relu6(x, name):
+        return layers.Activation("relu6", name=f"{name}_relu6")(normalised(x, name))
+
+    def bottleneck(x, channels, stride, name):
+        """Fig. 3: expand 1x1, filter each channel 3x3, project 1x1; no biases."""
+        inside = x.shape[-1]
+        y = layers.Conv2D(EXPANSION * inside, 1, use_bias=False, name=f"{name}_expand")(x)
+        y = relu6(y, f"{name}_expand")
+        filtered = layers.DepthwiseConv2D(
+            3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter"
+        )
+        y = filtered(y)
+        y = relu6(y, f"{name}_filter")
+        y = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project")(y)
+        y = normalised(y, f"{name}_project")
+        return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and inside == channels else y
+
+    image = x = keras.Input((size, size, input_channels), name="image")
+    for row, (channels, stride) in enumerate(STEM, 1):
+        x = layers.Conv2D(channels, 3, strides=stride, padding="same", name=f"conv{row}")(x)
+        x = relu6(x, f"conv{row}")
+    for row, (channels, stride) in enumerate(BOTTLENECKS, 1):
+        x = bottleneck(x, channels, stride, f"bottleneck{row}")
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="avg_pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    x = layers.Conv2D(classes, 1, use_bias=False, name="logits")(x)
+    x = layers.Reshape((classes,), dtype="float32", name="scores")(x)
+    return keras.Model(image, x, name="pandey")
+
+
+def layer_parameters(model: keras.Model) -> list[tuple[str, int, tuple[int, int, int]]]:
+    """The rows of Table III as this model has them, batch normalisation left out.
+
+    Returns:
+        (row name, parameters, input shape H x W x C) in the table's order, avg_pool included.
+    """
+    rows: dict[str, list] = {}
+    for layer in model.layers:
+        name = layer.name.split("_")[0] if layer.name != "avg_pool" else layer.name
+        if isinstance(layer, (layers.InputLayer, layers.Dropout, layers.Reshape)):
+            continue
+        row = rows.setdefault(name, [0, tuple(getattr(layer.input, "shape", ())[1:])])
+        if not isinstance(layer, layers.BatchNormalization):
+            row[0] += layer.count_params()
+    return [(name, parameters, shape) for name, (parameters, shape) in rows.items()]

@@ -1,0 +1,252 @@
+"""From a finished run to a model directory: full int8 TFLite, manifest, self-test vectors, model card.
+
+    python -m edgefer.train.export runs/ferplus-sobel
+
+The weights may come from any Keras backend; the conversion runs on TensorFlow. Every figure written about the
+model is measured here, on the bytes that ship, or read from the run's records. A model that loses more than
+BUDGET_POINTS of val accuracy by its quantisation is not written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from msgspec.structs import replace
+
+from edgefer import labels, manifest, recognize
+from edgefer.errors import EdgeferError, UsageError
+from edgefer.interpreter import Interpreter
+from edgefer.train import card
+from edgefer.train.data import crop_margin
+from edgefer.train.data.augment import augment
+from edgefer.train.data.batches import Inputs, input_spec
+from edgefer.train.fit import FULL_SIDE, Settings, build, load_data
+from edgefer.train.quantise import quantisation, quantise
+
+BUDGET_POINTS = 1.0  # of accuracy that quantisation may cost
+BUDGET_SAME_LABEL = 97.0  # percent of val on which the int8 and the float network must choose alike
+CALIBRATION_ROWS = 600  # train images, half of them augmented: a camera's faces vary more than the set's
+MARGIN_ROWS = 700  # val images searched by the detector
+SELF_TEST_SEEDS = range(5)  # one for each block size of manifest.self_test_input
+PAPER = (
+    "Pandey, Karmakar, Ramakrishnan, Saha: Improving Facial Emotion Recognition Systems Using Gradient and "
+    "Laplacian Images"
+)
+LICENCE = manifest.Licence(
+    weights="MIT, as far as the terms of the training images, which are not stated, allow",
+    training_data="FER-2013 pixels: research use, original terms unstated; FER+ votes: MIT, Microsoft",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the shipped bytes did on val, beside the float network they were made from.
+
+    Attributes:
+        logits: float32, shape (N, classes), of the float network.
+        outputs: float32, shape (N, classes), of the int8 network, dequantised.
+        truth: int, shape (N,).
+    """
+
+    logits: np.ndarray
+    outputs: np.ndarray
+    truth: np.ndarray
+
+    @property
+    def accuracy_float32(self) -> float:
+        return 100 * float((self.logits.argmax(axis=1) == self.truth).mean())
+
+    @property
+    def accuracy_int8(self) -> float:
+        return 100 * float((self.outputs.argmax(axis=1) == self.truth).mean())
+
+    @property
+    def same_label(self) -> float:
+        """Percent of the images on which both choose the same label."""
+        return 100 * float((self.logits.argmax(axis=1) == self.outputs.argmax(axis=1)).mean())
+
+    @property
+    def logit_error(self) -> float:
+        """Root mean square of the differences between the logits."""
+        return float(np.sqrt(np.square(self.logits - self.outputs).mean()))
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts of the int8 network's choices, rows by truth."""
+        classes = self.outputs.shape[1]
+        cells = self.truth * classes + self.outputs.argmax(axis=1)
+        return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+
+
+def export(run: Path, out: Path) -> manifest.Manifest:
+    """Write the model directory `out` for a finished run; a directory of that name is replaced.
+
+    Raises:
+        UsageError: the run is not finished, or its data is missing. EdgeferError: quantisation lost too much.
+    """
+    try:
+        runs = lineage(run)
+        done = json.loads((run / "done.json").read_text())
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
+    settings = runs[-1][1]
+    model = build(settings, size=FULL_SIDE)
+    model.load_weights(run / "best.weights.h5")
+    train, val = load_data(settings)
+    inputs = Inputs(input_spec(settings.input, FULL_SIDE))
+
+    content = quantise(model, representative(train.images, inputs, settings.seed))
+    margin = crop_margin.measure(val.images[:MARGIN_ROWS])
+    draft = _draft(out.name, runs, done, content, margin.value)
+    interpreter = Interpreter(content, draft)
+    measured = measure(model, interpreter, draft.output, inputs, val)
+    if measured.accuracy_float32 - measured.accuracy_int8 > BUDGET_POINTS:
+        raise EdgeferError(
+            f"export: int8 has {measured.accuracy_int8:.2f} % of the float network's "
+            f"{measured.accuracy_float32:.2f} %; at most {BUDGET_POINTS} points may be lost"
+        )
+    if measured.same_label < BUDGET_SAME_LABEL:
+        raise EdgeferError(
+            f"export: int8 and float network choose alike on {measured.same_label:.2f} % of val; "
+            f"expected {BUDGET_SAME_LABEL} % at least"
+        )
+    final = replace(
+        draft,
+        output=replace(draft.output, temperature=fit_temperature(measured.outputs, val.distributions)),
+        metrics=replace(
+            draft.metrics,
+            rows=len(val),
+            accuracy_int8=round(measured.accuracy_int8, 2),
+            accuracy_float32=round(measured.accuracy_float32, 2),
+        ),
+        self_test=tuple(
+            manifest.SelfTest(
+                seed=seed,
+                output=interpreter.run(manifest.self_test_input(seed, interpreter.input_shape))[0].tolist(),
+            )
+            for seed in SELF_TEST_SEEDS
+        ),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
+        place = Path(scratch) / out.name
+        place.mkdir()
+        (place / manifest.MODEL_NAME).write_bytes(content)
+        (place / "MODEL_CARD.md").write_text(card.render(final, runs, done, measured, margin, len(content)))
+        manifest.write(place, final)
+        recognize.open(place)
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(place, out)
+    return manifest.load(out)
+
+
+def representative(images: np.ndarray, inputs: Inputs, seed: int) -> np.ndarray:
+    """CALIBRATION_ROWS inputs drawn from training images: float32, shape (N, H, W, C)."""
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(len(images), min(CALIBRATION_ROWS, len(images)), replace=False)
+    altered = [augment(images[row], rng) for row in rows[1::2]]
+    return np.concatenate([inputs.stack(images[rows[::2]]), inputs.stack(altered)])
+
+
+def measure(model, interpreter: Interpreter, output: manifest.Output, inputs: Inputs, val) -> Measured:
+    """Run both networks on every image of a data set."""
+    logits, outputs = [], []
+    for image in val.images:
+        x = inputs.stack([image])
+        logits.append(np.asarray(model.predict_on_batch(x))[0])
+        levels = np.rint(x / inputs.spec.scale + inputs.spec.zero_point).astype(np.int8)
+        outputs.append((interpreter.run(levels)[0].astype(np.float32) - output.zero_point) * output.scale)
+    return Measured(np.array(logits), np.array(outputs), val.truth)
+
+
+def fit_temperature(logits: np.ndarray, distributions: np.ndarray) -> float:
+    """The temperature, to a hundredth, whose scores are nearest to the votes by cross-entropy.
+
+    Args:
+        logits: float, shape (N, classes). distributions: float, shape (N, classes), rows sum to one.
+
+    Reference: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+
+    def loss(temperature: float) -> float:
+        z = logits / temperature
+        z = z - z.max(axis=1, keepdims=True)
+        return -(distributions * (z - np.log(np.exp(z).sum(axis=1, keepdims=True)))).sum(axis=1).mean()
+
+    return float(min(np.arange(0.5, 2.0, 0.01).round(2), key=loss))
+
+
+def lineage(run: Path) -> list[tuple[str, Settings]]:
+    """The run, after those it started from: directory and settings of each, first to last."""
+    settings = Settings.read(run / "settings.json")
+    before = lineage(Path(settings.start)) if settings.start else []
+    return [*before, (str(run), settings)]
+
+
+def _draft(name: str, runs: list, done: dict, content: bytes, margin: float) -> manifest.Manifest:
+    """The manifest, but for what is measured with its help: temperature, metrics, self-test."""
+    scale, zero_point = quantisation(content)[1]
+    settings = runs[-1][1]
+    output = manifest.Output(labels="ferplus8", values="logits", scale=scale, zero_point=zero_point)
+    return manifest.Manifest(
+        name=name,
+        kind="frame",
+        paper=PAPER,
+        architecture=f"{settings.architecture}: base network of Table III, input {settings.input}",
+        input=replace(input_spec(settings.input, FULL_SIDE), crop_margin=margin),
+        output=output,
+        training=manifest.Training(
+            data="FER-2013 Training images with the votes of FER+",
+            split="train",
+            rule=f"{done['train_rule']}; the target is the distribution of the votes",
+            rows=done["train_rows"],
+            command=" && ".join(settings.command(run) for run, settings in runs),
+            seed=settings.seed,
+        ),
+        metrics=manifest.Metrics(
+            split="val",
+            rule=f"{done['val_rule']}; rows byte-equal to a train row are left out",
+            rows=0,
+            accuracy_int8=0.0,
+            accuracy_float32=0.0,
+        ),
+        licence=LICENCE,
+        self_test=(manifest.SelfTest(seed=0, output=(0,) * len(labels.label_set(output.labels))),),
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edgefer.train.export", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("run", type=Path, help="directory of a finished run")
+    parser.add_argument(
+        "--out", type=Path, help="model directory to write; default: among the shipped models"
+    )
+    options = parser.parse_args(argv)
+    out = options.out or recognize.MODELS / options.run.resolve().name
+    try:
+        written = export(options.run, out)
+    except EdgeferError as error:
+        print(f"edgefer: {error}", file=sys.stderr)
+        return error.exit_code
+    metrics = written.metrics
+    print(
+        f"{out}: accuracy {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split} "
+        f"(float32 {metrics.accuracy_float32:.2f} %), crop margin {written.input.crop_margin}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The values that travel the way of a frame: Frame -> Face -> FaceReading -> Reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgefer.geometry import Box
+
+
+@dataclass(slots=True)
+class Frame:
+    """One image of a source.
+
+    Attributes:
+        index: position in the source, from 0; a dropped frame leaves a gap.
+        grey: uint8, shape (H, W), luma, last axis contiguous; the working format.
+        media_ns: time on the source's own clock, ns from its start; tracking and smoothing use it.
+        captured_ns: time.monotonic_ns() at capture (the driver's, where it tells); age is measured from it.
+        bgr: gives the uint8 (H, W, 3) colour image, or None where only grey exists; called only by sinks
+            that need it.
+    """
+
+    index: int
+    grey: np.ndarray
+    media_ns: int
+    captured_ns: int
+    bgr: Callable[[], np.ndarray] | None = None
+
+
+@dataclass(slots=True)
+class Detection:
+    """One face found in one image; score in [0, 1] where the detector gives one, else 1."""
+
+    box: Box
+    score: float = 1.0
+
+
+@dataclass(slots=True)
+class Quality:
+    """Whether a face may be judged.
+
+    Attributes:
+        side_px: side of the face's box, pixels of the source.
+        sharpness: variance of the Laplacian of the face at 64x64, smoothed once against noise, in parts of
+            the variance of the face itself; 0 or more, about 0.05 in an ordinary photograph.
+        brightness: mean luma of the face, 0 to 255.
+        reasons: why the face is uncertain, of "small", "blurred", "turned", "dark", "bright", "occluded";
+            empty when it is fit.
+    """
+
+    side_px: float
+    sharpness: float
+    brightness: float
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Face:
+    """A face followed over time, as the tracker gives it for one frame."""
+
+    track: int
+    box: Box
+    quality: Quality
+
+
+@dataclass(slots=True)
+class FaceReading:
+    """What is read from one face in one frame.
+
+    Attributes:
+        track: identity over time, from 1.
+        box: pixels of the source.
+        expression: a label of the model's set, or labels.UNCERTAIN.
+        confidence: smoothed score of the strongest label, 0 to 1.
+        scores: smoothed score by label, summing to 1.
+        quality: the measurements behind the gate.
+    """
+
+    track: int
+    box: Box
+    expression: str
+    confidence: float
+    scores: dict[str, float]
+    quality: Quality
+
+
+@dataclass(slots=True)
+class Reading:
+    """Everything read from one frame; `latency_ms` is by stage, in order of execution, and `total`."""
+
+    frame: int
+    time: str
+    age_ms: float
+    faces: list[FaceReading] = field(default_factory=list)
+    latency_ms: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Run the model tests on tflite-runtime with NumPy 1, the alternative for boards that have no LiteRT wheel.
+#
+#   sh tests/device/alternative_runtime.sh [PYTHON]      PYTHON: 3.10 or 3.11, the last with a tflite-runtime wheel
+#
+# The same steps install edgefer on such a board: --no-deps keeps pip from bringing ai-edge-litert and NumPy 2.
+set -eu
+cd "$(dirname "$0")/../.."
+
+python=${1:-}
+for name in python3.11 python3.10 python3; do
+  [ -n "$python" ] || ! command -v "$name" >/dev/null 2>&1 || python=$name
+done
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+case $version in
+  3.10 | 3.11) ;;
+  *)
+    echo "alternative_runtime: expected Python 3.10 or 3.11, got $version ($python); name one as the argument" >&2
+    exit 2
+    ;;
+esac
+
+venv=.venv-alternative-$version
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+# OpenCV 4.12 and later ask for NumPy 2; msgspec and rich are edgefer's own, tomli is for Python 3.10
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+  'numpy<2' 'opencv-python-headless>=4.8,<4.12' tflite-runtime 'msgspec>=0.18' 'rich>=13' tomli \
+  'matplotlib>=3.7' 'jsonschema>=4' 'pytest>=8'
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+
+cd tests # so that the installed package is imported, not the folder beside it
+"../$venv/bin/python" -c '
+import numpy
+from edgefer.interpreter import RUNTIME
+assert RUNTIME == "tflite-runtime", RUNTIME
+assert numpy.__version__.startswith("1."), numpy.__version__
+print(f"edgefer on {RUNTIME} with NumPy {numpy.__version__}")
+'
+"../$venv/bin/pytest" test_manifest.py test_interpreter.py test_preprocess.py test_recognize.py \
+  test_datasets.py test_evaluate.py

@@ -1,0 +1,186 @@
+"""The queue before a sink."""
+
+import threading
+import time
+
+import pytest
+from readings import frame, reading
+
+from edgefer.errors import SinkClosed, SinkError
+from edgefer.sinks import Sink, SinkThread
+
+
+class Recorder(Sink):
+    """Keeps what it gets; waits at `gate`, and fails at reading `fails_at`."""
+
+    name = "recorder"
+
+    def __init__(self, fails_at=None, error=None, open_gate=True, needs_frame=False):
+        self.seen = []
+        self.frames = []
+        self.closed = 0
+        self.threads = set()
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        if open_gate:
+            self.gate.set()
+        self.fails_at, self.error, self.needs_frame = fails_at, error, needs_frame
+
+    def write(self, reading, frame=None):
+        self.entered.set()
+        self.threads.add(threading.current_thread().name)
+        assert self.gate.wait(10)
+        if reading.frame == self.fails_at:
+            raise self.error
+        self.seen.append(reading.frame)
+        self.frames.append(frame)
+
+    def close(self):
+        self.closed += 1
+
+
+def test_readings_arrive_in_order_on_another_thread_and_close_waits_for_them():
+    recorder = Recorder()
+    sink = SinkThread(recorder, capacity=100)
+    for index in range(50):
+        sink.write(reading(index))
+    sink.close()
+    assert recorder.seen == list(range(50)) and recorder.closed == 1
+    assert recorder.threads == {"sink recorder"}
+    assert sink.dropped == 0 and not sink.failed and sink.take_error() is None
+
+
+@pytest.mark.parametrize("needs_frame", [False, True])
+def test_a_frame_is_only_kept_for_a_sink_that_looks_at_it(needs_frame):
+    recorder = Recorder(needs_frame=needs_frame)
+    sink = SinkThread(recorder)
+    image = frame(0)
+    sink.write(reading(0), image)
+    sink.close()
+    assert recorder.frames == [image if needs_frame else None]
+
+
+def test_a_slow_sink_loses_the_oldest_readings_and_never_delays():
+    recorder = Recorder(open_gate=False)
+    sink = SinkThread(recorder, capacity=4, drop=True)
+    sink.write(reading(0))
+    assert recorder.entered.wait(5)  # 0 is in the sink, the queue is empty
+    start = time.monotonic()
+    for index in range(1, 101):
+        sink.write(reading(index))
+    assert time.monotonic() - start < 1
+    recorder.gate.set()
+    sink.close()
+    assert recorder.seen == [0, 97, 98, 99, 100]
+    assert sink.dropped == 96
+
+
+def test_a_whole_file_waits_for_a_slow_sink_and_loses_nothing():
+    recorder = Recorder(open_gate=False)
+    sink = SinkThread(recorder, capacity=4, drop=False)
+    threading.Timer(0.2, recorder.gate.set).start()
+    start = time.monotonic()
+    for index in range(100):
+        sink.write(reading(index))
+    assert time.monotonic() - start > 0.15
+    sink.close()
+    assert recorder.seen == list(range(100)) and sink.dropped == 0
+
+
+def test_a_stop_ends_the_wait_for_room():
+    recorder = Recorder(open_gate=False)
+    sink = SinkThread(recorder, capacity=1, drop=False)
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    start = time.monotonic()
+    for index in range(5):
+        sink.write(reading(index), stop=stop)
+    assert time.monotonic() - start < 5
+    recorder.gate.set()
+    sink.close()
+    assert sink.dropped + len(recorder.seen) == 5 and sink.dropped >= 3
+
+
+@pytest.mark.parametrize("drop", [True, False])
+@pytest.mark.parametrize(
+    "error", [SinkError("recorder: disk full"), SinkClosed("recorder: gone")], ids=["error", "closed"]
+)
+def test_a_dead_sink_costs_readings_and_is_reported_once(drop, error):
+    recorder = Recorder(fails_at=2, error=error)
+    sink = SinkThread(recorder, capacity=2, drop=drop)
+    for index in range(100):
+        sink.write(reading(index))
+        deadline = time.monotonic() + 10
+        while index < 3 and len(recorder.seen) <= index and not sink.failed and time.monotonic() < deadline:
+            time.sleep(0.001)  # the first three pass one by one
+    sink.close()
+    assert recorder.seen == [0, 1] and recorder.closed == 1
+    assert sink.failed and sink.take_error() is error and sink.take_error() is None
+    assert sink.dropped == 97
+
+
+def test_an_unforeseen_fault_in_a_sink_becomes_one_line():
+    sink = SinkThread(Recorder(fails_at=0, error=ZeroDivisionError("oh")))
+    sink.write(reading(0))
+    sink.close()
+    error = sink.take_error()
+    assert type(error) is SinkError and str(error) == "recorder: ZeroDivisionError: oh"
+
+
+def test_a_fault_while_closing_is_reported():
+    class Unfinished(Recorder):
+        def close(self):
+            raise SinkError("recorder: not whole")
+
+    sink = SinkThread(Unfinished())
+    sink.close()
+    assert str(sink.take_error()) == "recorder: not whole"
+
+
+def test_a_sink_that_hangs_is_left_behind_in_time():
+    recorder = Recorder(open_gate=False)
+    sink = SinkThread(recorder, capacity=8)
+    for index in range(5):
+        sink.write(reading(index))
+    assert recorder.entered.wait(5)
+    start = time.monotonic()
+    sink.close(timeout_s=0.2)
+    assert time.monotonic() - start < 2
+    assert "does not take its readings" in str(sink.take_error())
+    assert sink.dropped == 4
+    recorder.gate.set()
+
+
+def test_a_file_waits_for_a_reader_at_leisure_until_it_is_stopped():
+    recorder = Recorder(open_gate=False)
+    sink = SinkThread(recorder, capacity=8, drop=False)
+    stop = threading.Event()
+    for index in range(5):
+        sink.write(reading(index), stop=stop)
+    threading.Timer(0.5, recorder.gate.set).start()
+    sink.close(timeout_s=0.1)
+    assert recorder.seen == list(range(5)) and sink.take_error() is None
+
+    recorder = Recorder(open_gate=False)
+    sink = SinkThread(recorder, capacity=8, drop=False)
+    sink.write(reading(0), stop=stop)
+    threading.Timer(0.2, stop.set).start()
+    start = time.monotonic()
+    sink.close(timeout_s=0.1)
+    assert 0.2 < time.monotonic() - start < 5
+    assert "does not take its readings" in str(sink.take_error())
+    recorder.gate.set()
+
+
+def test_writing_after_close_is_harmless():
+    recorder = Recorder()
+    sink = SinkThread(recorder)
+    sink.close()
+    sink.write(reading(0))
+    sink.close()
+    assert recorder.seen == [] and recorder.closed == 1 and sink.dropped == 1
+
+
+def test_a_queue_without_room_is_refused():
+    with pytest.raises(ValueError, match="capacity must be at least 1, got 0"):
+        SinkThread(Recorder(), capacity=0)

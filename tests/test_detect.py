@@ -1,0 +1,218 @@
+"""Detectors: what they find, where, within which bounds, and which files they refuse."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from portrait import backdrop, data_file, face_box, paste
+
+from edgefer.detect import HaarDetector, Levels, blazeface_anchors, open_detector
+from edgefer.errors import ModelError, UsageError
+from edgefer.geometry import Box, iou, moved
+
+CENTRE, SIDE = (330.0, 250.0), 96.0
+TEACHERS = {
+    "yunet": "teachers/face_detection_yunet_2023mar.onnx",
+    "blazeface": "teachers/blazeface_short_range.tflite",
+}
+
+
+@pytest.fixture(scope="module")
+def haar() -> HaarDetector:
+    return open_detector("haar")
+
+
+@pytest.fixture(scope="module")
+def scene() -> np.ndarray:
+    return paste(backdrop(), CENTRE, SIDE)
+
+
+@pytest.fixture(params=["haar", "yunet", "blazeface"])
+def detector(request):
+    return open_detector(
+        request.param, data_file(TEACHERS[request.param]) if request.param in TEACHERS else None
+    )
+
+
+def test_every_detector_finds_the_portrait_and_gives_the_same_kind_of_box(detector, scene):
+    (face,) = detector.detect(scene)
+    assert iou(face.box, face_box(CENTRE, SIDE)) > 0.7
+    assert face.box.width == pytest.approx(face.box.height)
+    assert detector.levels.sure <= face.score <= 1
+
+
+def test_every_detector_finds_nothing_on_a_wall(detector):
+    assert detector.detect(backdrop()) == []
+
+
+def test_every_detector_confirms_a_face_from_a_box_beside_it(detector, scene):
+    beside = moved(face_box(CENTRE, SIDE), 15, -12, 1.1)
+    look = detector.look(scene, beside)
+    assert iou(look.box, face_box(CENTRE, SIDE)) > 0.7
+    assert not look.turned
+    assert detector.look(scene, moved(beside, -250, 0)) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4000), (5, 3), (47, 47)], ids=str)
+def test_every_detector_finds_nothing_in_an_image_too_small_for_a_face(detector, shape):
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    assert detector.detect(noise) == []
+    assert detector.look(noise, Box(0, 0, 60, 60), thorough=True) is None
+
+
+def test_every_detector_searches_a_huge_image_at_a_bounded_size(detector):
+    """A face of a third of the height is found in 8000x6000."""
+    huge = cv2.resize(paste(backdrop(), CENTRE, 180), (8000, 6000), interpolation=cv2.INTER_LINEAR)
+    (face,) = detector.detect(huge)
+    assert iou(face.box, face_box((CENTRE[0] * 12.5, CENTRE[1] * 12.5), 180 * 12.5)) > 0.7
+
+
+def test_boxes_do_not_depend_on_what_was_searched_before(haar, scene):
+    first = haar.detect(scene)
+    haar.detect(backdrop((300, 200)))
+    assert haar.detect(scene) == first
+
+
+def test_a_region_limits_the_search_and_boxes_stay_in_pixels_of_the_image(detector, scene):
+    (face,) = detector.detect(scene, Box(200, 120, 460, 380))
+    assert iou(face.box, face_box(CENTRE, SIDE)) > 0.7
+    assert detector.detect(scene, Box(0, 0, 200, 480)) == []
+    assert detector.detect(scene, Box(-300, -300, -10, -10)) == []
+
+
+@pytest.mark.parametrize("side", [62, 90, 140, 260])
+def test_the_parts_of_a_search_find_what_the_whole_search_finds(haar, side):
+    scene = paste(backdrop(), CENTRE, side)
+    (whole,) = haar.detect(scene)
+    parts = [face for part in range(haar.parts) for face in haar.detect(scene, part=part)]
+    assert any(iou(face.box, whole.box) > 0.8 for face in parts)
+
+
+def test_a_face_that_is_known_is_not_reported(haar):
+    scene = paste(paste(backdrop(), (150, 200), 90), (470, 260), 120, mirrored=True)
+    found = haar.detect(scene, known=[face_box((150, 200), 90)])
+    assert iou(found[0].box, face_box((470, 260), 120)) > 0.7
+    assert all(face.score < haar.levels.likely for face in found[1:])
+
+
+def test_an_image_with_a_row_stride_is_searched_like_its_copy(haar, scene):
+    wide = np.zeros((480, 900), np.uint8)
+    wide[:, 100:740] = scene
+    assert haar.detect(wide[:, 100:740]) == haar.detect(scene)
+
+
+def test_several_faces_come_back_best_first(detector):
+    scene = paste(paste(backdrop(), (150, 200), 90), (470, 260), 120, mirrored=True)
+    faces = [face for face in detector.detect(scene) if face.score >= detector.levels.likely]
+    assert len(faces) == 2
+    assert faces[0].score >= faces[1].score
+    assert sorted(round(face.box.centre[0], -2) for face in faces) == [100, 500]
+
+
+def test_faces_below_the_minimum_are_left_out():
+    scene = paste(backdrop(), CENTRE, 80)
+    assert len(open_detector("haar", min_face_px=60).detect(scene)) == 1
+    assert open_detector("haar", min_face_px=150).detect(scene) == []
+
+
+def test_the_smallest_face_asked_for_is_found():
+    scene = paste(backdrop(), CENTRE, 62)
+    assert len(open_detector("haar", min_face_px=60).detect(scene)) == 1
+
+
+@pytest.mark.parametrize("roll", [-32, 32])
+def test_a_tilted_head_is_confirmed_only_by_a_thorough_look(haar, roll):
+    scene = paste(backdrop(), CENTRE, SIDE, roll=roll)
+    box = face_box(CENTRE, SIDE)
+    assert haar.look(scene, box) is None
+    look = haar.look(scene, box, thorough=True)
+    assert iou(look.box, box) > 0.6
+    assert not look.turned
+
+
+def test_of_two_faces_side_by_side_the_expected_one_is_confirmed(haar):
+    centres = (250.0, 240.0), (345.0, 240.0)
+    scene = paste(paste(backdrop(), centres[0], 90), centres[1], 90, mirrored=True)
+    for centre in centres:
+        assert iou(haar.look(scene, face_box(centre, 90)).box, face_box(centre, 90)) > 0.6
+
+
+def test_the_score_of_a_face_exceeds_that_of_the_same_face_upside_down(haar, scene):
+    assert haar.detect(scene)[0].score >= haar.levels.sure
+    assert all(face.score < haar.levels.sure for face in haar.detect(np.ascontiguousarray(scene[::-1])))
+
+
+def test_levels_rise_from_keeping_a_face_to_taking_a_new_one(detector):
+    levels = detector.levels
+    assert isinstance(levels, Levels)
+    assert 0 < levels.keep < levels.likely < levels.sure <= 1
+
+
+def test_anchors_are_two_to_a_fine_cell_then_six_to_a_coarse_one():
+    anchors = blazeface_anchors()
+    assert anchors.shape == (896, 2)
+    np.testing.assert_allclose(anchors[[0, 1, 2]], [[1 / 32, 1 / 32], [1 / 32, 1 / 32], [3 / 32, 1 / 32]])
+    borders = [[31 / 32] * 2, [1 / 16] * 2, [1 / 16] * 2, [3 / 16, 1 / 16]]
+    np.testing.assert_allclose(anchors[[511, 512, 517, 518]], borders)
+    np.testing.assert_allclose(anchors[895], [15 / 16, 15 / 16])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"kind": "hog"}, "unknown detector 'hog'; available: haar, yunet, blazeface"),
+        ({"kind": "haar", "model": "x.onnx"}, "haar takes no model"),
+        ({"kind": "yunet"}, "yunet needs a model file"),
+        ({"kind": "blazeface"}, "blazeface needs a model file"),
+        ({"kind": "yunet", "model": "/nowhere/face.onnx"}, "'/nowhere/face.onnx' does not exist"),
+        ({"min_face_px": 3}, "min_face_px must be 20 to 2000, got 3"),
+        ({"max_side_px": 9999}, "max_side_px must be 64 to 4096, got 9999"),
+    ],
+    ids=["kind", "haar-model", "yunet-none", "blazeface-none", "missing", "min", "max"],
+)
+def test_a_wrong_request_is_a_usage_error_of_one_line(arguments, said):
+    with pytest.raises(UsageError) as caught:
+        open_detector(**arguments)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["yunet", "blazeface"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello, I am no model\n" * 50, bytes(range(256)) * 64], ids=["empty", "text", "bytes"]
+)
+def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path, capfd, kind, content):
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        open_detector(kind, path)
+    assert "model.bin" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["yunet", "blazeface"])
+def test_a_folder_is_refused_as_a_model(tmp_path, kind):
+    with pytest.raises(ModelError, match="cannot read model file"):
+        open_detector(kind, tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "other"), [("yunet", "blazeface"), ("blazeface", "yunet")])
+def test_the_model_of_another_detector_is_refused(kind, other):
+    with pytest.raises(ModelError, match=f"detector {kind}"):
+        open_detector(kind, data_file(TEACHERS[other]))
+
+
+def test_a_tflite_model_of_other_shapes_is_refused():
+    with pytest.raises(ModelError, match="not the short-range model: expected float32 input"):
+        open_detector("blazeface", data_file("teachers/face_landmark_468.tflite"))
+
+
+@pytest.mark.parametrize("kind", ["yunet", "blazeface"])
+def test_a_truncated_model_is_refused(tmp_path, kind):
+    data = data_file(TEACHERS[kind]).read_bytes()
+    path = tmp_path / "half"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelError, match="half"):
+        open_detector(kind, path)

@@ -1,0 +1,124 @@
+"""The direction of imports, and what a fresh interpreter loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "edgefer"
+
+# DESIGN section 2, left to right; a module may import from its own room and from those before it.
+ROOMS = [
+    {"_kernels", "errors"},
+    {
+        "__init__",
+        "kernels",
+        "labels",
+        "geometry",
+        "values",
+        "manifest",
+        "clock",
+        "progress",
+        "quiet",
+        "stills",
+    },
+    {"preprocess", "interpreter"},
+    {"detect", "landmarks", "track"},
+    {"recognize"},
+    {"datasets", "evaluate"},
+    {"governor", "capture", "pipeline"},
+    {"sources", "sinks"},
+    {"config", "service"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+]
+RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """First parts of the edgefer modules that a file imports anywhere, lazily too."""
+    package = ["edgefer", *path.relative_to(PACKAGE).parent.parts]
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "edgefer" and len(parts) > 1:
+                rooms.add(parts[1] if (PACKAGE / parts[1]).exists() or parts[1] in RANK else "__init__")
+                if (PACKAGE / f"{parts[1]}.py").exists():
+                    rooms.add(parts[1])
+    return {room for room in rooms if room in RANK or (PACKAGE / room).is_dir()}
+
+
+FILES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if room_of(path) not in ("train", "models") and "_build" not in path.name
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    """A room knows only the rooms before it, and none knows `train`."""
+    room = room_of(path)
+    assert room in RANK, f"{room} has no place in the direction of imports; give it one in this test"
+    for other in imported_rooms(path):
+        assert other != "train", f"{path.name} imports train"
+        assert RANK[other] <= RANK[room], f"{room} imports {other}, which stands further right"
+
+
+def test_the_package_itself_imports_the_kernels_only():
+    """So that `import edgefer` stays quick."""
+    assert imported_rooms(PACKAGE / "__init__.py") <= {"kernels"}
+
+
+def test_the_check_sees_lazy_and_plain_imports():
+    """It would be worthless if it looked at the wrong lines."""
+    assert {"sources", "pipeline", "sinks", "service"} <= imported_rooms(PACKAGE / "commands" / "run.py")
+    assert "config" in imported_rooms(PACKAGE / "commands" / "build.py")
+
+
+def loaded_after(code: str) -> set[str]:
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.partition(".")[0] for name in result.stdout.splitlines()}
+
+
+HEAVY = {"cv2", "ai_edge_litert", "tflite_runtime", "rich", "matplotlib", "keras", "tensorflow", "torch"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import edgefer",
+        "import edgefer.cli; edgefer.cli.main(['--version'])",
+        "import edgefer.cli; edgefer.cli.main(['run', '--help'])",
+        "import edgefer.cli; edgefer.cli.main(['run', '--frames', '0'])",
+        "import edgefer.cli; edgefer.cli.main(['config', 'check', 'pi4'])",
+        "import edgefer.pipeline, edgefer.config, edgefer.service",
+    ],
+    ids=["import edgefer", "--version", "--help", "wrong usage", "config check", "loop, config, service"],
+)
+def test_nothing_heavy_is_loaded(code):
+    """OpenCV, the interpreter and the optional packages load where they are used."""
+    assert not loaded_after(code) & HEAVY

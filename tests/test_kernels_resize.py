@@ -1,0 +1,463 @@
+"""luma, crop_resize and stack: every variant against NumPy from the definition, and against OpenCV."""
+
+from __future__ import annotations
+
+import platform
+from itertools import permutations
+
+import cv2
+import numpy as np
+import pytest
+import reference
+
+from edgefer import kernels
+
+SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97)
+METHODS = ("auto", "area", "bilinear")
+CHANNELS = ("grey", "gx", "gy", "laplacian")
+GUARD = 171
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def guarded(height: int, width: int, dtype=np.uint8) -> tuple[np.ndarray, np.ndarray]:
+    """A view with a row stride wider than its width, and the memory about it, filled with guard bytes."""
+    memory = np.full((height + 2, width + 13), GUARD, np.uint8).view(dtype)
+    return memory, memory[1:-1, 5 : 5 + width]
+
+
+def assert_guards_stand(memory: np.ndarray, width: int) -> None:
+    around = memory.view(np.uint8).copy()
+    around[1:-1, 5 : 5 + width] = GUARD
+    assert (around == GUARD).all()
+
+
+def images(height: int, width: int) -> dict[str, np.ndarray]:
+    y, x = np.mgrid[:height, :width]
+    impulse = np.zeros((height, width), np.uint8)
+    impulse[height // 2, width // 2] = 255
+    return {
+        "constant": np.full((height, width), 255, np.uint8),
+        "impulse": impulse,
+        "checkerboard": ((x + y) % 2 * 255).astype(np.uint8),
+        "noise": noise(height, width),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------ luma
+
+LUMA_SHAPES = {
+    "yuyv": lambda height, width: (height, width, 2),
+    "nv12": lambda height, width: (height * 3 // 2, width),
+    "bgr": lambda height, width: (height, width, 3),
+}
+OPENCV_LUMA = {
+    "yuyv": cv2.COLOR_YUV2GRAY_YUYV,
+    "nv12": cv2.COLOR_YUV2GRAY_NV12,
+    "bgr": cv2.COLOR_BGR2GRAY,
+}
+
+
+@pytest.mark.parametrize("format", LUMA_SHAPES)
+@pytest.mark.parametrize("variant", kernels.variants("luma"))
+def test_luma_equals_the_definition_at_every_width(variant, format):
+    """Also of a strided view, into a strided view whose surroundings stay as they were."""
+    for width in SIZES:
+        if format == "nv12" and width % 2:
+            continue
+        shape = LUMA_SHAPES[format](4, width)
+        wide = noise(shape[0], shape[1] + 3, *shape[2:])
+        image = wide[:, 1 : 1 + shape[1]]
+        memory, out = guarded(4, width)
+        returned = kernels.call("luma", variant, image, format, out=out)
+        assert returned is out
+        np.testing.assert_array_equal(out, reference.luma(image, format))
+        assert_guards_stand(memory, width)
+        np.testing.assert_array_equal(
+            kernels.call("luma", variant, image[::-1] if format != "nv12" else image, format),
+            reference.luma(image[::-1] if format != "nv12" else image, format),
+        )
+
+
+@pytest.mark.parametrize("format", OPENCV_LUMA)
+@pytest.mark.parametrize("variant", kernels.variants("luma"))
+def test_luma_equals_opencv(variant, format):
+    image = noise(*LUMA_SHAPES[format](480, 640))
+    np.testing.assert_array_equal(
+        kernels.call("luma", variant, image, format), cv2.cvtColor(image, OPENCV_LUMA[format])
+    )
+
+
+@pytest.mark.parametrize("variant", kernels.variants("luma"))
+def test_luma_of_every_colour_equals_opencv(variant):
+    """All 2^24 colours, a sixteenth at a time."""
+    green, red = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    for first in range(0, 256, 16):
+        blocks = [np.dstack([np.full_like(green, blue), green, red]) for blue in range(first, first + 16)]
+        image = np.concatenate(blocks)
+        np.testing.assert_array_equal(
+            kernels.call("luma", variant, image, "bgr"), cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        )
+
+
+@pytest.mark.parametrize("variant", kernels.variants("luma"))
+def test_luma_of_a_grey_colour_is_that_grey(variant):
+    levels = np.arange(256, dtype=np.uint8)
+    image = np.repeat(levels[None, :, None], 3, axis=2)
+    np.testing.assert_array_equal(kernels.call("luma", variant, image, "bgr")[0], levels)
+
+
+@pytest.mark.parametrize(
+    ("image", "format", "error", "message"),
+    [
+        (np.zeros((2, 2, 3), np.float32), "bgr", TypeError,
+         r"luma: image must be uint8 with shape \(H, W, 3\), got float32 \(2, 2, 3\)"),
+        (np.zeros((2, 2, 4), np.uint8), "bgr", ValueError,
+         r"luma: image must be uint8 with shape \(H, W, 3\), got uint8 \(2, 2, 4\)"),
+        (np.zeros((2, 2), np.uint8), "yuyv", ValueError,
+         r"luma: image must be uint8 with shape \(H, W, 2\), got uint8 \(2, 2\)"),
+        (np.zeros((4, 2), np.uint8), "nv12", ValueError,
+         r"luma: image must be uint8 with shape \(H \* 3 / 2, W\), H and W even, got uint8 \(4, 2\)"),
+        (np.zeros((0, 2, 3), np.uint8), "bgr", ValueError, "luma: image must have at least one pixel"),
+        (np.zeros((2, 4, 3), np.uint8)[:, ::2], "bgr", ValueError, "luma: image must have contiguous rows"),
+        (np.zeros((2, 2, 3), np.uint8), "rgb", ValueError,
+         "luma: unknown format 'rgb'; available: yuyv, nv12, bgr"),
+        ([[1]], "bgr", TypeError, "got list"),
+    ],
+    ids=["float", "four channels", "no channels", "odd nv12", "empty", "gaps", "format", "list"],
+)  # fmt: skip
+def test_luma_refuses_bad_arguments(image, format, error, message):
+    with pytest.raises(error, match=message):
+        kernels.luma(image, format)
+
+
+# ----------------------------------------------------------------------------------------------- crop_resize
+
+BOXES = {
+    "whole": (0.0, 0.0, 97.0, 65.0),
+    "inside": (10.3, 5.7, 60.2, 50.1),
+    "over the corner": (-20.5, -13.25, 40.0, 30.0),
+    "larger than the image": (-50.0, -60.0, 150.0, 130.0),
+    "outside on the left": (-90.0, 10.0, -30.0, 40.0),
+    "outside below right": (500.0, 400.0, 700.0, 600.0),
+    "a part of a pixel": (30.2, 20.4, 30.3, 20.6),
+    "across two pixels": (30.9, 20.9, 31.1, 21.1),
+    "a hair wide": (30.5, 20.5, 30.5 + 1e-9, 20.5 + 1e-9),
+    "huge": (-1e6, -1e6, 1e6, 1e6),
+    "flat": (3.0, 30.0, 90.0, 30.5),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_crop_resize_equals_the_definition(variant, box, method):
+    image = noise(65, 97)
+    for size in ((64, 64), (48, 17), (1, 1), (3, 130)):
+        np.testing.assert_array_equal(
+            kernels.call("crop_resize", variant, image, box, size, method),
+            reference.crop_resize(image, box, size, method),
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_crop_resize_is_exact_at_every_width_of_image_and_result(variant, method):
+    """Sizes about each vector width on both sides, strided in and out, guards standing."""
+    for source in SIZES:
+        image = noise(9, source + 7)[:, 3 : 3 + source]
+        for width in SIZES:
+            memory, out = guarded(5, width)
+            box = (-0.5, 0.25, source + 0.75, 8.5)
+            assert kernels.call("crop_resize", variant, image, box, (5, width), method, out=out) is out
+            np.testing.assert_array_equal(out, reference.crop_resize(image, box, (5, width), method))
+            assert_guards_stand(memory, width)
+
+
+@pytest.mark.parametrize("kind", images(1, 1))
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_crop_resize_is_exact_on_extreme_images(variant, kind):
+    image = images(40, 50)[kind]
+    for box in ((0.0, 0.0, 50.0, 40.0), (-3.0, 5.5, 20.0, 33.0)):
+        for method in METHODS:
+            np.testing.assert_array_equal(
+                kernels.call("crop_resize", variant, image, box, (24, 31), method),
+                reference.crop_resize(image, box, (24, 31), method),
+            )
+
+
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_crop_resize_is_exact_for_a_hundred_random_boxes(variant):
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        height, width = rng.integers(1, 120, 2)
+        image = rng.integers(0, 256, (height, width), dtype=np.uint8)
+        (x0, y0), (w, h) = rng.uniform(-60, 120, 2), 10 ** rng.uniform(-2, 2.5, 2)
+        size = tuple(int(n) for n in rng.integers(1, 100, 2))
+        method = METHODS[rng.integers(3)]
+        box = (x0, y0, x0 + w, y0 + h)
+        np.testing.assert_array_equal(
+            kernels.call("crop_resize", variant, image, box, size, method),
+            reference.crop_resize(image, box, size, method),
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_a_constant_image_stays_constant(variant, method):
+    """Weights add up to one exactly, however many pixels they are spread over."""
+    for level in (0, 1, 127, 255):
+        image = np.full((300, 5000), level, np.uint8)
+        resized = kernels.call("crop_resize", variant, image, (-7.3, 1.2, 4990.1, 299.9), (3, 2), method)
+        assert (resized == level).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_the_whole_image_at_its_own_size_is_the_image(variant, method):
+    image = noise(33, 41)
+    np.testing.assert_array_equal(
+        kernels.call("crop_resize", variant, image, (0, 0, 41, 33), (33, 41), method), image
+    )
+
+
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_a_box_outside_the_image_shows_its_nearest_edge(variant):
+    image = noise(20, 30)
+    left = kernels.call("crop_resize", variant, image, (-50, 0, -20, 20), (20, 8))
+    np.testing.assert_array_equal(left, np.repeat(image[:, :1], 8, axis=1))
+
+
+def interpolated(image: np.ndarray, size: int) -> np.ndarray:
+    """The columns of the image by bilinear interpolation in real numbers, at the centres of `size` pixels."""
+    at = (np.arange(size) + 0.5) * image.shape[1] / size - 0.5
+    return np.array([np.interp(at, np.arange(image.shape[1]), row) for row in image])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (130, 200), (97, 31)], ids=str)
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_bilinear_is_real_interpolation_rounded(variant, size):
+    """Half a level by the last rounding, 2^-8 by the first, 255 * 2^-15 for each of four rounded weights."""
+    image = noise(65, 97)
+    ours = kernels.call("crop_resize", variant, image, (0, 0, 97, 65), size, "bilinear")
+    exact = interpolated(interpolated(image.T, size[0]).T, size[1])
+    assert abs(ours - exact).max() <= 0.5 + 2**-8 + 4 * 255 * 2**-15
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64",
+    reason="OpenCV's ARM build resizes by a HAL that is off by up to two levels",
+)
+@pytest.mark.parametrize("size", [(64, 64), (130, 200), (97, 31)], ids=str)
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_bilinear_is_within_one_level_of_opencv(variant, size):
+    image = noise(65, 97)
+    ours = kernels.call("crop_resize", variant, image, (0, 0, 97, 65), size, "bilinear").astype(int)
+    theirs = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).astype(int)
+    assert abs(ours - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_area_at_whole_factors_is_within_one_level_of_opencv(variant, factor):
+    image = noise(24 * factor, 31 * factor)
+    box = (0, 0, image.shape[1], image.shape[0])
+    ours = kernels.call("crop_resize", variant, image, box, (24, 31), "area").astype(int)
+    theirs = cv2.resize(image, (31, 24), interpolation=cv2.INTER_AREA).astype(int)
+    assert abs(ours - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_area_at_broken_factors_is_within_one_level_of_opencv(variant):
+    image = noise(200, 211)
+    ours = kernels.call("crop_resize", variant, image, (0, 0, 211, 200), (64, 64), "area").astype(int)
+    theirs = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(int)
+    assert abs(ours - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_transposing_image_and_box_transposes_the_result_within_rounding(variant):
+    """Rows are rounded before columns, so the two ways may differ by one level."""
+    image = noise(60, 80)
+    across = kernels.call("crop_resize", variant, image, (3, 4, 70, 55), (20, 26)).astype(int)
+    down = kernels.call("crop_resize", variant, np.ascontiguousarray(image.T), (4, 3, 55, 70), (26, 20))
+    assert abs(across - down.T.astype(int)).max() <= 1
+
+
+GREY = np.zeros((10, 12), np.uint8)
+UNIT = (0, 0, 1, 1)
+READ_ONLY = np.zeros((64, 64), np.uint8)
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((GREY.astype(np.int16), UNIT), TypeError,
+         r"crop_resize: image must be uint8 with shape \(H, W\), got int16 \(10, 12\)"),
+        ((GREY[None], UNIT), ValueError,
+         r"image must be uint8 with shape \(H, W\), got uint8 \(1, 10, 12\)"),
+        ((GREY[:0], UNIT), ValueError, "image must have at least one pixel"),
+        ((GREY, (0, 0, 1)), TypeError, r"box must be four numbers \(x0, y0, x1, y1\), got \(0, 0, 1\)"),
+        ((GREY, "abcd"), TypeError, "box must be four numbers"),
+        ((GREY, None), TypeError, "box must be four numbers"),
+        ((GREY, (0, 0, np.nan, 1)), ValueError,
+         r"box must be finite and within 1e6 pixels, got \(0, 0, nan, 1\)"),
+        ((GREY, (0, 0, np.inf, 1)), ValueError, "box must be finite and within 1e6"),
+        ((GREY, (0, 0, 1e7, 1)), ValueError, "box must be finite and within 1e6"),
+        ((GREY, (5, 0, 5, 1)), ValueError, r"box must have x0 < x1 and y0 < y1, got \(5, 0, 5, 1\)"),
+        ((GREY, (0, 2, 5, 1)), ValueError, "box must have x0 < x1 and y0 < y1"),
+        ((GREY, UNIT, (0, 4)), ValueError, r"size must be \(height, width\) of 1 to 4096, got \(0, 4\)"),
+        ((GREY, UNIT, (4, 5000)), ValueError, "size must be"),
+        ((GREY, UNIT, (4.5, 4)), TypeError, r"size must be two integers \(height, width\), got \(4.5, 4\)"),
+        ((GREY, UNIT, (4, 4), "cubic"), ValueError,
+         "crop_resize: unknown method 'cubic'; available: auto, area, bilinear"),
+        ((GREY, UNIT, (4, 4), "auto", np.zeros((4, 5), np.uint8)), ValueError,
+         r"out must be uint8 with shape \(4, 4\), got uint8 \(4, 5\)"),
+        ((GREY, UNIT, (4, 4), "auto", np.zeros((4, 4), np.int8)), TypeError, "out must be uint8"),
+        ((GREY, UNIT, (64, 64), "auto", READ_ONLY), ValueError, "out must be writeable"),
+        ((GREY, UNIT, (4, 4), "auto", GREY[:4, :4]), ValueError, "out overlaps the input"),
+    ],
+)  # fmt: skip
+def test_crop_resize_refuses_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        kernels.crop_resize(*arguments)
+
+
+# ----------------------------------------------------------------------------------------------------- stack
+
+SCALES = {"grey": (1.0, -128.0), "gx": (0.25, 0.0), "gy": (0.25, 0.0), "laplacian": (0.5, 0.0)}
+
+
+def scales_of(channels) -> tuple[list[float], list[float]]:
+    return [SCALES[channel][0] for channel in channels], [SCALES[channel][1] for channel in channels]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_stack_equals_the_definition_for_every_choice_of_channels(variant, count):
+    """Any subset in any order."""
+    image = noise(70, 90)
+    for channels in permutations(CHANNELS, count):
+        arguments = (image, (-5.5, 3.0, 60.0, 80.5), (9, 33), channels, *scales_of(channels))
+        np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), reference.stack(*arguments))
+
+
+@pytest.mark.parametrize("channels", [("grey",), ("gx", "gy"), ("grey", "gx", "gy"), CHANNELS], ids=len)
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_stack_is_exact_at_every_width(variant, channels):
+    """Guards about `out` stand; the image is a strided view."""
+    image = noise(40, 60)[3:-3, 5:-5]
+    for height in (1, 2, 3, 5):
+        for width in SIZES:
+            memory = np.full(height * width * len(channels) + 64, 77, np.int8)
+            out = memory[32:-32].reshape(height, width, len(channels))
+            arguments = (image, (2.5, 1.5, 45.0, 30.0), (height, width), channels, *scales_of(channels))
+            assert kernels.call("stack", variant, *arguments, out=out) is out
+            np.testing.assert_array_equal(out, reference.stack(*arguments))
+            assert (memory[:32] == 77).all() and (memory[-32:] == 77).all()
+
+
+@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_stack_equals_the_definition_for_every_box(variant, box):
+    image = noise(65, 97)
+    for method in METHODS:
+        arguments = (image, box, (17, 24), CHANNELS, *scales_of(CHANNELS), method)
+        np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), reference.stack(*arguments))
+
+
+@pytest.mark.parametrize("kind", images(1, 1))
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_stack_is_exact_on_extreme_images(variant, kind):
+    image = images(64, 64)[kind]
+    arguments = (image, (0, 0, 64, 64), (64, 64), CHANNELS, (1.0, 1.0, 1.0, 1.0), (-128.0, 0.0, 0.0, 0.0))
+    np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), reference.stack(*arguments))
+
+
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_stack_is_the_kernels_one_after_the_other(variant):
+    image = noise(300, 300)
+    box = (20.0, 30.0, 220.0, 230.0)
+    resized = kernels.crop_resize(image, box, (64, 64))
+    gx, gy = kernels.sobel(resized, "reflect101")
+    expected = np.stack([np.clip(np.rint(gx / 4), -128, 127), np.clip(np.rint(gy / 4), -128, 127)], axis=-1)
+    made = kernels.call("stack", variant, image, box, (64, 64), ("gx", "gy"), (0.25, 0.25), (0, 0))
+    np.testing.assert_array_equal(made, expected.astype(np.int8))
+
+
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_stack_rounds_ties_to_even_and_saturates(variant):
+    image = np.arange(256, dtype=np.uint8)[None, :]
+    for multiplier, offset in (
+        (0.5, 0.0),
+        (0.5, -64.0),
+        (-0.5, 0.25),
+        (3e38, -3e38),
+        (-1e30, 0.0),
+        (1e-30, 0.5),
+    ):
+        arguments = (image, (0, 0, 256, 1), (1, 256), ("grey", "gx"), (multiplier,) * 2, (offset,) * 2)
+        with np.errstate(over="ignore"):
+            expected = reference.stack(*arguments)
+        np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), expected)
+
+
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_product_and_sum_of_stack_are_rounded_separately(variant):
+    """A fused multiply-add would give another integer for some of these multipliers."""
+    rng = np.random.default_rng(3)
+    image = np.arange(256, dtype=np.uint8)[None, :]
+    fused_differs = 0
+    for _ in range(200):
+        multiplier, whole = np.float32(rng.uniform(0.1, 0.4)), rng.integers(-60, 20)
+        pixel = rng.integers(1, 256)
+        offset = np.float32(whole + 0.5 - float(np.float32(pixel) * multiplier))  # puts one pixel on a tie
+        arguments = (image, (0, 0, 256, 1), (1, 256), ("grey",), (float(multiplier),), (float(offset),))
+        expected = reference.stack(*arguments)
+        fused = np.rint((image[0] * float(multiplier) + float(offset)).astype(np.float32))
+        fused_differs += (np.clip(fused, -128, 127) != expected[0, :, 0]).any()
+        np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), expected)
+    assert fused_differs > 0
+
+
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_a_constant_image_has_no_gradient(variant):
+    image = np.full((50, 60), 200, np.uint8)
+    made = kernels.call(
+        "stack", variant, image, (-9, 4, 70, 40), (16, 16), CHANNELS, (1, 1, 1, 1), (-128, 0, 0, 0)
+    )
+    assert (made[..., 0] == 72).all()
+    assert not made[..., 1:].any()
+
+
+ONE = (("grey",), (1.0,), (0.0,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((GREY, UNIT, (4, 4), (), (), ()), ValueError,
+         "channels must be 1 to 4 of grey, gx, gy, laplacian, got 0"),
+        ((GREY, UNIT, (4, 4), ("red",), (1,), (0,)), ValueError,
+         "stack: unknown channel 'red'; available: grey, gx, gy, laplacian"),
+        ((GREY, UNIT, (4, 4), ("gx", "gx"), (1, 1), (0, 0)), ValueError, "channel 'gx' is given twice"),
+        ((GREY, UNIT, (4, 4), ("gx", "gy"), (1,), (0, 0)), ValueError,
+         "multipliers and offsets must have one number for each channel, got 1 and 2 for 2 channels"),
+        ((GREY, UNIT, (4, 4), ("gx",), (np.nan,), (0,)), ValueError, "must be finite in float32"),
+        ((GREY, UNIT, (4, 4), ("gx",), (1e39,), (0,)), ValueError, "must be finite in float32"),
+        ((GREY, (0, 0, 0, 1), (4, 4), *ONE), ValueError, "stack: box must have x0 < x1"),
+        ((GREY, UNIT, (4, 4), *ONE, "auto", np.zeros((4, 4), np.int8)), ValueError,
+         r"stack: out must be int8 with shape \(4, 4, 1\), got int8 \(4, 4\)"),
+        ((GREY, UNIT, (4, 4), *ONE, "auto", np.zeros((4, 4, 1), np.uint8)), TypeError, "out must be int8"),
+        ((GREY, UNIT, (4, 4), *ONE, "auto", np.zeros((4, 8, 1), np.int8)[:, ::2]), ValueError,
+         "out must be contiguous"),
+        ((GREY, UNIT, (2, 4), *ONE, "auto", GREY.view(np.int8).ravel()[:8].reshape(2, 4, 1)), ValueError,
+         "out overlaps the input"),
+    ],
+)  # fmt: skip
+def test_stack_refuses_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        kernels.stack(*arguments)

@@ -1,0 +1,62 @@
+"""From Keras to int8 TFLite: the agreement budget, and an input scale that no data can move."""
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
+pytest.importorskip("tensorflow", reason="conversion needs TensorFlow: pip install -e '.[train]'")
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("conversion needs KERAS_BACKEND=tensorflow", allow_module_level=True)
+
+from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+
+from edgefer.train.architectures import pandey  # noqa: E402
+from edgefer.train.quantise import quantisation, quantise  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A network that has learnt 40 images by heart, its int8 form, and the images."""
+    keras.utils.set_random_seed(2)
+    model = pandey.build(3)
+    rng = np.random.default_rng(2)
+    coarse = rng.integers(-100, 100, (40, 8, 8, 3))
+    x = (coarse.repeat(8, axis=1).repeat(8, axis=2) / 128).astype(np.float32)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.5  # a dozen steps settle it
+    model.compile(keras.optimizers.Adam(2e-3), keras.losses.CategoricalCrossentropy(from_logits=True))
+    for _ in range(30):
+        model.train_on_batch(x, np.eye(8, dtype=np.float32)[np.arange(40) % 8])
+    return model, quantise(model, x), x
+
+
+def test_the_input_has_scale_1_128_and_zero_point_0_though_the_images_span_less(pair):
+    assert quantisation(pair[1])[0] == (1 / 128, 0)
+
+
+def test_int8_logits_agree_with_keras(pair):
+    """Budget: an error below a fifth of the logits' spread, and another choice on at most two of 40."""
+    model, content, x = pair
+    scale, zero_point = quantisation(content)[1]
+    network = Interpreter(model_content=content)
+    network.allocate_tensors()
+    got = []
+    for image in x:
+        network.set_tensor(
+            network.get_input_details()[0]["index"], np.rint(image[None] * 128).astype(np.int8)
+        )
+        network.invoke()
+        levels = network.get_tensor(network.get_output_details()[0]["index"])[0]
+        got.append((levels.astype(np.float32) - zero_point) * scale)
+    expected = np.asarray(model(x, training=False))
+    error = np.sqrt(np.square(np.array(got) - expected).mean())
+    assert error < 0.2 * expected.std()
+    assert (np.argmax(got, axis=1) != expected.argmax(axis=1)).sum() <= 2
+
+
+def test_every_tensor_of_the_network_is_an_integer(pair):
+    network = Interpreter(model_content=pair[1])
+    network.allocate_tensors()
+    types = {np.dtype(t["dtype"]).name for t in network.get_tensor_details()}
+    assert types <= {"int8", "int32"}

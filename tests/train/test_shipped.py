@@ -1,0 +1,111 @@
+"""The shipped network is the one of Table III, and does on val what its manifest says."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgefer import datasets, manifest, recognize
+from edgefer.train.recipes import OWED, RECIPES
+
+NAME = "ferplus-sobel"
+DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[3] / "shared" / "data"))
+NPZ = DATA / "fer2013" / "fer2013_train_val.npz"
+needs_data = pytest.mark.skipif(not NPZ.exists(), reason=f"needs {NPZ}; EDGEFER_DATA names the folder")
+
+# Table III: channels in, channels out of each inverted bottleneck; every one expands sixfold.
+WIDTHS = [32, 32, 24, 24, 32, 32, 32, 64, 64, 64, 64, 128, 256]
+
+
+@pytest.fixture(scope="module")
+def weights():
+    """Shapes and numbers of the int8 weights of the shipped file: those of its 4-D constants."""
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
+    path = recognize.find(NAME) / manifest.MODEL_NAME
+    network = litert.Interpreter(model_path=str(path))
+    network.allocate_tensors()
+    shapes = [tuple(int(n) for n in t["shape"]) for t in network.get_tensor_details()]
+    # an activation is (1, H, W, C) with H from 64 down to 1; the 3x3 filters are the only (1, 3, 3, C)
+    return Counter(s for s in shapes if len(s) == 4 and (s[0] > 1 or s[1:3] == (3, 3)))
+
+
+def test_the_weights_of_the_file_are_those_of_table_iii(weights):
+    expected = Counter([(48, 3, 3, 3), (32, 3, 3, 48), (8, 1, 1, 256)])
+    for inside, outside in zip(WIDTHS, WIDTHS[1:], strict=False):
+        wide = 6 * inside
+        expected += Counter([(wide, 1, 1, inside), (1, 3, 3, wide), (outside, 1, 1, wide)])
+    assert weights == expected
+
+
+def test_the_file_holds_the_papers_number_of_parameters(weights):
+    """645,472 less the two biases of the stem (80), plus two Sobel planes in the first convolution (864)."""
+    assert sum(int(np.prod(shape)) * n for shape, n in weights.items()) == 645_472 - 80 + 864
+
+
+def test_the_card_states_the_manifests_figures():
+    found = manifest.load(recognize.find(NAME))
+    card = (recognize.find(NAME) / "MODEL_CARD.md").read_text()
+    for words in (
+        f"{found.metrics.accuracy_int8:.2f} %",
+        f"{found.metrics.accuracy_float32:.2f} %",
+        f"{found.metrics.rows} rows",
+        *found.training.command.split(" && "),
+        "research use",
+    ):
+        assert words in card
+
+
+def test_the_manifest_is_what_its_recipe_makes():
+    """The shipped model was trained by the settings under its name, so `train all` would make it again."""
+    found = manifest.load(recognize.find(NAME))
+    runs = RECIPES[NAME]
+    assert found.training.command == " && ".join(settings.command(run) for run, settings in runs)
+    assert found.training.seed == runs[-1][1].seed
+
+
+def test_recipes_and_owed_models_are_distinct():
+    assert not set(RECIPES) & set(OWED)
+
+
+def test_the_model_is_good_enough_to_ship():
+    metrics = manifest.load(recognize.find(NAME)).metrics
+    assert metrics.accuracy_int8 >= 76
+    assert metrics.accuracy_float32 - metrics.accuracy_int8 <= 1
+
+
+@pytest.fixture(scope="module")
+def val():
+    found = datasets.load(NPZ, "val")
+    return found.images[:600], found.truth[:600]
+
+
+@pytest.fixture(scope="module")
+def plain(val):
+    return accuracy(recognize.open(NAME), *val)
+
+
+def accuracy(recognizer, images, truth):
+    picked = []
+    for image in images:
+        recognizer.prepare_crop(image)
+        picked.append(int(np.argmax(recognizer.infer())))
+    return 100 * float(np.mean(np.array(picked) == truth))
+
+
+@needs_data
+@pytest.mark.parametrize(
+    "alter",
+    [
+        pytest.param(lambda image: image[:, ::-1].copy(), id="mirrored"),
+        pytest.param(lambda image: image[3:, 3:].copy(), id="cut-off-centre"),
+        pytest.param(lambda image: np.rint(image * 0.6).astype(np.uint8), id="darker"),
+        pytest.param(lambda image: cv2.resize(image, (160, 160)), id="near-the-camera"),
+    ],
+)
+def test_what_a_camera_changes_costs_little_accuracy(val, plain, alter):
+    """On 600 rows, at most 4 points: two standard errors of a paired difference are about 2.5."""
+    images, truth = val
+    assert accuracy(recognize.open(NAME), [alter(image) for image in images], truth) >= plain - 4
