@@ -611,14 +611,11 @@ class BlazeFaceDetector:
 
 
 def _litert(model: bytes, threads: int):
-    """An interpreter of LiteRT, or of its ancestor where that is what is installed."""
+    """An interpreter of LiteRT; tflite-runtime does not verify a file and can crash on a bad one."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ImportError:
-            raise UsageError("detector blazeface needs ai-edge-litert; pip install ai-edge-litert") from None
+        raise UsageError("detector blazeface needs ai-edge-litert; pip install ai-edge-litert") from None
     return Interpreter(model_content=model, num_threads=threads)
 
 

@@ -36,7 +36,8 @@ class Interpreter:
         """Build the network and hold it against its manifest.
 
         Args:
-            content: the bytes of model.tflite, as checked by manifest.read.
+            content: the bytes of model.tflite, as checked by manifest.read. The check matters: LiteRT
+                verifies what it is given, tflite-runtime does not and can crash the process on other bytes.
             threads: CPU threads of the runtime, at least 1.
 
         Raises:

@@ -95,6 +95,10 @@ def test_a_network_that_is_not_what_the_manifest_says_is_refused(side, change, w
     assert words in str(caught.value)
 
 
+@pytest.mark.skipif(
+    interpreters.RUNTIME == "tflite-runtime",
+    reason="tflite-runtime does not verify bytes and may crash; the hashes of manifest.read stand before it",
+)
 @pytest.mark.parametrize(
     "content", [b"", b"not a model", MODEL[:1000], b"\0" * 2464], ids=["empty", "text", "cut", "zero"]
 )
