@@ -1,7 +1,7 @@
 #include <algorithm>  // max
 #include <cmath>      // exp, fabs
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 namespace {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "dispatch.h"
-#include "edgefer.h"
+#include "kernels.h"
 #include "resize_axis.h"
 
 namespace py = pybind11;

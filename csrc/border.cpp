@@ -1,4 +1,4 @@
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

@@ -3,10 +3,13 @@
 
 namespace edgefer {
 
-// One name for each instruction set a kernel may need. `neon` never implies `neon_dotprod`.
-enum class Isa { scalar, avx2, neon, neon_dotprod };
+// One name for each instruction set a kernel may need, weakest first on each architecture. The name is the one exact
+// feature; avx512bw stands for AVX-512 F, BW and VL together, avx512vnni for these and VNNI. `neon` never implies
+// `neon_dotprod`.
+enum class Isa { scalar, sse41, avx2, avx512bw, avx512vnni, neon, neon_dotprod };
 
-constexpr Isa all_isas[] = {Isa::scalar, Isa::avx2, Isa::neon, Isa::neon_dotprod};
+constexpr Isa all_isas[] = {Isa::scalar,     Isa::sse41, Isa::avx2,        Isa::avx512bw,
+                            Isa::avx512vnni, Isa::neon,  Isa::neon_dotprod};
 
 const char* isa_name(Isa isa);
 

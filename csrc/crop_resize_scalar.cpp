@@ -1,6 +1,6 @@
 #include <algorithm>  // fill
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

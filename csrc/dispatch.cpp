@@ -96,9 +96,8 @@ const Row& active_row(const std::string& op) {
   const Isa* forced = forced_isa();
   const auto rows = runnable(op);
   if (rows.empty()) throw std::invalid_argument("unknown kernel '" + op + "'; available: " + joined(operations()));
-  if (!forced) return *rows.front();
   for (const Row* row : rows)
-    if (row->isa == *forced) return *row;
+    if (!forced || row->isa <= *forced) return *row;
   return *rows.back();  // the scalar row is the last of every operation
 }
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cpu.h"
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 
@@ -32,7 +32,7 @@ const Isa* forced_isa();
 // Rows of the operation that this processor can run, best first; empty for an unknown operation.
 std::vector<const Row*> runnable(const std::string& op);
 
-// The row that runs: the forced one, scalar where the operation has no row of the forced set, else the best.
+// The row that runs: the best one, or with a forced instruction set the best that needs no more than that one.
 // Throws BadIsa, and std::invalid_argument for an unknown operation.
 const Row& active_row(const std::string& op);
 

@@ -4,7 +4,7 @@
 #include <algorithm>  // min
 #include <cstring>    // memcpy
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

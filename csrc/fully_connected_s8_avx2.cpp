@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>  // AVX2
 
-#include "edgefer.h"
+#include "kernels.h"
 #include "target.h"
 
 EDGEFER_BEGIN_AVX2

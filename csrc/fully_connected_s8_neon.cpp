@@ -1,7 +1,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>  // NEON
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 namespace {

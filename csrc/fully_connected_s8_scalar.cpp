@@ -1,7 +1,7 @@
 #include <algorithm>  // clamp
 #include <cmath>      // frexp, round
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

@@ -1,6 +1,6 @@
 #include <algorithm>  // min
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

@@ -1,7 +1,7 @@
 // What the variants of good_corners share.
 #pragma once
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

@@ -1,6 +1,6 @@
 #include <cstring>  // memcpy
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

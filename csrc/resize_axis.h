@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

@@ -5,7 +5,7 @@
 // image is in the choice of the rows (three_rows). The rows read may be one another, never the rows written.
 #pragma once
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 

@@ -3,7 +3,7 @@
 
 #include <cstring>  // memcpy
 
-#include "edgefer.h"
+#include "kernels.h"
 #include "target.h"
 
 EDGEFER_BEGIN_AVX2

@@ -3,7 +3,7 @@
 
 #include <cstring>  // memcpy
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 namespace {

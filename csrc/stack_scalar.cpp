@@ -1,6 +1,6 @@
 #include <algorithm>  // min, max
 
-#include "edgefer.h"
+#include "kernels.h"
 
 namespace edgefer {
 namespace {

@@ -1,9 +1,10 @@
 """The compiled kernels, typed and documented.
 
 Each operation has a scalar variant and, where it wins, variants for an instruction set. The best one this
-processor can run is chosen at the first call. The environment variable EDGEFER_ISA (scalar, avx2, neon,
-neon_dotprod) forces one for the whole process; an operation without that variant then runs its scalar one.
-A name that is unknown, or that this processor lacks, makes every function here raise errors.UsageError.
+processor can run is chosen at the first call. The environment variable EDGEFER_ISA (scalar, sse41, avx2,
+avx512bw, avx512vnni, neon, neon_dotprod) forces one for the whole process; an operation without that variant
+then runs its best one that needs less. A name that is unknown, or that this processor lacks, makes every
+function here raise errors.UsageError.
 
 Nothing is converted silently: another dtype, rank or layout is an error, never a copy. The GIL is released
 while a kernel runs.
