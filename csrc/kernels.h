@@ -1,6 +1,6 @@
 // The kernels: declarations and contracts. No Python here.
 //
-// Common to all of them: the caller (bindings.cpp) has checked every argument; kernels neither throw, print nor
+// Common to all of them: the caller (bindings*.cpp) has checked every argument; kernels neither throw, print nor
 // allocate. Inputs and outputs do not overlap unless a contract says so. Every variant of an operation gives the
 // same result: integers bit for bit, floats in the same order of operations.
 #pragma once
