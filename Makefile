@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+BUILD  ?= build
 NATIVE  = setup.py pyproject.toml $(wildcard csrc/*)
 KERNEL_TESTS = $(wildcard tests/test_kernels*.py)
 
 .PHONY: help demo test test-scalar test-train lint bench train-all compile-arm test-arm test-alternative wheel docs clean
+.PHONY: library
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -44,6 +46,8 @@ test-alternative:  ## the model tests on tflite-runtime with NumPy 1, for Python
 compile-arm:  ## compile the kernels for aarch64 with a cross compiler
 	sh tests/device/compile_arm.sh
 
+library: $(BUILD)/libedgefer.so $(BUILD)/libedgefer.a  ## the kernels for programs without Python: docs/embedding.md
+
 wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
@@ -52,6 +56,28 @@ docs: $(VENV)/.dev  ## write the pages that are generated from the code
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so .pytest_cache .ruff_cache .benchmarks
+
+# The kernels and the C functions as libraries, by the flags of setup.py; another compiler or other flags get another
+# BUILD folder.
+CXXFLAGS  = -O3 -std=c++17 -Wall -Wextra -ffp-contract=off
+KERNELS   = $(filter-out csrc/bindings%,$(wildcard csrc/*.cpp))
+OBJECTS   = $(KERNELS:csrc/%.cpp=$(BUILD)/objects/%.o)
+
+$(BUILD)/objects/%.o: csrc/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c $< -o $@
+-include $(OBJECTS:.o=.d)
+
+$(BUILD)/libedgefer.a: $(OBJECTS)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+# The number is EDGEFER_ABI_VERSION of csrc/edgefer.h.
+$(BUILD)/libedgefer.so.1: $(OBJECTS) csrc/libedgefer.map
+	@$(CXX) $(CXXFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=csrc/libedgefer.map $(OBJECTS) -o $@
+
+$(BUILD)/libedgefer.so: $(BUILD)/libedgefer.so.1
+	@ln -sf $(<F) $@
 
 # One stamp per set of packages: pip runs again only when the metadata or the C++ changes.
 $(VENV)/.demo: $(NATIVE) | $(VENV)/bin/python

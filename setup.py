@@ -1,4 +1,4 @@
-"""The native builds; everything else about the package stands in pyproject.toml."""
+"""The native build; everything else about the package stands in pyproject.toml."""
 
 import os
 from glob import glob
@@ -11,9 +11,10 @@ from setuptools.command.build_py import build_py
 # No fused multiply-add behind our back: every variant must round like the scalar code.
 KERNEL_FLAGS = ["-O3", "-std=c++17", "-Wall", "-Wextra", "-ffp-contract=off"]
 
+# c_api.cpp is for programs without Python; `make library` builds it.
 kernels = Pybind11Extension(
     "edgefer._kernels",
-    sorted(glob("csrc/*.cpp")),
+    sorted(set(glob("csrc/*.cpp")) - {"csrc/c_api.cpp"}),
     depends=sorted(glob("csrc/*.h")),
     include_dirs=["csrc"],
     cxx_std=17,
@@ -33,6 +34,5 @@ class BuildWithProfiles(build_py):
                 self.copy_file(path, target)
 
 
-# The second native build, by cffi, belongs here: cffi_modules=["edgefer/…_build.py:ffi"] in setup().
 ParallelCompile("EDGEFER_BUILD_JOBS", default=0).install()
 setup(ext_modules=[kernels], cmdclass={"build_py": BuildWithProfiles})
