@@ -1,4 +1,4 @@
-// shi_tomasi and good_corners as Python functions.
+// shi_tomasi, good_corners and flow as Python functions.
 #include <cmath>
 
 #include "bindings.h"
@@ -63,11 +63,53 @@ py::array good_corners(py::handle image, py::ssize_t max_corners, double quality
   return points;
 }
 
+py::tuple flow(py::handle before, py::handle after, py::handle points, py::ssize_t window, py::ssize_t levels) {
+  static Kernel<FlowFn> kernel{"flow"};
+  const FlowFn run = kernel.get();
+  const auto first = plane<const std::uint8_t>("flow", "before", before);
+  const auto second = plane<const std::uint8_t>("flow", "after", after);
+  if (first.height != second.height || first.width != second.width)
+    throw py::value_error(mismatch("flow", "after", "uint8 with the shape of before", after));
+  const auto [shorter, longer] = std::minmax(first.height, first.width);
+  if (shorter < 3 || longer > flow_max_side)
+    throw py::value_error(
+        mismatch("flow", "before", "of 3 to " + std::to_string(flow_max_side) + " pixels a side", before));
+  if (window < 3 || window > flow_max_window || window % 2 == 0)
+    throw py::value_error("flow: window must be odd, 3 to " + std::to_string(flow_max_window) + ", got " +
+                          std::to_string(window));
+  if (levels < 1 || levels > flow_max_levels)
+    throw py::value_error("flow: levels must be 1 to " + std::to_string(flow_max_levels) + ", got " +
+                          std::to_string(levels));
+  const py::array given = checked<float>("flow", "points", "(N, 2)", 2, points);
+  if (given.shape(1) != 2) throw py::value_error(mismatch("flow", "points", "float32 with shape (N, 2)", points));
+  if (!(given.flags() & py::array::c_style))
+    throw py::value_error("flow: points must be contiguous, got strides " +
+                          std::string(py::str(given.attr("strides"))));
+  const py::ssize_t count = given.shape(0);
+  const auto* xy = static_cast<const float*>(given.data());
+  for (py::ssize_t i = 0; i < count; ++i) {
+    const float x = xy[2 * i], y = xy[2 * i + 1];
+    if (!(x >= 0 && y >= 0 && x <= static_cast<float>(first.width - 1) && y <= static_cast<float>(first.height - 1)))
+      throw py::value_error("flow: points must lie in the image, got (" + short_number(x) + ", " + short_number(y) +
+                            ") at index " + std::to_string(i));
+  }
+  py::array_t<float> there({count, py::ssize_t{2}}), error(count);
+  const FlowPoints work{count, xy, there.mutable_data(), error.mutable_data()};
+  const Scratch scratch(
+      "flow", flow_scratch_bytes(first.height, first.width, static_cast<int>(window), static_cast<int>(levels)));
+  {
+    py::gil_scoped_release release;
+    run(first, second, work, static_cast<int>(window), static_cast<int>(levels), scratch.get());
+  }
+  return py::make_tuple(there, error);
+}
+
 }  // namespace
 
 void bind_corners(py::module_& m) {
   m.def("shi_tomasi", &shi_tomasi);
   m.def("good_corners", &good_corners);
+  m.def("flow", &flow);
 }
 
 }  // namespace edgefer

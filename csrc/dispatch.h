@@ -12,8 +12,8 @@
 namespace edgefer {
 
 // Every distinct kernel signature, once; operations may share one.
-using Function = std::variant<SobelFn, LaplacianFn, GradientsFn, ShiTomasiFn, GoodCornersFn, LumaFn, CropResizeFn,
-                              StackFn, FullyConnectedFn, FullyConnectedS8Fn>;
+using Function = std::variant<SobelFn, LaplacianFn, GradientsFn, ShiTomasiFn, GoodCornersFn, FlowFn, LumaFn,
+                              CropResizeFn, StackFn, FullyConnectedFn, FullyConnectedS8Fn>;
 
 struct Row {
   const char* op;

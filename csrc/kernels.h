@@ -90,6 +90,33 @@ std::ptrdiff_t good_corners_u8_scalar(ImageU8 image, ImageU8 mask, CornerLimits 
 std::ptrdiff_t good_corners_u8_avx2(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
 std::ptrdiff_t good_corners_u8_neon(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
 
+// flow: where points of one image are in another, by pyramidal Lucas-Kanade, and whether they find their way back.
+// Level k + 1 of a pyramid has half the size, rounded down, of level k: (a + b + c + d + 2) >> 2 of 2x2 pixels; a level
+// is left out when a side of it falls below the window. Beyond its edges a level goes on with its edge pixels.
+// A window of window^2 samples around a point is matched by Gauss-Newton steps of at most flow_iterations, from the
+// coarsest level to the finest; samples are bilinear in fixed point (flow.h), so that the sums are exact and every
+// variant gives the same bits. The rest is float64 in one order.
+// `there` is the place in `after`; `error` the distance between the point and where the way back from `there` ends,
+// or infinity where the window has too little texture or leaves the image.
+// Both images have the same size, at least 3x3, at most flow_max_side; window is odd, 3 to flow_max_window; levels 1 to
+// flow_max_levels; points lie inside, 0 <= x <= width - 1, likewise y.
+// `scratch` is the caller's, of flow_scratch_bytes; its contents do not matter.
+constexpr int flow_max_window = 13;
+constexpr int flow_max_levels = 5;
+constexpr int flow_iterations = 20;
+constexpr std::ptrdiff_t flow_max_side = 1 << 15;
+struct FlowPoints {
+  std::ptrdiff_t count;
+  const float* points;  // [count, 2], x and y
+  float* there;         // [count, 2]
+  float* error;         // [count]
+};
+std::size_t flow_scratch_bytes(std::ptrdiff_t height, std::ptrdiff_t width, int window, int levels);
+using FlowFn = void (*)(ImageU8 before, ImageU8 after, FlowPoints points, int window, int levels, void* scratch);
+void flow_u8_f32_scalar(ImageU8 before, ImageU8 after, FlowPoints points, int window, int levels, void* scratch);
+void flow_u8_f32_avx2(ImageU8 before, ImageU8 after, FlowPoints points, int window, int levels, void* scratch);
+void flow_u8_f32_neon(ImageU8 before, ImageU8 after, FlowPoints points, int window, int levels, void* scratch);
+
 // luma: the brightness plane of a camera frame, out of size (H, W).
 //   yuyv: image rows hold W pairs (Y, U or V), so image.width is 2 * W.
 //   nv12: image holds the H rows of Y and below them the H / 2 rows of interleaved U and V.

@@ -190,6 +190,37 @@ def good_corners(
     return _kernels.good_corners(image, max_corners, quality_level, min_distance, mask, block_size)
 
 
+def flow(
+    before: np.ndarray, after: np.ndarray, points: np.ndarray, window: int = 13, levels: int = 3
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where points of one image are in another, and how well each finds its way back.
+
+    Pyramidal Lucas-Kanade: around each point a square window is matched by Gauss-Newton steps, from the
+    coarsest level to the finest, and then from the place found back to where it came from. Beyond the image
+    its edge pixels go on.
+
+    Args:
+        before, after: uint8, the same shape (H, W), 3 to 32768 pixels a side, any row stride, last axis
+            contiguous.
+        points: float32, shape (N, 2), contiguous; (x, y) in pixels of `before`, inside it.
+        window: side of the window, pixels; odd, 3 to 13.
+        levels: of the pyramid, 1 to 5; one whose side would fall below the window is left out.
+
+    Returns:
+        (there, error): float32, shape (N, 2), the place in `after`; float32, shape (N,), the distance between
+        the point and where the way back ends, pixels, infinite for a point that is lost: too little texture
+        around it, or outside `after`. `there` is then without meaning.
+
+    Raises:
+        TypeError: an array has the wrong dtype. ValueError: wrong shape, layout or range, or a point outside
+        the image. MemoryError: no room for two padded pyramids.
+
+    References: Bouguet, Pyramidal Implementation of the Lucas Kanade Feature Tracker, Intel 2000;
+    Kalal, Mikolajczyk and Matas, Forward-Backward Error, ICPR 2010.
+    """
+    return _kernels.flow(before, after, points, window, levels)
+
+
 def luma(image: np.ndarray, format: str = "yuyv", out: np.ndarray | None = None) -> np.ndarray:
     """Brightness of a camera frame.
 
