@@ -7,7 +7,7 @@ NATIVE  = setup.py pyproject.toml $(wildcard csrc/*)
 KERNEL_TESTS = $(wildcard tests/test_kernels*.py)
 
 .PHONY: help demo test test-scalar test-train lint bench train-all compile-arm test-arm test-alternative wheel docs clean
-.PHONY: library
+.PHONY: library arm-cycles
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +47,9 @@ compile-arm:  ## compile the kernels for aarch64 with a cross compiler
 	sh tests/device/compile_arm.sh
 
 library: $(BUILD)/libedgefer.so $(BUILD)/libedgefer.a  ## the kernels for programs without Python: docs/embedding.md
+
+arm-cycles: $(VENV)/.dev  ## forecast cycles per pixel of the ARM kernels with llvm-mca
+	$(BIN)/python bench/arm_cycles.py
 
 wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
