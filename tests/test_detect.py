@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from portrait import backdrop, data_file, face_box, paste
 
-from edgefer.detect import HaarDetector, Levels, blazeface_anchors, open_detector
+from edgefer.detect import Levels, open_detector
+from edgefer.detect.blazeface import blazeface_anchors
+from edgefer.detect.haar import HaarDetector
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import Box, iou, moved
 

@@ -1,0 +1,132 @@
+"""What detectors have in common: their contract, and the steps that more than one of them takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from edgefer.geometry import Box, clipped, iou
+from edgefer.values import Detection
+
+#: Faces smaller than this are not searched for, pixels of the source.
+DEFAULT_MIN_FACE_PX = 60
+#: Longest side of the image a search works on: what bounds its time on a large source.
+DEFAULT_MAX_SIDE_PX = 480
+
+
+class Levels(NamedTuple):
+    """How a detector's scores are to be read.
+
+    Attributes:
+        sure: at or above this, one sight of a new face is enough.
+        likely: at or above this, a new face counts when a second look agrees.
+        keep: at or above this, a face that is already known is confirmed.
+    """
+
+    sure: float
+    likely: float
+    keep: float
+
+
+@dataclass(slots=True)
+class Look:
+    """Answer of `look`: where the face is, how sure that is, and whether only its side was recognised."""
+
+    box: Box
+    score: float
+    turned: bool = False
+
+
+class Detector(Protocol):
+    """What the tracker needs of a detector."""
+
+    kind: str
+    levels: Levels
+    #: Into how many parts of about equal time a search can be divided.
+    parts: int
+
+    def detect(
+        self,
+        grey: np.ndarray,
+        region: Box | None = None,
+        *,
+        part: int | None = None,
+        known: Sequence[Box] = (),
+    ) -> list[Detection]:
+        """All faces in the image, or in one region of it, best first; boxes in pixels of the image.
+
+        Faces down to the level `keep` are among them, for tracks that they may confirm.
+
+        Args:
+            grey: uint8, shape (H, W), any size from 1x1.
+            region: where to search; the whole image when None. It may reach outside.
+            part: only this part of the work, from 0 to parts - 1, so that a search can be spread over frames;
+                all of it when None.
+            known: faces that need not be reported, which saves the time of examining them.
+        """
+
+    def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
+        """The face expected in `box`, if one of about that size is about there.
+
+        Args:
+            grey: as for detect.
+            box: where it was last, and how large.
+            thorough: also try what costs more and is needed seldom, such as heads tilted or turned aside.
+        """
+
+
+def within(grey: np.ndarray, region: Box | None) -> tuple[np.ndarray | None, int, int]:
+    """The whole pixels of a region that lie in the image, with their corner; None when there are none."""
+    if region is None:
+        return grey, 0, 0
+    height, width = grey.shape
+    inside = clipped(region, width, height)
+    x0, y0, x1, y1 = math.floor(inside.x0), math.floor(inside.y0), math.ceil(inside.x1), math.ceil(inside.y1)
+    if x1 <= x0 or y1 <= y0:
+        return None, 0, 0
+    return grey[y0:y1, x0:x1], x0, y0
+
+
+def resized(image: np.ndarray, scale: float) -> np.ndarray:
+    """The image at another scale, at least one pixel each way."""
+    if scale == 1:
+        return image
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+#: Nose off the middle of the eyes, as a part of their distance, from which a face counts as turned away (some
+#: 30 degrees of yaw on an average head).
+TURNED_NOSE = 0.35
+
+
+def is_turned(right_eye: np.ndarray, left_eye: np.ndarray, nose: np.ndarray) -> bool:
+    """Whether a face looks aside, from three points of it."""
+    between = left_eye - right_eye
+    distance = float(np.hypot(*between))
+    if distance < 1e-6:
+        return True
+    along = float(np.dot(nose - (left_eye + right_eye) / 2, between)) / distance
+    return abs(along) > TURNED_NOSE * distance
+
+
+def suppressed(found: list[tuple[Box, float, bool]], overlap: float = 0.3) -> list[tuple[Box, float, bool]]:
+    """The best of each group of overlapping boxes, best first."""
+    kept: list[tuple[Box, float, bool]] = []
+    for candidate in sorted(found, key=lambda entry: -entry[1]):
+        if all(iou(candidate[0], other[0]) <= overlap for other in kept):
+            kept.append(candidate)
+    return kept
+
+
+def nearest(found: Sequence[tuple[Box, float, bool]], box: Box) -> Look | None:
+    """Of the faces found around an expected one, that which overlaps it most, if any does."""
+    best = max(found, key=lambda entry: iou(entry[0], box), default=None)
+    if best is None or iou(best[0], box) < 0.2:
+        return None
+    return Look(*best)
