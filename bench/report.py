@@ -76,6 +76,58 @@ def whole_frame() -> str:
     )
 
 
+def kernel_table(rows: list[dict]) -> str:
+    """The kernels beside their peers: medians, and the ratio with its quartiles."""
+    cells = []
+    for row in rows:
+        bar = "" if row["bar"] is None else f"{row['bar']:g}"
+        met = "" if row["bar"] is None else "yes" if row["ratio"] >= row["bar"] else "no"
+        spread = f"{row['low']:.2f} to {row['high']:.2f}"
+        times = f"{row['ours_us']:.2f}", f"{row['peer_us']:.2f}"
+        cells.append(
+            [row["kernel"], row["size"], row["peer"], *times, f"{row['ratio']:.2f}", spread, bar, met]
+        )
+    header = ["kernel", "size", "beside", "ours, us", "peer, us", "ratio", "quartiles", "bar", "met"]
+    return table(header, cells)
+
+
+def kernels() -> str:
+    """The table of the kernels, and where it was measured."""
+    result = json.loads((RESULTS / "kernels.json").read_text())
+    box = result["machine"]
+    return (
+        kernel_table(result["rows"])
+        + f"\n\nOne thread each on {box['cpu']}, through Python {box['python']}, warm, medians of rounds taken"
+        f" in turn. Commit {box['commit']}; `make bench` prints it."
+    )
+
+
+def draw_kernels(path: Path) -> None:
+    """The same as a picture: how many times faster than the peer, the bars as ticks."""
+    from matplotlib import pyplot
+
+    rows = json.loads((RESULTS / "kernels.json").read_text())["rows"][::-1]
+    figure, axes = pyplot.subplots(figsize=(9, 0.34 * len(rows) + 1.2), layout="constrained")
+    for y, row in enumerate(rows):
+        against_copy = row["peer"].startswith("copy")
+        colour = "#8a8f98" if against_copy else "#2f6f9f"
+        axes.barh(y, row["ratio"], height=0.62, color=colour)
+        axes.plot([row["low"], row["high"]], [y, y], color="black", linewidth=1)
+        if row["bar"] is not None:
+            axes.plot([row["bar"]] * 2, [y - 0.42, y + 0.42], color="#c0392b", linewidth=2)
+        axes.annotate(
+            f"{row['ratio']:.2g}x", (row["high"], y), (4, 0), textcoords="offset points", va="center"
+        )
+    axes.set_yticks(range(len(rows)), [f"{row['kernel']}  {row['size']}  vs {row['peer']}" for row in rows])
+    axes.axvline(1, color="black", linewidth=0.6)
+    axes.set_xscale("log")
+    axes.set_xlim(0.3, max(row["high"] for row in rows) * 1.6)
+    axes.set_xlabel("times as fast as the peer (line: quartiles of the rounds, red: the bar)")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
 def models() -> str:
     """The README's second table: what each shipped model reached, from its manifest."""
     rows = []
