@@ -3,7 +3,8 @@
     python bench/report.py [--check]
 
 A table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; nothing in between is typed by hand.
-With --check nothing is written, and a stale README makes the exit status 1.
+bench/results/kernels.png shows the table of the kernels. With --check nothing is written, and a stale README
+makes the exit status 1.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def kernels() -> str:
     box = result["machine"]
     return (
         kernel_table(result["rows"])
-        + f"\n\nOne thread each on {box['cpu']}, through Python {box['python']}, warm, medians of rounds taken"
-        f" in turn. Commit {box['commit']}; `make bench` prints it."
+        + f"\n\nOne thread each on {box['cpu']}, through Python {box['python']}, warm, medians of rounds"
+        f" taken in turn. Commit {box['commit']}; `make bench` prints it."
     )
 
 
@@ -115,13 +116,14 @@ def draw_kernels(path: Path) -> None:
         axes.plot([row["low"], row["high"]], [y, y], color="black", linewidth=1)
         if row["bar"] is not None:
             axes.plot([row["bar"]] * 2, [y - 0.42, y + 0.42], color="#c0392b", linewidth=2)
-        axes.annotate(
-            f"{row['ratio']:.2g}x", (row["high"], y), (4, 0), textcoords="offset points", va="center"
-        )
+        label = (max(row["high"], row["bar"] or 0), y)
+        axes.annotate(f"{row['ratio']:.2g}x", label, (5, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(rows)), [f"{row['kernel']}  {row['size']}  vs {row['peer']}" for row in rows])
     axes.axvline(1, color="black", linewidth=0.6)
     axes.set_xscale("log")
-    axes.set_xlim(0.3, max(row["high"] for row in rows) * 1.6)
+    axes.set_xticks([0.5, 1, 2, 3, 5, 10, 20], ["0.5", "1", "2", "3", "5", "10", "20"], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(0.3, max(max(row["high"], row["bar"] or 0) for row in rows) * 1.6)
     axes.set_xlabel("times as fast as the peer (line: quartiles of the rounds, red: the bar)")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
@@ -149,7 +151,7 @@ def models() -> str:
     return table(header, rows) + "\n\nThe rule behind the rows stands in the model card."
 
 
-SECTIONS = {"whole-frame": whole_frame, "models": models}
+SECTIONS = {"whole-frame": whole_frame, "models": models, "kernels": kernels}
 
 
 def rewritten(text: str) -> str:
@@ -171,6 +173,7 @@ def main() -> int:
             print("report: README.md is stale; run `python bench/report.py`", file=sys.stderr)
         return int(before != after)
     README.write_text(after)
+    draw_kernels(RESULTS / "kernels.png")
     return 0
 
 
