@@ -85,16 +85,21 @@ struct Sample {
   FlowWeights weights;
 };
 
+// Without SSE4.1, std::floor is a call.
+std::ptrdiff_t floor_of(double value) {
+  const auto whole = static_cast<std::ptrdiff_t>(value);
+  return whole - (value < static_cast<double>(whole));
+}
+
 Sample sample_at(const Level& level, Place place, int reach) {
   const double left = place.x - reach, top = place.y - reach;
-  const double column = std::floor(left), row = std::floor(top);
-  const double a = left - column, b = top - row;
-  constexpr double one = 1 << 14;
-  const auto weight = [](double part) { return static_cast<int>(std::rint(part * one)); };
+  const std::ptrdiff_t column = floor_of(left), row = floor_of(top);
+  const double a = left - static_cast<double>(column), b = top - static_cast<double>(row);
+  const auto weight = [](double part) { return static_cast<int>(part * (1 << 14) + 0.5); };
   const int here = weight((1 - a) * (1 - b)), right = weight(a * (1 - b)), below = weight((1 - a) * b);
   // Three roundings up can leave -1 for the last.
   const int diagonal = std::max(0, (1 << 14) - here - right - below);
-  return {level.origin + static_cast<std::ptrdiff_t>(row) * level.stride + static_cast<std::ptrdiff_t>(column),
+  return {level.origin + row * level.stride + column,
           {static_cast<std::int16_t>(here), static_cast<std::int16_t>(right), static_cast<std::int16_t>(below),
            static_cast<std::int16_t>(diagonal)}};
 }

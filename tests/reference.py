@@ -247,9 +247,7 @@ def _window_at(image: np.ndarray, x: float, y: float, reach: int) -> np.ndarray:
     """Bilinear samples, scaled by 32, of a square around a point; weights have 14 bits, edges go on."""
     left, top = np.floor(x - reach), np.floor(y - reach)
     a, b = x - reach - left, y - reach - top
-    here, right, below = (
-        int(np.rint(part * 16384)) for part in ((1 - a) * (1 - b), a * (1 - b), (1 - a) * b)
-    )
+    here, right, below = (int(part * 16384 + 0.5) for part in ((1 - a) * (1 - b), a * (1 - b), (1 - a) * b))
     diagonal = max(0, 16384 - here - right - below)
     rows = np.clip(int(top) + np.arange(2 * reach + 2), 0, image.shape[0] - 1)
     columns = np.clip(int(left) + np.arange(2 * reach + 2), 0, image.shape[1] - 1)
