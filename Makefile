@@ -7,7 +7,7 @@ NATIVE  = setup.py pyproject.toml $(wildcard csrc/*)
 KERNEL_TESTS = $(wildcard tests/test_kernels*.py)
 
 .PHONY: help demo test test-scalar test-train lint bench train-all compile-arm test-arm test-alternative wheel docs clean
-.PHONY: library arm-cycles
+.PHONY: library arm-cycles fuzz
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -51,6 +51,9 @@ library: $(BUILD)/libedgefer.so $(BUILD)/libedgefer.a  ## the kernels for progra
 arm-cycles: $(VENV)/.dev  ## forecast cycles per pixel of the ARM kernels with llvm-mca
 	$(BIN)/python bench/arm_cycles.py
 
+fuzz: $(BUILD)/fuzz/differential  ## FUZZ_CASES random cases of each kernel, every variant against plain loops
+	$< --cases $(FUZZ_CASES)
+
 wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
@@ -81,6 +84,12 @@ $(BUILD)/libedgefer.so.1: $(OBJECTS) csrc/libedgefer.map
 
 $(BUILD)/libedgefer.so: $(BUILD)/libedgefer.so.1
 	@ln -sf $(<F) $@
+
+FUZZ_CASES ?= 1000000
+$(BUILD)/fuzz/differential: tests/fuzz/differential.cpp tests/fuzz/reference.cpp tests/fuzz/reference.h csrc/edgefer.h \
+		$(BUILD)/libedgefer.a
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -Icsrc $(filter %.cpp %.a,$^) -o $@
 
 # One stamp per set of packages: pip runs again only when the metadata or the C++ changes.
 $(VENV)/.demo: $(NATIVE) | $(VENV)/bin/python

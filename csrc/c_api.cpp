@@ -31,7 +31,7 @@ struct edgefer_mlp {
 
 namespace {
 
-// ---------------------------------------------------------------------------------------------------------- errors
+// -------------------------------------------------------------------------------------------------------------- errors
 
 thread_local char last_error[256] = "";
 
@@ -75,7 +75,7 @@ edgefer_status guarded(const char* op, Body body) {
   }
 }
 
-// ---------------------------------------------------------------------------------------------- choice of variant
+// --------------------------------------------------------------------------------------------------- choice of variant
 
 thread_local const char* variant_of_this_thread = nullptr;
 
@@ -132,7 +132,7 @@ const std::vector<const char*>& variants_of(const char* op) {
   refuse("unknown kernel '%.60s'", op);
 }
 
-// ------------------------------------------------------------------------------------------------------- arguments
+// ----------------------------------------------------------------------------------------------------------- arguments
 
 constexpr std::ptrdiff_t max_side = INT32_MAX;
 
@@ -260,7 +260,7 @@ class Scratch {
   void* memory_;
 };
 
-// ------------------------------------------------------------------------------------------- crop_resize and stack
+// ----------------------------------------------------------------------------------------------- crop_resize and stack
 
 constexpr double max_coordinate = 1e6;
 constexpr std::ptrdiff_t max_size = 4096;
@@ -321,7 +321,7 @@ StackPlan stack_plan(const edgefer_channel* channels, const float* multipliers, 
   return plan;
 }
 
-// --------------------------------------------------------------------------------------------------- dense layers
+// -------------------------------------------------------------------------------------------------------- dense layers
 
 FullyConnectedFn fully_connected_kernel() {
   static std::atomic<FullyConnectedFn> active{nullptr};
@@ -392,7 +392,7 @@ std::pair<std::int32_t, std::int32_t> clamp_range(const edgefer_quantisation& q)
 
 }  // namespace
 
-// ------------------------------------------------------------------------------------------------------ the library
+// --------------------------------------------------------------------------------------------------------- the library
 
 const char* edgefer_version() { return EDGEFER_VERSION; }
 
@@ -437,7 +437,7 @@ edgefer_status edgefer_use_variant(const char* variant) {
   });
 }
 
-// ---------------------------------------------------------------------------------------------- gradients, corners
+// -------------------------------------------------------------------------------------------------- gradients, corners
 
 edgefer_status edgefer_sobel(const uint8_t* image, ptrdiff_t height, ptrdiff_t width, ptrdiff_t image_stride,
                              edgefer_border border, int16_t* gx, ptrdiff_t gx_stride, int16_t* gy,
@@ -544,7 +544,40 @@ edgefer_status edgefer_good_corners(const uint8_t* image, ptrdiff_t height, ptrd
   });
 }
 
-// ----------------------------------------------------------------------------------------------- a network's input
+edgefer_status edgefer_flow(const uint8_t* before, ptrdiff_t height, ptrdiff_t width, ptrdiff_t before_stride,
+                            const uint8_t* after, ptrdiff_t after_stride, const float* points, ptrdiff_t point_count,
+                            int window, int levels, float* there, float* error) {
+  constexpr const char* op = "flow";
+  return guarded(op, [&] {
+    static std::atomic<FlowFn> active{nullptr};
+    const FlowFn run = chosen(op, active);
+    const Input first = input(op, "before", before, height, width, before_stride);
+    const Input second = input(op, "after", after, height, width, after_stride);
+    if (std::min(height, width) < 3 || std::max(height, width) > flow_max_side)
+      refuse("%s: before must have 3 to %td pixels a side, got %td x %td", op, flow_max_side, height, width);
+    if (window < 3 || window > flow_max_window || window % 2 == 0)
+      refuse("%s: window must be odd, 3 to %d, got %d", op, flow_max_window, window);
+    if (levels < 1 || levels > flow_max_levels)
+      refuse("%s: levels must be 1 to %d, got %d", op, flow_max_levels, levels);
+    check_size(op, "point_count", point_count);
+    const Extent given = array(op, "points", points, point_count, 2);
+    const Extent to_there = array(op, "there", there, point_count, 2);
+    const Extent to_error = array(op, "error", error, 1, point_count);
+    for (const Extent& written : {to_there, to_error})
+      for (const Extent& read : {first.extent, second.extent, given}) check_apart(op, read, written);
+    check_apart(op, to_there, to_error);
+    for (std::ptrdiff_t i = 0; i < point_count; ++i) {
+      const float x = points[2 * i], y = points[2 * i + 1];
+      if (!(x >= 0 && y >= 0 && x <= static_cast<float>(width - 1) && y <= static_cast<float>(height - 1)))
+        refuse("%s: points must lie in the image, got (%g, %g) at index %td", op, static_cast<double>(x),
+               static_cast<double>(y), i);
+    }
+    const Scratch scratch(flow_scratch_bytes(height, width, window, levels));
+    run(first.plane, second.plane, {point_count, points, there, error}, window, levels, scratch.get());
+  });
+}
+
+// --------------------------------------------------------------------------------------------------- a network's input
 
 edgefer_status edgefer_luma(const uint8_t* image, ptrdiff_t height, ptrdiff_t width, ptrdiff_t image_stride,
                             edgefer_luma_format format, uint8_t* out, ptrdiff_t out_stride) {
@@ -594,7 +627,7 @@ edgefer_status edgefer_stack(const uint8_t* image, ptrdiff_t height, ptrdiff_t w
   });
 }
 
-// ---------------------------------------------------------------------------------------------------- dense layers
+// -------------------------------------------------------------------------------------------------------- dense layers
 
 edgefer_status edgefer_fully_connected(const float* x, ptrdiff_t batch, ptrdiff_t inputs, const float* weights,
                                        const float* bias, ptrdiff_t outputs, edgefer_activation activation, float* y) {

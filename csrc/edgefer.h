@@ -104,6 +104,15 @@ edgefer_status edgefer_good_corners(const uint8_t *image, ptrdiff_t height, ptrd
                                     double min_distance, int block_size, edgefer_corner *corners, ptrdiff_t max_corners,
                                     ptrdiff_t *corner_count);
 
+/* Where points of one image are in another of the same size (3 to 32768 pixels a side), by pyramidal Lucas-Kanade with a
+ * window of odd side, 3 to 13, on 1 to 5 levels. points and there hold x and y of each point, at least one; points lie
+ * inside, 0 <= x <= width - 1, likewise y. error is the distance between a point and where the way back from `there`
+ * ends, or infinity for a point that is lost: too little texture, or outside `after`; its `there` is without meaning.
+ * Working memory: both images with their pyramids, about 3 bytes a pixel. */
+edgefer_status edgefer_flow(const uint8_t *before, ptrdiff_t height, ptrdiff_t width, ptrdiff_t before_stride,
+                            const uint8_t *after, ptrdiff_t after_stride, const float *points, ptrdiff_t point_count,
+                            int window, int levels, float *there, float *error);
+
 /* ---------------------------------------------------------------------------------------------- a network's input */
 
 /* A row of the camera's frame holds 2 * width bytes of YUYV, width bytes of NV12 (whose chroma, below the rows of

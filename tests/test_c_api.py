@@ -159,6 +159,22 @@ def test_good_corners_equal_python_and_the_rule(lib, variant, masked, most):
     assert len(got) <= most and len(got) > 0
 
 
+def test_flow_equals_python_and_the_definition(lib, variant):
+    before = np.kron(random_image(12, 15), np.ones((5, 5), np.uint8))
+    after = np.roll(before, (1, 2), (0, 1))[::-1]
+    points = np.array([(x, y) for y in range(0, 60, 7) for x in range(0, 75, 7)], np.float32)
+    there, error = np.empty_like(points), np.empty(len(points), np.float32)
+    given = (*image_arguments(before), *output_arguments(after), pointer(points), len(points))
+    run(lib, lib.edgefer_flow(*given, 7, 3, pointer(there), pointer(error)))
+    python, expected = kernels.flow(before, after, points, 7, 3), reference.flow(before, after, points, 7, 3)
+    np.testing.assert_array_equal(error, python[1])
+    np.testing.assert_array_equal(error, expected[1])
+    kept = np.isfinite(error)
+    assert kept.any() and not kept.all()
+    np.testing.assert_array_equal(there[kept], python[0][kept])
+    np.testing.assert_array_equal(there[kept], expected[0][kept])
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_luma_equals_python_and_bt601(lib, variant, format):
     rng = np.random.default_rng(0)
@@ -378,6 +394,11 @@ def test_ranges_of_every_operation_are_checked(lib):
         weights, bias = ffi.new("int8_t[6]"), ffi.new("int32_t[1]")
         return lib.edgefer_fully_connected_int8(x, 1, 6, weights, bias, 1, quantisation(scales, **changed), y)
 
+    def flow_call(x=1.0, window=3, levels=1, count=1):
+        points, there, error = (ffi.new("float[2]", [x, 0]) for _ in range(3))
+        second = (pointer(image), 6)
+        return lib.edgefer_flow(*given, *second, points, count, window, levels, there, error)
+
     nan, infinity = float("nan"), float("inf")
     dense_call = lib.edgefer_fully_connected
     x, y = pointer(floats), ffi.new("float[24]")
@@ -391,6 +412,11 @@ def test_ranges_of_every_operation_are_checked(lib):
         (lambda: corner_call(distance=-1), "min_distance must be 0 or more and finite, got -1"),
         (lambda: corner_call(distance=infinity), "min_distance must be 0 or more and finite, got inf"),
         (lambda: corner_call(most=0), "max_corners must be at least 1, got 0"),
+        (lambda: flow_call(x=5.5), "flow: points must lie in the image, got (5.5, 0) at index 0"),
+        (lambda: flow_call(x=nan), "flow: points must lie in the image, got (nan, 0) at index 0"),
+        (lambda: flow_call(window=15), "flow: window must be odd, 3 to 13, got 15"),
+        (lambda: flow_call(levels=6), "flow: levels must be 1 to 5, got 6"),
+        (lambda: flow_call(count=0), "flow: point_count must be at least 1, got 0"),
         (lambda: lib.edgefer_luma(*given, 3, *bytes_out), "luma: format must be 0 to 2, got 3"),
         (lambda: resize_call(box=(0, 0, nan, 4)), "box must be finite and within 1e6 pixels, got nan"),
         (lambda: resize_call(box=(0, 0, 6, 2e6)), "box must be finite and within 1e6 pixels, got 2e+06"),
