@@ -1,18 +1,42 @@
-// The module edgefer._kernels: which variant runs; the rooms beside this file bring the operations.
+// The module edgefer._kernels: which variant runs, and the types that the operations are made of.
 #include "bindings.h"
 
+#include <pybind11/stl.h>
+
+#include <optional>
+
 namespace py = pybind11;
+
+namespace edgefer {
+namespace {
+
+thread_local std::string forced_name_here;
+
+void use_variant(const std::optional<std::string>& name) {
+  forced_here = {};
+  forced_name_here = name.value_or("");
+  if (!name) return;
+  forced_here.any = true;
+  for (const Isa isa : all_isas)
+    if (*name == isa_name(isa)) forced_here = {true, true, isa};
+}
+
+}  // namespace
+
+std::string forced_name() { return forced_name_here; }
+
+}  // namespace edgefer
+
 using namespace edgefer;
 
 PYBIND11_MODULE(_kernels, m) {
   m.doc() = "Compiled kernels; edgefer.kernels is their documented front.";
 
-  // A bad EDGEFER_ISA is bad usage: one line and exit code 2 from the command line.
   py::register_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);
-    } catch (const BadIsa& bad) {
-      py::set_error(py::module_::import("edgefer.errors").attr("UsageError"), bad.what());
+    } catch (const BadIsa&) {
+      set_python_error();
     }
   });
 
@@ -24,13 +48,14 @@ PYBIND11_MODULE(_kernels, m) {
     return names;
   });
   m.def("active", [](const std::string& op) {
-    if (variant_of_this_thread) return std::string(isa_name(named_row(op, *variant_of_this_thread).isa));
-    return std::string(isa_name(active_row(op).isa));
+    return std::string(isa_name((forced_here.any ? named_row(op, forced_name_here) : active_row(op)).isa));
   });
-  m.def("use_variant", [](std::optional<std::string> name) { variant_of_this_thread = std::move(name); });
-
-  bind_gradients(m);
-  bind_corners(m);
-  bind_resize(m);
-  bind_dense(m);
+  m.def("use_variant", &use_variant);
+  // (operation, variant) that the calling thread ran last, or None.
+  m.def("last_ran", []() -> std::optional<std::pair<std::string, std::string>> {
+    if (!last_ran.op) return std::nullopt;
+    return std::pair<std::string, std::string>(last_ran.op, isa_name(last_ran.isa));
+  });
+  m.attr("Function") = make_function_type();
+  m.attr("Mlp") = make_mlp_type();
 }

@@ -1,4 +1,4 @@
-// shi_tomasi, good_corners and flow as Python functions.
+// shi_tomasi, good_corners and flow for Python.
 #include <cmath>
 
 #include "bindings.h"
@@ -6,41 +6,51 @@
 namespace edgefer {
 namespace {
 
-int checked_block_size(const char* op, py::ssize_t block_size) {
-  if (block_size < 3 || block_size > 15 || block_size % 2 == 0)
-    throw py::value_error(std::string(op) + ": block_size must be odd, 3 to 15, got " + std::to_string(block_size));
-  return static_cast<int>(block_size);
+int checked_block_size(const char* op, py::handle block_size) {
+  const py::ssize_t size = integer(op, "block_size", block_size);
+  if (size < 3 || size > 15 || size % 2 == 0)
+    throw py::value_error(std::string(op) + ": block_size must be odd, 3 to 15, got " + std::to_string(size));
+  return static_cast<int>(size);
 }
 
-py::array shi_tomasi(py::handle image, py::ssize_t block_size, const std::string& border, py::handle out) {
-  static Kernel<ShiTomasiFn> kernel{"shi_tomasi"};
+// Nanoseconds a pixel, for the GIL.
+constexpr double score = 0.5;
+
+}  // namespace
+
+py::object shi_tomasi(PyObject* const* values) {
+  const py::handle image = values[0], block_size = values[1], border = values[2], out = values[3];
+  static const Kernel<ShiTomasiFn> kernel{"shi_tomasi"};
   const ShiTomasiFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("shi_tomasi", "image", image);
   const int block = checked_block_size("shi_tomasi", block_size);
   const Border edge = border_named("shi_tomasi", border);
-  const auto target = result<float>("shi_tomasi", "out", out, input.height, input.width, input);
+  auto target = result<float>("shi_tomasi", "out", out, input.height, input.width, input);
   const Scratch scratch("shi_tomasi", shi_tomasi_scratch_bytes(input.width, block));
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(pixels(input) * score);
     run(input, block, edge, target.plane, scratch.get());
   }
-  return target.array;
+  return std::move(target.array);
 }
 
-py::array good_corners(py::handle image, py::ssize_t max_corners, double quality_level, double min_distance,
-                       py::handle mask, py::ssize_t block_size) {
-  static Kernel<GoodCornersFn> kernel{"good_corners"};
+py::object good_corners(PyObject* const* values) {
+  const py::handle image = values[0], mask = values[4];
+  static const Kernel<GoodCornersFn> kernel{"good_corners"};
   const GoodCornersFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("good_corners", "image", image);
   if (input.height > INT32_MAX / input.width)
     throw py::value_error("good_corners: image must have fewer than 2^31 pixels, got " + described(image));
+  const py::ssize_t max_corners = integer("good_corners", "max_corners", values[1]);
+  const double quality_level = number("good_corners", "quality_level", values[2]);
+  const double min_distance = number("good_corners", "min_distance", values[3]);
   if (max_corners < 0)
     throw py::value_error("good_corners: max_corners must be 0 (no limit) or more, got " + std::to_string(max_corners));
   if (!(quality_level > 0) || std::isinf(quality_level))
     throw py::value_error("good_corners: quality_level must be above 0, got " + short_number(quality_level));
   if (!(min_distance >= 0) || std::isinf(min_distance))
     throw py::value_error("good_corners: min_distance must be 0 or more, got " + short_number(min_distance));
-  const int block = checked_block_size("good_corners", block_size);
+  const int block = checked_block_size("good_corners", values[5]);
   ImageU8 allowed{nullptr, input.height, input.width, 0};
   if (!mask.is_none()) {
     allowed = plane<const std::uint8_t>("good_corners", "mask", mask);
@@ -50,21 +60,22 @@ py::array good_corners(py::handle image, py::ssize_t max_corners, double quality
   const Scratch scratch("good_corners", good_corners_scratch_bytes(input.height, input.width, block));
   py::ssize_t count = 0;
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(pixels(input) * score);
     count = run(input, allowed, {max_corners, quality_level, min_distance, block}, scratch.get());
   }
-  py::array_t<float> points({count, py::ssize_t{2}});
-  float* xy = points.mutable_data();
+  py::array points = fresh<float>({count, 2});
+  auto* xy = static_cast<float*>(points.mutable_data());
   const auto* corners = static_cast<const Corner*>(scratch.get());
   for (py::ssize_t i = 0; i < count; ++i) {
     xy[2 * i] = static_cast<float>(corners[i].x);
     xy[2 * i + 1] = static_cast<float>(corners[i].y);
   }
-  return points;
+  return std::move(points);
 }
 
-py::tuple flow(py::handle before, py::handle after, py::handle points, py::ssize_t window, py::ssize_t levels) {
-  static Kernel<FlowFn> kernel{"flow"};
+py::object flow(PyObject* const* values) {
+  const py::handle before = values[0], after = values[1], points = values[2];
+  static const Kernel<FlowFn> kernel{"flow"};
   const FlowFn run = kernel.get();
   const auto first = plane<const std::uint8_t>("flow", "before", before);
   const auto second = plane<const std::uint8_t>("flow", "after", after);
@@ -74,17 +85,15 @@ py::tuple flow(py::handle before, py::handle after, py::handle points, py::ssize
   if (shorter < 3 || longer > flow_max_side)
     throw py::value_error(
         mismatch("flow", "before", "of 3 to " + std::to_string(flow_max_side) + " pixels a side", before));
+  const py::ssize_t window = integer("flow", "window", values[3]), levels = integer("flow", "levels", values[4]);
   if (window < 3 || window > flow_max_window || window % 2 == 0)
     throw py::value_error("flow: window must be odd, 3 to " + std::to_string(flow_max_window) + ", got " +
                           std::to_string(window));
   if (levels < 1 || levels > flow_max_levels)
     throw py::value_error("flow: levels must be 1 to " + std::to_string(flow_max_levels) + ", got " +
                           std::to_string(levels));
-  const py::array given = checked<float>("flow", "points", "(N, 2)", 2, points);
+  const py::array given = checked_contiguous<float>("flow", "points", "(N, 2)", 2, points);
   if (given.shape(1) != 2) throw py::value_error(mismatch("flow", "points", "float32 with shape (N, 2)", points));
-  if (!(given.flags() & py::array::c_style))
-    throw py::value_error("flow: points must be contiguous, got strides " +
-                          std::string(py::str(given.attr("strides"))));
   const py::ssize_t count = given.shape(0);
   const auto* xy = static_cast<const float*>(given.data());
   for (py::ssize_t i = 0; i < count; ++i) {
@@ -93,23 +102,16 @@ py::tuple flow(py::handle before, py::handle after, py::handle points, py::ssize
       throw py::value_error("flow: points must lie in the image, got (" + short_number(x) + ", " + short_number(y) +
                             ") at index " + std::to_string(i));
   }
-  py::array_t<float> there({count, py::ssize_t{2}}), error(count);
-  const FlowPoints work{count, xy, there.mutable_data(), error.mutable_data()};
+  py::array there = fresh<float>({count, 2}), error = fresh<float>({count});
+  const FlowPoints work{count, xy, static_cast<float*>(there.mutable_data()),
+                        static_cast<float*>(error.mutable_data())};
   const Scratch scratch(
       "flow", flow_scratch_bytes(first.height, first.width, static_cast<int>(window), static_cast<int>(levels)));
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(2 * pixels(first) * score + static_cast<double>(count) * 1000);
     run(first, second, work, static_cast<int>(window), static_cast<int>(levels), scratch.get());
   }
   return py::make_tuple(there, error);
-}
-
-}  // namespace
-
-void bind_corners(py::module_& m) {
-  m.def("shi_tomasi", &shi_tomasi);
-  m.def("good_corners", &good_corners);
-  m.def("flow", &flow);
 }
 
 }  // namespace edgefer

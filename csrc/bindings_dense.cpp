@@ -1,5 +1,9 @@
 // fully_connected, Mlp and fully_connected_int8 for Python.
+#include <Python.h>
+#include <structmember.h>  // PyMemberDef before Python 3.12
+
 #include <cmath>
+#include <cstddef>
 #include <tuple>
 
 #include "bindings.h"
@@ -12,6 +16,25 @@ struct Batch {
   py::ssize_t rows;
   py::ssize_t columns;
   bool single;
+};
+
+// Of an array that was checked.
+template <class T>
+const T* data_of(py::handle array) {
+  return reinterpret_cast<const T*>(py::detail::array_proxy(array.ptr())->data);
+}
+
+// The values between the layers of a small network stand on the stack.
+template <class T>
+class Hidden {
+ public:
+  explicit Hidden(py::ssize_t count) : large_(count <= small_count ? 0 : count) {}
+  T* get() { return large_.empty() ? small_ : large_.data(); }
+
+ private:
+  static constexpr py::ssize_t small_count = 2048 / sizeof(T);
+  alignas(64) T small_[small_count];
+  std::vector<T> large_;
 };
 
 template <class T>
@@ -30,12 +53,19 @@ Batch checked_batch(const char* op, py::handle x, py::ssize_t inputs) {
 // Where the answer for a batch goes: `out` when it fits, else a new array.
 template <class T>
 py::array answer(const char* op, py::handle out, const Batch& batch, py::ssize_t outputs, py::handle x) {
-  if (out.is_none()) return batch.single ? py::array_t<T>(outputs) : py::array_t<T>({batch.rows, outputs});
-  const std::string shape = batch.single ? "(" + std::to_string(outputs) + ",)"
-                                         : "(" + std::to_string(batch.rows) + ", " + std::to_string(outputs) + ")";
-  auto array = checked_contiguous<T>(op, "out", shape.c_str(), batch.single ? 1 : 2, out);
-  if (array.shape(array.ndim() - 1) != outputs || (!batch.single && array.shape(0) != batch.rows))
+  if (out.is_none()) return batch.single ? fresh<T>({outputs}) : fresh<T>({batch.rows, outputs});
+  const auto fits = [&] {
+    const auto& given = *py::detail::array_proxy(out.ptr());
+    return batch.single ? given.nd == 1 && given.dimensions[0] == outputs
+                        : given.nd == 2 && given.dimensions[0] == batch.rows && given.dimensions[1] == outputs;
+  };
+  if (!holds<T>(out) || !fits()) {
+    const std::string shape = batch.single ? "(" + std::to_string(outputs) + ",)"
+                                           : "(" + std::to_string(batch.rows) + ", " + std::to_string(outputs) + ")";
+    checked<T>(op, "out", shape.c_str(), batch.single ? 1 : 2, out);
     throw py::value_error(mismatch(op, "out", std::string(dtype_name<T>()) + " with shape " + shape, out));
+  }
+  auto array = checked_contiguous<T>(op, "out", "", batch.single ? 1 : 2, out);
   if (!array.writeable()) throw py::value_error(std::string(op) + ": out must be writeable, got a read-only array");
   const auto input = py::reinterpret_borrow<py::array>(x);
   const Plane<const T> from{static_cast<const T*>(input.data()), 1, input.size(), input.size()};
@@ -65,15 +95,15 @@ struct Layer {
   Activation activation;
   std::vector<float> packed, bias;
 
-  Layer(const char* op, py::handle weights, py::handle given_bias, const std::string& activation_name) {
+  Layer(const char* op, py::handle weights, py::handle given_bias, std::string_view activation_name) {
     std::tie(outputs, inputs) = layer_shape<float, float>(op, weights, given_bias);
     activation = chosen<Activation>(op, "activation", activation_name,
                                     {{"none", Activation::none},
                                      {"sigmoid", Activation::sigmoid},
                                      {"relu", Activation::relu},
                                      {"softmax", Activation::softmax}});
-    const auto* matrix = static_cast<const float*>(py::reinterpret_borrow<py::array>(weights).data());
-    const auto* vector = static_cast<const float*>(py::reinterpret_borrow<py::array>(given_bias).data());
+    const auto* matrix = data_of<float>(weights);
+    const auto* vector = data_of<float>(given_bias);
     const py::ssize_t padded = (outputs + panel - 1) / panel * panel;
     packed.resize(padded * inputs);
     bias.assign(vector, vector + outputs);
@@ -83,69 +113,78 @@ struct Layer {
         packed[(o / panel * inputs + i) * panel + o % panel] = matrix[o * inputs + i];
   }
 
+  // Of one sample, for the GIL.
+  double nanoseconds() const { return static_cast<double>(inputs * outputs) / 8; }
+
   void run(FullyConnectedFn kernel, const float* x, py::ssize_t batch, float* y) const {
     kernel(x, batch, inputs, packed.data(), bias.data(), outputs, y);
     activate(activation, y, batch, outputs);
   }
 };
 
-Kernel<FullyConnectedFn>& fully_connected_kernel() {
-  static Kernel<FullyConnectedFn> kernel{"fully_connected"};
+const Kernel<FullyConnectedFn>& fully_connected_kernel() {
+  static const Kernel<FullyConnectedFn> kernel{"fully_connected"};
   return kernel;
 }
 
-py::array fully_connected(py::handle x, py::handle weights, py::handle bias, const std::string& activation,
-                          py::handle out) {
+}  // namespace
+
+py::object fully_connected(PyObject* const* values) {
+  const py::handle x = values[0], weights = values[1], bias = values[2], activation = values[3], out = values[4];
   const FullyConnectedFn kernel = fully_connected_kernel().get();
-  const Layer layer("fully_connected", weights, bias, activation);
+  const Layer layer("fully_connected", weights, bias, text("fully_connected", "activation", activation));
   const Batch batch = checked_batch<float>("fully_connected", x, layer.inputs);
   py::array y = answer<float>("fully_connected", out, batch, layer.outputs, x);
-  const auto* from = static_cast<const float*>(py::reinterpret_borrow<py::array>(x).data());
+  const auto* from = data_of<float>(x);
   auto* to = static_cast<float*>(y.mutable_data());
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(layer.nanoseconds() * static_cast<double>(batch.rows));
     layer.run(kernel, from, batch.rows, to);
   }
-  return y;
+  return std::move(y);
 }
 
+namespace {
+
+// A multilayer perceptron of float layers.
 class Mlp {
  public:
-  explicit Mlp(py::handle layers) {
+  static constexpr const char* name = "Mlp";
+  static constexpr const char* signature = "Mlp(layers)\n--\n\n";
+
+  Mlp(PyObject* arguments, PyObject* keywords) {
+    static const char* const names[] = {"layers", nullptr};
+    PyObject* given = nullptr;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O:Mlp", const_cast<char**>(names), &given))
+      throw py::error_already_set();
+    const py::handle layers = given;
     if (!py::isinstance<py::sequence>(layers) || py::len(layers) == 0)
       throw py::value_error("Mlp: layers must be a sequence of (weights, bias, activation), got " + described(layers));
     for (const py::handle layer : layers) {
       if (!py::isinstance<py::tuple>(layer) || py::len(layer) != 3)
         throw py::type_error("Mlp: each layer must be a tuple (weights, bias, activation), got " + described(layer));
       const auto parts = py::reinterpret_borrow<py::tuple>(layer);
-      if (!py::isinstance<py::str>(parts[2]))
-        throw py::type_error("Mlp: activation must be a string, got " + described(parts[2]));
-      layers_.emplace_back("Mlp", parts[0], parts[1], parts[2].cast<std::string>());
+      layers_.emplace_back(name, parts[0], parts[1], text(name, "activation", parts[2]));
       const Layer& added = layers_.back();
       if (layers_.size() > 1 && added.inputs != layers_[layers_.size() - 2].outputs)
         throw py::value_error("Mlp: layer " + std::to_string(layers_.size() - 1) + " must take the " +
                               std::to_string(layers_[layers_.size() - 2].outputs) +
                               " outputs of the layer before it, got weights for " + std::to_string(added.inputs));
       widest_ = std::max(widest_, added.outputs);
-      work_ += added.outputs * added.inputs;
+      nanoseconds_ += added.nanoseconds();
     }
   }
 
-  py::array operator()(py::handle x, py::handle out) const {
+  py::object operator()(py::handle x, py::handle out) const {
     const FullyConnectedFn kernel = fully_connected_kernel().get();
-    const Batch batch = checked_batch<float>("Mlp", x, layers_.front().inputs);
-    py::array y = answer<float>("Mlp", out, batch, layers_.back().outputs, x);
-    const auto* from = static_cast<const float*>(py::reinterpret_borrow<py::array>(x).data());
+    const Batch batch = checked_batch<float>(name, x, layers_.front().inputs);
+    py::array y = answer<float>(name, out, batch, layers_.back().outputs, x);
+    const auto* from = data_of<float>(x);
     auto* to = static_cast<float*>(y.mutable_data());
-    std::vector<float> hidden(layers_.size() > 1 ? 2 * widest_ * batch.rows : 0);
-    // Handing the GIL over takes longer than a small network.
-    if (work_ * batch.rows < 1 << 14) {
-      run(kernel, from, batch.rows, hidden.data(), to);
-    } else {
-      py::gil_scoped_release release;
-      run(kernel, from, batch.rows, hidden.data(), to);
-    }
-    return y;
+    Hidden<float> hidden(layers_.size() > 1 ? 2 * widest_ * batch.rows : 0);
+    const Unlocked unlocked(nanoseconds_ * static_cast<double>(batch.rows));
+    run(kernel, from, batch.rows, hidden.get(), to);
+    return std::move(y);
   }
 
   std::vector<py::ssize_t> sizes() const {
@@ -158,17 +197,19 @@ class Mlp {
   // The hidden layers write the two halves of `hidden` in turn.
   void run(FullyConnectedFn kernel, const float* x, py::ssize_t batch, float* hidden, float* y) const {
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      float* to = i + 1 < layers_.size() ? hidden + i % 2 * widest_ * batch : y;
+      float* to = i + 1 < layers_.size() ? hidden + static_cast<py::ssize_t>(i % 2) * widest_ * batch : y;
       layers_[i].run(kernel, x, batch, to);
       x = to;
     }
   }
 
   std::vector<Layer> layers_;
-  py::ssize_t widest_ = 0, work_ = 0;
+  py::ssize_t widest_ = 0;
+  double nanoseconds_ = 0;
 };
 
-float positive_scale(const char* name, double value) {
+float positive_scale(const char* name, py::handle given) {
+  const double value = number("fully_connected_int8", name, given);
   const auto scale = static_cast<float>(value);
   if (!(scale > 0) || !std::isfinite(scale))
     throw py::value_error(std::string("fully_connected_int8: ") + name +
@@ -176,27 +217,25 @@ float positive_scale(const char* name, double value) {
   return scale;
 }
 
-void check_zero_point(const char* name, std::int64_t value) {
+std::int32_t zero_point(const char* name, py::handle given) {
+  const py::ssize_t value = integer("fully_connected_int8", name, given);
   if (value < -128 || value > 127)
     throw py::value_error(std::string("fully_connected_int8: ") + name + " must be from -128 to 127, got " +
                           std::to_string(value));
+  return static_cast<std::int32_t>(value);
 }
 
 // TFLite takes the product of the scales in float32 for one scale of all weights, in float64 for one of each output.
 std::vector<double> real_multipliers(float input_scale, py::handle weight_scale, float output_scale,
                                      py::ssize_t outputs) {
-  if (!py::isinstance<py::array>(weight_scale) || py::reinterpret_borrow<py::array>(weight_scale).ndim() == 0) {
-    double value = 0;
-    try {
-      value = weight_scale.cast<double>();
-    } catch (const py::cast_error&) {
+  if (!py::isinstance<py::array>(weight_scale) || py::detail::array_proxy(weight_scale.ptr())->nd == 0) {
+    if (!PyNumber_Check(weight_scale.ptr()))
       throw py::type_error(
           mismatch("fully_connected_int8", "weight_scale", "a number, or float32 with shape (out,)", weight_scale));
-    }
-    const float product = input_scale * positive_scale("weight_scale", value);
+    const float scale = positive_scale("weight_scale", weight_scale), product = input_scale * scale;
     if (!std::isfinite(product))
       throw py::value_error("fully_connected_int8: input_scale * weight_scale must be finite in float32, got " +
-                            short_number(input_scale) + " * " + short_number(value));
+                            short_number(input_scale) + " * " + short_number(scale));
     return std::vector<double>(outputs, static_cast<double>(product) / static_cast<double>(output_scale));
   }
   const auto scales = checked_contiguous<float>("fully_connected_int8", "weight_scale", "(out,)", 1, weight_scale);
@@ -205,10 +244,9 @@ std::vector<double> real_multipliers(float input_scale, py::handle weight_scale,
                                    "a number, or float32 with shape (" + std::to_string(outputs) + ",)", weight_scale));
   std::vector<double> multipliers;
   for (py::ssize_t o = 0; o < outputs; ++o)
-    multipliers.push_back(
-        static_cast<double>(input_scale) *
-        static_cast<double>(positive_scale("weight_scale", static_cast<const float*>(scales.data())[o])) /
-        static_cast<double>(output_scale));
+    multipliers.push_back(static_cast<double>(input_scale) *
+                          static_cast<double>(positive_scale("weight_scale", py::float_(data_of<float>(scales)[o]))) /
+                          static_cast<double>(output_scale));
   return multipliers;
 }
 
@@ -230,54 +268,118 @@ std::pair<std::int32_t, std::int32_t> activation_range(ClampS8 clamp, float scal
   return {-128, 127};
 }
 
-py::array fully_connected_int8(py::handle x, py::handle weights, py::handle bias, std::int64_t input_zero_point,
-                               std::int64_t output_zero_point, double input_scale, py::handle weight_scale,
-                               double output_scale, const std::string& activation, py::handle out) {
+// A network as a Python object.
+template <class Network>
+struct Callable {
+  PyObject_HEAD vectorcallfunc call;
+  Network network;
+};
+
+template <class Network>
+PyObject* call_network(PyObject* self, PyObject* const* arguments, std::size_t flagged_count, PyObject* keywords) {
+  return guarded([&] {
+    static const Parameters parameters{Network::name,
+                                       {py::reinterpret_steal<py::object>(PyUnicode_InternFromString("x")),
+                                        py::reinterpret_steal<py::object>(PyUnicode_InternFromString("out"))},
+                                       {py::object(), py::none()},
+                                       2};
+    PyObject* values[2];
+    place(parameters, arguments, flagged_count, keywords, values);
+    return reinterpret_cast<const Callable<Network>*>(self)->network(values[0], values[1]);
+  });
+}
+
+template <class Network>
+PyObject* new_network(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
+  return guarded([&] {
+    Network network(arguments, keywords);
+    auto made = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
+    if (!made) throw py::error_already_set();
+    auto* callable = reinterpret_cast<Callable<Network>*>(made.ptr());
+    callable->call = &call_network<Network>;
+    new (&callable->network) Network(std::move(network));
+    return made;
+  });
+}
+
+template <class Network>
+void free_network(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  reinterpret_cast<Callable<Network>*>(self)->network.~Network();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+template <class Network>
+PyObject* sizes_of_network(PyObject* self, void*) {
+  return guarded([&] {
+    py::list all;
+    for (const py::ssize_t size : reinterpret_cast<const Callable<Network>*>(self)->network.sizes()) all.append(size);
+    return all;
+  });
+}
+
+template <class Network>
+py::object network_type() {
+  static PyMemberDef members[] = {
+      {"__vectorcalloffset__", T_PYSSIZET, offsetof(Callable<Network>, call), READONLY, nullptr},
+      {nullptr, 0, 0, 0, nullptr},
+  };
+  static PyGetSetDef attributes[] = {
+      {"sizes", &sizes_of_network<Network>, nullptr, "The width of the input and of every layer.", nullptr},
+      {nullptr, nullptr, nullptr, nullptr, nullptr},
+  };
+  static PyType_Slot slots[] = {
+      {Py_tp_new, reinterpret_cast<void*>(&new_network<Network>)},
+      {Py_tp_dealloc, reinterpret_cast<void*>(&free_network<Network>)},
+      {Py_tp_call, reinterpret_cast<void*>(&PyVectorcall_Call)},
+      {Py_tp_members, members},
+      {Py_tp_getset, attributes},
+      {Py_tp_doc, const_cast<char*>(Network::signature)},
+      {0, nullptr},
+  };
+  static const std::string name = std::string("edgefer._kernels.") + Network::name;
+  static PyType_Spec spec{name.c_str(), sizeof(Callable<Network>), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+                          slots};
+  auto type = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
+  if (!type) throw py::error_already_set();
+  return type;
+}
+
+}  // namespace
+
+py::object make_mlp_type() { return network_type<Mlp>(); }
+
+py::object fully_connected_int8(PyObject* const* values) {
   constexpr const char* op = "fully_connected_int8";
-  static Kernel<FullyConnectedS8Fn> kernel{op};
+  const py::handle x = values[0], weights = values[1], bias = values[2], weight_scale = values[6], out = values[9];
+  static const Kernel<FullyConnectedS8Fn> kernel{op};
   const FullyConnectedS8Fn run = kernel.get();
   const auto [outputs, inputs] = layer_shape<std::int8_t, std::int32_t>(op, weights, bias);
   const Batch batch = checked_batch<std::int8_t>(op, x, inputs);
-  check_zero_point("input_zero_point", input_zero_point);
-  check_zero_point("output_zero_point", output_zero_point);
-  const float input_step = positive_scale("input_scale", input_scale);
-  const float output_step = positive_scale("output_scale", output_scale);
-  const ClampS8 clamp = chosen<ClampS8>(op, "activation", activation,
+  const std::int32_t input_zero_point = zero_point("input_zero_point", values[3]);
+  const std::int32_t output_zero_point = zero_point("output_zero_point", values[4]);
+  const float input_scale = positive_scale("input_scale", values[5]);
+  const float output_scale = positive_scale("output_scale", values[7]);
+  const ClampS8 clamp = chosen<ClampS8>(op, "activation", text(op, "activation", values[8]),
                                         {{"none", ClampS8::none},
                                          {"relu", ClampS8::relu},
                                          {"relu6", ClampS8::relu6},
                                          {"relu_n1_to_1", ClampS8::relu_n1_to_1}});
   std::vector<std::int32_t> multipliers(outputs), shifts(outputs);
-  const auto real = real_multipliers(input_step, weight_scale, output_step, outputs);
+  const auto real = real_multipliers(input_scale, weight_scale, output_scale, outputs);
   for (py::ssize_t o = 0; o < outputs; ++o) quantise_multiplier(real[o], multipliers[o], shifts[o]);
-  const auto [lowest, highest] = activation_range(clamp, output_step, output_zero_point);
-  const Requantisation requantisation{static_cast<std::int32_t>(input_zero_point),
-                                      static_cast<std::int32_t>(output_zero_point),
-                                      multipliers.data(),
-                                      shifts.data(),
-                                      lowest,
+  const auto [lowest, highest] = activation_range(clamp, output_scale, output_zero_point);
+  const Requantisation requantisation{input_zero_point, output_zero_point, multipliers.data(), shifts.data(), lowest,
                                       highest};
   py::array y = answer<std::int8_t>(op, out, batch, outputs, x);
-  const auto* from = static_cast<const std::int8_t*>(py::reinterpret_borrow<py::array>(x).data());
-  const auto* matrix = static_cast<const std::int8_t*>(py::reinterpret_borrow<py::array>(weights).data());
-  const auto* vector = static_cast<const std::int32_t*>(py::reinterpret_borrow<py::array>(bias).data());
   auto* to = static_cast<std::int8_t*>(y.mutable_data());
   {
-    py::gil_scoped_release release;
-    run(from, batch.rows, inputs, matrix, vector, outputs, requantisation, to);
+    const Unlocked unlocked(static_cast<double>(batch.rows) * static_cast<double>(inputs * outputs) / 30);
+    run(data_of<std::int8_t>(x), batch.rows, inputs, data_of<std::int8_t>(weights), data_of<std::int32_t>(bias),
+        outputs, requantisation, to);
   }
-  return y;
-}
-
-}  // namespace
-
-void bind_dense(py::module_& m) {
-  m.def("fully_connected", &fully_connected);
-  m.def("fully_connected_int8", &fully_connected_int8);
-  py::class_<Mlp>(m, "Mlp")
-      .def(py::init<py::handle>(), py::arg("layers"))
-      .def("__call__", &Mlp::operator(), py::arg("x"), py::arg("out") = py::none())
-      .def_property_readonly("sizes", &Mlp::sizes);
+  return std::move(y);
 }
 
 }  // namespace edgefer

@@ -1,71 +1,75 @@
-// sobel, laplacian and gradients as Python functions.
+// sobel, laplacian and gradients for Python.
 #include "bindings.h"
 
 namespace edgefer {
 namespace {
 
-py::tuple sobel(py::handle image, const std::string& border, py::handle out) {
-  static Kernel<SobelFn> kernel{"sobel"};
+int checked_aperture(const char* op, py::handle aperture) {
+  const py::ssize_t size = integer(op, "aperture", aperture);
+  if (size != 1 && size != 3)
+    throw py::value_error(std::string(op) + ": aperture must be 1 or 3, got " + std::to_string(size));
+  return static_cast<int>(size);
+}
+
+// Nanoseconds a pixel, for the GIL.
+constexpr double one_pass = 0.15;
+
+}  // namespace
+
+py::object sobel(PyObject* const* values) {
+  const py::handle image = values[0], border = values[1], out = values[2];
+  static const Kernel<SobelFn> kernel{"sobel"};
   const SobelFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("sobel", "image", image);
   const Border edge = border_named("sobel", border);
-  const auto given = outputs("sobel", out, 2);
-  const auto gx = result<std::int16_t>("sobel", "out[0]", given[0], input.height, input.width, input);
-  const auto gy = result<std::int16_t>("sobel", "out[1]", given[1], input.height, input.width, input);
+  const py::ssize_t height = input.height, width = input.width;
+  const auto gx = result<std::int16_t>("sobel", "out[0]", output("sobel", out, 2, 0), height, width, input);
+  const auto gy = result<std::int16_t>("sobel", "out[1]", output("sobel", out, 2, 1), height, width, input);
   check_apart("sobel", gx.plane, gy.plane);
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(pixels(input) * one_pass);
     run(input, edge, gx.plane, gy.plane);
   }
+  if (!out.is_none()) return py::reinterpret_borrow<py::object>(out);
   return py::make_tuple(gx.array, gy.array);
 }
 
-int checked_aperture(const char* op, py::ssize_t aperture) {
-  if (aperture != 1 && aperture != 3)
-    throw py::value_error(std::string(op) + ": aperture must be 1 or 3, got " + std::to_string(aperture));
-  return static_cast<int>(aperture);
-}
-
-py::array laplacian(py::handle image, py::ssize_t aperture, const std::string& border, py::handle out) {
-  static Kernel<LaplacianFn> kernel{"laplacian"};
+py::object laplacian(PyObject* const* values) {
+  const py::handle image = values[0], aperture = values[1], border = values[2], out = values[3];
+  static const Kernel<LaplacianFn> kernel{"laplacian"};
   const LaplacianFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("laplacian", "image", image);
   const int size = checked_aperture("laplacian", aperture);
   const Border edge = border_named("laplacian", border);
-  const auto target = result<std::int16_t>("laplacian", "out", out, input.height, input.width, input);
+  auto target = result<std::int16_t>("laplacian", "out", out, input.height, input.width, input);
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(pixels(input) * one_pass);
     run(input, size, edge, target.plane);
   }
-  return target.array;
+  return std::move(target.array);
 }
 
-py::tuple gradients(py::handle image, py::ssize_t aperture, const std::string& border, py::handle out) {
-  static Kernel<GradientsFn> kernel{"gradients"};
+py::object gradients(PyObject* const* values) {
+  const py::handle image = values[0], aperture = values[1], border = values[2], out = values[3];
+  static const Kernel<GradientsFn> kernel{"gradients"};
   const GradientsFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("gradients", "image", image);
   const int size = checked_aperture("gradients", aperture);
   const Border edge = border_named("gradients", border);
-  const auto given = outputs("gradients", out, 3);
-  const auto gx = result<std::int16_t>("gradients", "out[0]", given[0], input.height, input.width, input);
-  const auto gy = result<std::int16_t>("gradients", "out[1]", given[1], input.height, input.width, input);
-  const auto second = result<std::int16_t>("gradients", "out[2]", given[2], input.height, input.width, input);
+  const py::ssize_t height = input.height, width = input.width;
+  const auto made = [&](const char* name, py::ssize_t index) {
+    return result<std::int16_t>("gradients", name, output("gradients", out, 3, index), height, width, input);
+  };
+  const auto gx = made("out[0]", 0), gy = made("out[1]", 1), second = made("out[2]", 2);
   check_apart("gradients", gx.plane, gy.plane);
   check_apart("gradients", gx.plane, second.plane);
   check_apart("gradients", gy.plane, second.plane);
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(pixels(input) * one_pass);
     run(input, size, edge, gx.plane, gy.plane, second.plane);
   }
+  if (!out.is_none()) return py::reinterpret_borrow<py::object>(out);
   return py::make_tuple(gx.array, gy.array, second.array);
-}
-
-}  // namespace
-
-void bind_gradients(py::module_& m) {
-  m.def("sobel", &sobel);
-  m.def("laplacian", &laplacian);
-  m.def("gradients", &gradients);
 }
 
 }  // namespace edgefer

@@ -1,4 +1,4 @@
-// luma, crop_resize and stack as Python functions.
+// luma, crop_resize and stack for Python.
 #include <array>
 #include <cmath>
 
@@ -27,11 +27,15 @@ Plane<T> interleaved_plane(const char* op, const char* name, py::handle object, 
           height > 1 ? array.strides(0) / bytes : depth * width};
 }
 
-py::array luma(py::handle image, const std::string& format, py::handle out) {
-  static Kernel<LumaFn> kernel{"luma"};
+}  // namespace
+
+py::object luma(PyObject* const* values) {
+  const py::handle image = values[0], format = values[1], out = values[2];
+  static const Kernel<LumaFn> kernel{"luma"};
   const LumaFn run = kernel.get();
-  const LumaFormat kind = chosen<LumaFormat>(
-      "luma", "format", format, {{"yuyv", LumaFormat::yuyv}, {"nv12", LumaFormat::nv12}, {"bgr", LumaFormat::bgr}});
+  const LumaFormat kind =
+      chosen<LumaFormat>("luma", "format", text("luma", "format", format),
+                         {{"yuyv", LumaFormat::yuyv}, {"nv12", LumaFormat::nv12}, {"bgr", LumaFormat::bgr}});
   ImageU8 input{};
   py::ssize_t height = 0, width = 0;
   if (kind == LumaFormat::nv12) {
@@ -46,13 +50,15 @@ py::array luma(py::handle image, const std::string& format, py::handle out) {
     height = input.height;
     width = input.width / depth;
   }
-  const auto grey = result<std::uint8_t>("luma", "out", out, height, width, input);
+  auto grey = result<std::uint8_t>("luma", "out", out, height, width, input);
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(pixels(grey.plane) * 0.1);
     run(input, kind, grey.plane);
   }
-  return grey.array;
+  return std::move(grey.array);
 }
+
+namespace {
 
 // What crop_resize and stack have in common: the two axes, and the scratch that goes with them.
 struct Resampling {
@@ -66,20 +72,40 @@ struct Resampling {
 constexpr double max_coordinate = 1e6;
 constexpr py::ssize_t max_size = 4096;
 
-template <class Number, std::size_t count>
-std::array<Number, count> numbers(const char* op, const char* name, const char* expected, py::handle object) {
-  try {
-    return object.cast<std::array<Number, count>>();
-  } catch (const py::cast_error&) {
-    throw py::type_error(std::string(op) + ": " + name + " must be " + expected + ", got " +
-                         std::string(py::repr(object)));
-  }
+// The items of a sequence. Raises TypeError for anything else, a string included.
+py::tuple items(const char* op, const char* name, const char* expected, py::handle object) {
+  if (PyTuple_Check(object.ptr())) return py::reinterpret_borrow<py::tuple>(object);
+  const bool sequence =
+      PySequence_Check(object.ptr()) && !PyUnicode_Check(object.ptr()) && !PyBytes_Check(object.ptr());
+  auto made = py::reinterpret_steal<py::tuple>(sequence ? PySequence_Tuple(object.ptr()) : nullptr);
+  if (PyErr_Occurred()) throw py::error_already_set();
+  if (!sequence) throw py::type_error(mismatch(op, name, expected, object));
+  return made;
 }
 
-Resampling resampling(const char* op, const ImageU8& image, py::handle box, py::handle size,
-                      const std::string& method) {
-  const auto [x0, y0, x1, y1] = numbers<double, 4>(op, "box", "four numbers (x0, y0, x1, y1)", box);
-  const auto [height, width] = numbers<py::ssize_t, 2>(op, "size", "two integers (height, width)", size);
+// Raises TypeError unless it is `count` numbers, taken one by one with `as`.
+template <std::size_t count, class As>
+auto numbers(const char* op, const char* name, const char* expected, py::handle object, As as) {
+  std::array<decltype(as(op, name, object)), count> values{};
+  const auto wrong = [&] {
+    return py::type_error(std::string(op) + ": " + name + " must be " + expected + ", got " +
+                          std::string(py::repr(object)));
+  };
+  const bool sequence = PySequence_Check(object.ptr()) && !PyUnicode_Check(object.ptr());
+  if (!sequence) throw wrong();
+  const py::tuple given = items(op, name, expected, object);
+  if (given.size() != count) throw wrong();
+  try {
+    for (std::size_t i = 0; i < count; ++i) values[i] = as(op, name, PyTuple_GET_ITEM(given.ptr(), i));
+  } catch (const py::type_error&) {
+    throw wrong();
+  }
+  return values;
+}
+
+Resampling resampling(const char* op, const ImageU8& image, py::handle box, py::handle size, py::handle method) {
+  const auto [x0, y0, x1, y1] = numbers<4>(op, "box", "four numbers (x0, y0, x1, y1)", box, number);
+  const auto [height, width] = numbers<2>(op, "size", "two integers (height, width)", size, integer);
   for (const double coordinate : {x0, y0, x1, y1})
     if (!(std::abs(coordinate) <= max_coordinate))
       throw py::value_error(std::string(op) + ": box must be finite and within 1e6 pixels, got " +
@@ -90,7 +116,7 @@ Resampling resampling(const char* op, const ImageU8& image, py::handle box, py::
     throw py::value_error(std::string(op) + ": size must be (height, width) of 1 to " + std::to_string(max_size) +
                           ", got " + std::string(py::str(size)));
   const ResizeMethod how = chosen<ResizeMethod>(
-      op, "method", method,
+      op, "method", text(op, "method", method),
       {{"auto", ResizeMethod::automatic}, {"area", ResizeMethod::area}, {"bilinear", ResizeMethod::bilinear}});
   Resampling plan{resize_axis(x0, x1, image.width, width, how), resize_axis(y0, y1, image.height, height, how), {}, {}};
   const auto span = static_cast<std::size_t>(plan.columns.end - plan.columns.begin);
@@ -99,22 +125,35 @@ Resampling resampling(const char* op, const ImageU8& image, py::handle box, py::
   return plan;
 }
 
-py::array crop_resize(py::handle image, py::handle box, py::handle size, const std::string& method, py::handle out) {
-  static Kernel<CropResizeFn> kernel{"crop_resize"};
+// Nanoseconds, for the GIL: every pixel the box touches, once.
+double resampling_time(const Axis& columns, const Axis& rows) {
+  return static_cast<double>(columns.end - columns.begin) * static_cast<double>(rows.end - rows.begin) * 0.3 +
+         static_cast<double>(columns.size) * static_cast<double>(rows.size) * 0.5;
+}
+
+}  // namespace
+
+py::object crop_resize(PyObject* const* values) {
+  const py::handle image = values[0], box = values[1], size = values[2], method = values[3], out = values[4];
+  static const Kernel<CropResizeFn> kernel{"crop_resize"};
   const CropResizeFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("crop_resize", "image", image);
   auto plan = resampling("crop_resize", input, box, size, method);
   const Axis columns = plan.columns.view(), rows = plan.rows.view();
-  const auto resized = result<std::uint8_t>("crop_resize", "out", out, rows.size, columns.size, input);
+  auto resized = result<std::uint8_t>("crop_resize", "out", out, rows.size, columns.size, input);
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(resampling_time(columns, rows));
     run(input, columns, rows, plan.scratch(), resized.plane);
   }
-  return resized.array;
+  return std::move(resized.array);
 }
 
-StackPlan stack_plan(const std::vector<std::string>& channels, const std::vector<double>& multipliers,
-                     const std::vector<double>& offsets) {
+namespace {
+
+StackPlan stack_plan(py::handle given_channels, py::handle given_multipliers, py::handle given_offsets) {
+  const py::tuple channels = items("stack", "channels", "a sequence of names", given_channels);
+  const py::tuple multipliers = items("stack", "multipliers", "a sequence of numbers", given_multipliers);
+  const py::tuple offsets = items("stack", "offsets", "a sequence of numbers", given_offsets);
   if (channels.empty() || channels.size() > max_channels)
     throw py::value_error("stack: channels must be 1 to 4 of grey, gx, gy, laplacian, got " +
                           std::to_string(channels.size()));
@@ -125,32 +164,36 @@ StackPlan stack_plan(const std::vector<std::string>& channels, const std::vector
   StackPlan plan{};
   plan.channels = static_cast<int>(channels.size());
   for (std::size_t c = 0; c < channels.size(); ++c) {
+    const std::string_view name = text("stack", "channels", PyTuple_GET_ITEM(channels.ptr(), c));
     plan.kinds[c] = chosen<Channel>(
-        "stack", "channel", channels[c],
+        "stack", "channel", name,
         {{"grey", Channel::grey}, {"gx", Channel::gx}, {"gy", Channel::gy}, {"laplacian", Channel::laplacian}});
-    if (std::count(channels.begin(), channels.end(), channels[c]) > 1)
-      throw py::value_error("stack: channel '" + channels[c] + "' is given twice");
-    plan.multipliers[c] = static_cast<float>(multipliers[c]);
-    plan.offsets[c] = static_cast<float>(offsets[c]);
+    if (std::find(plan.kinds, plan.kinds + c, plan.kinds[c]) != plan.kinds + c)
+      throw py::value_error("stack: channel '" + std::string(name) + "' is given twice");
+    const double multiplier = number("stack", "multipliers", PyTuple_GET_ITEM(multipliers.ptr(), c));
+    const double offset = number("stack", "offsets", PyTuple_GET_ITEM(offsets.ptr(), c));
+    plan.multipliers[c] = static_cast<float>(multiplier);
+    plan.offsets[c] = static_cast<float>(offset);
     if (!std::isfinite(plan.multipliers[c]) || !std::isfinite(plan.offsets[c]))
       throw py::value_error("stack: multipliers and offsets must be finite in float32, got " +
-                            std::to_string(multipliers[c]) + " and " + std::to_string(offsets[c]));
+                            std::to_string(multiplier) + " and " + std::to_string(offset));
   }
   return plan;
 }
 
-py::array stack(py::handle image, py::handle box, py::handle size, const std::vector<std::string>& channels,
-                const std::vector<double>& multipliers, const std::vector<double>& offsets, const std::string& method,
-                py::handle out) {
-  static Kernel<StackFn> kernel{"stack"};
+}  // namespace
+
+py::object stack(PyObject* const* values) {
+  const py::handle image = values[0], box = values[1], size = values[2], method = values[6], out = values[7];
+  static const Kernel<StackFn> kernel{"stack"};
   const StackFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("stack", "image", image);
-  const StackPlan plan = stack_plan(channels, multipliers, offsets);
+  const StackPlan plan = stack_plan(values[3], values[4], values[5]);
   auto resampled = resampling("stack", input, box, size, method);
   const Axis columns = resampled.columns.view(), rows = resampled.rows.view();
-  py::array target;
+  auto target = py::reinterpret_steal<py::array>(py::handle());
   if (out.is_none()) {
-    target = py::array_t<std::int8_t>({rows.size, columns.size, py::ssize_t{plan.channels}});
+    target = fresh<std::int8_t>({rows.size, columns.size, plan.channels});
   } else {
     const std::string shape = "(" + std::to_string(rows.size) + ", " + std::to_string(columns.size) + ", " +
                               std::to_string(plan.channels) + ")";
@@ -168,18 +211,10 @@ py::array stack(py::handle image, py::handle box, py::handle size, const std::ve
     throw py::value_error("stack: out overlaps the input");
   std::vector<std::uint8_t> ring(3 * static_cast<std::size_t>(columns.size + stack_row_slack));
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked(resampling_time(columns, rows) + static_cast<double>(columns.size * rows.size) * 0.5);
     run(input, columns, rows, plan, {resampled.scratch(), ring.data()}, first);
   }
-  return target;
-}
-
-}  // namespace
-
-void bind_resize(py::module_& m) {
-  m.def("luma", &luma);
-  m.def("crop_resize", &crop_resize);
-  m.def("stack", &stack);
+  return std::move(target);
 }
 
 }  // namespace edgefer

@@ -7,18 +7,40 @@ then runs its best one that needs less. A name that is unknown, or that this pro
 function here raise errors.UsageError.
 
 Nothing is converted silently: another dtype, rank or layout is an error, never a copy. The GIL is released
-while a kernel runs.
+around work of about 20 us or more; several threads may call everything here at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import update_wrapper
+from typing import Any, TypeVar
 
 import numpy as np
 
 from edgefer import _kernels
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
+
+
+def _compiled(declaration: F) -> F:
+    """The compiled operation of that name, without a Python frame; types and documentation as declared."""
+    code = declaration.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    given = declaration.__defaults__ or ()
+    defaults = dict(zip(names[code.co_argcount - len(given) : code.co_argcount], given, strict=True))
+    defaults |= declaration.__kwdefaults__ or {}
+    function = _kernels.Function(declaration.__name__, names, code.co_argcount, defaults)
+    return update_wrapper(function, declaration)
+
+
+def _compiled_class(declaration: C) -> C:
+    """The compiled class of that name; types and documentation as declared."""
+    made = getattr(_kernels, declaration.__name__)
+    made.__doc__, made.__module__ = declaration.__doc__, declaration.__module__
+    return made
 
 
 def operations() -> list[str]:
@@ -64,6 +86,7 @@ def call(op: str, variant: str, *args: Any, **kwargs: Any) -> Any:
         return globals()[op](*args, **kwargs)
 
 
+@_compiled
 def sobel(
     image: np.ndarray, border: str = "reflect101", out: tuple[np.ndarray, np.ndarray] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -82,9 +105,9 @@ def sobel(
 
     Reference: Sobel and Feldman, An Isotropic 3x3 Image Gradient Operator, 1968.
     """
-    return _kernels.sobel(image, border, out)
 
 
+@_compiled
 def laplacian(
     image: np.ndarray, aperture: int = 1, border: str = "reflect101", out: np.ndarray | None = None
 ) -> np.ndarray:
@@ -103,9 +126,9 @@ def laplacian(
     Raises:
         TypeError: image or out has the wrong dtype. ValueError: wrong rank, size, layout, aperture or border.
     """
-    return _kernels.laplacian(image, aperture, border, out)
 
 
+@_compiled
 def gradients(
     image: np.ndarray,
     aperture: int = 1,
@@ -126,9 +149,9 @@ def gradients(
     Raises:
         As `sobel` and `laplacian`.
     """
-    return _kernels.gradients(image, aperture, border, out)
 
 
+@_compiled
 def shi_tomasi(
     image: np.ndarray, block_size: int = 3, border: str = "replicate", out: np.ndarray | None = None
 ) -> np.ndarray:
@@ -155,9 +178,9 @@ def shi_tomasi(
 
     Reference: Shi and Tomasi, Good Features to Track, CVPR 1994: accept when min(l1, l2) exceeds a threshold.
     """
-    return _kernels.shi_tomasi(image, block_size, border, out)
 
 
+@_compiled
 def good_corners(
     image: np.ndarray,
     max_corners: int,
@@ -187,9 +210,9 @@ def good_corners(
         TypeError: image or mask has the wrong dtype. ValueError: wrong rank, size, layout or range.
         MemoryError: no room for 12 bytes of working memory a pixel.
     """
-    return _kernels.good_corners(image, max_corners, quality_level, min_distance, mask, block_size)
 
 
+@_compiled
 def flow(
     before: np.ndarray, after: np.ndarray, points: np.ndarray, window: int = 13, levels: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -218,9 +241,9 @@ def flow(
     References: Bouguet, Pyramidal Implementation of the Lucas Kanade Feature Tracker, Intel 2000;
     Kalal, Mikolajczyk and Matas, Forward-Backward Error, ICPR 2010.
     """
-    return _kernels.flow(before, after, points, window, levels)
 
 
+@_compiled
 def luma(image: np.ndarray, format: str = "yuyv", out: np.ndarray | None = None) -> np.ndarray:
     """Brightness of a camera frame.
 
@@ -239,9 +262,9 @@ def luma(image: np.ndarray, format: str = "yuyv", out: np.ndarray | None = None)
 
     Reference: Recommendation ITU-R BT.601, luma.
     """
-    return _kernels.luma(image, format, out)
 
 
+@_compiled
 def crop_resize(
     image: np.ndarray,
     box: Sequence[float],
@@ -271,9 +294,9 @@ def crop_resize(
         TypeError: image or out is not uint8, box or size are not numbers. ValueError: wrong rank or
         layout, an empty, non-finite or absurd box, a size out of range, an unknown method.
     """
-    return _kernels.crop_resize(image, box, size, method, out)
 
 
+@_compiled
 def stack(
     image: np.ndarray,
     box: Sequence[float],
@@ -303,9 +326,9 @@ def stack(
         TypeError: image is not uint8, out is not int8, other arguments of the wrong kind. ValueError: as
         `crop_resize`, and for an unknown or repeated channel, or numbers that do not match the channels.
     """
-    return _kernels.stack(image, box, size, channels, multipliers, offsets, method, out)
 
 
+@_compiled
 def fully_connected(
     x: np.ndarray,
     weights: np.ndarray,
@@ -330,10 +353,10 @@ def fully_connected(
     Raises:
         TypeError: an array is not float32. ValueError: shapes that do not fit, or an unknown activation.
     """
-    return _kernels.fully_connected(x, weights, bias, activation, out)
 
 
-class Mlp(_kernels.Mlp):
+@_compiled_class
+class Mlp:
     """A multilayer perceptron whose weights are copied and packed once.
 
     Call it as `mlp(x, out=None)`: x is float32, shape (N, in) with N at least 1, or (in,), contiguous; the
@@ -349,7 +372,14 @@ class Mlp(_kernels.Mlp):
         do not fit, or an unknown activation.
     """
 
+    sizes: list[int]
 
+    def __init__(self, layers: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> None: ...
+
+    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray: ...
+
+
+@_compiled
 def fully_connected_int8(
     x: np.ndarray,
     weights: np.ndarray,
@@ -388,15 +418,3 @@ def fully_connected_int8(
     Reference: Jacob et al., Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference, CVPR 2018, equation 7.
     """
-    return _kernels.fully_connected_int8(
-        x,
-        weights,
-        bias,
-        input_zero_point,
-        output_zero_point,
-        input_scale,
-        weight_scale,
-        output_scale,
-        activation,
-        out,
-    )

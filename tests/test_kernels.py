@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -539,11 +540,17 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-WHAT_RAN = """
-import numpy as np
-from edgefer import kernels
-kernels.sobel(np.zeros((3, 3), np.uint8))
-print(*(kernels.active(op) for op in kernels.operations()))
+# Each operation is called, then asked of the binding which function it fetched for that call.
+WHAT_RAN = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from edgefer import _kernels, kernels
+from small_calls import CALLS
+for op in kernels.operations():
+    CALLS[op]()
+    ran, variant = _kernels.last_ran()
+    assert ran == op and variant == kernels.active(op), (op, ran, variant)
+    print(variant)
 """
 
 
