@@ -10,8 +10,11 @@ namespace {
 // Best first within an operation; each row names the one feature it needs.
 const Row table[] = {
 #if defined(__x86_64__)
+    {"sobel", Isa::avx512bw, &sobel_u8_s16_avx512bw},
     {"sobel", Isa::avx2, &sobel_u8_s16_avx2},
+    {"laplacian", Isa::avx512bw, &laplacian_u8_s16_avx512bw},
     {"laplacian", Isa::avx2, &laplacian_u8_s16_avx2},
+    {"gradients", Isa::avx512bw, &gradients_u8_s16_avx512bw},
     {"gradients", Isa::avx2, &gradients_u8_s16_avx2},
     {"shi_tomasi", Isa::avx2, &shi_tomasi_u8_f32_avx2},
     {"good_corners", Isa::avx2, &good_corners_u8_avx2},

@@ -43,6 +43,7 @@ std::ptrdiff_t border_index(std::ptrdiff_t index, std::ptrdiff_t size, Border bo
 using SobelFn = void (*)(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
 void sobel_u8_s16_scalar(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
 void sobel_u8_s16_avx2(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
+void sobel_u8_s16_avx512bw(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
 void sobel_u8_s16_neon(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
 
 // laplacian: aperture 1 is [0 1 0; 1 -4 1; 0 1 0], values in [-1020, 1020]; aperture 3 is [2 0 2; 0 -8 0; 2 0 2],
@@ -50,6 +51,7 @@ void sobel_u8_s16_neon(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy)
 using LaplacianFn = void (*)(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_scalar(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_avx2(ImageU8 image, int aperture, Border border, OutputS16 out);
+void laplacian_u8_s16_avx512bw(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_neon(ImageU8 image, int aperture, Border border, OutputS16 out);
 
 // gradients: sobel and laplacian in one pass over the image.
@@ -58,6 +60,8 @@ using GradientsFn = void (*)(ImageU8 image, int aperture, Border border, OutputS
 void gradients_u8_s16_scalar(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
                              OutputS16 laplacian);
 void gradients_u8_s16_avx2(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy, OutputS16 laplacian);
+void gradients_u8_s16_avx512bw(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
+                               OutputS16 laplacian);
 void gradients_u8_s16_neon(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy, OutputS16 laplacian);
 
 // shi_tomasi: smaller eigenvalue of the structure tensor summed over a square window of odd side block_size, 3 to 15.

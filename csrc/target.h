@@ -3,6 +3,10 @@
 // Plain NEON belongs to every aarch64 and needs no region.
 #pragma once
 
+// For a helper whose arguments are constant in each of its callers. Only in an anonymous namespace, where the linker has
+// no copies to choose from.
+#define EDGEFER_ALWAYS_INLINE __attribute__((always_inline)) inline
+
 #define EDGEFER_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define EDGEFER_BEGIN(features) \

@@ -101,6 +101,26 @@ def test_gradients_equal_the_equation(variant, aperture, border):
             np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.parametrize("border", BORDERS)
+@walk("sobel", "laplacian", "gradients")
+def test_gradients_of_long_rows_are_exact_wherever_their_output_begins(op, variant, border):
+    """Outputs at every place of a cache line, no two of them alike, and row strides that move the place."""
+    rng = np.random.default_rng(7)
+    for height in (4, 5, 7, 8, 11):
+        for width in (127, 128, 159, 161, 255, 256, 257, 290):
+            image = rng.integers(0, 256, (height, width), dtype=np.uint8)
+            offset, count = int(rng.integers(32)), OUTPUTS[op][0]
+            memory = np.full((count, height, width + 40), 77, np.int16)
+            targets = tuple(memory[i, :, offset + i % 2 :][:, :width] for i in range(count))
+            out = targets if count > 1 else targets[0]
+            results = kernels.call(op, variant, image, border=border, out=out)
+            expected = getattr(reference, op)(image, border=border)
+            np.testing.assert_array_equal(results, expected)
+            for target in targets:
+                target[:] = 77
+            assert (memory == 77).all()
+
+
 # -------------------------------------------------------------------------------------------------- the score
 
 
