@@ -16,7 +16,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bench_kernels import gradients_opencv, kernel_call, laplacian_opencv, photograph, sobel_opencv
+from bench_kernels import (
+    flow_calls,
+    good_corners_opencv,
+    gradients_opencv,
+    kernel_call,
+    laplacian_opencv,
+    photograph,
+    shi_tomasi_opencv,
+    sobel_opencv,
+)
 from paired import paired
 
 from edgefer import kernels
@@ -78,36 +87,6 @@ def beside_copy(name: str, size: str, bar: float, ours: Callable, bytes_a_pixel:
 
 def gradients_of(size: str) -> Callable:
     return kernel_call("gradients", photograph(*size_of(size)))
-
-
-# ------------------------------------------------------------------------------------------- Shi and Tomasi
-
-
-def shi_tomasi_opencv(image: np.ndarray) -> Callable:
-    out = np.empty(image.shape, np.float32)
-    return lambda: cv2.cornerMinEigenVal(image, 3, dst=out, borderType=cv2.BORDER_REPLICATE)
-
-
-def good_corners_opencv(image: np.ndarray) -> Callable:
-    return lambda: cv2.goodFeaturesToTrack(image, 100, 0.01, 5).reshape(-1, 2)
-
-
-def flow_case() -> tuple[Callable, Callable]:
-    """The tracker's patch of a face and its next frame, 24 corners, there and back."""
-    before = photograph(82, 82)
-    after = cv2.warpAffine(before, np.float32([[1, 0, 1.7], [0, 1, -0.9]]), (82, 82))
-    points = kernels.good_corners(before[19:-19, 19:-19], 24, 0.02, 4) + np.float32(19)
-    options = {"winSize": (13, 13), "maxLevel": 2}
-
-    def opencv():
-        there, _, _ = cv2.calcOpticalFlowPyrLK(before, after, points[:, None], None, **options)
-        back, _, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **options)
-        return there, back
-
-    there, error = kernels.flow(before, after, points)
-    apart = np.linalg.norm(there - opencv()[0][:, 0], axis=1)
-    assert np.median(apart[error < 1]) < 0.1
-    return lambda: kernels.flow(before, after, points), opencv
 
 
 # ------------------------------------------------------------------------------------------ luma and resizing
@@ -187,7 +166,7 @@ CASES = [
     # the bound of the two roundings is in tests/test_kernels.py
     *(beside_opencv("shi_tomasi", size, 10, shi_tomasi_opencv, 1e-6) for size in ("640x480", "112x112")),
     *(beside_opencv("good_corners", size, 6, good_corners_opencv) for size in ("640x480", "112x112")),
-    Case("flow, 24 points and back", "82x82", "OpenCV", None, flow_case),
+    Case("flow, 24 points and back", "82x82", "OpenCV", None, flow_calls),
     Case("stack, 200 px to int8", "64x64x4", "OpenCV", 10, stack_case),
     Case(
         "crop_resize, area",

@@ -119,6 +119,7 @@ def draw_kernels(path: Path) -> None:
         label = (max(row["high"], row["bar"] or 0), y)
         axes.annotate(f"{row['ratio']:.2g}x", label, (5, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(rows)), [f"{row['kernel']}  {row['size']}  vs {row['peer']}" for row in rows])
+    axes.margins(y=0.02)
     axes.axvline(1, color="black", linewidth=0.6)
     axes.set_xscale("log")
     axes.set_xticks([0.5, 1, 2, 3, 5, 10, 20], ["0.5", "1", "2", "3", "5", "10", "20"], minor=False)
