@@ -38,27 +38,32 @@ EDGEFER_ALWAYS_INLINE Neighbours neighbours(const std::uint8_t* p, Tile tile, Or
           tile == Tile::last ? load_ordered(p, order) : load(p + 1)};
 }
 
-EDGEFER_ALWAYS_INLINE void run_tile(const Job& job, Wanted wanted, const std::uint8_t* const* rows, std::ptrdiff_t y,
-                                    std::ptrdiff_t x, Tile tile, Order order) {
-  const Neighbours top = neighbours(rows[0] + x, tile, order), next = neighbours(rows[1] + x, tile, order);
+// The rows that a row of tiles reads and writes.
+struct Rows {
+  const std::uint8_t* image[tile_rows + 2];
+  std::int16_t *gx[tile_rows], *gy[tile_rows], *laplacian[tile_rows];
+};
+
+EDGEFER_ALWAYS_INLINE void run_tile(const Rows& rows, Wanted wanted, std::ptrdiff_t x, Tile tile, Order order) {
+  const Neighbours top = neighbours(rows.image[0] + x, tile, order), next = neighbours(rows.image[1] + x, tile, order);
   Pixels above = top.here, here = next.here;
   Vector sides_above = plus(top.left, top.right), sides = plus(next.left, next.right);
   Vector smooth_above = add_twice(sides_above, above), smooth = add_twice(sides, here);
   Vector across = minus(next.right, next.left);
   Vector across_sum = add(minus(top.right, top.left), across);  // of two rows: gx is the sum of two such sums
   for (int k = 0; k < tile_rows; ++k) {
-    const Neighbours n = neighbours(rows[k + 2] + x, tile, order);
+    const Neighbours n = neighbours(rows.image[k + 2] + x, tile, order);
     const Pixels below = n.here;
     const Vector sides_below = plus(n.left, n.right), smooth_below = add_twice(sides_below, below);
     const Vector across_below = minus(n.right, n.left), across_sum_below = add(across, across_below);
     if (wanted.sobel) {
-      store(job.gx.data + (y + k) * job.gx.row_stride + x, add(across_sum, across_sum_below));
-      store(job.gy.data + (y + k) * job.gy.row_stride + x, subtract(smooth_below, smooth_above));
+      store(rows.gx[k] + x, add(across_sum, across_sum_below));
+      store(rows.gy[k] + x, subtract(smooth_below, smooth_above));
     }
     if (wanted.laplacian) {
       const Vector sum = wanted.cross ? add_pixels(add_pixels(subtract_four_times(sides, here), above), below)
                                       : twice(subtract_four_times(add(sides_above, sides_below), here));
-      store(job.laplacian.data + (y + k) * job.laplacian.row_stride + x, sum);
+      store(rows.laplacian[k] + x, sum);
     }
     above = here, here = below;
     sides_above = sides, sides = sides_below;
@@ -77,22 +82,25 @@ EDGEFER_ALWAYS_INLINE void run_tiles(const Job& job, Wanted wanted) {
   left[0] = static_cast<std::uint8_t>(before_first(tile_width, job.border));
   right[tile_width - 1] = static_cast<std::uint8_t>(after_last(tile_width, job.border));
   const Order left_order = load_order(left), right_order = load_order(right);
-  const OutputS16& first_output = wanted.sobel ? job.gx : job.laplacian;
 
   for (std::ptrdiff_t y = 0;; y = y + 2 * tile_rows <= height ? y + tile_rows : height - tile_rows) {
-    const std::uint8_t* rows[tile_rows + 2];
-    rows[0] = three_rows(job.image, y, job.border).above;
-    for (int k = 0; k < tile_rows; ++k) rows[k + 1] = job.image.data + (y + k) * job.image.row_stride;
-    rows[tile_rows + 1] = three_rows(job.image, y + tile_rows - 1, job.border).below;
-
-    run_tile(job, wanted, rows, y, 0, Tile::first, left_order);
+    Rows rows;
+    rows.image[0] = three_rows(job.image, y, job.border).above;
+    rows.image[tile_rows + 1] = three_rows(job.image, y + tile_rows - 1, job.border).below;
+    for (int k = 0; k < tile_rows; ++k) {
+      rows.image[k + 1] = job.image.data + (y + k) * job.image.row_stride;
+      rows.gx[k] = job.gx.data + (y + k) * job.gx.row_stride;
+      rows.gy[k] = job.gy.data + (y + k) * job.gy.row_stride;
+      rows.laplacian[k] = job.laplacian.data + (y + k) * job.laplacian.row_stride;
+    }
+    run_tile(rows, wanted, 0, Tile::first, left_order);
     std::ptrdiff_t x = tile_width;
     if (width >= 8 * tile_width) {
-      const auto address = reinterpret_cast<std::uintptr_t>(first_output.data + y * first_output.row_stride);
+      const auto address = reinterpret_cast<std::uintptr_t>(wanted.sobel ? rows.gx[0] : rows.laplacian[0]);
       x -= static_cast<std::ptrdiff_t>(address / sizeof(std::int16_t) % tile_width);
     }
-    for (; x + tile_width < width; x += tile_width) run_tile(job, wanted, rows, y, x, Tile::inner, left_order);
-    run_tile(job, wanted, rows, y, width - tile_width, Tile::last, right_order);
+    for (; x + tile_width < width; x += tile_width) run_tile(rows, wanted, x, Tile::inner, left_order);
+    run_tile(rows, wanted, width - tile_width, Tile::last, right_order);
     if (y + tile_rows == height) break;
   }
 }

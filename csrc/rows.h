@@ -31,7 +31,6 @@ void sobel_row_u8_s16_neon(ThreeRows rows, std::ptrdiff_t width, Border border, 
 // laplacian of one row; aperture 1 or 3.
 using LaplacianRowFn = void (*)(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::int16_t* out);
 void laplacian_row_u8_s16_scalar(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::int16_t* out);
-void laplacian_row_u8_s16_neon(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::int16_t* out);
 
 // One pixel from its three columns; left, centre and right are indices into the rows. Exact in int; s16 holds it.
 inline std::int16_t gx_pixel(ThreeRows rows, std::ptrdiff_t left, std::ptrdiff_t right) {

@@ -32,11 +32,5 @@ void sobel_row_u8_s16_neon(ThreeRows rows, std::ptrdiff_t width, Border border, 
   sobel_edge(rows, width, border, last, gx, gy);
 }
 
-void sobel_u8_s16_neon(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy) {
-  for (std::ptrdiff_t y = 0; y < image.height; ++y)
-    sobel_row_u8_s16_neon(three_rows(image, y, border), image.width, border, gx.data + y * gx.row_stride,
-                          gy.data + y * gy.row_stride);
-}
-
 }  // namespace edgefer
 #endif
