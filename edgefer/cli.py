@@ -53,6 +53,13 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return convert
 
 
+def _where(text: str) -> tuple[str, list[str]]:
+    name, equals, values = text.partition("=")
+    if not name or not equals or not all(values.split(",")):
+        raise argparse.ArgumentTypeError(f"expected TAG=VALUE[,VALUE], as in angle=straight, got {text!r}")
+    return name, values.split(",")
+
+
 def _seconds(text: str) -> float:
     with contextlib.suppress(ValueError):
         if (seconds := float(text)) > 0 and math.isfinite(seconds):
@@ -186,7 +193,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--data",
         metavar="D",
         required=True,
-        help="fer2013.csv, a FER+ csv, an npz, or a folder with one folder a class",
+        help="fer2013.csv, a FER+ csv, an npz, a folder with one folder a class, or that of KDEF, JAFFE, "
+        "FEI, CAFE or CK+",
     )
     evaluate.add_argument(
         "--model", metavar="M", help="shipped model or model directory (default: the default model)"
@@ -205,6 +213,19 @@ def build_parser() -> argparse.ArgumentParser:
         type=_whole(1, 64),
         default=1,
         help="threads of the network (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--layout",
+        metavar="L",
+        help="what a folder holds: classes, kdef, jaffe, fei, cafe, ckplus (default: told by its names)",
+    )
+    evaluate.add_argument(
+        "--where",
+        metavar="TAG=VALUE[,VALUE]",
+        type=_where,
+        action="append",
+        default=[],
+        help="only some rows of a set of people, as angle=straight,half-left or subject=F01",
     )
     evaluate.add_argument("--confusion", metavar="PNG", help="write the confusion matrix as a picture")
     evaluate.add_argument(
@@ -292,6 +313,8 @@ def _evaluate(args) -> int:
             threads=args.threads,
             confusion=args.confusion,
             keep_duplicates=args.keep_duplicates,
+            layout=args.layout,
+            where=dict(args.where),
             as_json=args.json,
         )
     )

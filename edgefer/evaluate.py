@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,6 +187,8 @@ def command(
     confusion: str | os.PathLike | None = None,
     keep_duplicates: bool = False,
     as_json: bool = False,
+    layout: str | None = None,
+    where: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """`edgefer eval`: what it prints.
 
@@ -198,6 +201,8 @@ def command(
         confusion: where to write the confusion matrix as a PNG, or None.
         keep_duplicates: count rows of val and test that are byte-equal to a train row.
         as_json: the whole report as JSON instead of text.
+        layout: what a folder holds, see datasets.load; None tells it by the names.
+        where: only rows with these tags.
 
     Raises:
         UsageError, ModelError, EdgeferError: each with one line.
@@ -206,7 +211,13 @@ def command(
         raise UsageError(f"unknown label set {labels!r}; available: {', '.join(LABEL_SETS)}")
     recognizer = recognize.open(model, threads)
     dataset = datasets.load(
-        data, split, labels or recognizer.manifest.output.labels, keep_duplicates=keep_duplicates
+        data,
+        split,
+        labels or recognizer.manifest.output.labels,
+        keep_duplicates=keep_duplicates,
+        layout=layout,
+        where=where,
+        margin=recognizer.manifest.input.crop_margin,
     )
     report = evaluate(recognizer, dataset)
     if confusion is not None:

@@ -147,6 +147,8 @@ WRONG_USAGE = {
     "eval without data": (["eval"], "--data"),
     "eval of nothing": (["eval", "--data", "./none.csv", "--model", "MODEL"], "none.csv"),
     "unknown split": (["eval", "--data", "x", "--split", "dev"], "--split"),
+    "unknown layout": (["eval", "--data", ".", "--layout", "kedf", "--model", "MODEL"], "kdef"),
+    "tag without value": (["eval", "--data", "x", "--where", "angle"], "--where"),
     "unknown labels": (["eval", "--data", "x", "--labels", "six"], "ferplus8"),
     "verify of nothing": (["models", "verify", "mini"], "unknown model 'mini'"),
     "check without files": (["config", "check"], "FILE"),

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefer import datasets
 from edgefer.datasets import VOTE_COLUMNS, load, vote_classes, vote_distributions
+from edgefer.datasets.fer2013 import crossentropy_targets
 from edgefer.errors import UsageError
 from edgefer.labels import BASIC7, FERPLUS8
 
@@ -87,6 +87,33 @@ def test_distributions_leave_single_votes_and_no_face_out():
     got = vote_distributions(votes)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, [[0.75, 0, 0.25, 0, 0, 0, 0, 0], [0.125] * 8])
+
+
+@pytest.mark.parametrize(
+    ("votes", "shares"),
+    [
+        ([10, 0, 0, 0, 0, 0, 0, 0, 0, 0], {0: 1}),
+        ([6, 0, 0, 4, 0, 0, 0, 0, 0, 0], {0: 0.6, 3: 0.4}),
+        ([8, 0, 0, 2, 0, 0, 0, 0, 0, 0], {0: 1}),  # three quarters are held already
+        ([5, 0, 0, 3, 2, 0, 0, 0, 0, 0], {0: 0.625, 3: 0.375}),
+        ([4, 1, 0, 3, 1, 1, 0, 0, 0, 0], {0: 4 / 7, 3: 3 / 7}),  # single votes do not count
+        ([4, 2, 2, 2, 0, 0, 0, 0, 0, 0], {}),  # equal votes go together: four classes are too many
+        ([2, 2, 2, 2, 2, 0, 0, 0, 0, 0], {}),
+        ([5, 0, 0, 0, 0, 0, 0, 0, 5, 0], {}),  # just half
+        ([5, 0, 0, 2, 0, 0, 0, 0, 3, 0], {}),  # unknown ends the taking: half is held
+        ([6, 0, 0, 2, 0, 0, 0, 0, 3, 0], {0: 1}),
+        ([3, 0, 0, 0, 0, 0, 0, 0, 6, 0], {}),
+        ([0, 0, 0, 0, 0, 0, 0, 0, 0, 9], {}),
+        ([1, 1, 1, 1, 1, 1, 1, 1, 1, 1], {}),
+    ],
+    ids=str,
+)
+def test_crossentropy_targets_are_the_leading_expressions(votes, shares):
+    expected = [shares.get(place, 0) for place in range(8)]
+    np.testing.assert_allclose(crossentropy_targets(np.array([votes])), [expected], rtol=1e-6)
+    classes, reasons = vote_classes(np.array([votes]), "crossentropy")
+    assert classes[0] == (np.argmax(expected) if shares else -1)
+    assert bool(reasons[0]) == (not shares)
 
 
 @pytest.mark.parametrize(("split", "places"), [("train", [0, 1, 2, 3]), (None, [4, 6]), ("test", [7])])
@@ -218,7 +245,7 @@ def test_a_path_split_or_rule_that_is_not_there_is_an_error(fer2013, tmp_path):
             load(tmp_path / name)
     with pytest.raises(UsageError, match="unknown split 'dev'; available: train, val, test"):
         load(fer2013[0], "dev")
-    with pytest.raises(UsageError, match="unknown rule 'all'; available: majority, plurality"):
+    with pytest.raises(UsageError, match="unknown rule 'all'; available: majority, plurality, crossentropy"):
         load(fer2013[0], rule="all")
 
 
@@ -368,6 +395,10 @@ def test_the_packed_fer2013_gives_the_counts_its_readme_states():
     assert data.images.shape == (len(data), 48, 48)
     assert np.array_equal(data.distributions.argmax(axis=1), data.truth)
     assert data.problems == []
+    cut = load(NPZ, "val", rule="crossentropy")
+    assert np.array_equal(cut.distributions.argmax(axis=1), cut.truth)
+    np.testing.assert_allclose(cut.distributions.sum(axis=1), 1, rtol=1e-6)
+    assert len(data) < len(cut) < 3589 - 280
 
 
 @needs_npz
@@ -427,4 +458,3 @@ def test_a_bar_is_shown_on_a_terminal_after_two_seconds_and_only_there(monkeypat
         monkeypatch.setattr(progress, "PATIENCE_S", patience)
         assert list(progress.track(range(5), "counting", 5)) == [0, 1, 2, 3, 4]
         assert ("counting" in terminal.getvalue()) == shown
-    assert datasets.track is progress.track

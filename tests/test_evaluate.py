@@ -224,6 +224,20 @@ def test_the_command_judges_a_folder_with_a_real_network(models, tmp_path):
         evaluation.command(tmp_path / "faces", "tiny", labels="basic8")
 
 
+def test_the_command_judges_a_set_of_photographs_as_distributed(models, tmp_path):
+    for seed, angle in enumerate(("S", "HL", "HR")):
+        for code in ("AN", "HA", "NE"):
+            image = np.random.default_rng([seed, *code.encode()]).integers(0, 256, (40, 30), np.uint8)
+            cv2.imwrite(str(tmp_path / f"AF01{code}{angle}.JPG"), image)
+    content = json.loads(
+        evaluation.command(tmp_path, "tiny", as_json=True, where={"angle": ["straight", "half-left"]})
+    )
+    assert content["rows"] == 6
+    assert content["labels"] == list(BASIC7)
+    assert content["dropped"] == {"of another angle straight or half-left": 3}
+    assert len(content["problems"]) == 139 + (35 - 9) + 9
+
+
 @pytest.mark.skipif(not NPZ.is_file(), reason=f"needs {NPZ.name} (set EDGEFER_DATA)")
 @pytest.mark.parametrize("name", recognize.shipped())
 def test_a_shipped_model_is_as_accurate_as_its_manifest_states(name):

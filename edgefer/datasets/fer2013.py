@@ -1,9 +1,4 @@
-"""Data sets with truth: fer2013.csv, FER+ csv, the packed npz, and image folders by class.
-
-What a row needs to count is stated once, in `Dataset.rule`; every row that does not count is in `dropped`
-under its reason, and every file that could not be used is named in `problems`. Nothing is left out silently.
-
-Splits are train, val and test: FER-2013's Training, PublicTest and PrivateTest.
+"""FER-2013 and FER+: fer2013.csv, the csv of the votes, and the packed npz.
 
 Rows of val and test whose pixels are byte-equal to a train row are dropped (FER-2013 has some hundreds):
 a network has seen them. A csv is compared with the train rows it holds itself; the npz brings the mark.
@@ -13,27 +8,24 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from edgefer.datasets.base import SPLITS, Dataset, one_line
 from edgefer.errors import UsageError
 from edgefer.labels import BASIC7, FERPLUS8, label_set
 from edgefer.progress import track
-from edgefer.stills import decode_image, read_image
+from edgefer.stills import decode_image
 
-SPLITS = ("train", "val", "test")
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 SIDE = 48
 VOTE_COLUMNS = (*FERPLUS8, "unknown", "NF")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".tif", ".tiff")
 
 MAJORITY_RULE = (
     "FER+ majority: single votes are taken off, the top class of the ten must hold over half of the votes "
@@ -43,95 +35,16 @@ PLURALITY_RULE = (
     "FER+ distribution: single votes are taken off, the top class of the ten must be an expression, "
     "with or without a majority"
 )
+CROSSENTROPY_RULE = (
+    "FER+ cross-entropy of its authors: single votes are taken off, the top classes of the ten are taken "
+    "until they hold three quarters of the votes or are three, and must hold over half; their shares are the "
+    "target"
+)
+#: Rules by which votes become a class, and their words.
+RULES = {"majority": MAJORITY_RULE, "plurality": PLURALITY_RULE, "crossentropy": CROSSENTROPY_RULE}
 EMOTION_RULE = "FER-2013 emotion column, every row"
-FOLDER_RULE = "one folder a class, every readable image, taken as a face crop"
 
 _PIXELS = {str(level): level for level in range(256)}
-
-
-@dataclass
-class Dataset:
-    """Images with the class each was given.
-
-    Attributes:
-        source: file or folder it was read from.
-        split: train, val, test, or "all" for a folder without splits.
-        labels: name of the label set that `truth` indexes.
-        rule: which rows count, in words.
-        images: uint8, shape (N, 48, 48); from a folder a sequence of (H, W) images, decoded when asked for.
-        truth: int64, shape (N,), indices of labels.
-        distributions: float32, shape (N, 8), votes over FERPLUS8 scaled to sum to one, single votes taken
-            off; None where there are no votes.
-        dropped: rows that do not count, by reason.
-        problems: one line for each file or folder that could not be used.
-    """
-
-    source: str
-    split: str
-    labels: str
-    rule: str
-    images: Sequence[np.ndarray] | np.ndarray
-    truth: np.ndarray
-    distributions: np.ndarray | None = None
-    dropped: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.truth)
-
-    def counts(self) -> str:
-        """One line: rows that count, rows dropped by reason."""
-        dropped = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items() if count)
-        total = len(self) + sum(self.dropped.values())
-        return f"{len(self)} of {total} rows count; dropped: {dropped or 'none'}"
-
-
-def load(
-    path: str | os.PathLike,
-    split: str | None = None,
-    labels: str = "ferplus8",
-    rule: str = "majority",
-    keep_duplicates: bool = False,
-) -> Dataset:
-    """Read a data set; its kind is told by its content.
-
-    A csv with the ten vote columns is FER+. Its pixels come from a `pixels` column of its own or, row by row,
-    from the file `fer2013.csv` beside it, as the FER+ authors pair the two. A csv with `emotion` and
-    `pixels` is FER-2013. A folder holds one folder a class, named by label; or train, val and test folders
-    that do.
-
-    Args:
-        path: csv file, npz file or folder.
-        split: train, val or test; None means val, and for a folder without splits all of it.
-        labels: label set of the model that is to be judged. The npz gives FER+ votes for ferplus8 and the
-            emotion column for basic7; fer2013.csv always gives basic7; a folder's names are looked up in it.
-        rule: for votes: "majority", or "plurality", which also keeps rows whose top class has no majority.
-        keep_duplicates: keep rows of val and test that are byte-equal to a train row.
-
-    Raises:
-        UsageError: the path is missing, unreadable, of no known kind, damaged (with the line of a csv), or
-            has no row that counts.
-    """
-    path = Path(path)
-    if split is not None and split not in SPLITS:
-        raise UsageError(f"unknown split {split!r}; available: {', '.join(SPLITS)}")
-    if rule not in ("majority", "plurality"):
-        raise UsageError(f"unknown rule {rule!r}; available: majority, plurality")
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
-    if path.is_dir():
-        data = _load_folder(path, split, labels)
-    elif path.suffix == ".npz":
-        data = _load_npz(path, split or "val", labels, rule, keep_duplicates)
-    elif path.suffix == ".csv":
-        data = _load_csv(path, split or "val", labels, rule, keep_duplicates)
-    else:
-        raise UsageError(f"{path}: expected a .csv or .npz file or a folder of class folders")
-    if not len(data) and not sum(data.dropped.values()):
-        raise UsageError(f"{path}: holds no row of split {data.split}")
-    if not len(data):
-        raise UsageError(f"{path}: no row of split {data.split} counts: {data.counts()}")
-    return data
 
 
 def vote_classes(votes: np.ndarray, rule: str = "majority") -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +52,7 @@ def vote_classes(votes: np.ndarray, rule: str = "majority") -> tuple[np.ndarray,
 
     Args:
         votes: int, shape (N, 10), in the order of VOTE_COLUMNS.
-        rule: "majority" or "plurality".
+        rule: one of RULES.
 
     Returns:
         classes, int64 (N,): index into FERPLUS8, or -1; reasons, str (N,): "" or why the row is dropped.
@@ -153,6 +66,8 @@ def vote_classes(votes: np.ndarray, rule: str = "majority") -> tuple[np.ndarray,
     reasons = np.full(len(votes), "", dtype="<U32")
     if rule == "majority":
         reasons[counted.max(axis=1) * 2 <= total] = "without a majority"
+    elif rule == "crossentropy":
+        reasons[crossentropy_targets(votes).sum(axis=1) == 0] = "with votes too far apart"
     reasons[top == VOTE_COLUMNS.index("unknown")] = "voted unknown"
     reasons[top == VOTE_COLUMNS.index("NF")] = "voted not a face"
     reasons[total == 0] = "without votes that count"
@@ -173,6 +88,39 @@ def vote_distributions(votes: np.ndarray) -> np.ndarray:
     return np.where(total > 0, counted / np.maximum(total, 1), np.float32(1 / len(FERPLUS8)))
 
 
+def crossentropy_targets(votes: np.ndarray) -> np.ndarray:
+    """The distributions the FER+ authors train on: a row's leading expressions, the rest cut off.
+
+    Classes are taken by falling votes, those with equal votes together, until three quarters of the votes
+    are taken or three classes are. Unknown and not-a-face end the taking. A row counts if what was taken
+    holds over half of all votes, is of at most three classes and is led by an expression.
+
+    Args:
+        votes: int, shape (N, 10).
+
+    Returns:
+        float32, shape (N, 8); rows sum to one, or are zero where the row does not count.
+
+    Reference: `crossentropy` in the label preparation published with Barsoum et al., ICMI 2016.
+    """
+    targets = np.zeros((len(votes), len(FERPLUS8)), np.float32)
+    for target, row in zip(targets, np.where(votes <= 1, 0, votes).tolist(), strict=True):
+        total, taken, goes_on = sum(row), {}, True
+        while goes_on and 4 * sum(taken.values()) < 3 * total and len(taken) < 3:
+            most = max(count for place, count in enumerate(row) if place not in taken)
+            for place in [place for place, count in enumerate(row) if count == most and place not in taken]:
+                goes_on = place < len(FERPLUS8)
+                if goes_on or not taken:
+                    taken[place] = most
+                if not goes_on:
+                    break
+        held = sum(taken.values())
+        if 2 * held > total and len(taken) <= 3 and max(taken) < len(FERPLUS8):
+            for place, count in taken.items():
+                target[place] = count / held
+    return targets
+
+
 def _select(
     votes: np.ndarray, rule: str, labels: str, duplicate: np.ndarray, unknown: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
@@ -191,14 +139,14 @@ def _select(
     return kept, order[classes[kept]], dict(sorted(dropped.items()))
 
 
-def _votes_rule(rule: str) -> str:
-    return MAJORITY_RULE if rule == "majority" else PLURALITY_RULE
+def _targets(votes: np.ndarray, rule: str) -> np.ndarray:
+    return crossentropy_targets(votes) if rule == "crossentropy" else vote_distributions(votes)
 
 
 # npz ------------------------------------------------------------------------------------------------------
 
 
-def _load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:
+def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:
     names = ("webp", "offset", "emotion", "split", "votes")
     marks = {
         "votes_known": True,
@@ -213,7 +161,7 @@ def _load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: b
                 )
             arrays = {name: archive[name] for name in (*names, *marks) if name in archive}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UsageError(f"{path}: not a readable npz file: {_line(error)}") from None
+        raise UsageError(f"{path}: not a readable npz file: {one_line(error)}") from None
     count = len(arrays["emotion"])
     arrays = {**{name: np.full(count, value) for name, value in marks.items()}, **arrays}
     lengths = [len(array) for name, array in arrays.items() if name not in ("webp", "offset")]
@@ -233,7 +181,7 @@ def _load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: b
         words, distributions = EMOTION_RULE, None
     else:
         kept, truth, dropped = _select(votes, rule, labels, duplicate, ~arrays["votes_known"][rows])
-        words, distributions = _votes_rule(rule), vote_distributions(votes[kept])
+        words, distributions = RULES[rule], _targets(votes[kept], rule)
 
     images = np.empty((len(kept), SIDE, SIDE), np.uint8)
     webp, offset, problems, readable = arrays["webp"], arrays["offset"], [], []
@@ -274,7 +222,7 @@ class _Table:
                         if fields:
                             yield reader.line_num, fields
                 except csv.Error as error:
-                    raise UsageError(f"{self.path}:{reader.line_num}: not csv: {_line(error)}") from None
+                    raise UsageError(f"{self.path}:{reader.line_num}: not csv: {one_line(error)}") from None
         except OSError as error:
             raise UsageError(f"{self.path}: cannot read it: {error.strerror}") from None
 
@@ -314,7 +262,7 @@ class _Table:
         return np.frombuffer(levels, np.uint8).reshape(SIDE, SIDE)
 
 
-def _load_csv(path: Path, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:
+def load_csv(path: Path, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:
     table = _Table(path)
     if table.has(("Usage", *VOTE_COLUMNS)):
         return _load_ferplus(table, split, labels, rule, keep_duplicates)
@@ -382,10 +330,10 @@ def _load_ferplus(table: _Table, split: str, labels: str, rule: str, keep_duplic
         str(table.path),
         split,
         labels,
-        _votes_rule(rule),
+        RULES[rule],
         _stacked([images[place] for place in kept]),
         truth,
-        vote_distributions(ballots[kept]),
+        _targets(ballots[kept], rule),
         dropped,
     )
 
@@ -413,98 +361,3 @@ def _stacked(images: list[np.ndarray]) -> np.ndarray:
 def _fingerprint(pixels: str) -> bytes:
     """Stands for the text of an image: the texts of all train rows would take 240 MB."""
     return hashlib.blake2b(pixels.encode(), digest_size=16).digest()
-
-
-# folders --------------------------------------------------------------------------------------------------
-
-
-class FolderImages(Sequence):
-    """Grey images of files, decoded when asked for, so that a folder of photographs needs no memory."""
-
-    def __init__(self, paths: list[Path]):
-        self.paths = paths
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        """uint8, shape (H, W). Raises UsageError when the file changed since it was listed."""
-        image = _face(self.paths[index])
-        if image is None:
-            raise UsageError(f"{self.paths[index]}: cannot be read any more")
-        return image
-
-
-def _load_folder(path: Path, split: str | None, labels: str) -> Dataset:
-    divided = [name for name in SPLITS if (path / name).is_dir()]
-    if divided and (split or "val") not in divided:
-        raise UsageError(f"{path}: has no folder {split or 'val'}; available: {', '.join(divided)}")
-    if split and not divided:
-        raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
-    root = path / (split or "val") if divided else path
-    names = label_set(labels)
-    files, found, problems, dropped = [], set(), [], Counter()
-    for entry in _entries(root):
-        name = entry.name.lower()
-        if not entry.is_dir():
-            problems.append(f"{entry}: not in a class folder")
-            dropped["outside the class folders"] += 1
-            continue
-        inside = [file for file in sorted(entry.rglob("*")) if file.is_file() and not _hidden(file, entry)]
-        if name not in names:
-            problems.append(f"{entry}: not a class of {labels}; its {len(inside)} files do not count")
-            dropped["outside the class folders"] += len(inside)
-            continue
-        found.add(name)
-        files += [(file, names.index(name)) for file in inside]
-        if not inside:
-            problems.append(f"{entry}: empty")
-    if not found:
-        raise UsageError(f"{root}: expected class folders named {', '.join(names)}; found none")
-    problems += [f"{root / name}: missing" for name in names if name not in found]
-
-    paths, truth = [], []
-    for file, label in track(files, "looking at images", len(files)):
-        if file.suffix.lower() not in IMAGE_SUFFIXES:
-            problems.append(f"{file}: not an image by its name")
-            dropped["not images"] += 1
-        elif _face(file) is None:
-            problems.append(f"{file}: damaged or unreadable")
-            dropped["damaged"] += 1
-        else:
-            paths.append(file)
-            truth.append(label)
-    return Dataset(
-        str(path),
-        split or ("val" if divided else "all"),
-        labels,
-        FOLDER_RULE,
-        FolderImages(paths),
-        np.array(truth, np.int64),
-        dropped=dict(dropped),
-        problems=problems,
-    )
-
-
-def _entries(root: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise UsageError(f"{root}: cannot read it: {error.strerror}") from None
-
-
-def _hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(root).parts)
-
-
-def _face(path: Path) -> np.ndarray | None:
-    """The grey image of a file, uint8 (H, W); None when it is unreadable, no image, or cut short."""
-    try:
-        found = read_image(path)
-    except OSError:
-        return None
-    return None if found is None else found[0]
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
