@@ -1,0 +1,119 @@
+"""Laws of the divisions: no row on both sides, none left out, nobody on both sides where that is promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgefer.train.data import splits
+
+ROWS = 700
+
+
+@pytest.fixture
+def people():
+    """KDEF in small: 10 people, 7 classes, 10 pictures of each class; classes and people in random order."""
+    order = np.random.default_rng(5).permutation(ROWS)
+    truth, subjects = (
+        np.tile(np.arange(7), 100)[order],
+        np.repeat([f"F{i:02d}" for i in range(10)], 70)[order],
+    )
+    return truth, subjects
+
+
+@pytest.fixture
+def uneven():
+    """23 people with 1 to 40 pictures, classes of very different size."""
+    rng = np.random.default_rng(6)
+    subjects = np.repeat([f"S{i:03d}" for i in range(23)], rng.integers(1, 41, 23))
+    return rng.choice(8, len(subjects), p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.05, 0.03, 0.02]), subjects
+
+
+def check(found, rows):
+    for split in found:
+        assert not set(split.train) & set(split.test)
+        assert sorted([*split.train, *split.test]) == list(range(rows))
+        assert (np.diff(split.train) > 0).all() and (np.diff(split.test) > 0).all()
+    tested = np.concatenate([split.test for split in found])
+    assert sorted(tested) == list(range(rows))
+
+
+@pytest.mark.parametrize("k", [2, 3, 10])
+def test_folds_test_every_row_once_and_spread_the_classes(uneven, k):
+    truth, subjects = uneven
+    for by in (None, subjects):
+        found = splits.folds(truth, k, seed=3, subjects=by)
+        check(found, len(truth))
+        counts = np.array([np.bincount(truth[split.test], minlength=8) for split in found])
+        assert (np.ptp(counts, axis=0) <= 1).all()
+        assert np.ptp(counts.sum(axis=1)) <= 1
+
+
+def test_folds_spread_every_persons_rows_of_a_class(people):
+    truth, subjects = people
+    for split in splits.folds(truth, 10, seed=1, subjects=subjects):
+        cells = np.char.add(subjects[split.test], truth[split.test].astype(str))
+        assert len(np.unique(cells)) == len(cells) == 70
+
+
+def test_a_holdout_is_ten_percent_of_every_class(people):
+    truth, subjects = people
+    split = splits.holdout(truth, seed=1, subjects=subjects)
+    assert len(split.test) == 70
+    assert np.bincount(truth[split.test]).tolist() == [10] * 7
+    assert set(subjects[split.test]) == set(subjects[split.train])
+
+
+@pytest.mark.parametrize("k", [2, 5, 10])
+def test_subject_folds_keep_people_together_and_sizes_alike(uneven, k):
+    truth, subjects = uneven
+    found = splits.subject_folds(truth, subjects, k, seed=2)
+    check(found, len(truth))
+    for split in found:
+        assert not set(subjects[split.train]) & set(subjects[split.test])
+    sizes = [len(split.test) for split in found]
+    # nobody has more than 40 rows; dealing by falling size leaves no fold further from another than that
+    assert max(sizes) - min(sizes) <= 40
+
+
+def test_subject_folds_of_equal_people_are_equal(people):
+    truth, subjects = people
+    for split in splits.subject_folds(truth, subjects, 5):
+        assert np.bincount(truth[split.test]).tolist() == [20] * 7
+    split = splits.subject_holdout(truth, subjects)
+    assert len(split.test) == 70 and len(set(subjects[split.test])) == 1
+
+
+def test_leave_one_subject_out_tests_each_person_alone(uneven):
+    truth, subjects = uneven
+    found = list(splits.leave_one_subject_out(subjects))
+    assert [name for name, _ in found] == sorted(set(subjects))
+    check([split for _, split in found], len(truth))
+    assert all(set(subjects[split.test]) == {name} for name, split in found)
+
+
+def test_the_seed_decides(people):
+    truth, subjects = people
+    for divide in (
+        lambda seed: splits.folds(truth, 10, seed),
+        lambda seed: splits.folds(truth, 10, seed, subjects),
+        lambda seed: splits.subject_folds(truth, subjects, 5, seed),
+    ):
+        first, again, other = divide(1), divide(1), divide(2)
+        assert all(np.array_equal(a.test, b.test) for a, b in zip(first, again, strict=True))
+        assert not all(np.array_equal(a.test, b.test) for a, b in zip(first, other, strict=True))
+
+
+def test_more_folds_than_there_can_be_are_refused(people):
+    truth, subjects = people
+    with pytest.raises(ValueError, match="k must be 2 to the number of people, 10, got 11"):
+        splits.subject_folds(truth, subjects, 11)
+    with pytest.raises(ValueError, match="k must be 2 to the number of rows, 700, got 1"):
+        splits.folds(truth, 1)
+
+
+def test_the_balance_is_a_table_of_test_rows(people):
+    truth, _ = people
+    table = splits.balance(truth, splits.folds(truth, 10), list("abcdefg")).splitlines()
+    assert table[0].split() == ["test", "rows", *"abcdefg"]
+    assert table[10].split() == ["10", *["10"] * 7]
