@@ -44,6 +44,7 @@ py::object fully_connected_int8(PyObject* const* values);
 // New types of the module: callables that CPython calls without a tuple or a dictionary of arguments.
 py::object make_function_type();
 py::object make_mlp_type();
+py::object make_mlp_int8_type();
 
 // The parameters of a callable; a default is null where the caller must give a value.
 struct Parameters {

@@ -208,45 +208,44 @@ class Mlp {
   double nanoseconds_ = 0;
 };
 
-float positive_scale(const char* name, py::handle given) {
-  const double value = number("fully_connected_int8", name, given);
+float positive_scale(const char* op, const char* name, py::handle given) {
+  const double value = number(op, name, given);
   const auto scale = static_cast<float>(value);
   if (!(scale > 0) || !std::isfinite(scale))
-    throw py::value_error(std::string("fully_connected_int8: ") + name +
-                          " must be positive and finite in float32, got " + std::to_string(value));
+    throw py::value_error(std::string(op) + ": " + name + " must be positive and finite in float32, got " +
+                          std::to_string(value));
   return scale;
 }
 
-std::int32_t zero_point(const char* name, py::handle given) {
-  const py::ssize_t value = integer("fully_connected_int8", name, given);
+std::int32_t zero_point(const char* op, const char* name, py::handle given) {
+  const py::ssize_t value = integer(op, name, given);
   if (value < -128 || value > 127)
-    throw py::value_error(std::string("fully_connected_int8: ") + name + " must be from -128 to 127, got " +
-                          std::to_string(value));
+    throw py::value_error(std::string(op) + ": " + name + " must be from -128 to 127, got " + std::to_string(value));
   return static_cast<std::int32_t>(value);
 }
 
 // TFLite takes the product of the scales in float32 for one scale of all weights, in float64 for one of each output.
-std::vector<double> real_multipliers(float input_scale, py::handle weight_scale, float output_scale,
+std::vector<double> real_multipliers(const char* op, float input_scale, py::handle weight_scale, float output_scale,
                                      py::ssize_t outputs) {
   if (!py::isinstance<py::array>(weight_scale) || py::detail::array_proxy(weight_scale.ptr())->nd == 0) {
     if (!PyNumber_Check(weight_scale.ptr()))
-      throw py::type_error(
-          mismatch("fully_connected_int8", "weight_scale", "a number, or float32 with shape (out,)", weight_scale));
-    const float scale = positive_scale("weight_scale", weight_scale), product = input_scale * scale;
+      throw py::type_error(mismatch(op, "weight_scale", "a number, or float32 with shape (out,)", weight_scale));
+    const float scale = positive_scale(op, "weight_scale", weight_scale), product = input_scale * scale;
     if (!std::isfinite(product))
-      throw py::value_error("fully_connected_int8: input_scale * weight_scale must be finite in float32, got " +
+      throw py::value_error(std::string(op) + ": input_scale * weight_scale must be finite in float32, got " +
                             short_number(input_scale) + " * " + short_number(scale));
     return std::vector<double>(outputs, static_cast<double>(product) / static_cast<double>(output_scale));
   }
-  const auto scales = checked_contiguous<float>("fully_connected_int8", "weight_scale", "(out,)", 1, weight_scale);
+  const auto scales = checked_contiguous<float>(op, "weight_scale", "(out,)", 1, weight_scale);
   if (scales.shape(0) != outputs)
-    throw py::value_error(mismatch("fully_connected_int8", "weight_scale",
+    throw py::value_error(mismatch(op, "weight_scale",
                                    "a number, or float32 with shape (" + std::to_string(outputs) + ",)", weight_scale));
   std::vector<double> multipliers;
   for (py::ssize_t o = 0; o < outputs; ++o)
-    multipliers.push_back(static_cast<double>(input_scale) *
-                          static_cast<double>(positive_scale("weight_scale", py::float_(data_of<float>(scales)[o]))) /
-                          static_cast<double>(output_scale));
+    multipliers.push_back(
+        static_cast<double>(input_scale) *
+        static_cast<double>(positive_scale(op, "weight_scale", py::float_(data_of<float>(scales)[o]))) /
+        static_cast<double>(output_scale));
   return multipliers;
 }
 
@@ -267,6 +266,152 @@ std::pair<std::int32_t, std::int32_t> activation_range(ClampS8 clamp, float scal
   }
   return {-128, 127};
 }
+
+// How an int8 layer becomes int8 again; `scaling` points into its own vectors, which keep their place when moved.
+struct Rescaling {
+  std::vector<std::int32_t> multipliers, shifts;
+  Requantisation scaling;
+
+  Rescaling(const char* op, std::int32_t input_zero_point, float input_scale, py::handle weight_scale,
+            float output_scale, std::int32_t output_zero_point, py::handle activation, py::ssize_t outputs)
+      : multipliers(outputs), shifts(outputs) {
+    const ClampS8 clamp = chosen<ClampS8>(op, "activation", text(op, "activation", activation),
+                                          {{"none", ClampS8::none},
+                                           {"relu", ClampS8::relu},
+                                           {"relu6", ClampS8::relu6},
+                                           {"relu_n1_to_1", ClampS8::relu_n1_to_1}});
+    const auto real = real_multipliers(op, input_scale, weight_scale, output_scale, outputs);
+    for (py::ssize_t o = 0; o < outputs; ++o) quantise_multiplier(real[o], multipliers[o], shifts[o]);
+    const auto [lowest, highest] = activation_range(clamp, output_scale, output_zero_point);
+    scaling = {input_zero_point, output_zero_point, multipliers.data(), shifts.data(), lowest, highest};
+  }
+};
+
+// Nanoseconds of one sample, for the GIL.
+double int8_nanoseconds(py::ssize_t inputs, py::ssize_t outputs) {
+  return static_cast<double>(inputs) * static_cast<double>(outputs) / 50;
+}
+
+const Kernel<FullyConnectedS8Fn>& fully_connected_int8_kernel() {
+  static const Kernel<FullyConnectedS8Fn> kernel{"fully_connected_int8"};
+  return kernel;
+}
+
+// The zero point for which the variants need no correction: x86 multiplies x + 128, unsigned, NEON x itself.
+#if defined(__aarch64__)
+constexpr std::int32_t folded_zero_point = 0;
+#else
+constexpr std::int32_t folded_zero_point = -128;
+#endif
+
+// A copy that begins on a cache line: vectors as long as one then never cross two.
+class AlignedBytes {
+ public:
+  AlignedBytes(const std::int8_t* from, py::ssize_t count) : memory_(count + 63) {
+    const auto address = reinterpret_cast<std::uintptr_t>(memory_.data());
+    begin_ = memory_.data() + (64 - address % 64) % 64;
+    std::copy_n(from, count, begin_);
+  }
+  AlignedBytes(AlignedBytes&&) = default;  // a moved vector keeps its memory
+
+  const std::int8_t* data() const { return begin_; }
+
+ private:
+  std::vector<std::int8_t> memory_;
+  std::int8_t* begin_;
+};
+
+// A multilayer perceptron of int8 layers.
+class MlpInt8 {
+ public:
+  static constexpr const char* name = "MlpInt8";
+  static constexpr const char* signature = "MlpInt8(layers, *, input_scale, input_zero_point)\n--\n\n";
+
+  MlpInt8(PyObject* arguments, PyObject* keywords) {
+    static const char* const names[] = {"layers", "input_scale", "input_zero_point", nullptr};
+    PyObject *given = nullptr, *given_scale = nullptr, *given_zero_point = nullptr;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O$OO:MlpInt8", const_cast<char**>(names), &given,
+                                     &given_scale, &given_zero_point))
+      throw py::error_already_set();
+    if (!given_scale || !given_zero_point)
+      throw py::type_error("MlpInt8: input_scale and input_zero_point are missing");
+    float scale = positive_scale(name, "input_scale", given_scale);
+    std::int32_t zero = zero_point(name, "input_zero_point", given_zero_point);
+    const py::handle layers = given;
+    constexpr const char* expected = "(weights, bias, weight_scale, output_scale, output_zero_point, activation)";
+    if (!py::isinstance<py::sequence>(layers) || py::len(layers) == 0)
+      throw py::value_error(std::string("MlpInt8: layers must be a sequence of ") + expected + ", got " +
+                            described(layers));
+    for (const py::handle layer : layers) {
+      if (!py::isinstance<py::tuple>(layer) || py::len(layer) != 6)
+        throw py::type_error(std::string("MlpInt8: each layer must be a tuple ") + expected + ", got " +
+                             described(layer));
+      const auto parts = py::reinterpret_borrow<py::tuple>(layer);
+      const py::object weights = parts[0], bias = parts[1];
+      const auto [outputs, inputs] = layer_shape<std::int8_t, std::int32_t>(name, weights, bias);
+      if (!layers_.empty() && inputs != layers_.back().outputs)
+        throw py::value_error("MlpInt8: layer " + std::to_string(layers_.size()) + " must take the " +
+                              std::to_string(layers_.back().outputs) +
+                              " outputs of the layer before it, got weights for " + std::to_string(inputs));
+      const float output_scale = positive_scale(name, "output_scale", parts[3]);
+      const std::int32_t output_zero = zero_point(name, "output_zero_point", parts[4]);
+      Rescaling rescaling(name, folded_zero_point, scale, parts[2], output_scale, output_zero, parts[5], outputs);
+      const auto* matrix = data_of<std::int8_t>(weights);
+      const auto* vector = data_of<std::int32_t>(bias);
+      layers_.push_back({inputs, outputs, AlignedBytes(matrix, inputs * outputs),
+                         std::vector<std::int32_t>(vector, vector + outputs), std::move(rescaling)});
+      // (x - zero) w = (x - folded) w + (folded - zero) w; 32 bits wrap, as in the sums.
+      for (py::ssize_t o = 0; o < outputs; ++o) {
+        std::uint32_t sum = 0;
+        for (py::ssize_t i = 0; i < inputs; ++i) sum += static_cast<std::uint32_t>(matrix[o * inputs + i]);
+        std::int32_t& folded = layers_.back().bias[o];
+        folded = static_cast<std::int32_t>(static_cast<std::uint32_t>(folded) +
+                                           static_cast<std::uint32_t>(folded_zero_point - zero) * sum);
+      }
+      widest_ = std::max(widest_, outputs);
+      nanoseconds_ += int8_nanoseconds(inputs, outputs);
+      scale = output_scale;
+      zero = output_zero;
+    }
+  }
+
+  py::object operator()(py::handle x, py::handle out) const {
+    const FullyConnectedS8Fn kernel = fully_connected_int8_kernel().get();
+    const Batch batch = checked_batch<std::int8_t>(name, x, layers_.front().inputs);
+    py::array y = answer<std::int8_t>(name, out, batch, layers_.back().outputs, x);
+    const auto* from = data_of<std::int8_t>(x);
+    auto* last = static_cast<std::int8_t*>(y.mutable_data());
+    const py::ssize_t half = widest_ * batch.rows;
+    Hidden<std::int8_t> hidden(layers_.size() > 1 ? 2 * half : 0);
+    const Unlocked unlocked(nanoseconds_ * static_cast<double>(batch.rows));
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      const Int8Layer& layer = layers_[i];
+      std::int8_t* to = i + 1 < layers_.size() ? hidden.get() + static_cast<py::ssize_t>(i % 2) * half : last;
+      kernel(from, batch.rows, layer.inputs, layer.weights.data(), layer.bias.data(), layer.outputs,
+             layer.rescaling.scaling, to);
+      from = to;
+    }
+    return std::move(y);
+  }
+
+  std::vector<py::ssize_t> sizes() const {
+    std::vector<py::ssize_t> all{layers_.front().inputs};
+    for (const Int8Layer& layer : layers_) all.push_back(layer.outputs);
+    return all;
+  }
+
+ private:
+  struct Int8Layer {
+    py::ssize_t inputs, outputs;
+    AlignedBytes weights;
+    std::vector<std::int32_t> bias;  // for folded_zero_point
+    Rescaling rescaling;
+  };
+
+  std::vector<Int8Layer> layers_;
+  py::ssize_t widest_ = 0;
+  double nanoseconds_ = 0;
+};
 
 // A network as a Python object.
 template <class Network>
@@ -349,35 +494,26 @@ py::object network_type() {
 }  // namespace
 
 py::object make_mlp_type() { return network_type<Mlp>(); }
+py::object make_mlp_int8_type() { return network_type<MlpInt8>(); }
 
 py::object fully_connected_int8(PyObject* const* values) {
   constexpr const char* op = "fully_connected_int8";
   const py::handle x = values[0], weights = values[1], bias = values[2], weight_scale = values[6], out = values[9];
-  static const Kernel<FullyConnectedS8Fn> kernel{op};
-  const FullyConnectedS8Fn run = kernel.get();
+  const FullyConnectedS8Fn run = fully_connected_int8_kernel().get();
   const auto [outputs, inputs] = layer_shape<std::int8_t, std::int32_t>(op, weights, bias);
   const Batch batch = checked_batch<std::int8_t>(op, x, inputs);
-  const std::int32_t input_zero_point = zero_point("input_zero_point", values[3]);
-  const std::int32_t output_zero_point = zero_point("output_zero_point", values[4]);
-  const float input_scale = positive_scale("input_scale", values[5]);
-  const float output_scale = positive_scale("output_scale", values[7]);
-  const ClampS8 clamp = chosen<ClampS8>(op, "activation", text(op, "activation", values[8]),
-                                        {{"none", ClampS8::none},
-                                         {"relu", ClampS8::relu},
-                                         {"relu6", ClampS8::relu6},
-                                         {"relu_n1_to_1", ClampS8::relu_n1_to_1}});
-  std::vector<std::int32_t> multipliers(outputs), shifts(outputs);
-  const auto real = real_multipliers(input_scale, weight_scale, output_scale, outputs);
-  for (py::ssize_t o = 0; o < outputs; ++o) quantise_multiplier(real[o], multipliers[o], shifts[o]);
-  const auto [lowest, highest] = activation_range(clamp, output_scale, output_zero_point);
-  const Requantisation requantisation{input_zero_point, output_zero_point, multipliers.data(), shifts.data(), lowest,
-                                      highest};
+  const std::int32_t input_zero_point = zero_point(op, "input_zero_point", values[3]);
+  const std::int32_t output_zero_point = zero_point(op, "output_zero_point", values[4]);
+  const float input_scale = positive_scale(op, "input_scale", values[5]);
+  const float output_scale = positive_scale(op, "output_scale", values[7]);
+  const Rescaling rescaling(op, input_zero_point, input_scale, weight_scale, output_scale, output_zero_point, values[8],
+                            outputs);
   py::array y = answer<std::int8_t>(op, out, batch, outputs, x);
   auto* to = static_cast<std::int8_t*>(y.mutable_data());
   {
-    const Unlocked unlocked(static_cast<double>(batch.rows) * static_cast<double>(inputs * outputs) / 30);
+    const Unlocked unlocked(int8_nanoseconds(inputs, outputs) * static_cast<double>(batch.rows));
     run(data_of<std::int8_t>(x), batch.rows, inputs, data_of<std::int8_t>(weights), data_of<std::int32_t>(bias),
-        outputs, requantisation, to);
+        outputs, rescaling.scaling, to);
   }
   return std::move(y);
 }

@@ -23,6 +23,7 @@ const Row table[] = {
     {"crop_resize", Isa::avx2, &crop_resize_u8_avx2},
     {"stack", Isa::avx2, &stack_u8_s8_avx2},
     {"fully_connected", Isa::avx2, &fully_connected_f32_avx2},
+    {"fully_connected_int8", Isa::avx512vnni, &fully_connected_s8_avx512vnni},
     {"fully_connected_int8", Isa::avx2, &fully_connected_s8_avx2},
 #elif defined(__aarch64__)
     {"sobel", Isa::neon, &sobel_u8_s16_neon},

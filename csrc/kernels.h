@@ -242,6 +242,9 @@ void fully_connected_s8_scalar(const std::int8_t* x, std::ptrdiff_t batch, std::
 void fully_connected_s8_avx2(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
                              const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
                              const Requantisation& requantisation, std::int8_t* y);
+void fully_connected_s8_avx512vnni(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
+                                   const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
+                                   const Requantisation& requantisation, std::int8_t* y);
 void fully_connected_s8_neon(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
                              const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
                              const Requantisation& requantisation, std::int8_t* y);

@@ -395,6 +395,8 @@ def fully_connected_int8(
 ) -> np.ndarray:
     """One int8 dense layer with the arithmetic of TFLite, bit for bit equal to its reference kernel.
 
+    Scales are turned into multipliers at every call; to run the same layers often, keep an `MlpInt8` of them.
+
     A real value is (quantised - zero_point) * scale. Weights have zero point 0; the bias has the scale
     input_scale * weight_scale. Sums have 32 bits and are scaled by a 31-bit multiplier with one rounding.
 
@@ -418,3 +420,34 @@ def fully_connected_int8(
     Reference: Jacob et al., Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference, CVPR 2018, equation 7.
     """
+
+
+@_compiled_class
+class MlpInt8:
+    """Int8 dense layers one after the other, prepared once: `fully_connected_int8` of each, bit for bit.
+
+    Call it as `mlp(x, out=None)`: x is int8, shape (N, in) with N at least 1, or (in,), contiguous; the
+    result is int8, shape (N, out) or (out,), `out` itself when given. `sizes` lists the width of the input
+    and of every layer. Several threads may call one object.
+
+    Args:
+        layers: tuples (weights, bias, weight_scale, output_scale, output_zero_point, activation) as for
+            `fully_connected_int8`; each takes what the one before it gives, in its scale and zero point.
+        input_scale, input_zero_point: of the first layer.
+
+    Raises:
+        TypeError: an array of the wrong dtype, or a layer is not such a tuple. ValueError: no layer, shapes
+        that do not fit, a scale or zero point out of range, or an unknown activation.
+    """
+
+    sizes: list[int]
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[np.ndarray, np.ndarray, float | np.ndarray, float, int, str]],
+        *,
+        input_scale: float,
+        input_zero_point: int,
+    ) -> None: ...
+
+    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray: ...

@@ -420,3 +420,106 @@ FINE = {
 def test_int8_refuses_bad_arguments(arguments, change, error, message):
     with pytest.raises(error, match=message):
         kernels.fully_connected_int8(*arguments, **{**FINE, **change})
+
+
+# --------------------------------------------------------------------------------------------------- MlpInt8
+
+
+def random_int8_layers(widths: tuple[int, ...], seed: int, per_output: bool = False) -> list[dict]:
+    """Arguments of `fully_connected_int8` for each layer, each in the scale of the one before it."""
+    rng = np.random.default_rng(seed)
+    layers: list[dict] = []
+    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        _, weights, bias, arguments = random_int8_layer(rng, outputs, inputs, 1, per_output)
+        if layers:
+            arguments["output_scale"] = np.float32(
+                arguments["output_scale"] * layers[-1]["output_scale"] / arguments["input_scale"]
+            )
+            arguments["input_scale"] = layers[-1]["output_scale"]
+            arguments["input_zero_point"] = layers[-1]["output_zero_point"]
+        layers.append({"weights": weights, "bias": bias, **arguments})
+    return layers
+
+
+def prepared(layers: list[dict]) -> kernels.MlpInt8:
+    names = ("weights", "bias", "weight_scale", "output_scale", "output_zero_point", "activation")
+    first = layers[0]
+    return kernels.MlpInt8(
+        [tuple(layer[name] for name in names) for layer in layers],
+        input_scale=first["input_scale"],
+        input_zero_point=first["input_zero_point"],
+    )
+
+
+@pytest.mark.parametrize("per_output", [False, True], ids=["one scale", "scale by output"])
+@pytest.mark.parametrize(
+    "widths", [(1, 1), (12, 12, 7, 7), (256, 256, 8), (65, 17, 130, 9), (300, 16)], ids=str
+)
+@pytest.mark.parametrize("variant", kernels.variants("fully_connected_int8"))
+def test_an_int8_mlp_equals_tflites_reference_kernels_layer_by_layer(variant, widths, per_output):
+    layers = random_int8_layers(widths, sum(widths), per_output)
+    mlp = prepared(layers)
+    assert mlp.sizes == list(widths)
+    x = np.random.default_rng(1).integers(-128, 128, (3, widths[0])).astype(np.int8)
+    expected = x
+    for layer in layers:
+        arguments = {name: value for name, value in layer.items() if name not in ("weights", "bias")}
+        model = fully_connected_model(layer["weights"], layer["bias"], 3, **arguments)
+        expected = run_reference_kernels(model, expected)
+    with kernels.forced(variant):
+        np.testing.assert_array_equal(mlp(x), expected)
+        np.testing.assert_array_equal([mlp(row) for row in x], expected)
+
+
+@pytest.mark.parametrize("variant", kernels.variants("fully_connected_int8"))
+def test_an_int8_mlp_wraps_where_the_layer_does(variant):
+    """The zero point stands in the bias, which may wrap for that; the sums come out the same."""
+    x, weights = np.full((1, 70), -128, np.int8), np.full((17, 70), -128, np.int8)
+    layer = {
+        "weights": weights,
+        "bias": np.linspace(-(2**31), 2**31 - 1, 17).astype(np.int32),
+        "input_zero_point": 127,
+        "output_zero_point": 0,
+        "input_scale": 1.0,
+        "weight_scale": 1.0,
+        "output_scale": 2.0**26,
+        "activation": "none",
+    }
+    mlp = prepared([layer])
+    with kernels.forced(variant):
+        np.testing.assert_array_equal(mlp(x), reference.fully_connected_int8(x, **layer))
+
+
+def test_an_int8_mlp_keeps_its_own_copy_and_writes_into_out():
+    layers = random_int8_layers((12, 12, 7), 3)
+    mlp, x = prepared(layers), np.arange(12, dtype=np.int8)
+    before = mlp(x)
+    for layer in layers:
+        layer["weights"][:], layer["bias"][:] = 0, 0
+    memory = np.full(7 + 64, 77, np.int8)
+    out = memory[32:-32]
+    assert mlp(x, out=out) is out
+    np.testing.assert_array_equal(out, before)
+    assert (memory[:32] == 77).all() and (memory[-32:] == 77).all()
+
+
+LAYER8 = (W8, B8, 0.1, 0.1, 0, "none")
+
+
+@pytest.mark.parametrize(
+    ("layers", "arguments", "error", "message"),
+    [
+        ([], {}, ValueError, "MlpInt8: layers must be a sequence of"),
+        ([(W8, B8)], {}, TypeError, "each layer must be a tuple"),
+        ([(W8, B8, 0.1, 0.1, 0, 3)], {}, TypeError, "MlpInt8: activation must be a string, got int"),
+        ([(W8, B8, 0.1, 0.1, 128, "none")], {}, ValueError, "output_zero_point must be from -128 to 127"),
+        ([(W8, B8, "x", 0.1, 0, "none")], {}, TypeError, "MlpInt8: weight_scale must be a number"),
+        ([(W, B8, 0.1, 0.1, 0, "none")], {}, TypeError, "MlpInt8: weights must be int8"),
+        ([LAYER8, LAYER8], {}, ValueError, "layer 1 must take the 3 outputs of the layer before it"),
+        ([LAYER8], {"input_scale": 0.0}, ValueError, "MlpInt8: input_scale must be positive"),
+        ([LAYER8], {"input_zero_point": 1.5}, TypeError, "MlpInt8: input_zero_point must be an integer"),
+    ],
+)
+def test_an_int8_mlp_refuses_bad_layers(layers, arguments, error, message):
+    with pytest.raises(error, match=message):
+        kernels.MlpInt8(layers, **{"input_scale": 0.1, "input_zero_point": 0, **arguments})
