@@ -1,10 +1,11 @@
 #include <cstring>  // memcpy
 
-#include "kernels.h"
+#include "luma.h"
 
 namespace edgefer {
 
 void luma_u8_scalar(ImageU8 image, LumaFormat format, OutputU8 out) {
+  join_rows(image, out);
   for (std::ptrdiff_t y = 0; y < out.height; ++y) {
     const std::uint8_t* from = image.data + y * image.row_stride;
     std::uint8_t* to = out.data + y * out.row_stride;
@@ -14,9 +15,7 @@ void luma_u8_scalar(ImageU8 image, LumaFormat format, OutputU8 out) {
         for (std::ptrdiff_t x = 0; x < out.width; ++x) to[x] = from[2 * x];
         break;
       case LumaFormat::bgr:
-        for (std::ptrdiff_t x = 0; x < out.width; ++x)
-          to[x] = static_cast<std::uint8_t>(
-              (3735 * from[3 * x] + 19235 * from[3 * x + 1] + 9798 * from[3 * x + 2] + (1 << 14)) >> 15);
+        for (std::ptrdiff_t x = 0; x < out.width; ++x) to[x] = luma_of_bgr(from + 3 * x);
         break;
     }
   }

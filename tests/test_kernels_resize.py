@@ -81,6 +81,19 @@ def test_luma_equals_the_definition_at_every_width(variant, format):
         )
 
 
+@pytest.mark.parametrize("format", LUMA_SHAPES)
+@pytest.mark.parametrize("variant", kernels.variants("luma"))
+def test_luma_of_rows_without_gaps_is_exact_and_ends_with_the_last_of_them(variant, format):
+    """Rows that follow one another may be taken for one; nothing is written before or behind them."""
+    for height, width in ((2, 2), (2, 14), (4, 8), (2, 18), (6, 6), (4, 34), (10, 22)):
+        image = noise(*LUMA_SHAPES[format](height, width))
+        memory = np.full(height * width + 64, GUARD, np.uint8)
+        out = memory[32:-32].reshape(height, width)
+        kernels.call("luma", variant, image, format, out=out)
+        np.testing.assert_array_equal(out, reference.luma(image, format))
+        assert (memory[:32] == GUARD).all() and (memory[-32:] == GUARD).all()
+
+
 @pytest.mark.parametrize("format", OPENCV_LUMA)
 @pytest.mark.parametrize("variant", kernels.variants("luma"))
 def test_luma_equals_opencv(variant, format):
