@@ -27,10 +27,12 @@ from bench_kernels import (
     sobel_opencv,
 )
 from paired import paired
+from tflite_networks import float_network, int8_network, litert
 
 from edgefer import kernels
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from tflite_layer import run_reference_kernels  # noqa: E402
 
 cv2.setNumThreads(1)
 
@@ -157,6 +159,68 @@ def stack_case() -> tuple[Callable, Callable]:
     return ours, opencv
 
 
+# --------------------------------------------------------------------------------------------- dense networks
+
+
+def khan_case(peer: str) -> Callable:
+    """The network of the khan paper, 12-12-7-7, one sample, beside LiteRT or NumPy."""
+
+    def make():
+        rng, widths = np.random.default_rng(0), (12, 12, 7, 7)
+        activations = ("sigmoid", "sigmoid", "softmax")
+        layers = [
+            (rng.standard_normal((n, m), np.float32), rng.standard_normal(n, np.float32), activation)
+            for m, n, activation in zip(widths, widths[1:], activations, strict=False)
+        ]
+        x, out = rng.standard_normal((1, 12), np.float32), np.empty((1, 7), np.float32)
+        mlp = kernels.Mlp(layers)
+        turned = [np.ascontiguousarray(weights.T) for weights, _, _ in layers]
+        hidden = [np.empty((1, n), np.float32) for n in widths[1:]]
+
+        def with_numpy():
+            y = x
+            for weights, (_, bias, activation), buffer in zip(turned, layers, hidden, strict=True):
+                y = np.matmul(y, weights, out=buffer)
+                y += bias
+                if activation == "sigmoid":
+                    np.negative(y, out=y)
+                    np.exp(y, out=y)
+                    y += 1
+                    np.divide(1, y, out=y)
+            y -= y.max()
+            np.exp(y, out=y)
+            y /= y.sum()
+            return y
+
+        other = with_numpy if peer == "NumPy" else litert(float_network(layers), x)
+        return equal(lambda: mlp(x, out), other, 1e-6)
+
+    return make
+
+
+def int8_case() -> tuple[Callable, Callable]:
+    """Bits are compared with TFLite's reference kernels; XNNPACK, timed here, may round a level apart."""
+    rng, widths = np.random.default_rng(0), (256, 256, 8)
+    layers = [
+        (
+            rng.integers(-127, 128, (n, m)).astype(np.int8),
+            rng.integers(-20000, 20000, n).astype(np.int32),
+            0.005,
+            scale,
+            zero_point,
+            activation,
+        )
+        for m, n, scale, zero_point, activation in zip(
+            widths, widths[1:], (0.2, 2.0), (-128, 5), ("relu", "none"), strict=False
+        )
+    ]
+    x, out = rng.integers(-128, 128, (1, 256)).astype(np.int8), np.empty((1, 8), np.int8)
+    mlp = kernels.MlpInt8(layers, input_scale=0.02, input_zero_point=3)
+    model = int8_network(layers, 0.02, 3)
+    np.testing.assert_array_equal(mlp(x), run_reference_kernels(model, x))
+    return equal(lambda: mlp(x, out), litert(model, x), 1)
+
+
 CASES = [
     *(beside_opencv("gradients", size, 3, gradients_opencv) for size in ("1280x720", "640x480")),
     *(beside_copy("gradients", size, 0.5, gradients_of, 7) for size in ("1280x720", "640x480")),
@@ -185,6 +249,9 @@ CASES = [
     Case("luma, YUYV", "640x480", "OpenCV", 3, luma_case("yuyv", 2, cv2.COLOR_YUV2GRAY_YUYV)),
     beside_copy("luma, YUYV", "640x480", 0.5, lambda size: luma_call("yuyv", 2), 3),
     Case("luma, BGR", "640x480", "OpenCV", None, luma_case("bgr", 3, cv2.COLOR_BGR2GRAY)),
+    Case("mlp 12-12-7-7", "one sample", "LiteRT", 5, khan_case("LiteRT")),
+    Case("mlp 12-12-7-7", "one sample", "NumPy", 10, khan_case("NumPy")),
+    Case("mlp int8 256-256-8", "one sample", "LiteRT", 2, int8_case),
 ]
 
 
