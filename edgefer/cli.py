@@ -229,6 +229,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--confusion", metavar="PNG", help="write the confusion matrix as a picture")
     evaluate.add_argument(
+        "--reliability", metavar="PNG", help="write the accuracy over the confidence as a picture"
+    )
+    evaluate.add_argument(
+        "--compare", metavar="M", help="judge another model on the same rows and test the difference"
+    )
+    evaluate.add_argument(
         "--keep-duplicates", action="store_true", help="count rows that are byte-equal to a train row"
     )
     evaluate.add_argument("--json", action="store_true", help="everything as one JSON object")
@@ -316,6 +322,8 @@ def _evaluate(args) -> int:
             layout=args.layout,
             where=dict(args.where),
             as_json=args.json,
+            reliability=args.reliability,
+            compare=args.compare,
         )
     )
     return 0

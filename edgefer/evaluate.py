@@ -1,24 +1,27 @@
-"""How good a model is on a data set: accuracy, macro-F1, figures by class and the confusion matrix."""
+"""How good a model is on a data set: accuracy, macro-F1, figures by class, confusion, and calibration."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from edgefer import datasets, recognize
+from edgefer import datasets, recognize, statistics
 from edgefer.datasets import Dataset
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.labels import LABEL_SETS, label_set, translate
 from edgefer.progress import track
 from edgefer.recognize.frame import FrameRecognizer
+from edgefer.statistics import Calibration, Comparison
 
 #: Problems of a data set that the text report prints before it only counts the rest.
 PROBLEMS_SHOWN = 20
+INK = (40, 40, 40)
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,39 @@ class Report:
         model: its name.
         data: the data set, without its images.
         labels: classes in the order of `confusion`.
-        confusion: int64, shape (n, n), rows: truth, columns: prediction.
+        scores: float32, shape (N, n), of every row, summing to 1.
+        temperature: by which the model's logits were divided to give the scores.
+        against: the other model and the test of the difference, where one was asked for.
     """
 
     model: str
     data: Dataset
     labels: tuple[str, ...]
-    confusion: np.ndarray
+    scores: np.ndarray
+    temperature: float = 1.0
+    against: tuple[Report, Comparison] | None = None
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """int64, shape (n, n), rows: truth, columns: prediction."""
+        confusion = np.zeros((len(self.labels), len(self.labels)), np.int64)
+        np.add.at(confusion, (self.data.truth, self.scores.argmax(axis=1)), 1)
+        return confusion
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Of the scores as the model gives them."""
+        return statistics.calibration(self.scores, self.data.truth)
+
+    @cached_property
+    def calibration_before(self) -> Calibration:
+        """Of the scores the logits give without the temperature."""
+        return statistics.calibration(statistics.tempered(self.scores, 1 / self.temperature), self.data.truth)
+
+    @property
+    def right(self) -> np.ndarray:
+        """bool, shape (N,): rows judged right."""
+        return self.scores.argmax(axis=1) == self.data.truth
 
     @property
     def rows(self) -> int:
@@ -82,6 +111,10 @@ class Report:
             "",
             f"accuracy {self.accuracy:.2f} % on {self.rows} rows",
             f"macro-F1 {self.macro_f1:.2f} %",
+            f"ECE {self.calibration.ece:.2f} % in {statistics.BINS} bins "
+            f"({self.calibration_before.ece:.2f} % before the temperature {self.temperature:g}), "
+            f"NLL {self.calibration.nll:.3f}, Brier {self.calibration.brier:.3f}",
+            *([_against_text(*self.against)] if self.against else []),
             "",
             f"{'class':<11}{'precision':>10}{'recall':>9}{'F1':>9}{'rows':>8}",
         ]
@@ -122,37 +155,52 @@ class Report:
             "dropped": self.data.dropped,
             "accuracy": self.accuracy,
             "macro_f1": self.macro_f1,
+            "temperature": self.temperature,
+            "calibration": _calibration_json(self.calibration),
+            "calibration_before_temperature": _calibration_json(self.calibration_before),
             "labels": list(self.labels),
             "classes": by_class,
             "confusion": self.confusion.tolist(),
             "problems": self.data.problems,
         }
+        if self.against:
+            other, test = self.against
+            content["against"] = {"model": other.model, "accuracy": other.accuracy, **test.json()}
         return json.dumps(content, ensure_ascii=False, indent=2)
+
+    def compared(self, other: Report) -> Report:
+        """The same report with McNemar's test against another model on the same rows."""
+        return replace(self, against=(other, statistics.mcnemar(self.right, other.right)))
 
     def image(self) -> np.ndarray:
         """The confusion matrix as a picture, cells with count and share of the row: uint8 (H, W, 3), BGR."""
         return _draw(self)
 
-    def save_image(self, path: str | os.PathLike) -> None:
-        """Write `image` as a PNG, whole or not at all.
+    def reliability(self) -> np.ndarray:
+        """Accuracy over confidence by bin as a picture: uint8 (H, W, 3), BGR."""
+        return _draw_reliability(self)
 
-        Raises:
-            EdgeferError: the file cannot be written.
-        """
-        import cv2
 
-        path = Path(path)
-        # A device is written to, not replaced by a file.
-        device = path.exists() and not path.is_file()
-        scratch = path if device else path.with_name(f".{path.name}.part")
-        try:
-            scratch.write_bytes(cv2.imencode(".png", self.image())[1].tobytes())
-            if not device:
-                os.replace(scratch, path)
-        except OSError as error:
-            if not device:
-                scratch.unlink(missing_ok=True)
-            raise EdgeferError(f"cannot write {path}: {error.strerror}") from None
+def save_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
+    """Write a picture as a PNG, whole or not at all.
+
+    Raises:
+        EdgeferError: the file cannot be written.
+    """
+    import cv2
+
+    path = Path(path)
+    # A device is written to, not replaced by a file.
+    device = path.exists() and not path.is_file()
+    scratch = path if device else path.with_name(f".{path.name}.part")
+    try:
+        scratch.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        if not device:
+            os.replace(scratch, path)
+    except OSError as error:
+        if not device:
+            scratch.unlink(missing_ok=True)
+        raise EdgeferError(f"cannot write {path}: {error.strerror}") from None
 
 
 def evaluate(recognizer: FrameRecognizer, data: Dataset) -> Report:
@@ -168,14 +216,12 @@ def evaluate(recognizer: FrameRecognizer, data: Dataset) -> Report:
     names = label_set(wanted)
     if not set(names) <= set(label_set(known)):
         raise UsageError(f"{data.source} has the classes {', '.join(names)}; the model knows {known} only")
-    confusion = np.zeros((len(names), len(names)), np.int64)
-    for image, truth in track(zip(data.images, data.truth, strict=True), "judging images", len(data)):
+    scores = np.empty((len(data), len(names)), np.float32)
+    for row, image in enumerate(track(data.images, "judging images", len(data))):
         recognizer.prepare_crop(image)
-        scores = recognizer.infer()
-        if known != wanted:
-            scores = translate(scores, known, wanted)
-        confusion[truth, scores.argmax()] += 1
-    return Report(recognizer.manifest.name, data, names, confusion)
+        given = recognizer.infer()
+        scores[row] = given if known == wanted else translate(given, known, wanted)
+    return Report(recognizer.manifest.name, data, names, scores, recognizer.manifest.output.temperature)
 
 
 def command(
@@ -187,6 +233,8 @@ def command(
     confusion: str | os.PathLike | None = None,
     keep_duplicates: bool = False,
     as_json: bool = False,
+    reliability: str | os.PathLike | None = None,
+    compare: str | os.PathLike | None = None,
     layout: str | None = None,
     where: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
@@ -201,6 +249,8 @@ def command(
         confusion: where to write the confusion matrix as a PNG, or None.
         keep_duplicates: count rows of val and test that are byte-equal to a train row.
         as_json: the whole report as JSON instead of text.
+        reliability: where to write the reliability diagram as a PNG, or None.
+        compare: another model that is judged on the same rows, for McNemar's test of the difference.
         layout: what a folder holds, see datasets.load; None tells it by the names.
         where: only rows with these tags.
 
@@ -220,13 +270,90 @@ def command(
         margin=recognizer.manifest.input.crop_margin,
     )
     report = evaluate(recognizer, dataset)
+    if compare is not None:
+        report = report.compared(evaluate(recognize.open(compare, threads), dataset))
     if confusion is not None:
-        report.save_image(confusion)
+        save_picture(report.image(), confusion)
+    if reliability is not None:
+        save_picture(report.reliability(), reliability)
     return report.json() if as_json else report.text()
+
+
+def _against_text(other: Report, test: Comparison) -> str:
+    return (
+        f"{test.difference:+.2f} points against {other.model} ({other.accuracy:.2f} %), 95 % interval "
+        f"{test.low:+.2f} to {test.high:+.2f}, McNemar p = {test.p:.2g}"
+    )
+
+
+def _calibration_json(found: Calibration) -> dict:
+    return {
+        "ece": found.ece,
+        "nll": found.nll,
+        "brier": found.brier,
+        "bins": [
+            {"from": low, "to": high, "rows": rows, "confidence": confidence, "accuracy": accuracy}
+            for low, high, rows, confidence, accuracy in zip(
+                found.edges[:-1].tolist(),
+                found.edges[1:].tolist(),
+                found.rows.tolist(),
+                # nan is no JSON
+                np.where(found.rows > 0, found.confidence, 0).tolist(),
+                np.where(found.rows > 0, found.accuracy, 0).tolist(),
+                strict=True,
+            )
+        ],
+    }
 
 
 def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(whole > 0, 100 * part / np.maximum(whole, 1), 0.0)
+
+
+def _write(
+    picture: np.ndarray, text: str, x: float, y: float, size: float = 0.5, colour=INK, anchor: str = "middle"
+) -> None:
+    """One line of text, its middle at the height y; anchor tells what lies at x: start, middle or end."""
+    import cv2
+
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+    x -= {"start": 0, "middle": width / 2, "end": width}[anchor]
+    at = (round(x), round(y + height / 2))
+    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+
+
+def _draw_reliability(report: Report) -> np.ndarray:
+    """A bar a bin, as high as its accuracy, beside the diagonal; below it how many rows the bin has."""
+    import cv2
+
+    found, side, left, top, counts = report.calibration, 480, 80, 84, 90
+    picture = np.full((top + side + counts + 76, left + side + 40, 3), 255, np.uint8)
+    write = partial(_write, picture)
+    bottom, floor = top + side, top + side + counts + 16
+    title = f"{report.model}: ECE {found.ece:.2f} % on {report.rows} rows"
+    write(title, left, 28, 0.65, anchor="start")
+    before = f"{report.calibration_before.ece:.2f} % before the temperature {report.temperature:g}"
+    write(f"{before}, split {report.data.split}", left, 56, anchor="start")
+    for index, rows in enumerate(found.rows):
+        x0, x1 = (round(left + side * edge) for edge in found.edges[index : index + 2])
+        if not rows:
+            continue
+        height = round(side * found.accuracy[index])
+        cv2.rectangle(picture, (x0 + 1, bottom - height), (x1 - 2, bottom), (120, 72, 16), -1)
+        share = round(counts * rows / found.rows.max())
+        cv2.rectangle(picture, (x0 + 1, floor - share), (x1 - 2, floor), (190, 190, 190), -1)
+        y = bottom - side * found.confidence[index]
+        cv2.line(picture, (x0 + 1, round(y)), (x1 - 2, round(y)), (40, 40, 200), 2)
+    cv2.rectangle(picture, (left, top), (left + side, bottom), INK, 1)
+    cv2.line(picture, (left, bottom), (left + side, top), (120, 120, 120), 1, cv2.LINE_AA)
+    cv2.line(picture, (left, floor), (left + side, floor), INK, 1)
+    for tick in range(0, 101, 20):
+        write(f"{tick} %", left - 10, bottom - side * tick / 100, 0.42, anchor="end")
+        write(f"{tick} %", left + side * tick / 100, floor + 16, 0.42)
+    write("confidence (red: its mean in the bin)", left + side / 2, floor + 42, 0.5)
+    write("accuracy", left - 10, top - 14, 0.5)
+    write("rows", left - 10, floor - counts / 2, 0.42, anchor="end")
+    return picture
 
 
 def _draw(report: Report) -> np.ndarray:
@@ -237,14 +364,8 @@ def _draw(report: Report) -> np.ndarray:
     count = len(report.labels)
     side = cell * count
     picture = np.full((top + side + below, left + side + right, 3), 255, np.uint8)
-    ink, paper, deep = (40, 40, 40), np.array([250.0, 246.0, 240.0]), np.array([120.0, 72.0, 16.0])
-
-    def write(text: str, x: float, y: float, size: float = 0.5, colour=ink, anchor: str = "middle") -> None:
-        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-        x -= {"start": 0, "middle": width / 2, "end": width}[anchor]
-        at = (round(x), round(y + height / 2))
-        cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
-
+    paper, deep = np.array([250.0, 246.0, 240.0]), np.array([120.0, 72.0, 16.0])
+    write = partial(_write, picture)
     title = f"{report.model}: accuracy {report.accuracy:.2f} % on {report.rows} rows"
     write(title, left, 28, 0.65, anchor="start")
     write(f"macro-F1 {report.macro_f1:.2f} %, split {report.data.split}", left, 56, 0.5, anchor="start")
@@ -258,7 +379,7 @@ def _draw(report: Report) -> np.ndarray:
             x, y = left + cell * column, top + cell * row
             colour = paper + (deep - paper) * share
             cv2.rectangle(picture, (x, y), (x + cell - 2, y + cell - 2), colour.tolist(), -1)
-            words = (255, 255, 255) if share > 0.45 else ink
+            words = (255, 255, 255) if share > 0.45 else INK
             write(f"{100 * share:.0f} %", x + cell / 2, y + cell / 2 - 10, 0.6, words)
             write(str(report.confusion[row, column]), x + cell / 2, y + cell / 2 + 16, 0.42, words)
     write("prediction", left + side / 2, top + side + 56, 0.55)

@@ -19,7 +19,7 @@ from edgefer import manifest as manifests
 from edgefer import recognize
 from edgefer.datasets import Dataset
 from edgefer.errors import EdgeferError, UsageError
-from edgefer.evaluate import Report, evaluate
+from edgefer.evaluate import Report, evaluate, save_picture
 from edgefer.labels import BASIC7, FERPLUS8
 from edgefer.recognize import catalog
 
@@ -31,7 +31,7 @@ class Oracle:
     """A recognizer that reads its scores from the image: pixel [0, k] is the weight of label k."""
 
     def __init__(self, labels="ferplus8"):
-        self.manifest = SimpleNamespace(name="oracle", output=SimpleNamespace(labels=labels))
+        self.manifest = SimpleNamespace(name="oracle", output=SimpleNamespace(labels=labels, temperature=1.0))
 
     def prepare_crop(self, crop):
         self._scores = crop[0, :8].astype(np.float32) / max(1, crop[0, :8].sum())
@@ -124,7 +124,7 @@ def test_eight_classes_cannot_be_judged_by_a_model_of_seven():
 
 
 def test_the_picture_shades_each_cell_by_its_share_of_the_row(report, tmp_path):
-    report.save_image(tmp_path / "confusion.png")
+    save_picture(report.image(), tmp_path / "confusion.png")
     assert [path.name for path in tmp_path.iterdir()] == ["confusion.png"]
     picture = cv2.imread(str(tmp_path / "confusion.png"))
     assert np.array_equal(picture, report.image())
@@ -148,18 +148,18 @@ def test_a_picture_goes_into_a_pipe_and_leaves_it_one(report, tmp_path):
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
     got = []
     reader.start()
-    report.save_image(pipe)
+    save_picture(report.image(), pipe)
     reader.join(10)
     assert got[0].startswith(b"\x89PNG") and pipe.is_fifo()
 
 
 def test_a_picture_that_cannot_be_written_is_one_line_and_leaves_nothing(report, tmp_path):
     with pytest.raises(EdgeferError, match="cannot write .*: No such file or directory") as caught:
-        report.save_image(tmp_path / "absent" / "confusion.png")
+        save_picture(report.image(), tmp_path / "absent" / "confusion.png")
     assert caught.value.exit_code == 1
     (tmp_path / "taken").mkdir()
     with pytest.raises(EdgeferError, match="Is a directory"):
-        report.save_image(tmp_path / "taken")
+        save_picture(report.image(), tmp_path / "taken")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
@@ -215,9 +215,16 @@ def test_the_command_judges_a_folder_with_a_real_network(models, tmp_path):
         folder = tmp_path / "faces" / label
         folder.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / f"{index}.png"), face)
-    text = evaluation.command(tmp_path / "faces", "tiny", confusion=tmp_path / "c.png")
+    text = evaluation.command(
+        tmp_path / "faces",
+        "tiny",
+        confusion=tmp_path / "c.png",
+        reliability=tmp_path / "r.png",
+        compare=models / "tiny",
+    )
     assert "accuracy 91.67 % on 12 rows" in text.splitlines()
-    assert (tmp_path / "c.png").is_file()
+    assert "+0.00 points against tiny (91.67 %)" in text and "McNemar p = 1" in text
+    assert (tmp_path / "c.png").is_file() and (tmp_path / "r.png").is_file()
     content = json.loads(evaluation.command(tmp_path / "faces", "tiny", as_json=True))
     assert content["rows"] == 12
     with pytest.raises(UsageError, match="unknown label set 'basic8'; available: ferplus8, basic7"):
@@ -228,9 +235,12 @@ def test_the_command_judges_a_set_of_photographs_as_distributed(models, tmp_path
     for seed, angle in enumerate(("S", "HL", "HR")):
         for code in ("AN", "HA", "NE"):
             image = np.random.default_rng([seed, *code.encode()]).integers(0, 256, (40, 30), np.uint8)
-            cv2.imwrite(str(tmp_path / f"AF01{code}{angle}.JPG"), image)
+            (tmp_path / "kdef").mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / "kdef" / f"AF01{code}{angle}.JPG"), image)
     content = json.loads(
-        evaluation.command(tmp_path, "tiny", as_json=True, where={"angle": ["straight", "half-left"]})
+        evaluation.command(
+            tmp_path / "kdef", "tiny", as_json=True, where={"angle": ["straight", "half-left"]}
+        )
     )
     assert content["rows"] == 6
     assert content["labels"] == list(BASIC7)
@@ -248,8 +258,53 @@ def test_a_shipped_model_is_as_accurate_as_its_manifest_states(name):
     assert report["accuracy"] == pytest.approx(metrics.accuracy_int8, abs=0.3)
 
 
-def test_a_report_is_made_of_counts_alone():
-    data = dataset([(0, one_hot(0))])
-    report = Report("m", data, FERPLUS8, np.eye(8, dtype=np.int64) * 3)
+def test_a_report_is_made_of_scores_and_truth_alone():
+    data = dataset([(index, one_hot(index)) for index in range(8)] * 3)
+    report = Report("m", data, FERPLUS8, np.eye(8, dtype=np.float32)[data.truth])
     assert report.accuracy == 100
     assert report.rows == 24
+    assert report.calibration.ece == 0
+
+
+def test_calibration_is_told_as_used_and_before_the_temperature():
+    """Logits twice too large: the temperature 2 puts the confidence right."""
+    rng = np.random.default_rng(4)
+    logits = rng.normal(0, 1.5, (4000, 8))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = np.array([rng.choice(8, p=row) for row in chances])
+    data = dataset([(label, one_hot(label)) for label in truth])
+    report = Report("m", data, FERPLUS8, chances.astype(np.float32), temperature=2.0)
+    assert report.calibration.ece < 3 < 10 < report.calibration_before.ece
+    line = next(line for line in report.text().splitlines() if line.startswith("ECE "))
+    numbers = f"{report.calibration.ece:.2f} % in 15 bins ({report.calibration_before.ece:.2f} % before"
+    assert line.startswith(f"ECE {numbers} the temperature 2), NLL ")
+    content = json.loads(report.json())
+    assert content["calibration"]["ece"] == pytest.approx(report.calibration.ece)
+    assert content["calibration_before_temperature"]["ece"] == pytest.approx(report.calibration_before.ece)
+    assert len(content["calibration"]["bins"]) == 15
+    assert sum(entry["rows"] for entry in content["calibration"]["bins"]) == 4000
+
+
+def test_the_reliability_diagram_has_a_bar_as_high_as_the_accuracy_of_each_bin():
+    scores = np.tile(np.array([0.7, 0.3, 0, 0, 0, 0, 0, 0], np.float32), (10, 1))
+    data = dataset([(0, one_hot(0))] * 4 + [(1, one_hot(1))] * 6)
+    picture = Report("m", data, FERPLUS8, scores).reliability()
+    x = 80 + round(480 * 0.69)  # within the bin of 0.7, beside no line
+    column = (picture[84 : 84 + 480, x] == (120, 72, 16)).all(axis=1)
+    assert column.sum() == pytest.approx(0.4 * 480, abs=4)
+    assert column[-2] and not column[200]
+
+
+def test_two_models_are_compared_on_the_same_rows(report):
+    better = evaluate(Oracle(), dataset([(label, one_hot(label)) for label in report.data.truth]))
+    compared = better.compared(report)
+    assert compared.against[1].pairs == 4
+    assert compared.against[1].p == pytest.approx(2 / 2**4)
+    assert any(
+        line.startswith("+40.00 points against oracle (60.00 %), 95 % interval +")
+        and line.endswith("McNemar p = 0.12")
+        for line in compared.text().splitlines()
+    )
+    content = json.loads(compared.json())["against"]
+    assert (content["model"], content["pairs"], content["effect"]) == ("oracle", 4, None)
+    assert "against" not in json.loads(better.json())

@@ -29,7 +29,7 @@ ROOMS = [
     {"preprocess", "interpreter"},
     {"detect", "landmarks", "track"},
     {"recognize"},
-    {"datasets", "evaluate"},
+    {"statistics", "datasets", "evaluate"},
     {"governor", "capture", "pipeline"},
     {"sources", "sinks"},
     {"config", "service"},

@@ -1,0 +1,312 @@
+"""How sure a figure is: calibration of scores, and paired tests of two models or two sets of runs.
+
+Written from the equations on NumPy and `math`, so that `edgefer eval` needs nothing more; the tests hold
+every p-value against SciPy's. Accuracies go in as any numbers of one unit, percent or shares; differences,
+means and intervals come out in it. All tests are two-sided.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+BINS = 15
+CONFIDENCE = 0.95
+
+
+# calibration ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the scores say beside what happened.
+
+    Attributes:
+        ece: expected calibration error, percent: mean distance of confidence and accuracy over the bins,
+            weighted by their rows.
+        nll: mean negative log-likelihood of the truth, nats.
+        brier: mean squared distance of the scores from the truth, 0 to 2.
+        edges: float64, shape (bins + 1,): the bins of confidence, equally wide; a bin holds its upper edge.
+        rows: int64, shape (bins,).
+        confidence, accuracy: float64, shape (bins,), means in a bin, 0 to 1; nan in an empty one.
+    """
+
+    ece: float
+    nll: float
+    brier: float
+    edges: np.ndarray
+    rows: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+
+def calibration(scores: np.ndarray, truth: np.ndarray, bins: int = BINS) -> Calibration:
+    """Calibration of the top class.
+
+    Args:
+        scores: float, shape (N, classes), rows sum to one.
+        truth: int, shape (N,).
+
+    Reference: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equations 2 and 3.
+    """
+    scores = np.asarray(scores, np.float64)
+    confidence, right = scores.max(axis=1), scores.argmax(axis=1) == truth
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    rows = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(place, confidence, bins) / rows
+        accuracy = np.bincount(place, right, bins) / rows
+    distance = np.where(rows > 0, np.abs(accuracy - mean), 0.0)
+    told = scores[np.arange(len(truth)), truth]
+    wanted = np.eye(scores.shape[1])[truth]
+    return Calibration(
+        ece=100 * float(rows @ distance) / len(truth),
+        # the smallest float32 above zero: a score that was rounded to zero stands for at most that
+        nll=float(-np.log(np.maximum(told, np.finfo(np.float32).tiny)).mean()),
+        brier=float(np.square(scores - wanted).sum(axis=1).mean()),
+        edges=edges,
+        rows=rows,
+        confidence=mean,
+        accuracy=accuracy,
+    )
+
+
+def tempered(scores: np.ndarray, temperature: float) -> np.ndarray:
+    """The scores another temperature would have given: proportional to scores ** (1 / temperature).
+
+    softmax(z / T) raised to the power T is proportional to exp(z), so what a manifest's temperature T did is
+    undone with temperature 1 / T.
+    """
+    with np.errstate(divide="ignore"):
+        logits = np.log(np.asarray(scores, np.float64)) / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+# repeated runs --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Repeated runs as the papers print them, and their spread (deviation with n - 1; nan for one run)."""
+
+    runs: int
+    average: float
+    least: float
+    most: float
+    deviation: float
+
+
+def summary(values: np.ndarray) -> Summary:
+    """Average, least, most and standard deviation of some runs or folds."""
+    values = np.asarray(values, np.float64)
+    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    return Summary(len(values), float(values.mean()), float(values.min()), float(values.max()), spread)
+
+
+# paired tests ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A first model against a second on the same rows, folds or seeds.
+
+    Attributes:
+        test: its name.
+        pairs: that the test rests on: rows, or folds; those that tell nothing left out where it says so.
+        statistic: of the test.
+        p: two-sided; the chance of a difference this large if there were none.
+        difference: first less second: in percent points for McNemar, otherwise in the unit given.
+        low, high: confidence interval of the difference, 95 %.
+        effect: size without a unit; its name in `effect_name`.
+    """
+
+    test: str
+    pairs: int
+    statistic: float
+    p: float
+    difference: float
+    low: float
+    high: float
+    effect: float
+    effect_name: str
+
+    def json(self) -> dict:
+        """Plain numbers by name; infinite and undefined ones as None."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Exact test of two models on the same rows: are the rows that only one gets right shared out evenly?
+
+    Args:
+        first, second: bool, shape (N,): which rows each got right.
+
+    Returns:
+        pairs are the rows only one got right; the statistic is how many of them the first did. The effect is
+        the odds ratio, its share over the second's.
+
+    Reference: McNemar, 1947; exact by the binomial distribution with probability one half. Interval of a
+    difference of paired shares: Agresti and Min, 2005, Wald with half a row added to each cell.
+    """
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    if first.shape != second.shape or first.ndim != 1 or not len(first):
+        raise ValueError(f"mcnemar: expected two arrays of one length, got {first.shape} and {second.shape}")
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    told, rows = only_first + only_second, len(first)
+    tail = sum(math.comb(told, k) for k in range(min(only_first, only_second) + 1))
+    b, c, n = only_first + 0.5, only_second + 0.5, rows + 2
+    middle, half = (
+        (b - c) / n,
+        normal_quantile(0.5 + CONFIDENCE / 2) * math.sqrt(b + c - (b - c) ** 2 / n) / n,
+    )
+    return Comparison(
+        "McNemar, exact",
+        told,
+        float(only_first),
+        # whole numbers up to the division, which Python rounds correctly at any size
+        min(1.0, 2 * tail / 2**told),
+        100 * (only_first - only_second) / rows,
+        100 * (middle - half),
+        100 * (middle + half),
+        only_first / only_second if only_second else math.inf if only_first else 1.0,
+        "odds ratio",
+    )
+
+
+def paired_t(first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Student's test of paired values, as accuracies by fold or by seed.
+
+    The folds of one cross-validation share most of their training rows, so their differences vary less than
+    those of new data would: p is too small there. Runs of different seeds on one split say nothing of other
+    data either.
+
+    Returns:
+        The effect is Cohen's d of the differences: their mean over their standard deviation.
+    """
+    values = _differences("paired_t", first, second)
+    mean, spread = float(values.mean()), float(values.std(ddof=1))
+    error, freedom = spread / math.sqrt(len(values)), len(values) - 1
+    if error > 0:
+        statistic, p = mean / error, 2 * student_tail(abs(mean / error), freedom)
+    else:
+        statistic, p = (math.copysign(math.inf, mean), 0.0) if mean else (0.0, 1.0)
+    half = student_quantile(0.5 + CONFIDENCE / 2, freedom) * error
+    effect = mean / spread if spread else statistic
+    return Comparison(
+        "paired t", len(values), statistic, p, mean, mean - half, mean + half, effect, "Cohen's d"
+    )
+
+
+def wilcoxon(first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Signed-rank test of paired values, as accuracies by fold or by seed; exact, ties included.
+
+    Pairs without a difference tell nothing and are left out. Equal differences share the mean of their ranks.
+
+    Returns:
+        The statistic is the sum of the ranks of positive differences. The difference is the Hodges-Lehmann
+        estimate, the median of the means of all two differences, and its interval is by the same means;
+        with less than six pairs it reaches from the least to the greatest, and holds less than 95 %. The
+        effect is the rank-biserial correlation, from -1 to 1.
+
+    Reference: Wilcoxon, 1945; Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, chapter 3.
+    """
+    name, effect = "Wilcoxon signed-rank", "rank-biserial correlation"
+    values = _differences("wilcoxon", first, second)
+    told = values[values != 0]
+    if not len(told):
+        return Comparison(name, 0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, effect)
+    doubled = _doubled_ranks(np.abs(told))
+    positive, total = int(doubled[told > 0].sum()), int(doubled.sum())
+    ways = _ways(doubled.tolist())
+    tail = sum(ways[: min(positive, total - positive) + 1])
+    means = np.sort([(a + b) / 2 for i, a in enumerate(values) for b in values[i:]])
+    # least number of means that may be cut off at each end: the null distribution without ties
+    plain, cut, below = _ways(list(range(1, len(values) + 1))), 0, 0
+    while 2 * (below + plain[cut]) <= (1 - CONFIDENCE) * 2 ** len(values):
+        below += plain[cut]
+        cut += 1
+    # cut is the number of rank sums in the tail, so the interval ends on the mean of that number
+    cut = max(cut, 1)
+    return Comparison(
+        name,
+        len(told),
+        positive / 2,
+        min(1.0, 2 * tail / 2 ** len(told)),
+        float(np.median(means)),
+        float(means[cut - 1]),
+        float(means[-cut]),
+        (2 * positive - total) / total,
+        effect,
+    )
+
+
+def _differences(test: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
+        raise ValueError(
+            f"{test}: expected two arrays of one length above 1, got {first.shape}, {second.shape}"
+        )
+    # accuracies that are equal differ in their last bits once computed in two ways
+    return np.round(first - second, 9)
+
+
+def _doubled_ranks(values: np.ndarray) -> np.ndarray:
+    """Twice the ranks, which are whole even where ties share their mean: int64, shape (N,)."""
+    below = (values[None] < values[:, None]).sum(axis=1)
+    equal = (values[None] == values[:, None]).sum(axis=1)
+    return 2 * below + equal + 1
+
+
+def _ways(ranks: list[int]) -> list[int]:
+    """In how many ways a choice among the ranks has each sum: index is the sum; whole numbers, exact."""
+    ways = [1] + [0] * sum(ranks)
+    for rank in ranks:
+        for amount in range(len(ways) - 1, rank - 1, -1):
+            ways[amount] += ways[amount - rank]
+    return ways
+
+
+# distributions --------------------------------------------------------------------------------------------
+
+
+def student_tail(t: float, freedom: int) -> float:
+    """The chance of a value above t >= 0 under Student's distribution with whole degrees of freedom.
+
+    Reference: Abramowitz and Stegun 26.7.3 and 26.7.4; what is subtracted from one leaves some 1e-15.
+    """
+    angle = math.atan(t / math.sqrt(freedom))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    # sum of cos^k times (k - 1)/k ((k - 3)/(k - 2)) …, over odd or even k below the freedom
+    power, total = (1.0 if freedom % 2 == 0 else cosine), 0.0
+    for k in range(freedom % 2, freedom - 1, 2):
+        total += power
+        power *= cosine * cosine * (k + 1) / (k + 2)
+    inside = sine * total if freedom % 2 == 0 else 2 / math.pi * (angle + sine * total)
+    return max(0.0, 1 - inside) / 2
+
+
+def student_quantile(share: float, freedom: int) -> float:
+    """The value that a share (0.5 to below 1) of Student's distribution lies below, by bisection."""
+    low, high = 0.0, 1.0
+    while student_tail(high, freedom) > 1 - share:
+        high *= 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_tail(middle, freedom) > 1 - share else (low, middle)
+    return (low + high) / 2
+
+
+def normal_quantile(share: float) -> float:
+    """The value that a share (0.5 to below 1) of the normal distribution lies below, by bisection."""
+    low, high = 0.0, 40.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.erfc(middle / math.sqrt(2)) / 2 > 1 - share else (low, middle)
+    return (low + high) / 2
