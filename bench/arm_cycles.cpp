@@ -99,22 +99,22 @@ std::ptrdiff_t run(const std::string& work, const std::string& variant, std::ptr
   }
   if (work == "crop_resize 200 to 64" || work == "crop_resize 32 to 64" || work == "stack 200 to 64") {
     const double side = work == "crop_resize 32 to 64" ? 32 : 200;  // of the box; `rows` of 64 rows are made
-    const AxisTable columns = resize_axis(20, 20 + side, width, 64, ResizeMethod::automatic);
-    const AxisTable lines = resize_axis(2, 2 + side * rows / 64, 240, rows, ResizeMethod::automatic);
+    AxisTable columns, lines;
+    resize_axis(20, 20 + side, width, 64, ResizeMethod::automatic, columns);
+    resize_axis(2, 2 + side * rows / 64, 240, rows, ResizeMethod::automatic, lines);
     const std::vector<std::uint8_t> bytes = noise<std::uint8_t>(240 * width);
     const ImageU8 image = {bytes.data(), 240, width, width};
-    const ResizeScratch scratch = {room<std::int32_t>(width + 64), room<std::int16_t>(width + 64)};
+    auto* scratch = room<char>(static_cast<std::ptrdiff_t>(stack_scratch_bytes(columns.view())));
     if (work == "stack 200 to 64") {
       const auto call = kernel<StackFn>("stack", variant);
       StackPlan plan = {4, {Channel::grey, Channel::gx, Channel::gy, Channel::laplacian}, {}, {}};
       for (int c = 0; c < 4; ++c) plan.multipliers[c] = 0.25f, plan.offsets[c] = -3.0f;
-      const StackScratch both = {scratch, room<std::uint8_t>(3 * (64 + stack_row_slack))};
       auto* out = room<std::int8_t>(rows * 64 * 4);
-      measured([&] { call(image, columns.view(), lines.view(), plan, both, out); });
+      measured([&] { call(image, columns.view(), lines.view(), plan, out, scratch); });
     } else {
       const auto call = kernel<CropResizeFn>("crop_resize", variant);
       const OutputU8 out = {room<std::uint8_t>(rows * 64), rows, 64, 64};
-      measured([&] { call(image, columns.view(), lines.view(), scratch, out); });
+      measured([&] { call(image, columns.view(), lines.view(), out, scratch); });
     }
     return rows * 64;
   }

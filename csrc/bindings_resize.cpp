@@ -60,15 +60,6 @@ py::object luma(PyObject* const* values) {
 
 namespace {
 
-// What crop_resize and stack have in common: the two axes, and the scratch that goes with them.
-struct Resampling {
-  AxisTable columns, rows;
-  std::vector<std::int32_t> sums;
-  std::vector<std::int16_t> row;
-
-  ResizeScratch scratch() { return {sums.data(), row.data()}; }
-};
-
 constexpr double max_coordinate = 1e6;
 constexpr py::ssize_t max_size = 4096;
 
@@ -103,7 +94,8 @@ auto numbers(const char* op, const char* name, const char* expected, py::handle 
   return values;
 }
 
-Resampling resampling(const char* op, const ImageU8& image, py::handle box, py::handle size, py::handle method) {
+// Makes the two axes, in this thread's memory.
+ResizeMemory& resampling(const char* op, const ImageU8& image, py::handle box, py::handle size, py::handle method) {
   const auto [x0, y0, x1, y1] = numbers<4>(op, "box", "four numbers (x0, y0, x1, y1)", box, number);
   const auto [height, width] = numbers<2>(op, "size", "two integers (height, width)", size, integer);
   for (const double coordinate : {x0, y0, x1, y1})
@@ -118,11 +110,10 @@ Resampling resampling(const char* op, const ImageU8& image, py::handle box, py::
   const ResizeMethod how = chosen<ResizeMethod>(
       op, "method", text(op, "method", method),
       {{"auto", ResizeMethod::automatic}, {"area", ResizeMethod::area}, {"bilinear", ResizeMethod::bilinear}});
-  Resampling plan{resize_axis(x0, x1, image.width, width, how), resize_axis(y0, y1, image.height, height, how), {}, {}};
-  const auto span = static_cast<std::size_t>(plan.columns.end - plan.columns.begin);
-  plan.sums.resize(span);
-  plan.row.resize(span + 8);
-  return plan;
+  ResizeMemory& memory = resize_memory_of_this_thread();
+  resize_axis(x0, x1, image.width, width, how, memory.columns);
+  resize_axis(y0, y1, image.height, height, how, memory.rows);
+  return memory;
 }
 
 // Nanoseconds, for the GIL: every pixel the box touches, once.
@@ -138,12 +129,13 @@ py::object crop_resize(PyObject* const* values) {
   static const Kernel<CropResizeFn> kernel{"crop_resize"};
   const CropResizeFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("crop_resize", "image", image);
-  auto plan = resampling("crop_resize", input, box, size, method);
-  const Axis columns = plan.columns.view(), rows = plan.rows.view();
+  ResizeMemory& memory = resampling("crop_resize", input, box, size, method);
+  const Axis columns = memory.columns.view(), rows = memory.rows.view();
   auto resized = result<std::uint8_t>("crop_resize", "out", out, rows.size, columns.size, input);
+  void* scratch = memory.scratch(crop_resize_scratch_bytes(columns));
   {
     const Unlocked unlocked(resampling_time(columns, rows));
-    run(input, columns, rows, plan.scratch(), resized.plane);
+    run(input, columns, rows, resized.plane, scratch);
   }
   return std::move(resized.array);
 }
@@ -189,17 +181,21 @@ py::object stack(PyObject* const* values) {
   const StackFn run = kernel.get();
   const auto input = plane<const std::uint8_t>("stack", "image", image);
   const StackPlan plan = stack_plan(values[3], values[4], values[5]);
-  auto resampled = resampling("stack", input, box, size, method);
-  const Axis columns = resampled.columns.view(), rows = resampled.rows.view();
+  ResizeMemory& memory = resampling("stack", input, box, size, method);
+  const Axis columns = memory.columns.view(), rows = memory.rows.view();
   auto target = py::reinterpret_steal<py::array>(py::handle());
   if (out.is_none()) {
     target = fresh<std::int8_t>({rows.size, columns.size, plan.channels});
   } else {
-    const std::string shape = "(" + std::to_string(rows.size) + ", " + std::to_string(columns.size) + ", " +
-                              std::to_string(plan.channels) + ")";
-    target = checked<std::int8_t>("stack", "out", shape.c_str(), 3, out);
-    if (target.shape(0) != rows.size || target.shape(1) != columns.size || target.shape(2) != plan.channels)
-      throw py::value_error(mismatch("stack", "out", "int8 with shape " + shape, out));
+    const auto shape = [&] {
+      return "(" + std::to_string(rows.size) + ", " + std::to_string(columns.size) + ", " +
+             std::to_string(plan.channels) + ")";
+    };
+    if (!holds<std::int8_t>(out)) throw py::type_error(mismatch("stack", "out", "int8 with shape " + shape(), out));
+    target = py::reinterpret_borrow<py::array>(out);
+    if (target.ndim() != 3 || target.shape(0) != rows.size || target.shape(1) != columns.size ||
+        target.shape(2) != plan.channels)
+      throw py::value_error(mismatch("stack", "out", "int8 with shape " + shape(), out));
     if (!target.writeable()) throw py::value_error("stack: out must be writeable, got a read-only array");
     if (!(target.flags() & py::array::c_style))
       throw py::value_error("stack: out must be contiguous, got strides " +
@@ -209,10 +205,10 @@ py::object stack(PyObject* const* values) {
   const py::ssize_t row_size = columns.size * plan.channels;
   if (overlap(Plane<std::int8_t>{first, rows.size, row_size, row_size}, input))
     throw py::value_error("stack: out overlaps the input");
-  std::vector<std::uint8_t> ring(3 * static_cast<std::size_t>(columns.size + stack_row_slack));
+  void* scratch = memory.scratch(stack_scratch_bytes(columns));
   {
     const Unlocked unlocked(resampling_time(columns, rows) + static_cast<double>(columns.size * rows.size) * 0.5);
-    run(input, columns, rows, plan, {resampled.scratch(), ring.data()}, first);
+    run(input, columns, rows, plan, first, scratch);
   }
   return std::move(target);
 }

@@ -265,15 +265,6 @@ class Scratch {
 constexpr double max_coordinate = 1e6;
 constexpr std::ptrdiff_t max_size = 4096;
 
-// The two axes, and the scratch that goes with them.
-struct Resampling {
-  AxisTable columns, rows;
-  std::vector<std::int32_t> sums;
-  std::vector<std::int16_t> row;
-
-  ResizeScratch scratch() { return {sums.data(), row.data()}; }
-};
-
 void check_box(const char* op, const double* box, edgefer_method method, std::ptrdiff_t out_height,
                std::ptrdiff_t out_width) {
   check_pointer(op, "box", box);
@@ -287,17 +278,14 @@ void check_box(const char* op, const double* box, edgefer_method method, std::pt
   check_size(op, "out_width", out_width, max_size);
 }
 
-Resampling resampling(const ImageU8& image, const double* box, edgefer_method method, std::ptrdiff_t out_height,
-                      std::ptrdiff_t out_width) {
+// Makes the two axes, in this thread's memory.
+ResizeMemory& resampling(const ImageU8& image, const double* box, edgefer_method method, std::ptrdiff_t out_height,
+                         std::ptrdiff_t out_width) {
   constexpr ResizeMethod methods[] = {ResizeMethod::automatic, ResizeMethod::area, ResizeMethod::bilinear};
-  Resampling plan{resize_axis(box[0], box[2], image.width, out_width, methods[method]),
-                  resize_axis(box[1], box[3], image.height, out_height, methods[method]),
-                  {},
-                  {}};
-  const auto span = static_cast<std::size_t>(plan.columns.end - plan.columns.begin);
-  plan.sums.resize(span);
-  plan.row.resize(span + 8);
-  return plan;
+  ResizeMemory& memory = resize_memory_of_this_thread();
+  resize_axis(box[0], box[2], image.width, out_width, methods[method], memory.columns);
+  resize_axis(box[1], box[3], image.height, out_height, methods[method], memory.rows);
+  return memory;
 }
 
 StackPlan stack_plan(const edgefer_channel* channels, const float* multipliers, const float* offsets, int count) {
@@ -604,8 +592,9 @@ edgefer_status edgefer_crop_resize(const uint8_t* image, ptrdiff_t height, ptrdi
     const Input from = input(op, "image", image, height, width, image_stride);
     check_box(op, box, method, out_height, out_width);
     const auto to = output(op, "out", out, out_height, out_width, out_stride, from.extent);
-    Resampling plan = resampling(from.plane, box, method, out_height, out_width);
-    run(from.plane, plan.columns.view(), plan.rows.view(), plan.scratch(), to.plane);
+    ResizeMemory& memory = resampling(from.plane, box, method, out_height, out_width);
+    const Axis columns = memory.columns.view();
+    run(from.plane, columns, memory.rows.view(), to.plane, memory.scratch(crop_resize_scratch_bytes(columns)));
   });
 }
 
@@ -621,9 +610,9 @@ edgefer_status edgefer_stack(const uint8_t* image, ptrdiff_t height, ptrdiff_t w
     const StackPlan kinds = stack_plan(channels, multipliers, offsets, channel_count);
     check_box(op, box, method, out_height, out_width);
     check_apart(op, from.extent, array(op, "out", out, out_height, out_width * channel_count));
-    Resampling plan = resampling(from.plane, box, method, out_height, out_width);
-    std::vector<std::uint8_t> ring(3 * static_cast<std::size_t>(out_width + stack_row_slack));
-    run(from.plane, plan.columns.view(), plan.rows.view(), kinds, {plan.scratch(), ring.data()}, out);
+    ResizeMemory& memory = resampling(from.plane, box, method, out_height, out_width);
+    const Axis columns = memory.columns.view();
+    run(from.plane, columns, memory.rows.view(), kinds, out, memory.scratch(stack_scratch_bytes(columns)));
   });
 }
 

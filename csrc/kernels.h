@@ -134,11 +134,13 @@ void luma_u8_neon(ImageU8 image, LumaFormat format, OutputU8 out);
 
 // One axis of a resize: which source pixels a destination pixel is made of, and how much of each.
 // Destination pixel i is sum of weights[first[i] + k] * source[start[i] + k] over k < count[i], weights adding up
-// to 2^14. Zeros follow them up to the next multiple of eight, so that SIMD may always read eight.
+// to 2^14. Zeros follow them up to the next multiple of eight, so that SIMD may always read eight. Neither start nor
+// start + count ever falls from one pixel to the next.
 struct Axis {
   std::ptrdiff_t size;        // destination pixels
   std::ptrdiff_t begin, end;  // the source pixels that occur at all
   std::int32_t most;          // the largest count
+  std::int32_t factor;        // 2 or 4 where every destination pixel is the plain mean of so many neighbours, else 0
   const std::int32_t* start;  // [size], from begin
   const std::int32_t* count;  // [size], at least 1
   const std::int32_t* first;  // [size], a multiple of 8
@@ -148,27 +150,13 @@ struct Axis {
 // crop_resize: columns are resized after rows, both in fixed point, so that every variant gives the same bits:
 //   v[c]   = (sum over rows of weight * image[row, c] + 2^6) >> 7     at most 255 * 2^7, fits s16
 //   out[i] = (sum over columns of weight * v[c] + 2^20) >> 21
-// Axes lie inside the image; out has their sizes.
-// Scratch, the caller's: `sums` of columns.end - columns.begin, `row` of 8 more than that, zero before first use.
-struct ResizeScratch {
-  std::int32_t* sums;
-  std::int16_t* row;
-};
-using CropResizeFn = void (*)(ImageU8 image, const Axis& columns, const Axis& rows, ResizeScratch scratch,
-                              OutputU8 out);
-void crop_resize_u8_scalar(ImageU8 image, const Axis& columns, const Axis& rows, ResizeScratch scratch, OutputU8 out);
-void crop_resize_u8_avx2(ImageU8 image, const Axis& columns, const Axis& rows, ResizeScratch scratch, OutputU8 out);
-void crop_resize_u8_neon(ImageU8 image, const Axis& columns, const Axis& rows, ResizeScratch scratch, OutputU8 out);
-
-// Row y of the result alone; what crop_resize and stack are made of.
-using ResizeRowFn = void (*)(ImageU8 image, const Axis& columns, const Axis& rows, std::ptrdiff_t y,
-                             ResizeScratch scratch, std::uint8_t* out);
-void resize_row_u8_scalar(ImageU8 image, const Axis& columns, const Axis& rows, std::ptrdiff_t y, ResizeScratch scratch,
-                          std::uint8_t* out);
-void resize_row_u8_avx2(ImageU8 image, const Axis& columns, const Axis& rows, std::ptrdiff_t y, ResizeScratch scratch,
-                        std::uint8_t* out);
-void resize_row_u8_neon(ImageU8 image, const Axis& columns, const Axis& rows, std::ptrdiff_t y, ResizeScratch scratch,
-                        std::uint8_t* out);
+// Axes lie inside the image; out has their sizes. `scratch` is the caller's, 64-byte aligned, of
+// crop_resize_scratch_bytes; its contents do not matter.
+std::size_t crop_resize_scratch_bytes(const Axis& columns);
+using CropResizeFn = void (*)(ImageU8 image, const Axis& columns, const Axis& rows, OutputU8 out, void* scratch);
+void crop_resize_u8_scalar(ImageU8 image, const Axis& columns, const Axis& rows, OutputU8 out, void* scratch);
+void crop_resize_u8_avx2(ImageU8 image, const Axis& columns, const Axis& rows, OutputU8 out, void* scratch);
+void crop_resize_u8_neon(ImageU8 image, const Axis& columns, const Axis& rows, OutputU8 out, void* scratch);
 
 // stack: crop_resize, then of the resized image its grey values, gx and gy (as sobel) and Laplacian (aperture 1),
 // all with border reflect101, each quantised: clamp(rint(value * multiplier + offset), -128, 127) in float32, ties to
@@ -181,27 +169,16 @@ struct StackPlan {
   float multipliers[max_channels];
   float offsets[max_channels];
 };
-// Scratch, the caller's: as crop_resize, and three rows of columns.size + stack_row_slack bytes, zero before first use.
-constexpr std::ptrdiff_t stack_row_slack = 34;  // one pixel beyond either edge, and 32 that SIMD may read past them
-struct StackScratch {
-  ResizeScratch resize;
-  std::uint8_t* rows;
-};
-using StackFn = void (*)(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan,
-                         StackScratch scratch, std::int8_t* out);
-void stack_u8_s8_scalar(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan,
-                        StackScratch scratch, std::int8_t* out);
-void stack_u8_s8_avx2(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, StackScratch scratch,
-                      std::int8_t* out);
-void stack_u8_s8_neon(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, StackScratch scratch,
-                      std::int8_t* out);
-
-// One output row from three resized ones, each with its pixel -1 first; `width` pixels, interleaved by channel.
-using StackRowFn = void (*)(const std::uint8_t* above, const std::uint8_t* here, const std::uint8_t* below,
-                            std::ptrdiff_t width, const StackPlan& plan, std::int8_t* out);
-// The walk over the rows that every variant of stack shares.
-void stack_rows(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, StackScratch scratch,
-                ResizeRowFn resize_row, StackRowFn stack_row, std::int8_t* out);
+// `scratch` as above, of stack_scratch_bytes.
+std::size_t stack_scratch_bytes(const Axis& columns);
+using StackFn = void (*)(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, std::int8_t* out,
+                         void* scratch);
+void stack_u8_s8_scalar(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, std::int8_t* out,
+                        void* scratch);
+void stack_u8_s8_avx2(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, std::int8_t* out,
+                      void* scratch);
+void stack_u8_s8_neon(ImageU8 image, const Axis& columns, const Axis& rows, const StackPlan& plan, std::int8_t* out,
+                      void* scratch);
 
 // fully_connected: y[n, o] = bias[o] + sum over i of x[n, i] * weights[o, i], added in the order of i.
 // x is (batch, inputs) and y is (batch, outputs), both without gaps.

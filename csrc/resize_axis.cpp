@@ -1,73 +1,107 @@
 #include "resize_axis.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstring>  // memset
 
 namespace edgefer {
 namespace {
 
-constexpr double one = 1 << 14;
+constexpr std::int32_t one = 1 << 14;
 
 // To the nearest integer, a half upwards; of a weight, so never negative.
 std::int32_t rounded(double weight) { return static_cast<std::int32_t>(weight + 0.5); }
 
-// Notes a destination pixel made of source pixels first to first + count - 1, and makes room for its weights.
-std::int16_t* appended(AxisTable& table, double first, std::int32_t count) {
-  const std::size_t at = table.weights.size();
-  table.start.push_back(static_cast<std::int32_t>(first));
-  table.count.push_back(count);
-  table.first.push_back(static_cast<std::int32_t>(at));
-  table.weights.resize(at + static_cast<std::size_t>(count + 7) / 8 * 8);
-  return table.weights.data() + at;
+// Coordinates are far within s32, so that truncation, which is one instruction, can do the work of floor and ceil.
+std::int32_t floor_of(double value) {
+  const auto whole = static_cast<std::int32_t>(value);
+  return whole - (value < whole);
+}
+std::int32_t ceil_of(double value) {
+  const auto whole = static_cast<std::int32_t>(value);
+  return whole + (value > whole);
 }
 
-void append_area(AxisTable& table, double a, double b, std::ptrdiff_t source) {
-  const double last_pixel = static_cast<double>(source - 1);
-  const double first = std::clamp(std::floor(a), 0.0, last_pixel);
-  const double last = std::clamp(std::ceil(b) - 1, first, last_pixel);
-  const auto count = static_cast<std::int32_t>(last - first) + 1;
-  std::int16_t* weights = appended(table, first, count);
+// What a destination pixel is made of; its weights, and zeros up to the next multiple of eight, go to `weights`.
+struct Taps {
+  std::int32_t start, count;
+};
+
+Taps area_taps(double a, double b, std::int32_t last_pixel, std::int16_t* weights) {
+  const std::int32_t first = std::clamp(floor_of(a), 0, last_pixel);
+  const std::int32_t last = std::clamp(ceil_of(b) - 1, first, last_pixel);
+  const std::int32_t count = last - first + 1;
+  std::memset(weights, 0, sizeof *weights * 8);
   // Rounding the share up to each pixel's end, not each share, makes the weights add up to one exactly.
+  const double length = b - a;
   std::int32_t before = 0;
-  for (std::int32_t k = 0; k < count; ++k) {
-    const std::int32_t up_to = k + 1 < count ? rounded((first + (k + 1) - a) / (b - a) * one) : rounded(one);
+  for (std::int32_t k = 0; k < count - 1; ++k) {
+    const std::int32_t up_to = rounded((first + (k + 1) - a) / length * one);
     weights[k] = static_cast<std::int16_t>(up_to - before);
     before = up_to;
   }
+  weights[count - 1] = static_cast<std::int16_t>(one - before);
+  for (std::int32_t k = count; k % 8 != 0; ++k) weights[k] = 0;
+  return {first, count};
 }
 
-void append_bilinear(AxisTable& table, double at, std::ptrdiff_t source) {
-  at = std::clamp(at, 0.0, static_cast<double>(source - 1));
-  const double left = std::floor(at);
+Taps bilinear_taps(double at, std::int32_t last_pixel, std::int16_t* weights) {
+  at = std::clamp(at, 0.0, static_cast<double>(last_pixel));
+  const std::int32_t left = floor_of(at);
   const std::int32_t right_weight = rounded((at - left) * one);
-  std::int16_t* weights = appended(table, left, right_weight > 0 ? 2 : 1);
-  weights[0] = static_cast<std::int16_t>(rounded(one) - right_weight);
-  if (right_weight > 0) weights[1] = static_cast<std::int16_t>(right_weight);
+  std::memset(weights, 0, sizeof *weights * 8);
+  weights[0] = static_cast<std::int16_t>(one - right_weight);
+  weights[1] = static_cast<std::int16_t>(right_weight);
+  return {left, right_weight > 0 ? 2 : 1};
 }
 
 }  // namespace
 
-AxisTable resize_axis(double low, double high, std::ptrdiff_t source, std::ptrdiff_t size, ResizeMethod method) {
-  AxisTable table;
+void resize_axis(double low, double high, std::ptrdiff_t source, std::ptrdiff_t size, ResizeMethod method,
+                 AxisTable& table) {
   const double step = (high - low) / static_cast<double>(size);
   const bool area = method == ResizeMethod::area || (method == ResizeMethod::automatic && step > 1);
-  table.start.reserve(size);
-  table.count.reserve(size);
-  table.first.reserve(size);
-  table.weights.reserve(8 * size + (area ? source : 0));
-  table.begin = source;
-  for (std::ptrdiff_t i = 0; i < size; ++i) {
-    if (area) {
-      append_area(table, low + static_cast<double>(i) * step, low + static_cast<double>(i + 1) * step, source);
-    } else {
-      append_bilinear(table, low + (static_cast<double>(i) + 0.5) * step - 0.5, source);
-    }
-    table.most = std::max(table.most, table.count.back());
-    table.begin = std::min<std::ptrdiff_t>(table.begin, table.start.back());
-    table.end = std::max<std::ptrdiff_t>(table.end, table.start.back() + table.count.back());
+  const auto places = static_cast<std::size_t>(size);
+  if (table.start.size() < places) {
+    table.start.resize(places);
+    table.count.resize(places);
+    table.first.resize(places);
   }
-  for (std::int32_t& start : table.start) start -= static_cast<std::int32_t>(table.begin);
-  return table;
+  // Intervals share at most their end pixels, and each pixel's weights end at a multiple of eight.
+  const std::size_t most_weights = 16 * places + (area ? static_cast<std::size_t>(source) + places : 0);
+  if (table.weights.size() < most_weights) table.weights.resize(most_weights);
+
+  const auto last_pixel = static_cast<std::int32_t>(source - 1);
+  std::int32_t first = 0;
+  table.most = 0;
+  for (std::ptrdiff_t i = 0; i < size; ++i) {
+    std::int16_t* weights = table.weights.data() + first;
+    const auto [start, count] =
+        area ? area_taps(low + static_cast<double>(i) * step, low + static_cast<double>(i + 1) * step, last_pixel,
+                         weights)
+             : bilinear_taps(low + (static_cast<double>(i) + 0.5) * step - 0.5, last_pixel, weights);
+    table.start[i] = start;
+    table.count[i] = count;
+    table.first[i] = first;
+    table.most = std::max(table.most, count);
+    first += (count + 7) / 8 * 8;
+  }
+  table.size = size;
+  table.begin = table.start[0];
+  table.end = table.start[size - 1] + table.count[size - 1];
+  for (std::ptrdiff_t i = 0; i < size; ++i) table.start[i] -= static_cast<std::int32_t>(table.begin);
+  const bool inside = low >= 0 && high <= static_cast<double>(source) && low == static_cast<double>(table.begin);
+  table.factor = area && inside && (step == 2 || step == 4) ? static_cast<std::int32_t>(step) : 0;
+}
+
+void* ResizeMemory::scratch(std::size_t bytes) {
+  constexpr std::size_t alignment = 64;
+  if (bytes_.size() < bytes + alignment) bytes_.resize(bytes + alignment);
+  return bytes_.data() + (alignment - reinterpret_cast<std::uintptr_t>(bytes_.data()) % alignment) % alignment;
+}
+
+ResizeMemory& resize_memory_of_this_thread() {
+  thread_local ResizeMemory memory;
+  return memory;
 }
 
 }  // namespace edgefer

@@ -51,9 +51,12 @@ class Preprocess:
         self.spec = spec
         self._planes = CHANNELS[spec.channels]
         factors = np.array([REAL_VALUES[plane] for plane in self._planes])
-        self._multipliers = (factors[:, 0] / spec.scale).astype(np.float32)
-        self._offsets = (factors[:, 1] / spec.scale + spec.zero_point).astype(np.float32)
+        # As tuples of numbers, which the kernel reads at once.
+        self._size = (spec.height, spec.width)
+        self._multipliers = tuple((factors[:, 0] / spec.scale).tolist())
+        self._offsets = tuple((factors[:, 1] / spec.scale + spec.zero_point).tolist())
         self.tensor = np.zeros((1, spec.height, spec.width, len(self._planes)), np.int8)
+        self._image = self.tensor[0]
 
     def __call__(self, grey: np.ndarray, box: Box | None = None) -> np.ndarray:
         """Crop, resize, take gradients, normalise and quantise, in one pass.
@@ -73,11 +76,11 @@ class Preprocess:
         kernels.stack(
             grey,
             box,
-            size=(self.spec.height, self.spec.width),
+            size=self._size,
             channels=self._planes,
             multipliers=self._multipliers,
             offsets=self._offsets,
-            out=self.tensor[0],
+            out=self._image,
         )
         return self.tensor
 

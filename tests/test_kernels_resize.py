@@ -282,6 +282,37 @@ def test_area_at_whole_factors_is_within_one_level_of_opencv(variant, factor):
     assert abs(ours - theirs).max() <= 1
 
 
+@pytest.mark.parametrize("factors", [(2, 2), (4, 4), (2, 4), (4, 2), (3, 3), (8, 8)], ids=str)
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_area_at_whole_factors_equals_the_definition(variant, factors):
+    """Blocks of 2 x 2 and 4 x 4 have code of their own, which a box off the pixels' edges must not take."""
+    down, across = factors
+    for width in SIZES:
+        size = (5, width)
+        image = noise(size[0] * down + 6, width * across + 9)[1:-2, 3:-3]
+        for x0, y0 in ((0, 0), (2, 1), (0.5, 0), (1, 0.25), (-1, 0), (0, -1), (3.5, 4.5)):
+            box = (x0, y0, x0 + width * across, y0 + size[0] * down)
+            memory, out = guarded(*size)
+            kernels.call("crop_resize", variant, image, box, size, "area", out=out)
+            np.testing.assert_array_equal(out, reference.crop_resize(image, box, size, "area"))
+            assert_guards_stand(memory, width)
+
+
+@pytest.mark.parametrize("side", [8, 16, 24, 31, 32, 33, 40, 50, 64, 97, 160, 230, 300, 500])
+@pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
+def test_crop_resize_is_exact_for_columns_near_and_far_apart(variant, side):
+    """Variants treat them in several ways, by how many a few neighbouring pixels of the result need."""
+    image = noise(60, 520)
+    for width in (15, 16, 17, 31, 64, 65):
+        for x0 in (0.0, 3.3, 510.0 - side / 2, -side / 3):
+            box = (x0, 2.5, x0 + side, 50.0)
+            for method in METHODS:
+                np.testing.assert_array_equal(
+                    kernels.call("crop_resize", variant, image, box, (6, width), method),
+                    reference.crop_resize(image, box, (6, width), method),
+                )
+
+
 @pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
 def test_area_at_broken_factors_is_within_one_level_of_opencv(variant):
     image = noise(200, 211)
@@ -411,11 +442,36 @@ def test_stack_rounds_ties_to_even_and_saturates(variant):
         (3e38, -3e38),
         (-1e30, 0.0),
         (1e-30, 0.5),
+        *((2.0**-shift, offset) for shift in range(9) for offset in (0.0, 1.0, -127.0, 0.25, 0.375, 1e9)),
     ):
         arguments = (image, (0, 0, 256, 1), (1, 256), ("grey", "gx"), (multiplier,) * 2, (offset,) * 2)
         with np.errstate(over="ignore"):
             expected = reference.stack(*arguments)
         np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), expected)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, -3.0, 0.5, -0.125])
+@pytest.mark.parametrize("multiplier", [1.0, 0.5, 0.25, 0.125, 2.0**-6, 2.0**-7, 0.3, 0.0, -0.25, 2.0])
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_stack_is_exact_for_every_gradient(variant, multiplier, offset):
+    """Powers of two have code of their own; noise of full contrast holds gradients from end to end."""
+    image = np.where(noise(64, 64) < 128, noise(64, 64, seed=1) % 8, 255 - noise(64, 64, seed=2) % 8)
+    arguments = (image.astype(np.uint8), (0, 0, 64, 64), (64, 64), CHANNELS, (multiplier,) * 4, (offset,) * 4)
+    np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), reference.stack(*arguments))
+
+
+@pytest.mark.parametrize("variant", kernels.variants("stack"))
+def test_working_memory_used_again_leaves_no_trace(variant):
+    """Large, then small, then large: each call alone decides its result."""
+    image = noise(300, 400)
+    for box, size in (
+        ((0, 0, 400, 300), (200, 300)),
+        ((5, 5, 20, 20), (7, 9)),
+        ((1.5, 2, 390, 290), (64, 64)),
+        ((5, 5, 9, 300), (80, 3)),
+    ):
+        arguments = (image, box, size, CHANNELS, *scales_of(CHANNELS))
+        np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), reference.stack(*arguments))
 
 
 @pytest.mark.parametrize("variant", kernels.variants("stack"))
