@@ -1,0 +1,252 @@
+"""Writes docs/reproduction.md: the tables of the papers beside ours, from records alone.
+
+    python -m edgefer.train.report                       write the page
+    python -m edgefer.train.report --check               write nothing; exit status 1 when the page is stale
+    python -m edgefer.train.report --record runs/NAME …  keep what finished runs left, then write the page
+
+The records lie in docs/reproduction: `NAME.json` for a run, its settings and its done.json, and
+`cross/TRAINED-on-TESTED.json` for what `edgefer eval --json` said. The int8 figures come from the manifests
+of the shipped models. The figures of the papers stand in papers.py. A row without a record is `owed`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgefer import manifest
+from edgefer.errors import EdgeferError, UsageError
+from edgefer.statistics import paired_t, summary
+from edgefer.train.papers import CROSS, CROSS_SETS, OWN, TABLES, Row, Table
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reproduction.md"
+RECORDS = ROOT / "docs" / "reproduction"
+MODELS = ROOT / "edgefer" / "models"
+OWED = "owed"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run on record.
+
+    Attributes:
+        name: of its directory: that of its recipe, with -2, -3, … for further seeds.
+        accuracy: of the float network on val, percent.
+        rows: that count on val.
+        rule: which rows count, and how many do not for which reason.
+        seed: None where the record does not tell.
+        cost: hardware, backend and wall time, in words.
+    """
+
+    name: str
+    accuracy: float
+    rows: int
+    rule: str
+    seed: int | None
+    cost: str
+
+
+def record(directory: Path, records: Path = RECORDS) -> Path:
+    """Keep a finished run's settings and results under its name.
+
+    Raises:
+        UsageError: the run is not finished.
+    """
+    try:
+        content = {
+            name: json.loads((directory / f"{name}.json").read_text()) for name in ("settings", "done")
+        }
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename}: not there; expected a finished run in {directory}") from None
+    records.mkdir(parents=True, exist_ok=True)
+    path = records / f"{directory.resolve().name}.json"
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def runs_on_record(records: Path = RECORDS) -> dict[str, Run]:
+    """Every run on record by its name."""
+    found = {}
+    for path in sorted(records.glob("*.json")):
+        content = json.loads(path.read_text())
+        settings, done = content["settings"], content["done"]
+        minutes = done["seconds"] / 60
+        found[path.stem] = Run(
+            path.stem,
+            done["val_accuracy_float32"],
+            done["val_rows"],
+            f"{done['val_rule']}: {done['val_counts']}",
+            settings["seed"],
+            f"{done['hardware']}; {done['backend']}; {minutes:.0f} min",
+        )
+    return found
+
+
+def shipped(models: Path = MODELS) -> dict[str, manifest.Manifest]:
+    """The manifests of the shipped models by name."""
+    return {path.parent.name: manifest.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
+
+
+def page(records: Path = RECORDS, models: Path = MODELS) -> str:
+    """The whole page."""
+    found, manifests = runs_on_record(records), shipped(models)
+    for name, content in manifests.items():
+        # a model whose run left no record still has the figures its export measured
+        metrics = content.metrics
+        made = Run(
+            name, metrics.accuracy_float32, metrics.rows, metrics.rule, content.training.seed, "see its card"
+        )
+        found.setdefault(name, made)
+    rules = list(dict.fromkeys(run.rule for run in found.values()))
+    parts = [HEAD]
+    for entry in (*TABLES, OWN):
+        parts += [f"## {entry.title}", *([f"Printed for: {entry.about}."] if entry.about else [])]
+        parts += [_accuracies(entry, found, manifests), *_runs(entry, found, rules)]
+    parts += [
+        "## Breuer and Kimmel, Table 3: trained on one set, tested on another",
+        _cross(records / "cross"),
+    ]
+    parts += ["## Rules", "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, start=1))]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+HEAD = """# The papers' tables beside ours
+
+Written by `python -m edgefer.train.report` from the records in `docs/reproduction` and the manifests of the
+shipped models. Ours are accuracies in percent on val, of the float network before quantisation, at the epoch
+that was best on these rows, so they flatter a little; int8 is what ships. Gains are counted from the runs of
+both rows with the same seeds, and p is of Student's paired test over these seeds. Rows without a record are
+owed; `make train-all` trains what has a recipe."""
+
+
+def _members(found: dict[str, Run], name: str) -> list[Run]:
+    """The runs of a recipe, by their numbers: NAME, NAME-2, …"""
+    own = [run for run in found.values() if re.fullmatch(re.escape(name) + r"(-\d+)?", run.name)]
+    return sorted(own, key=lambda run: int(run.name[len(name) + 1 :] or 1))
+
+
+def _accuracies(entry: Table, found: dict[str, Run], manifests: dict[str, manifest.Manifest]) -> str:
+    header = ["model", *(f"paper: {column}" for column in entry.columns)]
+    for _, data in entry.ours:
+        header += [f"ours ({data}): avg", "min", "max", "runs"]
+        header += ["gain over the first (paper's; p)"] if entry.base else []
+    int8 = any(row.recipe in manifests for row in entry.rows)
+    lines = []
+    for row in entry.rows:
+        cells = [row.name, *row.printed]
+        for prefix, _ in entry.ours:
+            cells += _figures(_members(found, prefix + row.recipe) if row.recipe else None)
+            if entry.base:
+                cells.append(_gain(entry, row, prefix, found))
+        if int8:
+            model = manifests.get(row.recipe)
+            cells.append(f"{model.metrics.accuracy_int8:.2f}" if model else "")
+        lines.append(cells)
+    return _markdown([*header, *(["int8"] if int8 else [])], lines)
+
+
+def _figures(runs: list[Run] | None) -> list[str]:
+    if runs is None:
+        return [""] * 4
+    if not runs:
+        return [OWED, "", "", "0"]
+    got = summary([run.accuracy for run in runs])
+    return [f"{got.average:.2f}", f"{got.least:.2f}", f"{got.most:.2f}", str(got.runs)]
+
+
+def _gain(entry: Table, row: Row, prefix: str, found: dict[str, Run]) -> str:
+    """Ours over the base row, the paper's beside it, and Student's p over the seeds that both have."""
+    if not row.recipe or row.recipe == entry.base:
+        return ""
+    base = next(other for other in entry.rows if other.recipe == entry.base)
+    printed = float(row.printed[0]) - float(base.printed[0])
+    ours = {run.seed: run.accuracy for run in _members(found, prefix + row.recipe)}
+    theirs = {run.seed: run.accuracy for run in _members(found, prefix + entry.base)}
+    both = sorted(set(ours) & set(theirs) - {None})
+    if not both:
+        return f"{OWED} ({printed:+.2f})"
+    first, second = [ours[seed] for seed in both], [theirs[seed] for seed in both]
+    gain = summary(first).average - summary(second).average
+    p = f"{paired_t(first, second).p:.2g}" if len(both) > 1 else "one seed"
+    return f"{gain:+.2f} ({printed:+.2f}; {p})"
+
+
+def _runs(entry: Table, found: dict[str, Run], rules: list[str]) -> list[str]:
+    """The runs behind a table, one a line."""
+    names = [prefix + row.recipe for prefix, _ in entry.ours for row in entry.rows if row.recipe]
+    lines = [
+        [
+            run.name,
+            f"{run.accuracy:.2f}",
+            str(run.rows),
+            str(rules.index(run.rule) + 1),
+            str(run.seed),
+            run.cost,
+        ]
+        for name in names
+        for run in _members(found, name)
+    ]
+    return [_markdown(["run", "accuracy", "rows", "rule", "seed", "trained on"], lines)] if lines else []
+
+
+def _cross(folder: Path) -> str:
+    """Printed / ours, with our rows."""
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*-on-*.json"))}
+    lines = []
+    for trained, printed in CROSS.items():
+        cells = [CROSS_SETS[trained]]
+        for tested in CROSS_SETS:
+            got = results.get(f"{trained}-on-{tested}")
+            words = f"{got['accuracy']:.2f} on {got['rows']} rows" if got else OWED
+            cells.append(f"{printed[tested]} / {words}")
+        lines.append(cells)
+    header = ["trained on \\ tested on: paper / ours", *CROSS_SETS.values()]
+    notes = [
+        f"`{name}`: {got['model']}, {got['data']}, split {got['split']}; {got['rule']}."
+        for name, got in results.items()
+    ]
+    return "\n\n".join([_markdown(header, lines), *notes])
+
+
+def _markdown(header: list[str], lines: list[list[str]]) -> str:
+    widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]
+    padded = [
+        " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in [header, ["-" * width for width in widths], *lines]
+    ]
+    return "\n".join(f"| {line} |" for line in padded)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edgefer.train.report", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 when it is stale")
+    parser.add_argument(
+        "--record", type=Path, nargs="+", default=[], metavar="RUN", help="finished runs to keep"
+    )
+    options = parser.parse_args(argv)
+    try:
+        for directory in options.record:
+            print(record(directory))
+        content = page()
+    except EdgeferError as error:
+        print(f"edgefer: {error}", file=sys.stderr)
+        return error.exit_code
+    if options.check:
+        stale = not PAGE.exists() or PAGE.read_text() != content
+        if stale:
+            print(f"report: {PAGE} is stale; run `python -m edgefer.train.report`", file=sys.stderr)
+        return int(stale)
+    PAGE.write_text(content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""The page of the papers' tables is what the records give."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from edgefer.errors import UsageError
+from edgefer.train import report
+from edgefer.train.papers import CROSS, OWN, TABLES
+
+DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[2] / "../shared/data"))
+
+
+def write_run(folder, name, accuracy, seed=1, rows=2948):
+    """A run's directory, finished."""
+    directory = folder / name
+    directory.mkdir(parents=True)
+    (directory / "settings.json").write_text(json.dumps({"seed": seed, "architecture": "pandey"}))
+    done = {
+        "val_accuracy_float32": accuracy,
+        "val_rows": rows,
+        "val_rule": "majority",
+        "val_counts": f"{rows} of 3589 rows count; dropped: 280 duplicates of train",
+        "seconds": 7260,
+        "hardware": "a processor, 2 threads",
+        "backend": "Keras 3, tensorflow",
+    }
+    (directory / "done.json").write_text(json.dumps(done))
+    return directory
+
+
+@pytest.fixture
+def records(tmp_path):
+    folder = tmp_path / "records"
+    for name, accuracy, seed in (
+        ("ferplus-grey", 80.0, 1),
+        ("ferplus-grey-2", 81.0, 2),
+        ("ferplus-sobel", 83.0, 1),
+        ("ferplus-sobel-2", 83.6, 2),
+        ("ferplus-sobel-3", 84.0, 3),
+        ("kdef-rtnn-grey", 70.5, 1),
+    ):
+        report.record(write_run(tmp_path / "runs", name, accuracy, seed), folder)
+    return folder
+
+
+def cells(page, start):
+    """The cells of the first table line that begins with a name."""
+    line = next(line for line in page.splitlines() if line.startswith(f"| {start} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_page_in_the_tree_is_what_the_records_give():
+    """`python -m edgefer.train.report` writes it anew."""
+    assert report.main(["--check"]) == 0
+
+
+def test_repeated_runs_stand_beside_the_paper_with_their_gain(records, tmp_path):
+    page = report.page(records, tmp_path / "no models")
+    sobel = cells(page, "base + Sobel (concatenated)")
+    assert sobel[:9] == [
+        *("base + Sobel (concatenated)", "83.3", "82.71", "83.99", "0.65"),
+        *("83.53", "83.00", "84.00", "3"),
+    ]
+    # both seeds that both rows have: (3.0 + 2.6) / 2
+    assert re.fullmatch(r"\+2\.80 \(\+2\.93; 0\.0\d+\)", sobel[9])
+    assert cells(page, "base + Laplacian (concatenated)")[5:] == ["owed", "", "", "0", "owed (+2.46)"]
+    assert cells(page, "ferplus-sobel-3") == [
+        *("ferplus-sobel-3", "84.00", "2948", "1", "3"),
+        "a processor, 2 threads; Keras 3, tensorflow; 121 min",
+    ]
+    assert "1. majority: 2948 of 3589 rows count" in page
+
+
+def test_a_run_on_another_set_goes_into_its_own_columns(records, tmp_path):
+    page = report.page(records, tmp_path / "no models")
+    assert cells(page, "Original RTNN by Arriaga et al.")[2:] == [
+        *("70.50", "70.50", "70.50", "1", ""),
+        *("owed", "", "", "0", ""),
+    ]
+
+
+def test_the_cross_table_takes_what_eval_said(records, tmp_path):
+    (records / "cross").mkdir()
+    said = {"model": "m", "data": "CK+", "split": "all", "rule": "r", "accuracy": 91.234, "rows": 654}
+    (records / "cross" / "fer2013-on-ckplus.json").write_text(json.dumps(said))
+    page = report.page(records, tmp_path / "no models")
+    assert cells(page, "FER2013")[1] == "92.0 / 91.23 on 654 rows"
+    assert cells(page, "CK+")[1] == "98.62 / owed"
+    assert "`fer2013-on-ckplus`: m, CK+, split all; r." in page
+
+
+def test_an_unfinished_run_is_refused(tmp_path):
+    directory = write_run(tmp_path, "ferplus-grey", 80.0)
+    (directory / "done.json").unlink()
+    with pytest.raises(UsageError, match="done.json: not there; expected a finished run"):
+        report.record(directory, tmp_path / "records")
+
+
+def test_every_printed_figure_occurs_in_its_paper():
+    folder = DATA.parent / "papers"
+    if not folder.is_dir():
+        pytest.skip(f"needs the text of the papers in {folder}")
+    texts = {name: (folder / f"{name}.txt").read_text() for name in ("pandey", "breuer")}
+    for entry in TABLES:
+        text = texts[entry.title.split()[0].lower()]
+        for row in entry.rows:
+            for figure in row.printed:
+                assert all(part in text for part in figure.split(" ± ")), (entry.title, row.name, figure)
+    for row in CROSS.values():
+        assert all(f"{figure}%" in texts["breuer"] for figure in row.values())
+
+
+def test_rows_of_ours_stand_in_one_table_once():
+    for entry in (*TABLES, OWN):
+        names = [row.recipe for row in entry.rows if row.recipe]
+        assert len(names) == len(set(names))
+        assert not entry.base or entry.base in names
