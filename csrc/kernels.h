@@ -42,6 +42,7 @@ std::ptrdiff_t border_index(std::ptrdiff_t index, std::ptrdiff_t size, Border bo
 // Any size from 1x1; gx and gy have the image's size.
 using SobelFn = void (*)(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
 void sobel_u8_s16_scalar(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
+void sobel_u8_s16_sse41(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
 void sobel_u8_s16_avx2(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
 void sobel_u8_s16_avx512bw(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
 void sobel_u8_s16_neon(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy);
@@ -50,6 +51,7 @@ void sobel_u8_s16_neon(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy)
 // values in [-2040, 2040]. Any size from 1x1.
 using LaplacianFn = void (*)(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_scalar(ImageU8 image, int aperture, Border border, OutputS16 out);
+void laplacian_u8_s16_sse41(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_avx2(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_avx512bw(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_neon(ImageU8 image, int aperture, Border border, OutputS16 out);
@@ -59,6 +61,8 @@ using GradientsFn = void (*)(ImageU8 image, int aperture, Border border, OutputS
                              OutputS16 laplacian);
 void gradients_u8_s16_scalar(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
                              OutputS16 laplacian);
+void gradients_u8_s16_sse41(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
+                            OutputS16 laplacian);
 void gradients_u8_s16_avx2(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy, OutputS16 laplacian);
 void gradients_u8_s16_avx512bw(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
                                OutputS16 laplacian);
@@ -129,6 +133,7 @@ void flow_u8_f32_neon(ImageU8 before, ImageU8 after, FlowPoints points, int wind
 enum class LumaFormat { yuyv, nv12, bgr };
 using LumaFn = void (*)(ImageU8 image, LumaFormat format, OutputU8 out);
 void luma_u8_scalar(ImageU8 image, LumaFormat format, OutputU8 out);
+void luma_u8_sse41(ImageU8 image, LumaFormat format, OutputU8 out);
 void luma_u8_avx2(ImageU8 image, LumaFormat format, OutputU8 out);
 void luma_u8_neon(ImageU8 image, LumaFormat format, OutputU8 out);
 

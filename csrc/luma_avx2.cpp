@@ -56,7 +56,7 @@ void luma_u8_avx2(ImageU8 image, LumaFormat format, OutputU8 out) {
   if (format == LumaFormat::nv12) return luma_u8_scalar(image, format, out);  // a copy of rows
   join_rows(image, out);
   const std::ptrdiff_t last = out.width - 32;
-  if (last < 0) return luma_u8_scalar(image, format, out);
+  if (last < 0) return luma_u8_sse41(image, format, out);
   for (std::ptrdiff_t y = 0; y < out.height; ++y) {
     const std::uint8_t* from = image.data + y * image.row_stride;
     std::uint8_t* to = out.data + y * out.row_stride;
