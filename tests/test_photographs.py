@@ -94,7 +94,7 @@ def test_a_set_can_be_reduced_to_some_angles_or_people(tmp_path):
     data = load(tmp_path, where={"angle": ["straight", "half-left"], "subject": ["M02"]})
     assert len(data) == len(data.images) == 14
     assert set(data.tags["angle"].tolist()) == {"straight", "half-left"}
-    assert data.dropped == {"of another angle straight or half-left": 42, "of another subject M02": 14}
+    assert data.dropped == {"outside angle straight or half-left": 42, "outside subject M02": 14}
     with pytest.raises(UsageError, match="no row has angle 'up'; available: full-left, full-right"):
         load(tmp_path, where={"angle": ["up"]})
     with pytest.raises(UsageError, match="its rows have no 'age'; available: angle, gender, person"):

@@ -147,5 +147,5 @@ def only(data: Dataset, where: dict[str, Sequence[str]]) -> Dataset:
                 shown = ", ".join(present[:40]) + (", …" if len(present) > 40 else "")
                 raise UsageError(f"{data.source}: no row has {name} {value!r}; available: {shown}")
         words = f"{name} {' or '.join(values)}"
-        data = data.take(np.flatnonzero(np.isin(data.tags[name], values)), f"of another {words}")
+        data = data.take(np.flatnonzero(np.isin(data.tags[name], values)), f"outside {words}")
     return data

@@ -131,7 +131,7 @@ def _members(found: dict[str, Run], name: str) -> list[Run]:
 
 
 def _accuracies(entry: Table, found: dict[str, Run], manifests: dict[str, manifest.Manifest]) -> str:
-    header = ["model", *(f"paper: {column}" for column in entry.columns)]
+    header = ["model", *entry.columns]
     for _, data in entry.ours:
         header += [f"ours ({data}): avg", "min", "max", "runs"]
         header += ["gain over the first (paper's; p)"] if entry.base else []
@@ -156,7 +156,8 @@ def _figures(runs: list[Run] | None) -> list[str]:
     if not runs:
         return [OWED, "", "", "0"]
     got = summary([run.accuracy for run in runs])
-    return [f"{got.average:.2f}", f"{got.least:.2f}", f"{got.most:.2f}", str(got.runs)]
+    spread = f" ± {got.deviation:.2f}" if len(runs) > 1 else ""
+    return [f"{got.average:.2f}{spread}", f"{got.least:.2f}", f"{got.most:.2f}", str(got.runs)]
 
 
 def _gain(entry: Table, row: Row, prefix: str, found: dict[str, Run]) -> str:

@@ -65,7 +65,7 @@ def test_repeated_runs_stand_beside_the_paper_with_their_gain(records, tmp_path)
     sobel = cells(page, "base + Sobel (concatenated)")
     assert sobel[:9] == [
         *("base + Sobel (concatenated)", "83.3", "82.71", "83.99", "0.65"),
-        *("83.53", "83.00", "84.00", "3"),
+        *("83.53 ± 0.50", "83.00", "84.00", "3"),
     ]
     # both seeds that both rows have: (3.0 + 2.6) / 2
     assert re.fullmatch(r"\+2\.80 \(\+2\.93; 0\.0\d+\)", sobel[9])

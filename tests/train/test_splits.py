@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgefer.datasets import Dataset
+from edgefer.errors import UsageError
 from edgefer.train.data import splits
 
 ROWS = 700
@@ -110,6 +112,43 @@ def test_more_folds_than_there_can_be_are_refused(people):
         splits.subject_folds(truth, subjects, 11)
     with pytest.raises(ValueError, match="k must be 2 to the number of rows, 700, got 1"):
         splits.folds(truth, 1)
+
+
+@pytest.mark.parametrize(
+    ("division", "tested"),
+    [
+        ("holdout", 70),
+        ("fold:3/10", 70),
+        ("subject-holdout", 70),
+        ("subject-fold:2/5", 140),
+        ("subject:F03", 70),
+    ],
+)
+def test_a_data_set_is_divided_by_a_protocol_in_words(people, division, tested):
+    truth, subjects = people
+    images = np.arange(ROWS, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    data = Dataset("made", "all", "basic7", "by hand", images, truth, tags={"subject": subjects})
+    train, test = splits.divide(data, division, seed=1)
+    assert (len(train), len(test)) == (ROWS - tested, tested)
+    assert len(test.images) == len(test.tags["subject"]) == tested
+    shared = set(train.tags["subject"]) & set(test.tags["subject"])
+    assert bool(shared) == (not division.startswith("subject"))
+
+
+@pytest.mark.parametrize(
+    "division", ["", "folds", "fold:0/10", "fold:11/10", "fold:1/9999", "subject:F99", "subject-fold:1/11"]
+)
+def test_a_division_that_cannot_be_is_refused_in_one_line(people, division):
+    truth, subjects = people
+    data = Dataset(
+        "made", "all", "basic7", "by hand", np.zeros((ROWS, 1, 1)), truth, tags={"subject": subjects}
+    )
+    with pytest.raises(UsageError, match=r"available: holdout|k must be") as caught:
+        splits.divide(data, division)
+    assert len(str(caught.value).splitlines()) == 1
+    anonymous = Dataset("made", "all", "basic7", "by hand", np.zeros((ROWS, 1, 1)), truth)
+    with pytest.raises(UsageError, match="do not tell whom they show"):
+        splits.divide(anonymous, "subject-holdout")
 
 
 def test_the_balance_is_a_table_of_test_rows(people):

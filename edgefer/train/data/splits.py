@@ -9,10 +9,14 @@ sides, `subject_holdout` none. Breuer and Kimmel use ten folds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from edgefer.datasets import Dataset
+from edgefer.errors import UsageError
 
 
 class Split(NamedTuple):
@@ -90,6 +94,44 @@ def leave_one_subject_out(subjects: np.ndarray) -> Iterator[tuple[str, Split]]:
     for name in np.unique(subjects):
         test = subjects == name
         yield str(name), Split(np.flatnonzero(~test), np.flatnonzero(test))
+
+
+def divide(data: Dataset, division: str, seed: int = 1) -> tuple[Dataset, Dataset]:
+    """Train and test of a data set by a protocol in words, as a recipe or a command line gives it.
+
+    Args:
+        division: "holdout", "fold:3/10", "subject-holdout", "subject-fold:3/10" or "subject:F01".
+        seed: of the division; the folds of one seed belong together.
+
+    Raises:
+        UsageError: an unknown protocol, a fold or a person that is not there, or rows without subjects.
+    """
+    kind, _, detail = division.partition(":")
+    subjects = data.tags.get("subject")
+    if subjects is None and kind.startswith("subject"):
+        raise UsageError(f"{division}: the rows of {data.source} do not tell whom they show")
+    fold = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", detail)
+    if division == "holdout":
+        split = holdout(data.truth, seed, subjects)
+    elif division == "subject-holdout":
+        split = subject_holdout(data.truth, subjects, seed)
+    elif kind in ("fold", "subject-fold") and fold and int(fold[1]) <= int(fold[2]):
+        number, k = int(fold[1]), int(fold[2])
+        try:
+            if kind == "fold":
+                split = folds(data.truth, k, seed, subjects)[number - 1]
+            else:
+                split = subject_folds(data.truth, subjects, k, seed)[number - 1]
+        except ValueError as error:
+            raise UsageError(f"{division}: {error}") from None
+    elif kind == "subject" and detail in subjects:
+        split = dict(leave_one_subject_out(subjects))[detail]
+    else:
+        raise UsageError(
+            f"unknown division {division!r}; available: holdout, fold:3/10, subject-holdout, "
+            "subject-fold:3/10, subject:NAME, with the name of a person of the set"
+        )
+    return data.take(split.train), data.take(split.test)
 
 
 def balance(truth: np.ndarray, splits: Sequence[Split], labels: Sequence[str]) -> str:
