@@ -12,7 +12,8 @@ from tflite_layer import ACTIVATIONS, fully_connected_model, run_reference_kerne
 from edgefer import kernels
 
 SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97)
-EPSILON = float(np.finfo(np.float32).eps)
+F32 = np.float32
+EPSILON = float(np.finfo(F32).eps)
 
 
 def layer(outputs: int, inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -75,8 +76,9 @@ def test_a_batch_is_its_rows_one_by_one(variant, count):
 @pytest.mark.parametrize("variant", kernels.variants("fully_connected"))
 def test_activations_are_within_the_bound_of_float64(variant, activation):
     """Sigmoid and softmax pass on an error e of the logits as at most e: their derivatives, over all logits
-    together, are at most 1/4 and 2 p (1 - p) <= 1/2. The exponential is good to 2 ulp, the rest of a softmax
-    over n outputs adds n + 2 roundings, all relative to results of at most one."""
+    together, are at most 1/4 and 2 p (1 - p) <= 1/2. The exponential is good to 3.5 roundings, below 2 ulp
+    (csrc/activation.cpp), the rest of a softmax over n outputs adds n + 2 roundings, all relative to results
+    of at most one."""
     weights, bias = layer(17, 40)
     x = batch_of(6, 40)
     y = kernels.call("fully_connected", variant, x, weights, bias, activation)
@@ -96,6 +98,25 @@ def test_an_identity_matrix_returns_the_input(variant):
     x = batch_of(1, 33)
     y = kernels.call("fully_connected", variant, x, np.eye(33, dtype=np.float32), np.zeros(33, np.float32))
     np.testing.assert_array_equal(y, x)
+
+
+def test_the_exponential_is_good_to_two_units_in_the_last_place():
+    """Through the sigmoid: exp(-|x|) within 3.5 u (csrc/activation.cpp, u = 2^-24), one rounding each for the
+    sum and the quotient; together 5.5 u, and 6 leaves room for their products. Below 2^-126 a rounding is
+    half of 2^-149: one each for the exponential and the quotient."""
+    x = np.linspace(-105, 105, 400_001, dtype=np.float32)[:, None]
+    y = kernels.fully_connected(x, np.ones((1, 1), F32), np.zeros(1, F32), "sigmoid")
+    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    assert (abs(y - exact) <= 6 * EPSILON / 2 * exact + 2.0**-149).all()
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_an_activation_is_the_same_wherever_a_value_stands(count):
+    """Vectors overlap at the end of the data; no value may pass through twice."""
+    x = batch_of(1, count)
+    eye, zeros = np.eye(count, dtype=np.float32), np.zeros(count, np.float32)
+    alone = [kernels.fully_connected(v.reshape(1), eye[:1, :1], zeros[:1], "sigmoid")[0] for v in x[0]]
+    np.testing.assert_array_equal(kernels.fully_connected(x, eye, zeros, "sigmoid")[0], alone)
 
 
 def test_softmax_stands_logits_of_any_size():
@@ -131,7 +152,6 @@ def test_a_layer_writes_nothing_beside_its_output(variant):
         assert (out != 77).all()
 
 
-F32 = np.float32
 W, B, X = np.zeros((3, 4), F32), np.zeros(3, F32), np.zeros((2, 4), F32)
 
 
