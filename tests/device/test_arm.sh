@@ -1,0 +1,167 @@
+#!/bin/sh
+# Run the kernel tests and one clip through the whole pipeline on emulated ARM processors, all of them at once.
+#
+# Everything lies in .arm/ (about 700 MB): a root of Debian's ARM packages, ARM wheels in the versions of PYTHON's
+# own, the kernels cross-compiled. Needs Debian 12, root for chroot, and PYTHON with the development packages and the
+# extension built; installs the cross compiler and qemu. The log of a processor is .arm/<processor>.log.
+# CPUS="cortex-a72 cortex-a76" chooses processors; arguments are test files, by default those of the kernels.
+set -eu
+cd "$(dirname "$0")/../.."
+
+cpus=${CPUS:-cortex-a53 cortex-a72 cortex-a76}
+python=${PYTHON:-python3}
+triple=aarch64-linux-gnu
+fail() { echo "test_arm: $*" >&2; exit 1; }
+
+# ---------------------------------------------------------------------------------------------------- the tools
+
+[ "$(id -u)" -eq 0 ] || fail "chroot needs root; run it as root or with sudo"
+grep -q 'VERSION_CODENAME=bookworm' /etc/os-release 2>/dev/null || fail "the ARM packages are those of Debian 12; use it, or a container of it"
+missing=
+command -v $triple-g++ >/dev/null || missing="$missing g++-aarch64-linux-gnu"
+command -v qemu-aarch64-static >/dev/null || missing="$missing qemu-user-static"
+command -v make >/dev/null || missing="$missing make"
+if [ -n "$missing" ]; then
+  echo "test_arm: installing$missing"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
+    >/dev/null || fail "apt-get could not install$missing"
+fi
+
+# --------------------------------------------------------------------------------------- the root of the processors
+
+root=$PWD/.arm/root
+site=$root/opt/site
+house=$root/opt/edgefer
+mkdir -p .arm
+
+# make_once STAMP TEXT FUNCTION: the function runs unless it ran before with the same text.
+make_once() {
+  [ "$(cat ".arm/$1" 2>/dev/null)" = "$2" ] && return
+  rm -f ".arm/$1"
+  $3
+  echo "$2" >".arm/$1"
+}
+
+packages="libc6 libstdc++6 libgcc-s1 zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libcrypt1
+  libdb5.3 libpython3.11-minimal libpython3.11-stdlib python3.11-minimal libpython3.11-dev libpython3.11"
+build_root() {
+  echo "test_arm: fetching ARM packages"
+  rm -rf .arm/root .arm/packages .arm/apt .arm/site
+  mkdir -p "$root/tmp" "$root/dev" .arm/packages .arm/apt/lists/partial .arm/apt/archives/partial
+  # Lists of its own: the machine's architectures stay what they are.
+  apt="apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root
+    -o Dir::State::Lists=$PWD/.arm/apt/lists -o Dir::Cache=$PWD/.arm/apt -o Dir::State::status=/dev/null"
+  $apt update || fail "apt-get update failed for arm64"
+  (cd .arm/packages && $apt download $packages >/dev/null) || fail "apt-get could not download the ARM packages"
+  for package in .arm/packages/*.deb; do dpkg -x "$package" "$root"; done
+  rm -rf .arm/packages .arm/apt
+  mknod -m 666 "$root/dev/null" c 1 3 2>/dev/null || : >"$root/dev/null"  # where nodes are forbidden, a file serves
+
+  # Python starts Python by its path, and the system would refuse an ARM program: in its place stands a program of
+  # this machine that hands it to qemu, which takes the processor from QEMU_CPU.
+  cp "$(command -v qemu-aarch64-static)" "$root/qemu"
+  mv "$root/usr/bin/python3.11" "$root/usr/bin/python3.11-arm"
+  cat >.arm/start.c <<'C'
+#include <unistd.h>
+int main(int count, char** arguments) {
+  char* all[count + 4];
+  all[0] = "/qemu", all[1] = "-0", all[2] = arguments[0], all[3] = "/usr/bin/python3.11-arm";
+  for (int i = 1; i <= count; ++i) all[i + 3] = arguments[i];
+  return execv(all[0], all) ? 127 : 0;
+}
+C
+  cc -static -O1 .arm/start.c -o "$root/usr/bin/python3.11" || fail "cc could not link a static program; install libc6-dev"
+  # test_c_api.py builds the library and preprocesses its header. Here both are brought along.
+  printf '#!/usr/bin/python3.11\n' >"$root/usr/bin/make"
+  printf '#!/usr/bin/python3.11\nprint(open("/opt/edgefer/build/edgefer.i").read())\n' >"$root/usr/bin/cc"
+  chmod +x "$root/usr/bin/make" "$root/usr/bin/cc"
+}
+
+wheels="numpy opencv-python-headless ai-edge-litert msgspec rich matplotlib cffi pytest pytest-benchmark pybind11"
+build_site() {
+  echo "test_arm: fetching ARM wheels"
+  rm -rf .arm/wheels "$site"
+  "$python" -m pip download -qq --disable-pip-version-check --dest .arm/wheels --constraint .arm/versions \
+    --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
+    --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 $wheels || fail "pip could not download the ARM wheels"
+  mkdir -p "$site"
+  for wheel in .arm/wheels/*.whl; do "$python" -m zipfile -e "$wheel" "$site"; done
+  rm -rf .arm/wheels
+}
+
+"$python" -m pip freeze --disable-pip-version-check --exclude-editable >.arm/versions
+make_once root.done "$packages" build_root
+make_once site.done "$(cat .arm/root.done .arm/versions) $wheels" build_site
+
+# -------------------------------------------------------------------------------------------------- what is tested
+
+echo "test_arm: compiling"
+headers="-isystem $site/pybind11/include -isystem $root/usr/include/python3.11 -isystem $root/usr/include"
+flags="-O3 -std=c++17 -Wall -Wextra -ffp-contract=off"
+jobs=$(nproc)
+make --silent -j"$jobs" library BUILD=.arm/build CXX=$triple-g++ AR=$triple-ar CXXFLAGS="$flags" || fail "the kernels do not compile"
+make --silent -j"$jobs" -f tests/device/bindings.mk FOLDER=.arm/build CXX=$triple-g++ CXXFLAGS="$flags $headers" || fail "the bindings do not compile"
+
+rm -rf "$house"
+mkdir -p "$house/build"
+cp -r edgefer tests csrc docs firmware_configs pyproject.toml "$house/"
+rm -f "$house"/edgefer/*.so
+cp .arm/build/_kernels.so "$house/edgefer/_kernels.cpython-311-aarch64-linux-gnu.so"
+cp .arm/build/libedgefer.so.1 "$house/build/libedgefer.so"
+sed 's/#include <.*>//' csrc/edgefer.h | cc -E -P - >"$house/build/edgefer.i"
+
+echo "test_arm: one clip on this machine"
+"$python" tests/device/arm_clip.py write "$root/opt/clip.avi"
+"$python" -m edgefer run -q --profile generic --source "$root/opt/clip.avi" --output jsonl:.arm/readings.jsonl
+
+# ------------------------------------------------------------------------------------------------------------- tests
+
+on() { # on CPU ARGUMENTS: Python on the processor
+  cpu=$1
+  shift
+  env -i QEMU_CPU="$cpu" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 PYTHONPATH=/opt/edgefer:/opt/site \
+    PYTHONDONTWRITEBYTECODE=1 chroot "$root" /usr/bin/python3.11 "$@"
+}
+
+[ $# -gt 0 ] || set -- tests/test_kernels*.py tests/test_threads.py tests/test_c_api.py
+files=$(for test in "$@"; do [ ! -f "$test" ] || echo "/opt/edgefer/$test"; done)
+
+# Left out: qemu does not bound a process's memory, and there is no compiler in the root for programs in C.
+left_out=$(for test in \
+  test_kernels.py::test_working_memory_that_is_not_there_is_a_memory_error \
+  test_c_api.py::test_only_the_declared_functions_are_visible \
+  test_c_api.py::test_a_c_program_finds_the_corners_of_a_square \
+  test_c_api.py::test_a_wrong_isa_is_one_line_in_a_c_program \
+  test_c_api.py::test_the_header_is_cxx_too; do echo "--deselect=tests/$test"; done)
+
+test_cpu() {
+  status=0
+  on "$1" -c 'import edgefer.kernels as k; print("variants:", *sorted({v for op in k.operations() for v in k.variants(op)}))' || status=1
+  on "$1" -m pytest -p no:cacheprovider --rootdir /opt/edgefer -c /opt/edgefer/pyproject.toml -rs --durations 15 \
+    $left_out $files || status=1
+  rm -f "$root/opt/$1.jsonl"
+  on "$1" -m edgefer run -q --profile generic --source /opt/clip.avi --output "jsonl:/opt/$1.jsonl" || status=1
+  "$python" tests/device/arm_clip.py compare .arm/readings.jsonl "$root/opt/$1.jsonl" || status=1
+  return $status
+}
+
+echo "test_arm: running on $cpus"
+running=
+for cpu in $cpus; do
+  test_cpu "$cpu" >".arm/$cpu.log" 2>&1 &
+  running="$running $!"
+done
+status=0
+for cpu in $cpus; do
+  pid=${running# }
+  pid=${pid%% *}
+  running=${running#" $pid"}
+  if wait "$pid"; then
+    echo "test_arm: $cpu: $(grep -h -E '^variants|passed|frames agree' ".arm/$cpu.log" | tr '\n' ';')"
+  else
+    status=1
+    cat ".arm/$cpu.log"
+    echo "test_arm: $cpu FAILED" >&2
+  fi
+done
+exit $status
