@@ -245,7 +245,7 @@ def test_the_command_judges_a_set_of_photographs_as_distributed(models, tmp_path
     assert content["rows"] == 6
     assert content["labels"] == list(BASIC7)
     assert content["dropped"] == {"outside angle straight or half-left": 3}
-    assert len(content["problems"]) == 139 + (35 - 9) + 9
+    assert len(content["problems"]) == 139 + (35 - 9) + 6
 
 
 @pytest.mark.skipif(not NPZ.is_file(), reason=f"needs {NPZ.name} (set EDGEFER_DATA)")

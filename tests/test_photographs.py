@@ -95,6 +95,9 @@ def test_a_set_can_be_reduced_to_some_angles_or_people(tmp_path):
     assert len(data) == len(data.images) == 14
     assert set(data.tags["angle"].tolist()) == {"straight", "half-left"}
     assert data.dropped == {"outside angle straight or half-left": 42, "outside subject M02": 14}
+    picture(tmp_path / "classes" / "fear" / "a.png", 1)
+    with pytest.raises(UsageError, match="its rows have no tags to choose by"):
+        load(tmp_path / "classes", where={"angle": ["straight"]})
     with pytest.raises(UsageError, match="no row has angle 'up'; available: full-left, full-right"):
         load(tmp_path, where={"angle": ["up"]})
     with pytest.raises(UsageError, match="its rows have no 'age'; available: angle, gender, person"):

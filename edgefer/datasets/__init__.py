@@ -18,7 +18,6 @@ from edgefer.datasets.ckplus import IMAGES, load_ckplus, part
 from edgefer.datasets.coded import CODES, load_coded, recognise
 from edgefer.datasets.fer2013 import RULES, VOTE_COLUMNS, load_csv, load_npz, vote_classes, vote_distributions
 from edgefer.datasets.folders import load_folder
-from edgefer.datasets.photographs import only
 from edgefer.errors import UsageError
 from edgefer.labels import label_set
 
@@ -79,7 +78,11 @@ def load(
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
     if path.is_dir():
-        data = _load_directory(path, layout or _layout(path, labels), split, labels, margin)
+        layout = layout or _layout(path, labels)
+    if where and layout in (None, "classes"):
+        raise UsageError(f"{path}: its rows have no tags to choose by; KDEF, JAFFE, FEI, CAFE and CK+ have")
+    if path.is_dir():
+        data = _load_directory(path, layout, split, labels, margin, where)
     elif layout is not None:
         raise UsageError(f"{path}: a layout is that of a folder")
     elif path.suffix == ".npz":
@@ -92,7 +95,7 @@ def load(
         raise UsageError(f"{path}: holds no row of split {data.split}")
     if not len(data):
         raise UsageError(f"{path}: no row of split {data.split} counts: {data.counts()}")
-    return only(data, where or {})
+    return data
 
 
 def _layout(path: Path, labels: str) -> str:
@@ -108,11 +111,18 @@ def _layout(path: Path, labels: str) -> str:
     return recognise(path) or "classes"
 
 
-def _load_directory(path: Path, layout: str, split: str | None, labels: str, margin: float) -> Dataset:
+def _load_directory(
+    path: Path,
+    layout: str,
+    split: str | None,
+    labels: str,
+    margin: float,
+    where: Mapping[str, Sequence[str]] | None,
+) -> Dataset:
     if layout == "classes":
         return load_folder(path, split, labels)
     if split is not None:
         raise UsageError(f"{path}: {layout} has no splits; leave --split out to read all of it")
     if layout == "ckplus":
-        return load_ckplus(path, labels, margin)
-    return load_coded(path, layout, labels, margin)
+        return load_ckplus(path, labels, margin, where)
+    return load_coded(path, layout, labels, margin, where)

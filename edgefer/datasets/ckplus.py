@@ -11,6 +11,7 @@ Lucey et al., The Extended Cohn-Kanade Dataset (CK+), CVPR Workshops 2010, and t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgefer.datasets.base import Dataset
@@ -74,13 +75,20 @@ def frame_name(file: Path) -> str:
     return file.stem.split("_")[2]
 
 
-def load_ckplus(root: Path, labels: str, margin: float, peaks: int = 1) -> Dataset:
+def load_ckplus(
+    root: Path,
+    labels: str,
+    margin: float,
+    where: Mapping[str, Sequence[str]] | None = None,
+    peaks: int = 1,
+) -> Dataset:
     """Peak frames with their emotion, and the first frame of the same films as neutral.
 
     Args:
         root: folder with the images and `Emotion`.
         labels: label set; contempt is dropped where it has none.
         margin: about the detector's box, in parts of its side.
+        where: only rows with these tags: subject, film, or frame "first" or "peak".
         peaks: frames taken from the end of each film, the peak among them.
 
     Raises:
@@ -125,7 +133,7 @@ def load_ckplus(root: Path, labels: str, margin: float, peaks: int = 1) -> Datas
         raise UsageError(f"{root}: no film has an emotion")
     ends = "the last frame" if peaks == 1 else f"the last {peaks} frames"
     rule = f"CK+, {ends} of each film with an emotion, and its first frame as neutral"
-    return assemble(root, listing, judged_on(labels, set(EMOTIONS)), rule, margin)
+    return assemble(root, listing, judged_on(labels, set(EMOTIONS)), rule, margin, where)
 
 
 def _emotion(file: Path) -> str | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,11 +172,13 @@ def recognise(root: Path) -> str | None:
     return best if counts[best] and 2 * counts[best] >= len(images) else None
 
 
-def load_coded(root: Path, kind: str, labels: str, margin: float) -> Dataset:
-    """Read a set of `CODES`.
+def load_coded(
+    root: Path, kind: str, labels: str, margin: float, where: Mapping[str, Sequence[str]] | None = None
+) -> Dataset:
+    """Read a set of `CODES`; the arguments are those of datasets.load.
 
     Raises:
-        UsageError: no file has a name of the set.
+        UsageError: no file has a name of the set, or no row is as `where` asks.
     """
     code, listing, seen = CODES[kind], Listing(), {}
     images, others = image_files(root)
@@ -196,4 +198,4 @@ def load_coded(root: Path, kind: str, labels: str, margin: float) -> Dataset:
     listing.problems += [f"{root}: {words}" for words in code.missing({file.name for file in seen.values()})]
     labels = judged_on(labels, set(code.expressions.values()))
     rule = f"{code.title}, the expression that its file names tell"
-    return assemble(root, listing, labels, rule, margin)
+    return assemble(root, listing, labels, rule, margin, where)

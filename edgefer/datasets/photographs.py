@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,14 +57,26 @@ def judged_on(labels: str, expressions: set[str]) -> str:
     return "basic7" if expressions <= set(BASIC7) <= set(label_set(labels)) else labels
 
 
-def assemble(source: Path, listing: Listing, labels: str, rule: str, margin: float) -> Dataset:
+def assemble(
+    source: Path,
+    listing: Listing,
+    labels: str,
+    rule: str,
+    margin: float = 0.0,
+    where: Mapping[str, Sequence[str]] | None = None,
+) -> Dataset:
     """The data set of the pictures that can be read, have a label of the set, and are there once.
 
     Args:
         labels: label set; a picture with another label is dropped.
         rule: the reader's words on which pictures count; how their faces were found is added.
         margin: about the detector's box, in parts of its side.
+        where: only pictures whose tag has one of these values.
+
+    Raises:
+        UsageError: from `only`.
     """
+    listing = only(source, listing, where or {})
     problems, dropped = list(listing.problems), Counter(listing.dropped)
     names, wanted = label_set(labels), []
     for picture in listing.pictures:
@@ -130,22 +142,22 @@ def _usual_box(boxes: Sequence[Box], shape: tuple[int, int]) -> Box:
     return Box((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
 
 
-def only(data: Dataset, where: dict[str, Sequence[str]]) -> Dataset:
-    """The rows whose tags have one of the values asked for; the others are dropped.
+def only(source: Path, listing: Listing, where: Mapping[str, Sequence[str]]) -> Listing:
+    """The pictures whose tags have one of the values asked for; the others are dropped.
 
     Raises:
-        UsageError: the set has no such tag, or no row such a value.
+        UsageError: the set has no such tag, or no picture such a value.
     """
+    kept, dropped = listing.pictures, Counter(listing.dropped)
     for name, values in where.items():
-        if name not in data.tags:
-            raise UsageError(
-                f"{data.source}: its rows have no {name!r}; available: {', '.join(data.tags) or 'none'}"
-            )
-        present = sorted(set(data.tags[name].tolist()))
+        present = sorted({picture.tags[name] for picture in listing.pictures if name in picture.tags})
+        if not present:
+            known = sorted({tag for picture in listing.pictures for tag in picture.tags})
+            raise UsageError(f"{source}: its rows have no {name!r}; available: {', '.join(known)}")
         for value in values:
             if value not in present:
                 shown = ", ".join(present[:40]) + (", …" if len(present) > 40 else "")
-                raise UsageError(f"{data.source}: no row has {name} {value!r}; available: {shown}")
-        words = f"{name} {' or '.join(values)}"
-        data = data.take(np.flatnonzero(np.isin(data.tags[name], values)), f"outside {words}")
-    return data
+                raise UsageError(f"{source}: no row has {name} {value!r}; available: {shown}")
+        before, kept = len(kept), [picture for picture in kept if picture.tags.get(name) in values]
+        dropped[f"outside {name} {' or '.join(values)}"] += before - len(kept)
+    return Listing(kept, listing.problems, dropped)
