@@ -40,7 +40,8 @@ Taps area_taps(double a, double b, std::int32_t last_pixel, std::int16_t* weight
     before = up_to;
   }
   weights[count - 1] = static_cast<std::int16_t>(one - before);
-  for (std::int32_t k = count; k % 8 != 0; ++k) weights[k] = 0;
+  if (count > 8)
+    for (std::int32_t k = count; k % 8 != 0; ++k) weights[k] = 0;
   return {first, count};
 }
 
@@ -70,27 +71,40 @@ void resize_axis(double low, double high, std::ptrdiff_t source, std::ptrdiff_t 
   const std::size_t most_weights = 16 * places + (area ? static_cast<std::size_t>(source) + places : 0);
   if (table.weights.size() < most_weights) table.weights.resize(most_weights);
 
+  table.size = size;
+  // Every destination pixel the mean of two or four whole pixels: nothing to be computed.
+  const bool whole = low >= 0 && high <= static_cast<double>(source) && low == floor_of(low);
+  table.factor = area && whole && (step == 2 || step == 4) ? static_cast<std::int32_t>(step) : 0;
+  if (table.factor != 0) {
+    for (std::int32_t i = 0; i < size; ++i) {
+      table.start[i] = table.factor * i;
+      table.count[i] = table.factor;
+      table.first[i] = 8 * i;
+      for (std::int32_t k = 0; k < 8; ++k)
+        table.weights[8 * i + k] = static_cast<std::int16_t>(k < table.factor ? one / table.factor : 0);
+    }
+    table.begin = floor_of(low);
+    table.end = table.begin + table.factor * size;
+    table.most = table.factor;
+    return;
+  }
   const auto last_pixel = static_cast<std::int32_t>(source - 1);
   std::int32_t first = 0;
   table.most = 0;
   for (std::ptrdiff_t i = 0; i < size; ++i) {
     std::int16_t* weights = table.weights.data() + first;
-    const auto [start, count] =
-        area ? area_taps(low + static_cast<double>(i) * step, low + static_cast<double>(i + 1) * step, last_pixel,
-                         weights)
-             : bilinear_taps(low + (static_cast<double>(i) + 0.5) * step - 0.5, last_pixel, weights);
+    const double at = static_cast<double>(i);
+    const auto [start, count] = area ? area_taps(low + at * step, low + (at + 1) * step, last_pixel, weights)
+                                     : bilinear_taps(low + (at + 0.5) * step - 0.5, last_pixel, weights);
     table.start[i] = start;
     table.count[i] = count;
     table.first[i] = first;
     table.most = std::max(table.most, count);
     first += (count + 7) / 8 * 8;
   }
-  table.size = size;
   table.begin = table.start[0];
   table.end = table.start[size - 1] + table.count[size - 1];
   for (std::ptrdiff_t i = 0; i < size; ++i) table.start[i] -= static_cast<std::int32_t>(table.begin);
-  const bool inside = low >= 0 && high <= static_cast<double>(source) && low == static_cast<double>(table.begin);
-  table.factor = area && inside && (step == 2 || step == 4) ? static_cast<std::int32_t>(step) : 0;
 }
 
 void* ResizeMemory::scratch(std::size_t bytes) {
