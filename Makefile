@@ -7,7 +7,7 @@ NATIVE  = setup.py pyproject.toml $(wildcard csrc/*)
 KERNEL_TESTS = $(wildcard tests/test_kernels*.py)
 
 .PHONY: help demo test test-scalar test-train lint bench train-all compile-arm test-arm test-alternative wheel docs clean
-.PHONY: library arm-cycles fuzz
+.PHONY: library arm-cycles fuzz fuzz-abi test-sanitized compile-clang
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -54,6 +54,25 @@ arm-cycles: $(VENV)/.dev  ## forecast cycles per pixel of the ARM kernels with l
 fuzz: $(BUILD)/fuzz/differential  ## FUZZ_CASES random cases of each kernel, every variant against plain loops
 	$< --cases $(FUZZ_CASES)
 
+fuzz-abi:  ## FUZZ_RUNS calls of the C functions with arbitrary arguments, under libFuzzer, ASan and UBSan
+	@command -v $(CLANGXX) >/dev/null || { echo "fuzz-abi: no $(CLANGXX); install clang and libclang-rt-dev" >&2; exit 1; }
+	@$(MAKE) --no-print-directory BUILD=build/fuzz-abi CXX=$(CLANGXX) OPTIMISE="-O2 -g1 $(SANITIZE)" \
+	  FUZZER="-fsanitize=fuzzer-no-link $(FEWER)" build/fuzz-abi/fuzz_c_api
+	ASAN_OPTIONS=malloc_context_size=0:quarantine_size_mb=1 \
+	  build/fuzz-abi/fuzz_c_api -runs=$(FUZZ_RUNS) -max_len=64 -use_counters=0 -entropic=0 -reload=0 \
+	  -print_final_stats=1 -artifact_prefix=build/fuzz-abi/ build/fuzz-abi/found tests/fuzz/corpus
+
+test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports wrong addresses and undefined arithmetic
+	@$(MAKE) --no-print-directory BUILD=build/sanitized OPTIMISE="-O1 -g $(SANITIZE)" build/sanitized/edgefer/_kernels.so
+	@ln -sf $(filter-out %.so,$(wildcard $(CURDIR)/edgefer/*)) build/sanitized/edgefer/
+	cd build/sanitized && ASAN_OPTIONS=detect_leaks=0 EDGEFER_SANITIZED=1 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  $(abspath $(BIN))/python -m pytest -p no:cacheprovider $(abspath $(KERNEL_TESTS)) $(TESTS)
+
+compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang, warnings as errors
+	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
+	  build/clang/edgefer/_kernels.so build/clang/fuzz/differential
+
 wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
@@ -66,14 +85,23 @@ clean:  ## remove everything that was built
 
 # The kernels and the C functions as libraries, by the flags of setup.py; another compiler or other flags get another
 # BUILD folder.
-CXXFLAGS  = -O3 -std=c++17 -Wall -Wextra -ffp-contract=off
+OPTIMISE  = -O3
+CXXFLAGS  = $(OPTIMISE) -std=c++17 -Wall -Wextra -ffp-contract=off
 KERNELS   = $(filter-out csrc/bindings%,$(wildcard csrc/*.cpp))
 OBJECTS   = $(KERNELS:csrc/%.cpp=$(BUILD)/objects/%.o)
 
 $(BUILD)/objects/%.o: csrc/%.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c $< -o $@
--include $(OBJECTS:.o=.d)
+	$(CXX) $(CXXFLAGS) -fPIC -fvisibility=hidden $(FUZZER) $(INCLUDES) -MMD -MP -c $< -o $@
+-include $(wildcard $(BUILD)/objects/*.d)
+
+# The extension in a folder of its own, beside the one that pip builds.
+EXTENSION = $(patsubst csrc/%.cpp,$(BUILD)/objects/%.o,$(filter-out csrc/c_api.cpp,$(wildcard csrc/*.cpp)))
+$(BUILD)/objects/bindings%.o: INCLUDES = $(shell $(BIN)/python -c \
+	'import pybind11, sysconfig; print("-isystem", pybind11.get_include(), "-isystem", sysconfig.get_path("include"))')
+$(BUILD)/edgefer/_kernels.so: $(EXTENSION)
+	@mkdir -p $(@D)
+	@$(CXX) $(CXXFLAGS) -shared $^ -o $@
 
 $(BUILD)/libedgefer.a: $(OBJECTS)
 	@rm -f $@
@@ -91,6 +119,16 @@ $(BUILD)/fuzz/differential: tests/fuzz/differential.cpp tests/fuzz/reference.cpp
 		$(BUILD)/libedgefer.a
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -Icsrc $(filter %.cpp %.a,$^) -o $@
+
+# What clang needs to report a wrong address or undefined arithmetic and to stop there.
+CLANGXX   ?= clang++
+SANITIZE   = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# Without recording the comparisons of every loop, which took more time than all else.
+FEWER      = -fno-sanitize-coverage=trace-cmp
+FUZZ_RUNS ?= 10000000
+$(BUILD)/fuzz_c_api: tests/fuzz/fuzz_c_api.cpp csrc/edgefer.h $(BUILD)/libedgefer.a
+	@mkdir -p $(BUILD)/found
+	$(CXX) $(CXXFLAGS) -fsanitize=fuzzer $(FEWER) -Icsrc $(filter %.cpp %.a,$^) -o $@
 
 # One stamp per set of packages: pip runs again only when the metadata or the C++ changes.
 $(VENV)/.demo: $(NATIVE) | $(VENV)/bin/python

@@ -58,15 +58,18 @@ def lib(library):
     return ffi.dlopen(str(library))
 
 
-@pytest.fixture(params=kernels.variants("sobel") + ["chosen by itself"])
+def variants_of(*ops: str):
+    """Every variant that all these operations have, and the one chosen by itself (None)."""
+    names = [name for name in kernels.variants(ops[0]) if all(name in kernels.variants(op) for op in ops)]
+    return pytest.mark.parametrize("variant", [*names, None], indirect=True, ids=[*names, "chosen by itself"])
+
+
+@pytest.fixture
 def variant(request, lib):
-    """Each variant in turn, on this thread; operations without it have their own."""
-    if request.param == "chosen by itself":
-        yield None
-    else:
-        assert lib.edgefer_use_variant(request.param.encode()) == OK
-        yield request.param
-        assert lib.edgefer_use_variant(ffi.NULL) == OK
+    """The named variant on this thread, for the time of a test."""
+    assert lib.edgefer_use_variant(request.param.encode() if request.param else ffi.NULL) == OK
+    yield request.param
+    assert lib.edgefer_use_variant(ffi.NULL) == OK
 
 
 def pointer(array: np.ndarray):
@@ -101,6 +104,7 @@ shapes = pytest.mark.parametrize("shape", SHAPES, ids=[f"{h}x{w}" for h, w in SH
 # -------------------------------------------------------------------------------- every kernel, bit for bit
 
 
+@variants_of("sobel", "laplacian", "gradients")
 @shapes
 @pytest.mark.parametrize("border", BORDERS)
 def test_sobel_laplacian_and_gradients_equal_python_and_the_equation(lib, variant, shape, border):
@@ -126,6 +130,7 @@ def test_sobel_laplacian_and_gradients_equal_python_and_the_equation(lib, varian
     assert (gx.base[:, :3] == 77).all() and (gx.base[:, 3 + shape[1] :] == 77).all()
 
 
+@variants_of("shi_tomasi")
 @shapes
 @pytest.mark.parametrize("block_size", [3, 15])
 def test_shi_tomasi_equals_python(lib, variant, shape, block_size):
@@ -139,6 +144,7 @@ def test_shi_tomasi_equals_python(lib, variant, shape, block_size):
         np.testing.assert_allclose(score, exact, rtol=1e-5, atol=1e-5 * exact.max())
 
 
+@variants_of("good_corners")
 @pytest.mark.parametrize("most", [1, 10, 10_000])
 @pytest.mark.parametrize("masked", [False, True], ids=["everywhere", "masked"])
 def test_good_corners_equal_python_and_the_rule(lib, variant, masked, most):
@@ -159,6 +165,7 @@ def test_good_corners_equal_python_and_the_rule(lib, variant, masked, most):
     assert len(got) <= most and len(got) > 0
 
 
+@variants_of("flow")
 def test_flow_equals_python_and_the_definition(lib, variant):
     before = np.kron(random_image(12, 15), np.ones((5, 5), np.uint8))
     after = np.roll(before, (1, 2), (0, 1))[::-1]
@@ -175,6 +182,7 @@ def test_flow_equals_python_and_the_definition(lib, variant):
     np.testing.assert_array_equal(there[kept], expected[0][kept])
 
 
+@variants_of("luma")
 @pytest.mark.parametrize("format", FORMATS)
 def test_luma_equals_python_and_bt601(lib, variant, format):
     rng = np.random.default_rng(0)
@@ -191,6 +199,7 @@ BOXES = [(0, 0, 90, 70), (10.3, 5.5, 60.9, 49.1), (-20, -5, 30, 30), (85, 60, 30
 boxes = pytest.mark.parametrize("box", BOXES, ids=["all", "inside", "top left", "bottom right", "outside"])
 
 
+@variants_of("crop_resize")
 @boxes
 @pytest.mark.parametrize("method", METHODS)
 def test_crop_resize_equals_python_and_the_equation(lib, variant, method, box):
@@ -203,6 +212,7 @@ def test_crop_resize_equals_python_and_the_equation(lib, variant, method, box):
     np.testing.assert_array_equal(out, reference.crop_resize(image, box, (24, 33), method))
 
 
+@variants_of("stack")
 @boxes
 @pytest.mark.parametrize("channels", [(0,), (1, 2), (3, 0, 2), (0, 1, 2, 3)], ids=["1", "2", "3", "4"])
 def test_stack_equals_python_and_the_equation(lib, variant, channels, box):
@@ -235,6 +245,7 @@ def dense(outputs: int, inputs: int, seed: int) -> tuple[np.ndarray, np.ndarray]
     return rng.standard_normal(shape, dtype=np.float32), rng.standard_normal(outputs, dtype=np.float32)
 
 
+@variants_of("fully_connected")
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_fully_connected_equals_python_and_float64(lib, variant, activation):
     weights, bias = dense(7, 12, 1)
@@ -249,6 +260,7 @@ def test_fully_connected_equals_python_and_float64(lib, variant, activation):
     )
 
 
+@variants_of("fully_connected")
 def test_an_mlp_equals_python_and_its_layers(lib, variant):
     sizes, activations = (12, 12, 7, 7), ("sigmoid", "relu", "softmax")
     layers = [dense(o, i, seed=o + i) for i, o in zip(sizes, sizes[1:], strict=False)]
@@ -285,6 +297,7 @@ def quantisation(scales: np.ndarray, clamp: str = "none", **changed):
     return ffi.new("edgefer_quantisation *", fields | changed)
 
 
+@variants_of("fully_connected_int8")
 @pytest.mark.parametrize("clamp", CLAMPS)
 @pytest.mark.parametrize("per_output", [False, True], ids=["one scale", "a scale an output"])
 def test_fully_connected_int8_equals_python_and_tflites_arithmetic(lib, variant, clamp, per_output):

@@ -132,7 +132,7 @@ Picture samples_around(const Picture& image, double x, double y, int reach) {
   x = within(x, image.width) - reach;
   y = within(y, image.height) - reach;
   const double left = std::floor(x), top = std::floor(y), a = x - left, b = y - top;
-  const auto weight = [](double part) { return static_cast<std::int64_t>(std::nearbyint(part * 16384)); };
+  const auto weight = [](double part) { return static_cast<std::int64_t>(std::floor(part * 16384 + 0.5)); };
   const std::int64_t here = weight((1 - a) * (1 - b)), right = weight(a * (1 - b)), below = weight((1 - a) * b);
   const std::int64_t diagonal = std::max<std::int64_t>(0, 16384 - here - right - below);
   Picture samples(2 * reach + 1, 2 * reach + 1);
