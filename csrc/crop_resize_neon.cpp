@@ -8,30 +8,46 @@ namespace {
 
 // ------------------------------------------------------------------------------------------------ rows to v
 
-// Sixteen columns of v from `count` rows; the narrowing shift rounds.
-void sum_rows16(const std::uint8_t* from, std::ptrdiff_t stride, std::int32_t count, const std::int16_t* weights,
+// Sums of sixteen columns.
+struct Sums16 {
+  int32x4_t quarter[4];
+};
+
+Sums16 plus_row16(Sums16 sums, uint8x16_t pixels, int16x8_t weight) {
+  const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(pixels)));
+  const int16x8_t high = vreinterpretq_s16_u16(vmovl_high_u8(pixels));
+  return {{vmlal_s16(sums.quarter[0], vget_low_s16(low), vget_low_s16(weight)),
+           vmlal_high_s16(sums.quarter[1], low, weight),
+           vmlal_s16(sums.quarter[2], vget_low_s16(high), vget_low_s16(weight)),
+           vmlal_high_s16(sums.quarter[3], high, weight)}};
+}
+
+// The narrowing shift rounds.
+void store_v16(Sums16 sums, std::int16_t* to) {
+  vst1q_s16(to, vrshrn_high_n_s32(vrshrn_n_s32(sums.quarter[0], 7), sums.quarter[1], 7));
+  vst1q_s16(to + 8, vrshrn_high_n_s32(vrshrn_n_s32(sums.quarter[2], 7), sums.quarter[3], 7));
+}
+
+// 32 columns of v from `count` rows.
+void sum_rows32(const std::uint8_t* from, std::ptrdiff_t stride, std::int32_t count, const std::int16_t* weights,
                 std::int16_t* to) {
-  int32x4_t sum0 = vdupq_n_s32(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+  const int32x4_t zero = vdupq_n_s32(0);
+  Sums16 left{{zero, zero, zero, zero}}, right = left;
   for (std::int32_t k = 0; k < count; ++k, from += stride) {
-    const uint8x16_t pixels = vld1q_u8(from);
-    const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(pixels)));
-    const int16x8_t high = vreinterpretq_s16_u16(vmovl_high_u8(pixels));
     const int16x8_t weight = vld1q_dup_s16(weights + k);
-    sum0 = vmlal_s16(sum0, vget_low_s16(low), vget_low_s16(weight));
-    sum1 = vmlal_high_s16(sum1, low, weight);
-    sum2 = vmlal_s16(sum2, vget_low_s16(high), vget_low_s16(weight));
-    sum3 = vmlal_high_s16(sum3, high, weight);
+    left = plus_row16(left, vld1q_u8(from), weight);
+    right = plus_row16(right, vld1q_u8(from + 16), weight);
   }
-  vst1q_s16(to, vrshrn_high_n_s32(vrshrn_n_s32(sum0, 7), sum1, 7));
-  vst1q_s16(to + 8, vrshrn_high_n_s32(vrshrn_n_s32(sum2, 7), sum3, 7));
+  store_v16(left, to);
+  store_v16(right, to + 16);
 }
 
 void sum_rows(const std::uint8_t* from, std::ptrdiff_t stride, std::ptrdiff_t width, std::int32_t count,
               const std::int16_t* weights, std::int16_t* to) {
-  if (width < 16) return sum_rows_scalar(from, stride, width, count, weights, to);
-  for (std::ptrdiff_t x = 0; x < width; x += 16) {
-    const std::ptrdiff_t at = x + 16 <= width ? x : width - 16;  // the last block reaches back
-    sum_rows16(from + at, stride, count, weights, to + at);
+  if (width < 32) return sum_rows_scalar(from, stride, width, count, weights, to);
+  for (std::ptrdiff_t x = 0; x < width; x += 32) {
+    const std::ptrdiff_t at = x + 32 <= width ? x : width - 32;  // the last block reaches back
+    sum_rows32(from + at, stride, count, weights, to + at);
   }
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import cv2
@@ -472,6 +473,26 @@ def test_working_memory_used_again_leaves_no_trace(variant):
     ):
         arguments = (image, box, size, CHANNELS, *scales_of(CHANNELS))
         np.testing.assert_array_equal(kernels.call("stack", variant, *arguments), reference.stack(*arguments))
+
+
+def test_threads_that_stack_other_sizes_do_not_disturb_each_other():
+    """Each has working memory of its own; the larger images are worked on without the GIL."""
+    image = noise(480, 640)
+    works = [
+        (
+            image,
+            (1.5 * i, 2.5 * i, 640 - 7 * i, 480 - 5 * i),
+            (40 + 31 * i, 300 - 17 * i),
+            CHANNELS,
+            *scales_of(CHANNELS),
+        )
+        for i in range(8)
+    ]
+    expected = [reference.stack(*work) for work in works]
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda work: kernels.stack(*work), works * 12))
+    for result, right in zip(made, expected * 12, strict=True):
+        np.testing.assert_array_equal(result, right)
 
 
 @pytest.mark.parametrize("variant", kernels.variants("stack"))
