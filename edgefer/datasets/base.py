@@ -49,20 +49,13 @@ class Dataset:
         total = len(self) + sum(self.dropped.values())
         return f"{len(self)} of {total} rows count; dropped: {dropped or 'none'}"
 
-    def take(self, rows: np.ndarray, reason: str = "") -> Dataset:
-        """The data set with only these rows, in this order.
-
-        Args:
-            rows: int, indices.
-            reason: what the others are dropped for; without one they do not count at all, as in a fold.
-        """
-        dropped = {**self.dropped, reason: len(self) - len(rows)} if reason else self.dropped
+    def take(self, rows: np.ndarray) -> Dataset:
+        """The data set with only these rows (int, indices), in this order; `dropped` stays as it is."""
         return replace(
             self,
             images=self.images[rows],
             truth=self.truth[rows],
             distributions=None if self.distributions is None else self.distributions[rows],
-            dropped=dropped,
             tags={name: values[rows] for name, values in self.tags.items()},
         )
 
