@@ -97,7 +97,7 @@ typedef struct edgefer_corner {
 
 /* Local maxima of the score (border reflect101) above quality_level (> 0) times the best one, best first, at least
  * min_distance (>= 0) pixels apart; both finite. Fewer than 2^31 pixels. mask is NULL, or has the image's size and is not
- * 0 where a corner may be. Writes at most max_corners (>= 1) corners and their number. Working memory: up to 12 bytes
+ * 0 where a corner may be. Writes at most max_corners (>= 1) corners and their number. Working memory: up to 9 bytes
  * a pixel and a few rows. */
 edgefer_status edgefer_good_corners(const uint8_t *image, ptrdiff_t height, ptrdiff_t width, ptrdiff_t image_stride,
                                     const uint8_t *mask, ptrdiff_t mask_stride, double quality_level,

@@ -1,12 +1,48 @@
-// What the variants of good_corners share.
+// good_corners by rows: what its variants share, and the row functions they are made of.
 #pragma once
 
+#include <cstring>  // std::memcpy
+
 #include "kernels.h"
+#include "shi_tomasi.h"
 
 namespace edgefer {
 
-// good_corners with the given score; arguments and scratch as there.
-std::ptrdiff_t good_corners_by_score(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
-                                     ShiTomasiFn shi_tomasi);
+// A local maximum as one number: the bits of its score, which is positive, above its place y * width + x. Their order
+// is that of the corners, best first being greatest first: among equal scores the later pixel is the better one.
+using CornerKey = std::uint64_t;
+inline CornerKey corner_key(float score, std::ptrdiff_t place) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &score, sizeof bits);
+  return static_cast<CornerKey>(bits) << 32 | static_cast<std::uint32_t>(place);
+}
+
+// Three rows of scores, one below the other.
+struct ScoreRows {
+  const float* above;
+  const float* here;
+  const float* below;
+};
+
+struct CornerRows {
+  // The greatest of `scores` and of 0, where `mask` is null or not zero.
+  float (*best)(std::ptrdiff_t width, const float* scores, const std::uint8_t* mask);
+
+  // The pixels of row `here`, all but the first and last, above the threshold and not below any of their eight
+  // neighbours, where `mask` is null or not zero. `place` is that of the row's first pixel. Writes their keys, and
+  // returns how many.
+  std::ptrdiff_t (*peaks)(std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask, float threshold,
+                          std::int32_t place, CornerKey* keys);
+};
+
+// The shared body of the variants; arguments as there.
+std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
+                                    const ShiTomasiRows& score_rows, const CornerRows& rows);
+
+// The pixels [begin, width - 1) in plain code, for the end that a vector loop leaves over.
+std::ptrdiff_t corner_peaks(std::ptrdiff_t begin, std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask,
+                            float threshold, std::int32_t place, CornerKey* keys);
+
+extern const CornerRows corner_rows_scalar, corner_rows_avx2;
 
 }  // namespace edgefer

@@ -76,6 +76,7 @@ std::size_t shi_tomasi_scratch_bytes(std::ptrdiff_t width, int block_size);
 using ShiTomasiFn = void (*)(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
 void shi_tomasi_u8_f32_scalar(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
 void shi_tomasi_u8_f32_avx2(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
+void shi_tomasi_u8_f32_avx512vnni(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
 void shi_tomasi_u8_f32_neon(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch);
 
 // good_corners: local maxima of the shi_tomasi score (reflect101), best first, at least min_distance apart.
@@ -96,6 +97,7 @@ std::size_t good_corners_scratch_bytes(std::ptrdiff_t height, std::ptrdiff_t wid
 using GoodCornersFn = std::ptrdiff_t (*)(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
 std::ptrdiff_t good_corners_u8_scalar(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
 std::ptrdiff_t good_corners_u8_avx2(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
+std::ptrdiff_t good_corners_u8_avx512vnni(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
 std::ptrdiff_t good_corners_u8_neon(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch);
 
 // flow: where points of one image are in another, by pyramidal Lucas-Kanade, and whether they find their way back.

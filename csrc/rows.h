@@ -71,27 +71,4 @@ void sobel_columns_u8_s16(ThreeRows rows, std::ptrdiff_t width, Border border, s
 void laplacian_columns_u8_s16(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::ptrdiff_t begin,
                               std::ptrdiff_t end, std::int16_t* out);
 
-// Steps of shi_tomasi. `ixx, ixy, iyy` are sums of gradient products, each exact in s32.
-struct ShiTomasiRows {
-  SobelRowFn sobel;
-
-  // Slide the column sums down by one row: += products of the entering row, -= products of the leaving one. May go
-  // on to the next multiple of 16 columns, where all gradients are zero.
-  void (*slide)(std::ptrdiff_t width, const std::int16_t* gx_in, const std::int16_t* gy_in, const std::int16_t* gx_out,
-                const std::int16_t* gy_out, std::int32_t* ixx, std::int32_t* ixy, std::int32_t* iyy);
-
-  // Sum `block_size` neighbouring column sums, the first of them at index x, and write the score of pixel x. The sums
-  // may be read up to 32 columns past the window's reach. `gain` is twice the square of the gradient's scale.
-  void (*score)(std::ptrdiff_t width, int block_size, double gain, const std::int32_t* ixx, const std::int32_t* ixy,
-                const std::int32_t* iyy, float* out);
-};
-
-// The walk over the image that all variants of shi_tomasi share; arguments as there.
-void shi_tomasi_by_rows(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch,
-                        const ShiTomasiRows& rows);
-
-// The score of pixels [begin, width) in plain code, for the ends that a vector loop leaves over.
-void shi_tomasi_score_columns(std::ptrdiff_t begin, std::ptrdiff_t width, int block_size, double gain,
-                              const std::int32_t* ixx, const std::int32_t* ixy, const std::int32_t* iyy, float* out);
-
 }  // namespace edgefer

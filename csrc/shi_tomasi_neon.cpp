@@ -1,79 +1,188 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
-#include "good_corners.h"
-#include "rows.h"
+#include <cstring>  // std::memcpy
+
+#include "shi_tomasi.h"
 
 namespace edgefer {
 namespace {
 
-// += in_a * in_b - out_a * out_b of eight columns.
-void add_products(int16x8_t in_a, int16x8_t in_b, int16x8_t out_a, int16x8_t out_b, std::int32_t* sum) {
-  int32x4_t low = vmlal_s16(vld1q_s32(sum), vget_low_s16(in_a), vget_low_s16(in_b));
-  int32x4_t high = vmlal_high_s16(vld1q_s32(sum + 4), in_a, in_b);
-  low = vmlsl_s16(low, vget_low_s16(out_a), vget_low_s16(out_b));
-  high = vmlsl_high_s16(high, out_a, out_b);
-  vst1q_s32(sum, low);
-  vst1q_s32(sum + 4, high);
+constexpr std::ptrdiff_t quarter = shi_tomasi_half / 2;
+
+// a - b of eight pixels as s16: the wrapped unsigned difference is the signed one.
+int16x8_t difference(uint8x8_t a, uint8x8_t b) { return vreinterpretq_s16_u16(vsubl_u8(a, b)); }
+
+// left + 2 * centre + right.
+int16x8_t smoothed(uint8x8_t left, uint8x8_t centre, uint8x8_t right) {
+  return vreinterpretq_s16_u16(vaddq_u16(vaddl_u8(left, right), vshll_n_u8(centre, 1)));
 }
 
-void slide_neon(std::ptrdiff_t width, const std::int16_t* gx_in, const std::int16_t* gy_in, const std::int16_t* gx_out,
-                const std::int16_t* gy_out, std::int32_t* ixx, std::int32_t* ixy, std::int32_t* iyy) {
-  for (std::ptrdiff_t x = 0; x < width; x += 8) {  // past the width lie zeros
-    const int16x8_t x_in = vld1q_s16(gx_in + x), x_out = vld1q_s16(gx_out + x);
-    const int16x8_t y_in = vld1q_s16(gy_in + x), y_out = vld1q_s16(gy_out + x);
-    add_products(x_in, x_in, x_out, x_out, ixx + x);
-    add_products(x_in, y_in, x_out, y_out, ixy + x);
-    add_products(y_in, y_in, y_out, y_out, iyy + x);
+// Derived rows hold even and odd columns of `across`, then of `smooth`, a quarter of the row each.
+void derive_neon(std::ptrdiff_t width, const std::uint8_t* pixels, std::int16_t* derived) {
+  for (std::ptrdiff_t i = 0; 2 * i < width; i += 16) {
+    // left = (o[-1], e) and right = (o, e[1]) for even columns e and the odd ones o that follow.
+    const uint8x16x2_t left = vld2q_u8(pixels + 2 * i - 1), right = vld2q_u8(pixels + 2 * i + 1);
+    const uint8x8_t before_low = vget_low_u8(left.val[0]), before_high = vget_high_u8(left.val[0]);
+    const uint8x8_t even_low = vget_low_u8(left.val[1]), even_high = vget_high_u8(left.val[1]);
+    const uint8x8_t odd_low = vget_low_u8(right.val[0]), odd_high = vget_high_u8(right.val[0]);
+    const uint8x8_t after_low = vget_low_u8(right.val[1]), after_high = vget_high_u8(right.val[1]);
+    vst1q_s16(derived + i, difference(odd_low, before_low));
+    vst1q_s16(derived + i + 8, difference(odd_high, before_high));
+    vst1q_s16(derived + quarter + i, difference(after_low, even_low));
+    vst1q_s16(derived + quarter + i + 8, difference(after_high, even_high));
+    vst1q_s16(derived + 2 * quarter + i, smoothed(before_low, even_low, odd_low));
+    vst1q_s16(derived + 2 * quarter + i + 8, smoothed(before_high, even_high, odd_high));
+    vst1q_s16(derived + 3 * quarter + i, smoothed(even_low, odd_low, after_low));
+    vst1q_s16(derived + 3 * quarter + i + 8, smoothed(even_high, odd_high, after_high));
   }
 }
 
-// (a * c - b * b) * gain of two pixels, in double until the end. Multiply and subtract stay apart: fused, they would
-// round once where the other variants round twice.
-float32x2_t numerator2(int32x2_t ixx, int32x2_t ixy, int32x2_t iyy, double gain) {
-  const float64x2_t a = vcvtq_f64_s64(vmovl_s32(ixx));
-  const float64x2_t b = vcvtq_f64_s64(vmovl_s32(ixy));
-  const float64x2_t c = vcvtq_f64_s64(vmovl_s32(iyy));
-  const float64x2_t det = vsubq_f64(vmulq_f64(a, c), vmulq_f64(b, b));
-  return vcvt_f32_f64(vmulq_n_f64(det, gain));
+// Gradients are in the order of derived rows: even and odd columns of gx, then of gy.
+void gradients_neon(std::ptrdiff_t width, const std::int16_t* above, const std::int16_t* here,
+                    const std::int16_t* below, std::int16_t* gradients) {
+  for (std::ptrdiff_t odd = 0; odd < 2 * quarter; odd += quarter) {
+    for (std::ptrdiff_t i = odd; 2 * (i - odd) < width; i += 8) {
+      const int16x8_t outer = vaddq_s16(vld1q_s16(above + i), vld1q_s16(below + i));
+      vst1q_s16(gradients + i, vaddq_s16(outer, vshlq_n_s16(vld1q_s16(here + i), 1)));
+      const std::ptrdiff_t y = 2 * quarter + i;
+      vst1q_s16(gradients + y, vsubq_s16(vld1q_s16(below + y), vld1q_s16(above + y)));
+    }
+  }
 }
 
-// lambda_min of shi_tomasi_scalar.cpp, in the same order, for four pixels.
-float32x4_t lambda_min4(int32x4_t ixx, int32x4_t ixy, int32x4_t iyy, double gain) {
-  const float32x2_t low = numerator2(vget_low_s32(ixx), vget_low_s32(ixy), vget_low_s32(iyy), gain);
-  const float32x2_t high = numerator2(vget_high_s32(ixx), vget_high_s32(ixy), vget_high_s32(iyy), gain);
-  const float32x4_t difference = vcvtq_f32_s32(vsubq_s32(ixx, iyy));
-  const float32x4_t twice = vcvtq_f32_s32(vaddq_s32(ixy, ixy));
-  const float32x4_t root = vsqrtq_f32(vaddq_f32(vmulq_f32(difference, difference), vmulq_f32(twice, twice)));
-  const float32x4_t denominator = vaddq_f32(vcvtq_f32_s32(vaddq_s32(ixx, iyy)), root);
-  return vdivq_f32(vcombine_f32(low, high), vmaxq_f32(denominator, vdupq_n_f32(1.0f)));
+// The planes hold ixx, iyy and 2 ixy here, as products come one at a time; trace and difference are made of them when
+// the window has been summed.
+std::int32_t* ixx(TensorSums sums, std::ptrdiff_t odd) { return sums.trace(odd); }
+std::int32_t* iyy(TensorSums sums, std::ptrdiff_t odd) { return sums.difference(odd); }
+std::int32_t* ixy_twice(TensorSums sums, std::ptrdiff_t odd) { return sums.twice(odd); }
+
+// in^2 - out^2 = (in - out) (in + out), and with minus = in - out, plus = in + out also
+// 2 (in_x in_y - out_x out_y) = minus_x plus_y + minus_y plus_x.
+void slide_neon(std::ptrdiff_t width, const std::int16_t* entering, const std::int16_t* leaving, TensorSums from,
+                TensorSums to) {
+  for (std::ptrdiff_t odd = 0; odd < 2; ++odd, entering += quarter, leaving += quarter) {
+    for (std::ptrdiff_t i = 0; 2 * i < width; i += 8) {
+      const int16x8_t x_in = vld1q_s16(entering + i), x_out = vld1q_s16(leaving + i);
+      const int16x8_t y_in = vld1q_s16(entering + 2 * quarter + i), y_out = vld1q_s16(leaving + 2 * quarter + i);
+      const int16x8_t minus_x = vsubq_s16(x_in, x_out), plus_x = vaddq_s16(x_in, x_out);
+      const int16x8_t minus_y = vsubq_s16(y_in, y_out), plus_y = vaddq_s16(y_in, y_out);
+      const int32x4_t xx_low = vld1q_s32(ixx(from, odd) + i), xx_high = vld1q_s32(ixx(from, odd) + i + 4);
+      vst1q_s32(ixx(to, odd) + i, vmlal_s16(xx_low, vget_low_s16(minus_x), vget_low_s16(plus_x)));
+      vst1q_s32(ixx(to, odd) + i + 4, vmlal_high_s16(xx_high, minus_x, plus_x));
+      const int32x4_t yy_low = vld1q_s32(iyy(from, odd) + i), yy_high = vld1q_s32(iyy(from, odd) + i + 4);
+      vst1q_s32(iyy(to, odd) + i, vmlal_s16(yy_low, vget_low_s16(minus_y), vget_low_s16(plus_y)));
+      vst1q_s32(iyy(to, odd) + i + 4, vmlal_high_s16(yy_high, minus_y, plus_y));
+      int32x4_t xy_low = vld1q_s32(ixy_twice(from, odd) + i), xy_high = vld1q_s32(ixy_twice(from, odd) + i + 4);
+      xy_low = vmlal_s16(xy_low, vget_low_s16(minus_x), vget_low_s16(plus_y));
+      xy_high = vmlal_high_s16(xy_high, minus_x, plus_y);
+      vst1q_s32(ixy_twice(to, odd) + i, vmlal_s16(xy_low, vget_low_s16(minus_y), vget_low_s16(plus_x)));
+      vst1q_s32(ixy_twice(to, odd) + i + 4, vmlal_high_s16(xy_high, minus_y, plus_x));
+    }
+  }
 }
 
-int32x4_t window_sum(const std::int32_t* sums, int block_size) {
-  int32x4_t total = vld1q_s32(sums);
-  for (int i = 1; i < block_size; ++i) total = vaddq_s32(total, vld1q_s32(sums + i));
-  return total;
+// The square root of whole numbers, rounded as fsqrt rounds it, but in a pipeline: fsqrt holds up a Cortex-A72 for 36
+// cycles. Two Newton steps bring the estimate of 1 / sqrt(x) to float precision; the root it gives, off by one unit at
+// most, is put right by its exact remainder. Where x is 0, so is the root.
+float32x4_t root(float32x4_t x) {
+  const float32x4_t positive = vmaxq_f32(x, vdupq_n_f32(1.0f));
+  float32x4_t inverse = vrsqrteq_f32(positive);
+  inverse = vmulq_f32(inverse, vrsqrtsq_f32(vmulq_f32(positive, inverse), inverse));
+  inverse = vmulq_f32(inverse, vrsqrtsq_f32(vmulq_f32(positive, inverse), inverse));
+  const float32x4_t near = vmulq_f32(x, inverse), half = vmulq_n_f32(inverse, 0.5f);
+  return vfmaq_f32(near, vfmsq_f32(x, near, near), half);
 }
 
-void score_neon(std::ptrdiff_t width, int block_size, double gain, const std::int32_t* ixx, const std::int32_t* ixy,
-                const std::int32_t* iyy, float* out) {
-  std::ptrdiff_t x = 0;
-  for (; x + 4 <= width; x += 4)
-    vst1q_f32(out + x, lambda_min4(window_sum(ixx + x, block_size), window_sum(ixy + x, block_size),
-                                   window_sum(iyy + x, block_size), gain));
-  shi_tomasi_score_columns(x, width, block_size, gain, ixx, ixy, iyy, out);
+// lambda_min of shi_tomasi_scalar.cpp, in the same order.
+float32x4_t lambda_min(int32x4_t xx, int32x4_t yy, int32x4_t xy_twice, float gain) {
+  const float32x4_t d = vcvtq_f32_s32(vsubq_s32(xx, yy)), t = vcvtq_f32_s32(xy_twice);
+  const float32x4_t square = vaddq_f32(vmulq_f32(d, d), vmulq_f32(t, t));
+  const float32x4_t twice = vsubq_f32(vcvtq_f32_s32(vaddq_s32(xx, yy)), root(square));
+  return vmulq_n_f32(vmaxq_f32(twice, vdupq_n_f32(0.0f)), gain);
 }
 
-constexpr ShiTomasiRows neon_rows = {&sobel_row_u8_s16_neon, &slide_neon, &score_neon};
+// Even and odd columns back in one row.
+void store_woven(float* out, float32x4_t even, float32x4_t odd) { vst2q_f32(out, {{even, odd}}); }
+
+void score_block3(std::ptrdiff_t begin, std::ptrdiff_t end, float gain, TensorSums sums, float* out) {
+  for (std::ptrdiff_t i = begin / 2; 2 * i < end; i += 4) {
+    const int32x4_t xx_even = vld1q_s32(ixx(sums, 0) + i), xx_odd = vld1q_s32(ixx(sums, 1) + i);
+    const int32x4_t yy_even = vld1q_s32(iyy(sums, 0) + i), yy_odd = vld1q_s32(iyy(sums, 1) + i);
+    const int32x4_t xy_even = vld1q_s32(ixy_twice(sums, 0) + i), xy_odd = vld1q_s32(ixy_twice(sums, 1) + i);
+    // An even column and the odd one after it have two of their three columns in common.
+    const int32x4_t xx = vaddq_s32(xx_even, xx_odd), yy = vaddq_s32(yy_even, yy_odd), xy = vaddq_s32(xy_even, xy_odd);
+    const float32x4_t even =
+        lambda_min(vaddq_s32(xx, vld1q_s32(ixx(sums, 1) + i - 1)), vaddq_s32(yy, vld1q_s32(iyy(sums, 1) + i - 1)),
+                   vaddq_s32(xy, vld1q_s32(ixy_twice(sums, 1) + i - 1)), gain);
+    const float32x4_t odd =
+        lambda_min(vaddq_s32(xx, vld1q_s32(ixx(sums, 0) + i + 1)), vaddq_s32(yy, vld1q_s32(iyy(sums, 0) + i + 1)),
+                   vaddq_s32(xy, vld1q_s32(ixy_twice(sums, 0) + i + 1)), gain);
+    store_woven(out + 2 * i - begin, even, odd);
+  }
+}
+
+// The sums of a window of 2 * reach + 1 columns about four even columns and the odd ones after them. The pairs between
+// the two ends are common to both.
+struct Windows {
+  int32x4_t even, odd;
+};
+Windows window_sums(const std::int32_t* even, const std::int32_t* odd, const std::int32_t* pairs, std::ptrdiff_t i,
+                    std::ptrdiff_t reach) {
+  const std::ptrdiff_t inner = (reach - 1) / 2, outer = inner + 1;
+  int32x4_t common = vld1q_s32(pairs + i - inner);
+  for (std::ptrdiff_t j = 1 - inner; j <= inner; ++j) common = vaddq_s32(common, vld1q_s32(pairs + i + j));
+  const int32x4_t odd_before = vld1q_s32(odd + i - outer), even_after = vld1q_s32(even + i + outer);
+  if (reach % 2) return {vaddq_s32(common, odd_before), vaddq_s32(common, even_after)};
+  return {vaddq_s32(vaddq_s32(common, vld1q_s32(pairs + i - outer)), even_after),
+          vaddq_s32(vaddq_s32(common, vld1q_s32(pairs + i + outer)), odd_before)};
+}
+
+void add_pairs(std::ptrdiff_t width, const std::int32_t* even, const std::int32_t* odd, std::int32_t* pairs) {
+  for (std::ptrdiff_t i = -8; 2 * i < width + 16; i += 4)
+    vst1q_s32(pairs + i, vaddq_s32(vld1q_s32(even + i), vld1q_s32(odd + i)));
+}
+
+void score_window(std::ptrdiff_t begin, std::ptrdiff_t end, int block_size, float gain, TensorSums sums,
+                  TensorSums pairs, float* out) {
+  const std::ptrdiff_t reach = block_size / 2;
+  for (std::ptrdiff_t i = begin / 2; 2 * i < end; i += 4) {
+    const Windows xx = window_sums(ixx(sums, 0), ixx(sums, 1), ixx(pairs, 0), i, reach);
+    const Windows yy = window_sums(iyy(sums, 0), iyy(sums, 1), iyy(pairs, 0), i, reach);
+    const Windows xy = window_sums(ixy_twice(sums, 0), ixy_twice(sums, 1), ixy_twice(pairs, 0), i, reach);
+    store_woven(out + 2 * i - begin, lambda_min(xx.even, yy.even, xy.even, gain),
+                lambda_min(xx.odd, yy.odd, xy.odd, gain));
+  }
+}
+
+void score_neon(std::ptrdiff_t width, int block_size, float gain, TensorSums sums, TensorSums pairs, float* out) {
+  add_pairs(width, ixx(sums, 0), ixx(sums, 1), ixx(pairs, 0));
+  add_pairs(width, iyy(sums, 0), iyy(sums, 1), iyy(pairs, 0));
+  add_pairs(width, ixy_twice(sums, 0), ixy_twice(sums, 1), ixy_twice(pairs, 0));
+  const std::ptrdiff_t whole = width / 8 * 8;
+  float last[8];
+  score_window(0, whole, block_size, gain, sums, pairs, out);
+  score_window(whole, width, block_size, gain, sums, pairs, last);
+  std::memcpy(out + whole, last, sizeof(float) * static_cast<std::size_t>(width - whole));
+}
+
+void score_and_slide_neon(std::ptrdiff_t width, std::ptrdiff_t scored, float gain, const std::int16_t* entering,
+                          const std::int16_t* leaving, TensorSums from, TensorSums to, float* out) {
+  const std::ptrdiff_t whole = scored / 8 * 8;
+  float last[8];
+  score_block3(0, whole, gain, from, out);
+  score_block3(whole, scored, gain, from, last);
+  std::memcpy(out + whole, last, sizeof(float) * static_cast<std::size_t>(scored - whole));
+  slide_neon(width, entering, leaving, from, to);
+}
 
 }  // namespace
 
-void shi_tomasi_u8_f32_neon(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch) {
-  shi_tomasi_by_rows(image, block_size, border, score, scratch, neon_rows);
-}
+const ShiTomasiRows shi_tomasi_rows_neon = {&derive_neon, &gradients_neon, &slide_neon, &score_neon,
+                                            &score_and_slide_neon};
 
-std::ptrdiff_t good_corners_u8_neon(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {
-  return good_corners_by_score(image, mask, limits, scratch, &shi_tomasi_u8_f32_neon);
+void shi_tomasi_u8_f32_neon(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch) {
+  shi_tomasi_by_rows(image, block_size, border, score, scratch, shi_tomasi_rows_neon);
 }
 
 }  // namespace edgefer

@@ -168,9 +168,9 @@ def shi_tomasi(
         out: float32, shape (H, W), written and returned; allocated when None.
 
     Returns:
-        float32, shape (H, W), score >= 0, within eight roundings (8 * 2^-24 of itself) of the exact value;
-        past block_size 11, plus 2^-50 of the larger eigenvalue. Equal to
-        cv2.cornerMinEigenVal(ksize=3) within the roundings of that function.
+        float32, shape (H, W), score >= 0, within eight roundings (8 * 2^-24) of the larger eigenvalue of
+        the exact value: the window sums are exact, the eigenvalue is float32. Equal to
+        cv2.cornerMinEigenVal(ksize=3) within the roundings of that function, which are of the same kind.
 
     Raises:
         TypeError: image or out has the wrong dtype. ValueError: wrong rank, size, layout or border, or an
@@ -208,7 +208,8 @@ def good_corners(
 
     Raises:
         TypeError: image or mask has the wrong dtype. ValueError: wrong rank, size, layout or range.
-        MemoryError: no room for 12 bytes of working memory a pixel.
+        MemoryError: no room for 9 bytes of working memory a pixel, most of
+        it never touched unless every pixel is a maximum.
     """
 
 

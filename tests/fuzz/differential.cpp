@@ -374,10 +374,9 @@ int random_block_size(Random& random) {
   return static_cast<int>(3 + 2 * std::min(random.between(0, 6), random.between(0, 6)));
 }
 
-// The derivation stands at test_shi_tomasi_is_within_eight_roundings_of_the_exact_eigenvalue in tests/test_kernels.py.
-long double shi_tomasi_bound(long double smaller, long double trace, int block_size) {
-  const long double rounding = 8 * std::ldexp(1.0L, -24) * smaller;
-  return block_size > 11 ? rounding + 8 / std::max(trace, 1.0L) : rounding;
+// The derivation stands at test_shi_tomasi_is_within_eight_roundings_of_the_larger_eigenvalue in tests/test_kernels.py.
+long double shi_tomasi_bound(long double smaller, long double trace) {
+  return 8 * std::ldexp(1.0L, -24) * (trace - smaller);
 }
 
 void shi_tomasi_case(Random random) {
@@ -396,7 +395,7 @@ void shi_tomasi_case(Random random) {
       for (std::ptrdiff_t y = 0; y < height; ++y) {
         for (std::ptrdiff_t x = 0; x < width; ++x) {
           const auto i = static_cast<std::size_t>(y * width + x);
-          const long double bound = scale * scale * shi_tomasi_bound(exact.smaller[i], exact.trace[i], block_size);
+          const long double bound = scale * scale * shi_tomasi_bound(exact.smaller[i], exact.trace[i]);
           const long double wanted = scale * scale * exact.smaller[i];
           const float got = score.at(y, x);
           if (!(got >= 0 && std::fabs(got - wanted) <= bound))
