@@ -244,6 +244,13 @@ CASES = [
         resize_case((200, 100, 400, 300), (64, 64), "area", cv2.INTER_AREA),
     ),
     Case(
+        "crop_resize, area",
+        "640x480 to 320x240",
+        "OpenCV",
+        None,
+        resize_case((0, 0, 640, 480), (240, 320), "area", cv2.INTER_AREA),
+    ),
+    Case(
         "crop_resize, bilinear",
         "48 px to 64x64",
         "OpenCV",
