@@ -13,7 +13,6 @@ const Row table[] = {
     {"sobel", Isa::avx512bw, &sobel_u8_s16_avx512bw},
     {"sobel", Isa::avx2, &sobel_u8_s16_avx2},
     {"sobel", Isa::sse41, &sobel_u8_s16_sse41},
-    {"laplacian", Isa::avx512bw, &laplacian_u8_s16_avx512bw},
     {"laplacian", Isa::avx2, &laplacian_u8_s16_avx2},
     {"laplacian", Isa::sse41, &laplacian_u8_s16_sse41},
     {"gradients", Isa::avx512bw, &gradients_u8_s16_avx512bw},

@@ -40,12 +40,6 @@ void sobel_u8_s16_avx512bw(ImageU8 image, Border border, OutputS16 gx, OutputS16
   run_tiles({image, border, gx, gy, {}}, {true, false, false});
 }
 
-void laplacian_u8_s16_avx512bw(ImageU8 image, int aperture, Border border, OutputS16 out) {
-  if (!tiles_fit(image)) return laplacian_u8_s16_avx2(image, aperture, border, out);
-  if (aperture == 1) return run_tiles({image, border, {}, {}, out}, {false, true, true});
-  run_tiles({image, border, {}, {}, out}, {false, true, false});
-}
-
 void gradients_u8_s16_avx512bw(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
                                OutputS16 laplacian) {
   if (!tiles_fit(image)) return gradients_u8_s16_avx2(image, aperture, border, gx, gy, laplacian);

@@ -53,7 +53,6 @@ using LaplacianFn = void (*)(ImageU8 image, int aperture, Border border, OutputS
 void laplacian_u8_s16_scalar(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_sse41(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_avx2(ImageU8 image, int aperture, Border border, OutputS16 out);
-void laplacian_u8_s16_avx512bw(ImageU8 image, int aperture, Border border, OutputS16 out);
 void laplacian_u8_s16_neon(ImageU8 image, int aperture, Border border, OutputS16 out);
 
 // gradients: sobel and laplacian in one pass over the image.
