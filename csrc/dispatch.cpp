@@ -41,6 +41,7 @@ const Row table[] = {
     {"crop_resize", Isa::neon, &crop_resize_u8_neon},
     {"stack", Isa::neon, &stack_u8_s8_neon},
     {"fully_connected", Isa::neon, &fully_connected_f32_neon},
+    {"fully_connected_int8", Isa::neon_dotprod, &fully_connected_s8_neon_dotprod},
     {"fully_connected_int8", Isa::neon, &fully_connected_s8_neon},
 #endif
     {"sobel", Isa::scalar, &sobel_u8_s16_scalar},

@@ -231,6 +231,9 @@ void fully_connected_s8_avx512vnni(const std::int8_t* x, std::ptrdiff_t batch, s
 void fully_connected_s8_neon(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
                              const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
                              const Requantisation& requantisation, std::int8_t* y);
+void fully_connected_s8_neon_dotprod(const std::int8_t* x, std::ptrdiff_t batch, std::ptrdiff_t inputs,
+                                     const std::int8_t* weights, const std::int32_t* bias, std::ptrdiff_t outputs,
+                                     const Requantisation& requantisation, std::int8_t* y);
 
 // The factor real > 0 as multiplier * 2^(shift - 31), the nearest with a multiplier of 31 bits; 0 below 2^-32.
 void quantise_multiplier(double real, std::int32_t& multiplier, std::int32_t& shift);

@@ -24,5 +24,5 @@
 #if defined(__clang__)
 #define EDGEFER_BEGIN_NEON_DOTPROD EDGEFER_BEGIN("dotprod")
 #else
-#define EDGEFER_BEGIN_NEON_DOTPROD EDGEFER_BEGIN("+dotprod")
+#define EDGEFER_BEGIN_NEON_DOTPROD EDGEFER_BEGIN("arch=armv8.2-a+dotprod")
 #endif
