@@ -82,9 +82,10 @@ void slide_neon(std::ptrdiff_t width, const std::int16_t* entering, const std::i
   }
 }
 
-// The square root of whole numbers, rounded as fsqrt rounds it, but in a pipeline: fsqrt holds up a Cortex-A72 for 36
-// cycles. Two Newton steps bring the estimate of 1 / sqrt(x) to float precision; the root it gives, off by one unit at
-// most, is put right by its exact remainder. Where x is 0, so is the root.
+// The square root of whole numbers, rounded as fsqrt rounds it, but in a pipeline, which fsqrt holds up. Two Newton
+// steps bring the estimate of 1 / sqrt(x) to float precision; the root it gives, off by one unit at most, is put right
+// by its exact remainder. Equal to fsqrt for every float of two binades, and so for all; a step fewer is not. Where x
+// is 0, so is the root.
 float32x4_t root(float32x4_t x) {
   const float32x4_t positive = vmaxq_f32(x, vdupq_n_f32(1.0f));
   float32x4_t inverse = vrsqrteq_f32(positive);
@@ -94,31 +95,47 @@ float32x4_t root(float32x4_t x) {
   return vfmaq_f32(near, vfmsq_f32(x, near, near), half);
 }
 
-// lambda_min of shi_tomasi_scalar.cpp, in the same order.
-float32x4_t lambda_min(int32x4_t xx, int32x4_t yy, int32x4_t xy_twice, float gain) {
+// lambda_min of shi_tomasi_scalar.cpp, in the same order, in two passes over a row: the root has ten steps one after
+// the other, and only where little else lies between them do enough columns come together to fill the pipeline.
+struct BeforeRoot {
+  float trace[2][shi_tomasi_half / 2];   // even and odd columns
+  float square[2][shi_tomasi_half / 2];  // difference^2 + twice^2
+};
+
+void store_before_root(BeforeRoot& row, std::ptrdiff_t odd, std::ptrdiff_t i, int32x4_t xx, int32x4_t yy,
+                       int32x4_t xy_twice) {
   const float32x4_t d = vcvtq_f32_s32(vsubq_s32(xx, yy)), t = vcvtq_f32_s32(xy_twice);
-  const float32x4_t square = vaddq_f32(vmulq_f32(d, d), vmulq_f32(t, t));
-  const float32x4_t twice = vsubq_f32(vcvtq_f32_s32(vaddq_s32(xx, yy)), root(square));
+  vst1q_f32(row.trace[odd] + i, vcvtq_f32_s32(vaddq_s32(xx, yy)));
+  vst1q_f32(row.square[odd] + i, vaddq_f32(vmulq_f32(d, d), vmulq_f32(t, t)));
+}
+
+float32x4_t lambda_min(const float* trace, const float* square, float gain) {
+  const float32x4_t twice = vsubq_f32(vld1q_f32(trace), root(vld1q_f32(square)));
   return vmulq_n_f32(vmaxq_f32(twice, vdupq_n_f32(0.0f)), gain);
 }
 
-// Even and odd columns back in one row.
-void store_woven(float* out, float32x4_t even, float32x4_t odd) { vst2q_f32(out, {{even, odd}}); }
+void finish(std::ptrdiff_t width, float gain, const BeforeRoot& row, float* out) {
+  float last[8];
+  for (std::ptrdiff_t i = 0; 2 * i < width; i += 4) {
+    const float32x4_t even = lambda_min(row.trace[0] + i, row.square[0] + i, gain);
+    const float32x4_t odd = lambda_min(row.trace[1] + i, row.square[1] + i, gain);
+    vst2q_f32(2 * i + 8 <= width ? out + 2 * i : last, {{even, odd}});
+  }
+  std::memcpy(out + width / 8 * 8, last, sizeof(float) * static_cast<std::size_t>(width % 8));
+}
 
-void score_block3(std::ptrdiff_t begin, std::ptrdiff_t end, float gain, TensorSums sums, float* out) {
-  for (std::ptrdiff_t i = begin / 2; 2 * i < end; i += 4) {
-    const int32x4_t xx_even = vld1q_s32(ixx(sums, 0) + i), xx_odd = vld1q_s32(ixx(sums, 1) + i);
-    const int32x4_t yy_even = vld1q_s32(iyy(sums, 0) + i), yy_odd = vld1q_s32(iyy(sums, 1) + i);
-    const int32x4_t xy_even = vld1q_s32(ixy_twice(sums, 0) + i), xy_odd = vld1q_s32(ixy_twice(sums, 1) + i);
+void sum_three_columns(std::ptrdiff_t width, TensorSums sums, BeforeRoot& row) {
+  for (std::ptrdiff_t i = 0; 2 * i < width; i += 4) {
     // An even column and the odd one after it have two of their three columns in common.
-    const int32x4_t xx = vaddq_s32(xx_even, xx_odd), yy = vaddq_s32(yy_even, yy_odd), xy = vaddq_s32(xy_even, xy_odd);
-    const float32x4_t even =
-        lambda_min(vaddq_s32(xx, vld1q_s32(ixx(sums, 1) + i - 1)), vaddq_s32(yy, vld1q_s32(iyy(sums, 1) + i - 1)),
-                   vaddq_s32(xy, vld1q_s32(ixy_twice(sums, 1) + i - 1)), gain);
-    const float32x4_t odd =
-        lambda_min(vaddq_s32(xx, vld1q_s32(ixx(sums, 0) + i + 1)), vaddq_s32(yy, vld1q_s32(iyy(sums, 0) + i + 1)),
-                   vaddq_s32(xy, vld1q_s32(ixy_twice(sums, 0) + i + 1)), gain);
-    store_woven(out + 2 * i - begin, even, odd);
+    const int32x4_t xx = vaddq_s32(vld1q_s32(ixx(sums, 0) + i), vld1q_s32(ixx(sums, 1) + i));
+    const int32x4_t yy = vaddq_s32(vld1q_s32(iyy(sums, 0) + i), vld1q_s32(iyy(sums, 1) + i));
+    const int32x4_t xy = vaddq_s32(vld1q_s32(ixy_twice(sums, 0) + i), vld1q_s32(ixy_twice(sums, 1) + i));
+    store_before_root(row, 0, i, vaddq_s32(xx, vld1q_s32(ixx(sums, 1) + i - 1)),
+                      vaddq_s32(yy, vld1q_s32(iyy(sums, 1) + i - 1)),
+                      vaddq_s32(xy, vld1q_s32(ixy_twice(sums, 1) + i - 1)));
+    store_before_root(row, 1, i, vaddq_s32(xx, vld1q_s32(ixx(sums, 0) + i + 1)),
+                      vaddq_s32(yy, vld1q_s32(iyy(sums, 0) + i + 1)),
+                      vaddq_s32(xy, vld1q_s32(ixy_twice(sums, 0) + i + 1)));
   }
 }
 
@@ -143,36 +160,27 @@ void add_pairs(std::ptrdiff_t width, const std::int32_t* even, const std::int32_
     vst1q_s32(pairs + i, vaddq_s32(vld1q_s32(even + i), vld1q_s32(odd + i)));
 }
 
-void score_window(std::ptrdiff_t begin, std::ptrdiff_t end, int block_size, float gain, TensorSums sums,
-                  TensorSums pairs, float* out) {
-  const std::ptrdiff_t reach = block_size / 2;
-  for (std::ptrdiff_t i = begin / 2; 2 * i < end; i += 4) {
-    const Windows xx = window_sums(ixx(sums, 0), ixx(sums, 1), ixx(pairs, 0), i, reach);
-    const Windows yy = window_sums(iyy(sums, 0), iyy(sums, 1), iyy(pairs, 0), i, reach);
-    const Windows xy = window_sums(ixy_twice(sums, 0), ixy_twice(sums, 1), ixy_twice(pairs, 0), i, reach);
-    store_woven(out + 2 * i - begin, lambda_min(xx.even, yy.even, xy.even, gain),
-                lambda_min(xx.odd, yy.odd, xy.odd, gain));
-  }
-}
-
 void score_neon(std::ptrdiff_t width, int block_size, float gain, TensorSums sums, TensorSums pairs, float* out) {
+  const std::ptrdiff_t reach = block_size / 2;
   add_pairs(width, ixx(sums, 0), ixx(sums, 1), ixx(pairs, 0));
   add_pairs(width, iyy(sums, 0), iyy(sums, 1), iyy(pairs, 0));
   add_pairs(width, ixy_twice(sums, 0), ixy_twice(sums, 1), ixy_twice(pairs, 0));
-  const std::ptrdiff_t whole = width / 8 * 8;
-  float last[8];
-  score_window(0, whole, block_size, gain, sums, pairs, out);
-  score_window(whole, width, block_size, gain, sums, pairs, last);
-  std::memcpy(out + whole, last, sizeof(float) * static_cast<std::size_t>(width - whole));
+  BeforeRoot row;
+  for (std::ptrdiff_t i = 0; 2 * i < width; i += 4) {
+    const Windows xx = window_sums(ixx(sums, 0), ixx(sums, 1), ixx(pairs, 0), i, reach);
+    const Windows yy = window_sums(iyy(sums, 0), iyy(sums, 1), iyy(pairs, 0), i, reach);
+    const Windows xy = window_sums(ixy_twice(sums, 0), ixy_twice(sums, 1), ixy_twice(pairs, 0), i, reach);
+    store_before_root(row, 0, i, xx.even, yy.even, xy.even);
+    store_before_root(row, 1, i, xx.odd, yy.odd, xy.odd);
+  }
+  finish(width, gain, row, out);
 }
 
 void score_and_slide_neon(std::ptrdiff_t width, std::ptrdiff_t scored, float gain, const std::int16_t* entering,
                           const std::int16_t* leaving, TensorSums from, TensorSums to, float* out) {
-  const std::ptrdiff_t whole = scored / 8 * 8;
-  float last[8];
-  score_block3(0, whole, gain, from, out);
-  score_block3(whole, scored, gain, from, last);
-  std::memcpy(out + whole, last, sizeof(float) * static_cast<std::size_t>(scored - whole));
+  BeforeRoot row;
+  sum_three_columns(scored, from, row);
+  finish(scored, gain, row, out);
   slide_neon(width, entering, leaving, from, to);
 }
 
