@@ -7,6 +7,7 @@ import textwrap
 import numpy as np
 
 from edgefer.manifest import Manifest
+from edgefer.train import architectures
 
 
 def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_bytes: int) -> str:
@@ -22,6 +23,7 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
     """
     figures, spec, output, training = manifest.metrics, manifest.input, manifest.output, manifest.training
     run, settings = runs[-1]
+    module = architectures.find(settings.architecture).module
     stages = ", then ".join(_stages(settings) for _, settings in runs)
     export = f"python -m edgefer.train.export {run}"
     low, median, high = margin.quartiles
@@ -32,7 +34,7 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
             _text(f"Reads the facial expression of one face crop: {', '.join(manifest.labels)}."),
             _list(
                 f"""Architecture: {manifest.architecture}. {manifest.paper}. Departures from the paper stand
-                at the top of `edgefer/train/architectures/{settings.architecture}.py`.""",
+                at the top of `edgefer/train/architectures/{module}.py`.""",
                 f"""Input: int8, {spec.height}x{spec.width}, planes {spec.channels}, as
                 `edgefer/preprocess.py` makes them.""",
                 f"""Output: int8 {output.values}. The runtime divides them by the temperature

@@ -24,11 +24,11 @@ from msgspec.structs import replace
 from edgefer import labels, manifest, recognize
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.interpreter import Interpreter
-from edgefer.train import card
+from edgefer.train import architectures, card
 from edgefer.train.data import crop_margin
 from edgefer.train.data.augment import augment
 from edgefer.train.data.batches import Inputs, input_spec
-from edgefer.train.fit import FULL_SIDE, Settings, build, load_data
+from edgefer.train.fit import Settings, build, load_data, targets
 from edgefer.train.quantise import quantisation, quantise
 
 BUDGET_POINTS = 1.0  # of accuracy that quantisation may cost
@@ -36,10 +36,6 @@ BUDGET_SAME_LABEL = 97.0  # percent of val on which the int8 and the float netwo
 CALIBRATION_ROWS = 600  # train images, half of them augmented: a camera's faces vary more than the set's
 MARGIN_ROWS = 700  # val images searched by the detector
 SELF_TEST_SEEDS = range(5)  # one for each block size of manifest.self_test_input
-PAPER = (
-    "Pandey, Karmakar, Ramakrishnan, Saha: Improving Facial Emotion Recognition Systems Using Gradient and "
-    "Laplacian Images"
-)
 LICENCE = manifest.Licence(
     weights="MIT, as far as the terms of the training images, which are not stated, allow",
     training_data="FER-2013 pixels: research use, original terms unstated; FER+ votes: MIT, Microsoft",
@@ -98,10 +94,10 @@ def export(run: Path, out: Path) -> manifest.Manifest:
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
     settings = runs[-1][1]
-    model = build(settings, size=FULL_SIDE)
+    model = build(settings, size=settings.size)
     model.load_weights(run / "best.weights.h5")
     train, val = load_data(settings)
-    inputs = Inputs(input_spec(settings.input, FULL_SIDE))
+    inputs = Inputs(input_spec(settings.input, settings.size))
 
     content = quantise(model, representative(train.images, inputs, settings.seed))
     margin = crop_margin.measure(val.images[:MARGIN_ROWS])
@@ -120,7 +116,7 @@ def export(run: Path, out: Path) -> manifest.Manifest:
         )
     final = replace(
         draft,
-        output=replace(draft.output, temperature=fit_temperature(measured.outputs, val.distributions)),
+        output=replace(draft.output, temperature=fit_temperature(measured.outputs, targets(val))),
         metrics=replace(
             draft.metrics,
             rows=len(val),
@@ -192,22 +188,31 @@ def lineage(run: Path) -> list[tuple[str, Settings]]:
     return [*before, (str(run), settings)]
 
 
+def described(settings: Settings) -> str:
+    """The input of a run in words: planes, and how they reach the network."""
+    mode = "" if settings.mode == "concatenated" else f", {settings.mode} streams"
+    return settings.input + mode + (", spatial transformer" if settings.stl else "")
+
+
 def _draft(name: str, runs: list, done: dict, content: bytes, margin: float) -> manifest.Manifest:
     """The manifest, but for what is measured with its help: temperature, metrics, self-test."""
     scale, zero_point = quantisation(content)[1]
     settings = runs[-1][1]
-    output = manifest.Output(labels="ferplus8", values="logits", scale=scale, zero_point=zero_point)
+    architecture = architectures.find(settings.architecture)
+    votes = settings.labels == "ferplus8"
+    output = manifest.Output(labels=settings.labels, values="logits", scale=scale, zero_point=zero_point)
     return manifest.Manifest(
         name=name,
         kind="frame",
-        paper=PAPER,
-        architecture=f"{settings.architecture}: base network of Table III, input {settings.input}",
-        input=replace(input_spec(settings.input, FULL_SIDE), crop_margin=margin),
+        paper=architecture.paper,
+        architecture=f"{settings.architecture}: {architecture.title}, input {described(settings)}",
+        input=replace(input_spec(settings.input, settings.size), crop_margin=margin),
         output=output,
         training=manifest.Training(
-            data="FER-2013 Training images with the votes of FER+",
+            data="FER-2013 Training images" + (" with the votes of FER+" if votes else ""),
             split="train",
-            rule=f"{done['train_rule']}; the target is the distribution of the votes",
+            rule=f"{done['train_rule']}; the target is "
+            + ("the distribution of the votes" if votes else "the class"),
             rows=done["train_rows"],
             command=" && ".join(settings.command(run) for run, settings in runs),
             seed=settings.seed,

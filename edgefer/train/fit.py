@@ -9,13 +9,13 @@ The run directory holds `settings.json`, `metrics.jsonl` (one line an epoch), `c
 needed to go on: started again with the same settings, a run continues after its last finished epoch),
 `best.weights.h5` (the averaged weights of the epoch with the best val accuracy at full size) and `done.json`.
 
-Choices are made on val only. The loss is the cross-entropy with the distribution of the FER+ votes.
+Choices are made on val only. The loss is the cross-entropy with the distribution of the FER+ votes; with
+`--labels basic7` it is that with the one class FER-2013 gives each image.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import platform
@@ -28,11 +28,17 @@ import numpy as np
 
 from edgefer import datasets
 from edgefer.errors import EdgeferError, UsageError
-from edgefer.interpreter import channel_count
+from edgefer.labels import label_set
+from edgefer.train import architectures
 from edgefer.train.data.batches import Inputs, input_spec, training_batches
 
-FULL_SIDE = 64
+LARGEST_SIDE = 64
 TRAINING_RULE = "plurality"  # rows without a majority teach too: their target is the distribution
+
+
+#: Left out of commands: what is nothing, and what runs did before it was a setting, so that those on record
+#: stay as they are.
+IMPLIED = {"mode": "concatenated", "stl": False, "labels": "ferplus8", "size": 64, "stop": 0, "start": ""}
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,14 @@ class Settings:
     """What decides the outcome of a run, up to rounding that differs between machines.
 
     Attributes:
+        architecture: a name in architectures.ARCHITECTURES. input: planes, a name in preprocess.CHANNELS.
+        mode: how the planes reach the network, one of streams.MODES.
+        stl: a spatial transformer before the network, or before each of its streams.
+        labels: ferplus8, the classes and votes of FER+; or basic7, the classes of FER-2013.
+        size: full side of the input, pixels; the last stage must have it.
         stages: (side, epochs) in order. The network is convolutional with a mean at its end, so it can learn
-            the most on small inputs, at a fraction of the cost, and finish on full ones.
+            the most on small inputs, at a fraction of the cost, and finish on full ones. One with dense
+            layers takes inputs of one size.
         rate: peak learning rate; rises over the first `warmup` of all steps, then falls linearly to zero.
             Counted in images, so that stages are weighted by what they see.
         stop: leave off after this many epochs, for another run to start from; 0 to run to the end.
@@ -52,6 +64,10 @@ class Settings:
 
     architecture: str = "pandey"
     input: str = "grey+sobel"
+    mode: str = "concatenated"
+    stl: bool = False
+    labels: str = "ferplus8"
+    size: int = 64
     data: str = "fer2013_train_val.npz"
     stages: tuple[tuple[int, int], ...] = ((32, 22), (48, 8), (64, 5))
     batch: int = 128
@@ -71,10 +87,12 @@ class Settings:
         return cls(**{**fields, "stages": tuple((side, epochs) for side, epochs in fields["stages"])})
 
     def command(self, out: str) -> str:
-        """The command that repeats the run, every setting named."""
+        """The command that repeats the run, every setting named but those of IMPLIED."""
         fields = {**asdict(self), "stages": ",".join(f"{side}:{epochs}" for side, epochs in self.stages)}
         options = " ".join(
-            f"--{name.replace('_', '-')} {value}" for name, value in fields.items() if value not in ("", 0)
+            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            for name, value in fields.items()
+            if value != IMPLIED.get(name)
         )
         return f"python -m edgefer.train.fit {options} --out {out}"
 
@@ -100,7 +118,20 @@ def load_data(settings: Settings) -> tuple[datasets.Dataset, datasets.Dataset]:
     path = Path(settings.data)
     if not path.exists():
         path = Path(os.environ.get("EDGEFER_DATA", "../shared/data")) / "fer2013" / path
-    return datasets.load(path, "train", rule=TRAINING_RULE), datasets.load(path, "val")
+    train = datasets.load(path, "train", labels=settings.labels, rule=TRAINING_RULE)
+    return train, datasets.load(path, "val", labels=settings.labels)
+
+
+def targets(data: datasets.Dataset) -> np.ndarray:
+    """What the network is to say of each row: the distribution of its votes, or all on its one class.
+
+    Returns:
+        float32, shape (N, classes), rows sum to one.
+    """
+    classes = len(label_set(data.labels))
+    if data.distributions is not None and data.distributions.shape[1] == classes:
+        return data.distributions
+    return np.eye(classes, dtype=np.float32)[data.truth]
 
 
 def learning_rate(settings: Settings, progress: float) -> float:
@@ -152,12 +183,30 @@ class Swapped:
 
 
 def build(settings: Settings, size: int | None = None, dropout: float = 0.0):
-    """The architecture of a run, uncompiled; without dropout unless it is asked for."""
-    try:
-        module = importlib.import_module(f"edgefer.train.architectures.{settings.architecture}")
-    except ModuleNotFoundError:
-        raise UsageError(f"unknown architecture {settings.architecture!r}; available: pandey") from None
-    return module.build(channel_count(settings.input), 8, dropout=dropout, size=size)
+    """The network of a run, uncompiled; without dropout unless it is asked for.
+
+    Args:
+        size: side of its inputs, pixels; None for that of the stages, open where they differ.
+
+    Raises:
+        UsageError: a name is not known, or the stages do not fit the network.
+    """
+    sides = {side for side, _ in settings.stages}
+    if settings.stages[-1][0] != settings.size:
+        raise UsageError(
+            f"stages: the last one must have the full side, {settings.size}, got {settings.stages[-1][0]}"
+        )
+    if size is None and len(sides) == 1:
+        size = settings.size
+    return architectures.build(
+        settings.architecture,
+        settings.input,
+        settings.mode,
+        settings.stl,
+        len(label_set(settings.labels)),
+        size,
+        dropout,
+    )
 
 
 def fit(settings: Settings, out: Path) -> dict:
@@ -174,8 +223,9 @@ def fit(settings: Settings, out: Path) -> dict:
 
     out.mkdir(parents=True, exist_ok=True)
     _claim(out / "settings.json", asdict(settings))
-    spec = input_spec(settings.input, FULL_SIDE)
+    spec = input_spec(settings.input, settings.size)
     train, val = load_data(settings)
+    wanted = targets(train)
     print(f"train: {train.counts()}\nval: {val.counts()}", flush=True)
 
     keras.utils.set_random_seed(settings.seed)
@@ -199,9 +249,7 @@ def fit(settings: Settings, out: Path) -> dict:
         # torch draws its dropout from a state of its own, which no checkpoint holds
         keras.utils.set_random_seed(settings.seed + epoch)
         losses = []
-        for x, y in training_batches(
-            train.images, train.distributions, inputs, settings.batch, settings.seed, epoch
-        ):
+        for x, y in training_batches(train.images, wanted, inputs, settings.batch, settings.seed, epoch):
             rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)
             optimizer.learning_rate = rate
             losses.append(float(model.train_on_batch(x, y)))
@@ -210,7 +258,7 @@ def fit(settings: Settings, out: Path) -> dict:
                 print(f"\repoch {epoch + 1} {len(losses)}/{steps} loss {np.mean(losses[-50:]):.4f}", end="")
         with Swapped(model, averaged.values):
             accuracy = evaluate(model, inputs, val)
-            if inputs.side == FULL_SIDE and accuracy > state["best"]:
+            if inputs.side == settings.size and accuracy > state["best"]:
                 state["best"], state["best_epoch"] = accuracy, epoch
                 _save_weights(model, out / "best.weights.h5")
         state["epoch"] += 1
@@ -282,7 +330,8 @@ def _assign(variables, values) -> None:
 
 def _claim(path: Path, settings: dict) -> None:
     settings = json.loads(json.dumps(settings))
-    if path.exists() and json.loads(path.read_text()) != settings:
+    # what an older run's file lacks, it did by default
+    if path.exists() and {**asdict(Settings()), **json.loads(path.read_text())} != settings:
         raise UsageError(f"{path.parent}: holds a run with other settings; choose another --out")
     _write_json(path, settings)
 
@@ -341,9 +390,9 @@ def parse_stages(text: str) -> tuple[tuple[int, int], ...]:
         stages = tuple((int(side), int(epochs)) for side, epochs in (s.split(":") for s in text.split(",")))
     except ValueError:
         stages = ()
-    if not stages or any(not 16 <= side <= FULL_SIDE or epochs < 1 for side, epochs in stages):
+    if not stages or any(not 16 <= side <= LARGEST_SIDE or epochs < 1 for side, epochs in stages):
         raise argparse.ArgumentTypeError(
-            f"expected side:epochs,... with sides 16 to {FULL_SIDE}, as in 32:24,64:6, got {text!r}"
+            f"expected side:epochs,... with sides 16 to {LARGEST_SIDE}, as in 32:24,64:6, got {text!r}"
         )
     return stages
 
@@ -354,8 +403,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m edgefer.train.fit", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="run directory; an unfinished run goes on")
     for name, default in asdict(defaults).items():
-        kind = parse_stages if name == "stages" else type(default)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
+        option = f"--{name.replace('_', '-')}"
+        if default is False:
+            parser.add_argument(option, action="store_true")
+        else:
+            kind = parse_stages if name == "stages" else type(default)
+            parser.add_argument(option, type=kind, default=default)
     options = vars(parser.parse_args(argv))
     out = options.pop("out")
     try:

@@ -22,14 +22,21 @@ def quantise(model, representative: np.ndarray) -> bytes:
         Bytes of the model; its input has scale 1/128 and zero point 0, whatever the images span.
 
     Raises:
-        UsageError: Keras does not run on TensorFlow, through which alone it converts. EdgeferError: the
-            converter gave the input another scale.
+        UsageError: Keras does not run on TensorFlow, through which alone it converts; or the network has a
+            spatial transformer. EdgeferError: the converter gave the input another scale.
     """
     import keras
     import tensorflow as tf
 
     if keras.backend.backend() != "tensorflow":
         raise UsageError(f"conversion needs KERAS_BACKEND=tensorflow, got {keras.backend.backend()}")
+    # the converter takes it without a word, but 256 levels hold neither places in an image nor indices of
+    # its pixels: the layer's output was then as far from what it should be as from an unrelated image
+    if any(type(layer).__name__ == "SpatialTransformer" for layer in model.layers):
+        raise UsageError(
+            "quantise: a spatial transformer has no int8 form, since it samples at places that 256 levels "
+            "cannot tell apart; such a network is for training and evaluation in float"
+        )
     shape = (1, *representative.shape[1:])
     # both ends of the int8 range appear, so that the input's scale is exact and not a property of the images
     ends = np.resize(np.array([-128 - ZERO_POINT, 127 - ZERO_POINT], np.float32) * np.float32(SCALE), shape)

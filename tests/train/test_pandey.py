@@ -4,7 +4,7 @@ import pytest
 
 keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
 
-from edgefer.train.architectures import pandey  # noqa: E402
+from edgefer.train.architectures import build, pandey  # noqa: E402
 
 TABLE_III = [
     ("conv1", 480, (64, 64, 1)),
@@ -28,7 +28,7 @@ TABLE_III = [
 
 @pytest.fixture(scope="module", params=[True, False], ids=["normalised", "plain"])
 def model(request):
-    return pandey.build(normalisation=request.param)
+    return build("pandey", normalisation=request.param)
 
 
 @pytest.mark.parametrize("row", range(len(TABLE_III)), ids=[name for name, *_ in TABLE_III])
@@ -43,21 +43,37 @@ def test_the_model_has_no_row_beyond_the_table(model):
 
 
 def test_without_normalisation_keras_counts_what_the_paper_counts():
-    assert pandey.build(normalisation=False).count_params() == 645_472
+    assert build("pandey", normalisation=False).count_params() == 645_472
 
 
-def test_sobel_input_costs_two_more_planes_in_the_first_convolution_only():
-    one, three = (pandey.layer_parameters(pandey.build(channels)) for channels in (1, 3))
-    assert three[0][1] - one[0][1] == 2 * 3 * 3 * 48
-    assert [row[1] for row in three[1:]] == [row[1] for row in one[1:]]
+@pytest.mark.parametrize(("channels", "planes"), [("grey+laplacian", 2), ("grey+sobel", 3)])
+def test_further_planes_cost_parameters_in_the_first_convolution_only(channels, planes):
+    one, more = (pandey.layer_parameters(build("pandey", c)) for c in ("grey", channels))
+    assert more[0][1] - one[0][1] == (planes - 1) * 3 * 3 * 48
+    assert [row[1] for row in more[1:]] == [row[1] for row in one[1:]]
+
+
+TABLE_IV = [
+    ("grey", "concatenated", 645_472),
+    ("grey+laplacian", "concatenated", 645_904),
+    ("grey+sobel", "concatenated", 646_336),
+    ("grey+laplacian", "shared", 645_952),
+    ("grey+sobel", "shared", 646_384),
+]
+
+
+@pytest.mark.parametrize(("channels", "mode", "exact"), TABLE_IV)
+def test_every_row_of_table_iv_has_0_65_million_parameters(channels, mode, exact):
+    """Parallel streams keep the printed count only if they share all but the first convolution."""
+    found = build("pandey", channels, mode, normalisation=False).count_params()
+    assert found == exact and round(found / 1e6, 2) == 0.65
+
+
+def test_sub_networks_of_their_own_have_twice_what_table_iv_prints():
+    found = build("pandey", "grey+laplacian", "parallel", normalisation=False).count_params()
+    assert found == 2 * 645_472
 
 
 def test_each_block_of_equal_shape_and_stride_1_is_residual(model):
     joined = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Add)]
     assert joined == [f"bottleneck{n}_add" for n in (3, 5, 6, 8, 9, 10)]
-
-
-def test_the_output_is_one_logit_a_class_at_any_size_of_input():
-    model = pandey.build(3, classes=8, size=None)
-    for side in (32, 64):
-        assert model(keras.ops.zeros((2, side, side, 3))).shape == (2, 8)

@@ -10,7 +10,8 @@ if keras.backend.backend() != "tensorflow":
 
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
-from edgefer.train.architectures import pandey  # noqa: E402
+from edgefer.errors import UsageError  # noqa: E402
+from edgefer.train.architectures import build  # noqa: E402
 from edgefer.train.quantise import quantisation, quantise  # noqa: E402
 
 
@@ -18,7 +19,7 @@ from edgefer.train.quantise import quantisation, quantise  # noqa: E402
 def pair():
     """A network that has learnt 40 images by heart, its int8 form, and the images."""
     keras.utils.set_random_seed(2)
-    model = pandey.build(3)
+    model = build("pandey", "grey+sobel")
     rng = np.random.default_rng(2)
     coarse = rng.integers(-100, 100, (40, 8, 8, 3))
     x = (coarse.repeat(8, axis=1).repeat(8, axis=2) / 128).astype(np.float32)
@@ -53,6 +54,37 @@ def test_int8_logits_agree_with_keras(pair):
     error = np.sqrt(np.square(np.array(got) - expected).mean())
     assert error < 0.2 * expected.std()
     assert (np.argmax(got, axis=1) != expected.argmax(axis=1)).sum() <= 2
+
+
+def test_a_spatial_transformer_is_refused_in_one_line():
+    model = build("rtnn", "grey+sobel", "parallel", stl=True, size=32)
+    with pytest.raises(UsageError, match="a spatial transformer has no int8 form") as refused:
+        quantise(model, np.zeros((1, 32, 32, 3), np.float32))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "mode"),
+    [
+        ("vgg13", "grey+laplacian", "concatenated"),
+        ("breuer", "grey+sobel", "parallel"),
+        ("rtnn", "grey+sobel+laplacian", "parallel"),
+        ("rtnn", "grey+laplacian", "shared"),
+        ("edgefer-nano", "grey+sobel", "concatenated"),
+        ("edgefer-s", "grey+sobel", "shared"),
+    ],
+)
+def test_every_architecture_and_mode_has_a_full_int8_form(name, channels, mode):
+    """One tensor in and one out, both int8; nothing inside is a float."""
+    model = build(name, channels, mode, size=32)
+    rng = np.random.default_rng(1)
+    levels = rng.integers(-128, 128, (2, *model.input_shape[1:]))
+    network = Interpreter(model_content=quantise(model, (levels / 128).astype(np.float32)))
+    network.allocate_tensors()
+    ends = [network.get_input_details(), network.get_output_details()]
+    assert [len(tensors) for tensors in ends] == [1, 1]
+    assert {np.dtype(tensors[0]["dtype"]).name for tensors in ends} == {"int8"}
+    assert {np.dtype(t["dtype"]).name for t in network.get_tensor_details()} <= {"int8", "int32"}
 
 
 def test_every_tensor_of_the_network_is_an_integer(pair):

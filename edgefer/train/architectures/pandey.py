@@ -35,60 +35,62 @@ EXPANSION = 6  # Table III, column t
 PARAMETERS = 645_472  # Table III, total, one input channel
 
 
-def build(
-    input_channels: int = 1,
-    classes: int = 8,
-    normalisation: bool = True,
-    dropout: float = 0.0,
-    size: int | None = 64,
-) -> keras.Model:
-    """The network of Table III.
+def stem(x, normalisation: bool = True):
+    """Row 1 of Table III: the one layer whose weights depend on the planes of the input."""
+    return _stem_row(x, 1, normalisation)
+
+
+def body(x, classes: int, dropout: float = 0.0, normalisation: bool = True):
+    """Rows 2 to 16 of Table III.
 
     Args:
-        input_channels: 1 for the image alone, 3 with both Sobel gradients, 2 with the Laplacian.
+        x: what `stem` gives.
         classes: number of labels.
+        dropout: share of the pooled features dropped in training.
         normalisation: batch normalisation after every convolution but the last; False gives exactly the
             parameters the table counts.
-        dropout: share of the pooled features dropped in training.
-        size: side of the input in pixels; None leaves it open, since every layer is convolutional or a mean.
 
     Returns:
-        Model from float32 (N, size, size, input_channels) to float32 logits (N, classes). The layers of a
-        table row share the row's name as prefix: conv1, conv2, bottleneck1 .. bottleneck12, logits.
+        Logits (N, classes). The layers of a table row share the row's name as prefix: conv1, conv2,
+        bottleneck1 .. bottleneck12, logits.
     """
-
-    def normalised(x, name):
-        return BatchNormalization(epsilon=1e-3, momentum=0.98, name=f"{name}_bn")(x) if normalisation else x
-
-    def relu6(x, name):
-        return layers.Activation("relu6", name=f"{name}_relu6")(normalised(x, name))
-
-    def bottleneck(x, channels, stride, name):
-        """Fig. 3: expand 1x1, filter each channel 3x3, project 1x1; no biases."""
-        inside = x.shape[-1]
-        y = layers.Conv2D(EXPANSION * inside, 1, use_bias=False, name=f"{name}_expand")(x)
-        y = relu6(y, f"{name}_expand")
-        filtered = layers.DepthwiseConv2D(
-            3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter"
-        )
-        y = filtered(y)
-        y = relu6(y, f"{name}_filter")
-        y = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project")(y)
-        y = normalised(y, f"{name}_project")
-        return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and inside == channels else y
-
-    image = x = keras.Input((size, size, input_channels), name="image")
-    for row, (channels, stride) in enumerate(STEM, 1):
-        x = layers.Conv2D(channels, 3, strides=stride, padding="same", name=f"conv{row}")(x)
-        x = relu6(x, f"conv{row}")
+    x = _stem_row(x, 2, normalisation)
     for row, (channels, stride) in enumerate(BOTTLENECKS, 1):
-        x = bottleneck(x, channels, stride, f"bottleneck{row}")
+        x = _bottleneck(x, channels, stride, f"bottleneck{row}", normalisation)
     x = layers.GlobalAveragePooling2D(keepdims=True, name="avg_pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Conv2D(classes, 1, use_bias=False, name="logits")(x)
-    x = layers.Reshape((classes,), dtype="float32", name="scores")(x)
-    return keras.Model(image, x, name="pandey")
+    return layers.Reshape((classes,), dtype="float32", name="scores")(x)
+
+
+def _normalised(x, name, normalisation):
+    return BatchNormalization(epsilon=1e-3, momentum=0.98, name=f"{name}_bn")(x) if normalisation else x
+
+
+def _relu6(x, name, normalisation):
+    return layers.Activation("relu6", name=f"{name}_relu6")(_normalised(x, name, normalisation))
+
+
+def _stem_row(x, row, normalisation):
+    channels, stride = STEM[row - 1]
+    x = layers.Conv2D(channels, 3, strides=stride, padding="same", name=f"conv{row}")(x)
+    return _relu6(x, f"conv{row}", normalisation)
+
+
+def _bottleneck(x, channels, stride, name, normalisation):
+    """Fig. 3: expand 1x1, filter each channel 3x3, project 1x1; no biases."""
+    inside = x.shape[-1]
+    y = layers.Conv2D(EXPANSION * inside, 1, use_bias=False, name=f"{name}_expand")(x)
+    y = _relu6(y, f"{name}_expand", normalisation)
+    filtered = layers.DepthwiseConv2D(
+        3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter"
+    )
+    y = filtered(y)
+    y = _relu6(y, f"{name}_filter", normalisation)
+    y = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project")(y)
+    y = _normalised(y, f"{name}_project", normalisation)
+    return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and inside == channels else y
 
 
 def layer_parameters(model: keras.Model) -> list[tuple[str, int, tuple[int, int, int]]]:

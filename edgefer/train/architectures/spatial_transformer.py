@@ -1,0 +1,121 @@
+"""The spatial transformer layer (STL) that Pandey et al. put before RTNN and before each of its streams
+(section IV.1, Table I), from Jaderberg et al., Spatial Transformer Networks, 2015, with an affine map.
+
+A small network regresses six numbers from the image, which move a regular grid over it (section 3.2 of
+Jaderberg et al.); the image is sampled there bilinearly (section 3.3, equation 5), which passes gradients to
+the six numbers.
+
+Where the papers are silent or we depart from them:
+
+* Pandey et al. do not print the localisation network. Ours is of the size Jaderberg et al. use for digits:
+  two 5x5 convolutions of 20 filters on halved inputs, a layer of 20, a layer of 6. With one plane of 64x64
+  it has 50,686 parameters.
+* The last layer starts with zero weights and the identity as bias, so training starts from the plain network.
+* Outside the image its edge repeats, as everywhere in edgefer; equation 5 gives zero there, a dark frame that
+  would be an edge to what follows.
+* The corners of the grid are the centres of the corner pixels, so that the identity returns the image as it
+  is, up to rounding.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+FILTERS, KERNEL, HIDDEN = 20, 5, 20
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def affine_grid(theta, height: int, width: int):
+    """Where each pixel of the output looks.
+
+    Args:
+        theta: (N, 6), rows of [[a, b, c], [d, e, f]]: x = a u + b v + c, y = d u + e v + f.
+        height, width: of the grid; u and v go from -1 at the first pixel's centre to 1 at the last one's.
+
+    Returns:
+        x, y: each (N, height, width), in the same units.
+    """
+    u = ops.reshape(ops.linspace(-1.0, 1.0, width), (1, 1, width))
+    v = ops.reshape(ops.linspace(-1.0, 1.0, height), (1, height, 1))
+    a, b, c, d, e, f = (ops.reshape(theta[:, i], (-1, 1, 1)) for i in range(6))
+    return a * u + b * v + c, d * u + e * v + f
+
+
+def bilinear_sample(images, x, y):
+    """The images between their pixels.
+
+    Args:
+        images: (N, H, W, C), H and W at least 2.
+        x, y: (N, h, w), -1 to 1 over the image; beyond it the edge repeats.
+
+    Returns:
+        (N, h, w, C).
+
+    Reference: Jaderberg et al., Spatial Transformer Networks, 2015, equations 5 to 7.
+    """
+    height, width, channels = images.shape[1:]
+    column, left = _place(x, width)
+    row, top = _place(y, height)
+    # the weights of the four neighbours carry the gradient; the indices have none
+    right, down = ops.expand_dims(column - left, -1), ops.expand_dims(row - top, -1)
+    first = ops.reshape(ops.arange(ops.shape(images)[0], dtype="int32") * (height * width), (-1, 1, 1))
+    index = first + ops.cast(top, "int32") * width + ops.cast(left, "int32")
+    pixels = ops.reshape(images, (-1, channels))
+
+    def at(offset):
+        return ops.take(pixels, index + offset, axis=0)
+
+    above = at(0) * (1 - right) + at(1) * right
+    below = at(width) * (1 - right) + at(width + 1) * right
+    return above * (1 - down) + below * down
+
+
+def _place(coordinate, count: int):
+    """A coordinate in pixels, and the pixel before it, which always has another after it."""
+    place = ops.clip((coordinate + 1.0) * ((count - 1) / 2), 0.0, count - 1.0)
+    return place, ops.minimum(ops.floor(ops.stop_gradient(place)), count - 2.0)
+
+
+@keras.saving.register_keras_serializable("edgefer")
+class SpatialTransformer(layers.Layer):
+    """Images moved by an affine map that is found from them: (N, H, W, C) to (N, H, W, C).
+
+    Attributes:
+        localisation: the layers from the image to the six numbers.
+    """
+
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        self.localisation = [
+            layers.MaxPooling2D(2, name="pool1"),
+            layers.Conv2D(FILTERS, KERNEL, activation="relu", name="conv1"),
+            layers.MaxPooling2D(2, name="pool2"),
+            layers.Conv2D(FILTERS, KERNEL, activation="relu", name="conv2"),
+            layers.Flatten(name="flat"),
+            layers.Dense(HIDDEN, activation="relu", name="hidden"),
+            layers.Dense(6, kernel_initializer="zeros", bias_initializer=_identity, name="theta"),
+        ]
+
+    def build(self, input_shape):
+        shape = input_shape
+        for layer in self.localisation:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def theta(self, images):
+        """The six numbers of each image, (N, 6)."""
+        for layer in self.localisation:
+            images = layer(images)
+        return images
+
+    def call(self, inputs):
+        return bilinear_sample(inputs, *affine_grid(self.theta(inputs), *inputs.shape[1:3]))
+
+
+@keras.saving.register_keras_serializable("edgefer")
+def _identity(shape, dtype=None):
+    return ops.reshape(ops.convert_to_tensor(IDENTITY, dtype=dtype), shape)
