@@ -2,31 +2,129 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgefer.train.fit import Settings
 
+Runs = tuple[tuple[str, Settings], ...]
 
-def _small_to_full(name: str, channels: str) -> tuple[tuple[str, Settings], ...]:
+
+def _small_to_full(name: str, channels: str, mode: str = "concatenated") -> Runs:
     """Learn on small inputs, left off while the rate is high; then on full ones, down to zero."""
     small, full = f"runs/{name}-small", f"runs/{name}"
+    settings = Settings(input=channels, mode=mode)
     return (
-        (small, Settings(input=channels, stages=((32, 22), (48, 8), (64, 5)), stop=24)),
-        (full, Settings(input=channels, stages=((64, 8),), rate=1.5e-3, average=0.995, start=small)),
+        (small, replace(settings, stages=((32, 22), (48, 8), (64, 5)), stop=24)),
+        (full, replace(settings, stages=((64, 8),), rate=1.5e-3, average=0.995, start=small)),
     )
 
 
+def _vgg13(name: str, channels: str) -> Runs:
+    """Dropout as in the paper. Without batch normalisation a tenth of the others' rate is safe."""
+    settings = Settings(
+        architecture="vgg13", input=channels, stages=((64, 40),), rate=3e-4, dropout=0.5, weight_decay=0.05
+    )
+    return ((f"runs/{name}", settings),)
+
+
+def _rtnn(name: str, channels: str, stl: bool = False) -> Runs:
+    """Table I of Pandey et al., on FER-2013 instead of KDEF; one schedule for all, so that gains compare."""
+    settings = Settings(
+        architecture="rtnn",
+        input=channels,
+        mode="concatenated" if channels == "grey" else "parallel",
+        stl=stl,
+        labels="basic7",
+        stages=((64, 60),),
+        dropout=0.0,
+        weight_decay=0.01,
+    )
+    return ((f"runs/{name}", settings),)
+
+
 #: Run directories and settings, in order; the last run is the one that is exported.
-RECIPES: dict[str, tuple[tuple[str, Settings], ...]] = {
+RECIPES: dict[str, Runs] = {
+    # Pandey et al., Table IV
     "ferplus-sobel": _small_to_full("ferplus-sobel", "grey+sobel"),
     "ferplus-grey": _small_to_full("ferplus-grey", "grey"),
     "ferplus-laplacian": _small_to_full("ferplus-laplacian", "grey+laplacian"),
+    "ferplus-laplacian-parallel": _small_to_full("ferplus-laplacian-parallel", "grey+laplacian", "shared"),
+    "ferplus-sobel-parallel": _small_to_full("ferplus-sobel-parallel", "grey+sobel", "shared"),
+    # Table II
+    "vgg13-grey": _vgg13("vgg13-grey", "grey"),
+    "vgg13-laplacian": _vgg13("vgg13-laplacian", "grey+laplacian"),
+    "vgg13-sobel": _vgg13("vgg13-sobel", "grey+sobel"),
+    # Table I
+    "rtnn-grey": _rtnn("rtnn-grey", "grey"),
+    "rtnn-stl": _rtnn("rtnn-stl", "grey", stl=True),
+    "rtnn-laplacian": _rtnn("rtnn-laplacian", "grey+laplacian"),
+    "rtnn-stl-sobel": _rtnn("rtnn-stl-sobel", "grey+sobel", stl=True),
+    "rtnn-stl-laplacian": _rtnn("rtnn-stl-laplacian", "grey+laplacian", stl=True),
+    "rtnn-stl-all": _rtnn("rtnn-stl-all", "grey+sobel+laplacian", stl=True),
+    # Breuer and Kimmel, Table 2: rate and dropout are the paper's
+    "breuer-grey": (
+        (
+            "runs/breuer-grey",
+            Settings(
+                architecture="breuer",
+                input="grey",
+                labels="basic7",
+                size=48,
+                stages=((48, 60),),
+                rate=1e-3,
+                dropout=0.5,
+            ),
+        ),
+    ),
+    # our own
+    "edgefer-s": (
+        (
+            "runs/edgefer-s",
+            Settings(architecture="edgefer-s", stages=((48, 60), (64, 30)), dropout=0.2, weight_decay=0.05),
+        ),
+    ),
+    "edgefer-nano": (
+        (
+            "runs/edgefer-nano",
+            Settings(architecture="edgefer-nano", stages=((48, 80), (64, 40)), dropout=0.0),
+        ),
+    ),
 }
+
+#: Models small enough to ship. Others are exported to build/models.
+SHIPPED = tuple(name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")))
+
+#: Runs of each model in Tables II and IV, of which the paper prints average, least and most.
+REPEATED = {name: 4 for name in RECIPES if name.startswith(("ferplus-", "vgg13-"))}
 
 #: Models of the papers without a recipe, and what they are.
 OWED: dict[str, str] = {
-    "pandey-vgg13": "Pandey et al., VGG13 with gradient or Laplacian input",
-    "pandey-rtnn": "Pandey et al., RTNN (mini-Xception) with gradient or Laplacian streams",
     "khan": "Khan et al., MLP 12-12-7-7 on distances between 18 points",
-    "breuer": "Breuer and Kimmel, 5x5 CNN, action unit heads, micro-expressions",
+    "breuer-units": "Breuer and Kimmel, action unit heads, micro-expressions",
     "haddad": "Haddad et al., 3D-CNN over 10 frames",
     "costache": "Costache et al., CNN on the emotion sketch of 68 landmarks",
 }
+
+
+def repetition(name: str, number: int) -> Runs:
+    """The runs of a model with another seed, in directories of their own; number 1 is the recipe itself."""
+    if number == 1:
+        return RECIPES[name]
+    directories = {run: f"{run}-{number}" for run, _ in RECIPES[name]}
+    return tuple(
+        (
+            directories[run],
+            replace(settings, seed=settings.seed + number - 1, start=directories.get(settings.start, "")),
+        )
+        for run, settings in RECIPES[name]
+    )
+
+
+def epochs(runs: Runs) -> dict[int, int]:
+    """What runs cost: epochs by side of the inputs, those after a stop left out."""
+    found: dict[int, int] = {}
+    for _, settings in runs:
+        for epoch in range(settings.stop or settings.epochs):
+            side = settings.side(epoch)
+            found[side] = found.get(side, 0) + 1
+    return found
