@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgefer import datasets
 from edgefer.errors import UsageError
 from edgefer.train import fit as fitting
 from edgefer.train.fit import Settings, learning_rate, main, parse_stages
@@ -61,6 +62,17 @@ def test_a_run_that_is_not_there_cannot_be_started_from(tmp_path):
         fitting._start(tmp_path / "checkpoint.npz", None)
 
 
+def test_stages_that_do_not_end_at_the_full_side_are_refused():
+    with pytest.raises(UsageError, match="stages: the last one must have the full side, 64, got 48"):
+        fitting.build(Settings(stages=((48, 3),)))
+
+
+def test_without_votes_the_target_is_the_class():
+    truth = np.array([3, 6])
+    data = datasets.Dataset("here", "train", "basic7", "every row", np.zeros((2, 48, 48), np.uint8), truth)
+    assert np.array_equal(fitting.targets(data), np.eye(7, dtype=np.float32)[truth])
+
+
 def test_missing_data_is_one_line_and_exit_code_2(tmp_path, capsys):
     pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
     assert main(["--out", str(tmp_path / "run"), "--data", str(tmp_path / "none.npz")]) == 2
@@ -94,7 +106,7 @@ def small_set(tmp_path):
 def test_an_interrupted_run_goes_on_to_the_same_weights(small_set, tmp_path, monkeypatch):
     """Stopped after one of two epochs and started again: the weights of a run that was never stopped."""
     pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
-    settings = Settings(data=str(small_set), stages=((16, 1), (64, 1)), batch=12)
+    settings = Settings(architecture="edgefer-nano", data=str(small_set), stages=((16, 1), (64, 1)), batch=12)
     done = fitting.fit(settings, tmp_path / "whole")
     assert (done["train_rows"], done["val_rows"], done["best_epoch"]) == (24, 8, 2)
 
