@@ -12,6 +12,7 @@ import pytest
 from edgefer.errors import UsageError
 from edgefer.train import report
 from edgefer.train.papers import CROSS, OWN, TABLES
+from edgefer.train.recipes import RECIPES
 
 DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[2] / "../shared/data"))
 
@@ -114,6 +115,11 @@ def test_every_printed_figure_occurs_in_its_paper():
                 assert all(part in text for part in figure.split(" ± ")), (entry.title, row.name, figure)
     for row in CROSS.values():
         assert all(f"{figure}%" in texts["breuer"] for figure in row.values())
+
+
+def test_every_row_of_ours_has_its_recipe_and_every_recipe_its_row():
+    named = {row.recipe for entry in (*TABLES, OWN) for row in entry.rows if row.recipe}
+    assert named == set(RECIPES)
 
 
 def test_rows_of_ours_stand_in_one_table_once():
