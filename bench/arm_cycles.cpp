@@ -1,6 +1,7 @@
 // Runs one kernel once, for arm_cycles.py: `arm_cycles WORK VARIANT ROWS`, on a CPU that has the variant. Prints how
 // many units of work (pixels written, or multiply-accumulates) the call did. Whatever runs between arm_cycles_begin and
 // arm_cycles_end is the kernel's.
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -88,6 +89,22 @@ std::ptrdiff_t run(const std::string& work, const std::string& variant, std::ptr
     auto* scratch = room<char>(static_cast<std::ptrdiff_t>(shi_tomasi_scratch_bytes(width, block_size)));
     measured([&] { call(image, block_size, Border::reflect101, score, scratch); });
     return pixels;
+  }
+  if (work == "flow") {  // of `rows` points, as the tracker asks for
+    const auto call = kernel<FlowFn>("flow", variant);
+    constexpr std::ptrdiff_t side = 82;
+    std::vector<std::uint8_t> images[2];
+    for (int i = 0; i < 2; ++i)
+      for (int y = 0; y < side; ++y)
+        for (int x = 0; x < side; ++x)
+          images[i].push_back(static_cast<std::uint8_t>(128 + 60 * std::sin(0.4 * x - 0.9 * i) +
+                                                        60 * std::cos(0.3 * y + 0.1 * x + 0.5 * i)));
+    std::vector<float> points, there(2 * rows), error(rows);
+    for (std::ptrdiff_t i = 0; i < rows; ++i) points.insert(points.end(), {20.25f + 3.5f * i, 44.5f - 2.25f * i});
+    auto* scratch = room<char>(static_cast<std::ptrdiff_t>(flow_scratch_bytes(side, side, 13, 3)));
+    const ImageU8 before = {images[0].data(), side, side, side}, after = {images[1].data(), side, side, side};
+    measured([&] { call(before, after, {rows, points.data(), there.data(), error.data()}, 13, 3, scratch); });
+    return rows;
   }
   if (work == "luma yuyv" || work == "luma bgr") {
     const auto call = kernel<LumaFn>("luma", variant);

@@ -103,6 +103,18 @@ def kernels() -> str:
     )
 
 
+def arm_cycles() -> str:
+    """The forecast for ARM processors, and what made it."""
+    import arm_cycles as forecast  # which imports this module
+
+    result = json.loads((RESULTS / "arm_cycles.json").read_text())
+    return (
+        forecast.table(result)
+        + f"\n\nNo processor ran this: {result['llvm']} scheduled what {result['compiler']} made of the"
+        f" kernels. Commit {result['commit']}; `make arm-cycles` prints it."
+    )
+
+
 def draw_kernels(path: Path) -> None:
     """The same as a picture: how many times faster than the peer, the bars as ticks."""
     from matplotlib import pyplot
@@ -152,7 +164,7 @@ def models() -> str:
     return table(header, rows) + "\n\nThe rule behind the rows stands in the model card."
 
 
-SECTIONS = {"whole-frame": whole_frame, "models": models, "kernels": kernels}
+SECTIONS = {"whole-frame": whole_frame, "models": models, "kernels": kernels, "arm-cycles": arm_cycles}
 
 
 def rewritten(text: str) -> str:
