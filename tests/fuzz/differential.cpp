@@ -46,14 +46,14 @@ struct Random {
   }
 };
 
-// Small ones, all residues, and the neighbourhoods of whole vectors.
+// Small ones, all residues, and the neighbourhoods of whole vectors; seldom one wider than the tiles of shi_tomasi.
 std::ptrdiff_t random_width(Random& random) {
   switch (random.between(0, 7)) {
     case 0: return random.between(1, 4);
     case 1: return random.between(1, 20);
     case 2: return random.between(1, 80);
     case 3: return 64 * random.between(1, 2) + random.between(-3, 3);
-    case 4: return random.one_in(100) ? random.between(81, 700) : random.between(1, 33);
+    case 4: return random.one_in(100) ? random.between(81, 1400) : random.between(1, 33);
     default: return std::max<std::ptrdiff_t>(1, 8 * random.between(1, 8) + random.between(-2, 2));
   }
 }
