@@ -1,19 +1,30 @@
+#include <initializer_list>
+
 #include "rows.h"
 
 namespace edgefer {
+namespace {
 
-void laplacian_columns_u8_s16(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::ptrdiff_t begin,
-                              std::ptrdiff_t end, std::int16_t* __restrict out) {
-  const bool cross = aperture == 1;
-  const std::ptrdiff_t last = width - 1;
-  std::ptrdiff_t x = begin;
-  if (x == 0 && x < end) laplacian_edge(rows, width, cross, border, x, out), ++x;
-  for (; x < (end < last ? end : last); ++x) out[x] = laplacian_pixel(rows, cross, x - 1, x, x + 1);
-  if (x < end) laplacian_edge(rows, width, cross, border, x, out);
+// One pixel from its three columns, as in sobel_scalar.cpp.
+std::int16_t laplacian_pixel(ThreeRows rows, bool cross, std::ptrdiff_t left, std::ptrdiff_t centre,
+                             std::ptrdiff_t right) {
+  const auto [above, here, below] = rows;
+  const int sum = cross ? above[centre] + here[left] + here[right] + below[centre] - 4 * here[centre]
+                        : 2 * (above[left] + above[right] + below[left] + below[right]) - 8 * here[centre];
+  return static_cast<std::int16_t>(sum);
 }
 
-void laplacian_row_u8_s16_scalar(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border, std::int16_t* out) {
-  laplacian_columns_u8_s16(rows, width, aperture, border, 0, width, out);
+}  // namespace
+
+void laplacian_row_u8_s16_scalar(ThreeRows rows, std::ptrdiff_t width, int aperture, Border border,
+                                 std::int16_t* __restrict out) {
+  const bool cross = aperture == 1;
+  for (std::ptrdiff_t x = 1; x < width - 1; ++x) out[x] = laplacian_pixel(rows, cross, x - 1, x, x + 1);
+  for (const std::ptrdiff_t x : {std::ptrdiff_t{0}, width - 1}) {  // perhaps the same
+    const std::ptrdiff_t left = x > 0 ? x - 1 : before_first(width, border);
+    const std::ptrdiff_t right = x + 1 < width ? x + 1 : after_last(width, border);
+    out[x] = laplacian_pixel(rows, cross, left, x, right);
+  }
 }
 
 void laplacian_u8_s16_scalar(ImageU8 image, int aperture, Border border, OutputS16 out) {
