@@ -74,7 +74,8 @@ struct Found {
   float threshold;  // by the best score so far; the final one is never lower
 };
 
-// The local maxima in columns [begin, end). A row is searched as soon as the row below is there.
+// The local maxima in columns [begin, end). A row is searched one step after the row below is
+// there: what has just been stored is slow to read at odd addresses.
 void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::ptrdiff_t begin, std::ptrdiff_t end,
                 char* scratch, const ShiTomasiRows& score_rows, const CornerRows& rows, Found& found) {
   auto* const ring = reinterpret_cast<float*>(scratch);
@@ -85,14 +86,15 @@ void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::pt
     return ring + (y & (score_rows_in_ring - 1)) * score_row + (first - walk.first_scored());
   };
   const auto mask_of = [&](std::ptrdiff_t y) { return mask.data ? mask.data + y * mask.row_stride + first : nullptr; };
-  for (std::ptrdiff_t y = 0; y < image.height; ++y) {
-    walk.next(ring + (y & (score_rows_in_ring - 1)) * score_row);
-    found.best = std::max(found.best, rows.best(last - first, scores_of(y), mask_of(y)));
+  for (std::ptrdiff_t y = 0; y <= image.height; ++y) {
+    if (y < image.height) walk.next(ring + (y & (score_rows_in_ring - 1)) * score_row);
+    if (y < 1) continue;
+    found.best = std::max(found.best, rows.best(last - first, scores_of(y - 1), mask_of(y - 1)));
     found.threshold = static_cast<float>(found.best * limits.quality_level);
-    if (y < 2) continue;  // the outermost rows only compete
+    if (y < 3) continue;  // the outermost rows only compete
     found.count +=
-        rows.peaks(last - first, {scores_of(y - 2), scores_of(y - 1), scores_of(y)}, mask_of(y - 1), found.threshold,
-                   static_cast<std::int32_t>((y - 1) * image.width + first), found.keys + found.count);
+        rows.peaks(last - first, {scores_of(y - 3), scores_of(y - 2), scores_of(y - 1)}, mask_of(y - 2),
+                   found.threshold, static_cast<std::int32_t>((y - 2) * image.width + first), found.keys + found.count);
   }
 }
 
