@@ -104,15 +104,15 @@ def int8_network(layers: list[tuple], input_scale: float, input_zero_point: int)
 
 
 def litert(model: bytes, x: np.ndarray) -> Callable:
-    """A call of a model on x, through views on its tensors: quicker than set_tensor and get_tensor."""
+    """A call of a model on x by set_tensor and get_tensor: quicker than through views."""
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
-    into = interpreter.tensor(interpreter.get_input_details()[0]["index"])
-    out_of = interpreter.tensor(interpreter.get_output_details()[0]["index"])
+    into = interpreter.get_input_details()[0]["index"]
+    out_of = interpreter.get_output_details()[0]["index"]
 
     def run():
-        into()[:] = x
+        interpreter.set_tensor(into, x)
         interpreter.invoke()
-        return out_of()
+        return interpreter.get_tensor(out_of)
 
     return run
