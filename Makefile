@@ -64,7 +64,7 @@ fuzz-abi:  ## FUZZ_RUNS calls of the C functions with arbitrary arguments, under
 
 # One test limits the address space, which ASan cannot live with.
 test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports wrong addresses and undefined arithmetic
-	@$(MAKE) --no-print-directory BUILD=build/sanitized OPTIMISE="-O1 -g1 -Wno-maybe-uninitialized $(SANITIZE)" \
+	@$(MAKE) --no-print-directory BUILD=build/sanitized OPTIMISE="-O1 -g1 -Wno-uninitialized -Wno-maybe-uninitialized $(SANITIZE)" \
 	  build/sanitized/edgefer/_kernels.so
 	@ln -sf $(filter-out %.so,$(wildcard $(CURDIR)/edgefer/*)) build/sanitized/edgefer/
 	cd build/sanitized && ASAN_OPTIONS=detect_leaks=0 \
