@@ -39,7 +39,10 @@ struct RunningSum {
   const std::int32_t *even, *odd;
   std::int32_t total = 0;
 
-  std::int32_t at(std::ptrdiff_t x) const { return (x & 1 ? odd : even)[x >> 1]; }
+  std::int32_t at(std::ptrdiff_t x) const {
+    const auto* sums = x & 1 ? odd : even;  // in one expression, GCC 12 under UBSan indexes with an unset x
+    return sums[x >> 1];
+  }
   void enter(std::ptrdiff_t x) { total += at(x); }
   void leave(std::ptrdiff_t x) { total -= at(x); }
 };
