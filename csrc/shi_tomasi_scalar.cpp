@@ -34,17 +34,18 @@ void slide_scalar(std::ptrdiff_t width, const std::int16_t* entering, const std:
   }
 }
 
-// A window's sum, slid along a row.
+// A window's sum, slid along a row. What a tile's worthless columns hold may wrap; it leaves as it came.
 struct RunningSum {
   const std::int32_t *even, *odd;
-  std::int32_t total = 0;
+  std::uint32_t total = 0;
 
   std::int32_t at(std::ptrdiff_t x) const {
     const auto* sums = x & 1 ? odd : even;  // in one expression, GCC 12 under UBSan indexes with an unset x
     return sums[x >> 1];
   }
-  void enter(std::ptrdiff_t x) { total += at(x); }
-  void leave(std::ptrdiff_t x) { total -= at(x); }
+  void enter(std::ptrdiff_t x) { total += static_cast<std::uint32_t>(at(x)); }
+  void leave(std::ptrdiff_t x) { total -= static_cast<std::uint32_t>(at(x)); }
+  std::int32_t value() const { return static_cast<std::int32_t>(total); }
 };
 
 // The smaller root of z^2 - trace z + det: (trace - sqrt(difference^2 + twice^2)) / 2, in float from here on. The sums
@@ -62,7 +63,7 @@ void score_scalar(std::ptrdiff_t width, int block_size, float gain, TensorSums s
   for (std::ptrdiff_t x = -reach; x < reach; ++x) trace.enter(x), difference.enter(x), twice.enter(x);
   for (std::ptrdiff_t x = 0; x < width; ++x) {
     trace.enter(x + reach), difference.enter(x + reach), twice.enter(x + reach);
-    out[x] = lambda_min(trace.total, difference.total, twice.total, gain);
+    out[x] = lambda_min(trace.value(), difference.value(), twice.value(), gain);
     trace.leave(x - reach), difference.leave(x - reach), twice.leave(x - reach);
   }
 }

@@ -153,6 +153,8 @@ struct Image {
   Image(Bytes& bytes, Memory& memory, std::ptrdiff_t depth = 1) : height(bytes.size()), width(bytes.size()) {
     const std::ptrdiff_t row = width > 0 && width <= INT32_MAX ? depth * width : width;
     stride = bytes.stride(row);
+    // Rows in one place make an image of any height from little memory; what goes with it would take gigabytes.
+    if (height > 0 && width > 0 && height <= INT32_MAX && width <= INT32_MAX && height * width > 1 << 20) height = 1;
     rows = memory.plane<std::uint8_t>(bytes, height, row, stride);
   }
 };
