@@ -1,9 +1,9 @@
-"""Writes the tables of README.md from bench/results and the manifests of the shipped models.
+"""Writes the tables of README.md and docs/kernels.md from bench/results and the shipped models' manifests.
 
     python bench/report.py [--check]
 
 A table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; nothing in between is typed by hand.
-bench/results/kernels.png shows the table of the kernels. With --check nothing is written, and a stale README
+bench/results/kernels.png shows the table of the kernels. With --check nothing is written, and a stale page
 makes the exit status 1.
 """
 
@@ -115,6 +115,19 @@ def arm_cycles() -> str:
     )
 
 
+def instruction_table(result: dict) -> str:
+    """Bytes and instructions for a unit of work, by variant."""
+    rows = []
+    for work, entry in result["works"].items():
+        moved = "" if entry["bytes"] is None else f"{entry['bytes']:.2g}"
+        counts = (entry["instructions"].get(variant) for variant in ("scalar", "sse41", "avx2"))
+        cells = [
+            "" if count is None else f"{count:.3g}" if count < 1000 else f"{count:.0f}" for count in counts
+        ]
+        rows.append([work, entry["unit"], moved, *cells])
+    return table(["kernel", "per", "bytes moved", "scalar", "SSE4.1", "AVX2"], rows)
+
+
 def draw_kernels(path: Path) -> None:
     """The same as a picture: how many times faster than the peer, the bars as ticks."""
     from matplotlib import pyplot
@@ -164,28 +177,41 @@ def models() -> str:
     return table(header, rows) + "\n\nThe rule behind the rows stands in the model card."
 
 
-SECTIONS = {"whole-frame": whole_frame, "models": models, "kernels": kernels, "arm-cycles": arm_cycles}
+def instructions() -> str:
+    """What callgrind counted."""
+    result = json.loads((RESULTS / "instructions.json").read_text())
+    return (
+        instruction_table(result)
+        + f"\n\nCommit {result['machine']['commit']}; `python bench/instructions.py` prints it."
+    )
 
 
-def rewritten(text: str) -> str:
-    """README text with every generated section renewed."""
-    for name, build in SECTIONS.items():
+PAGES = {
+    README: {"whole-frame": whole_frame, "models": models, "kernels": kernels},
+    ROOT / "docs" / "kernels.md": {"instructions": instructions, "arm-cycles": arm_cycles},
+}
+
+
+def rewritten(page: Path) -> str:
+    """The page's text with every generated section renewed."""
+    text = page.read_text()
+    for name, build in PAGES[page].items():
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         if begin not in text or end not in text:
-            raise SystemExit(f"report: README.md has no section {begin} … {end}; put the two markers back")
+            raise SystemExit(f"report: {page.name} has no section {begin} … {end}; put the two markers back")
         head, rest = text.split(begin, 1)
         text = head + begin + "\n" + build() + "\n" + end + rest.split(end, 1)[1]
     return text
 
 
 def main() -> int:
-    before = README.read_text()
-    after = rewritten(before)
+    stale = [page for page in PAGES if page.read_text() != rewritten(page)]
     if "--check" in sys.argv[1:]:
-        if before != after:
-            print("report: README.md is stale; run `python bench/report.py`", file=sys.stderr)
-        return int(before != after)
-    README.write_text(after)
+        for page in stale:
+            print(f"report: {page.name} is stale; run `python bench/report.py`", file=sys.stderr)
+        return int(bool(stale))
+    for page in stale:
+        page.write_text(rewritten(page))
     draw_kernels(RESULTS / "kernels.png")
     return 0
 
