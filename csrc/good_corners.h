@@ -24,25 +24,27 @@ struct ScoreRows {
   const float* below;
 };
 
-struct CornerRows {
-  // The greatest of `scores` and of 0, where `mask` is null or not zero.
-  float (*best)(std::ptrdiff_t width, const float* scores, const std::uint8_t* mask);
-
-  // The pixels of row `here`, all but the first and last, above the threshold and not below any of their eight
-  // neighbours, where `mask` is null or not zero. `place` is that of the row's first pixel. Writes their keys, and
-  // returns how many.
-  std::ptrdiff_t (*peaks)(std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask, float threshold,
-                          std::int32_t place, CornerKey* keys);
-};
+// The pixels of row `here`, all but the first and last, above the threshold and not below any of their eight
+// neighbours, where `mask` is null or not zero. `place` is that of the row's first pixel. Writes their keys, and
+// returns how many. Raises `best` to the greatest score of
+// the whole row, where `mask` is null or not zero. No score is below 0.
+using CornerPeaks = std::ptrdiff_t (*)(std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask, float threshold,
+                                       std::int32_t place, CornerKey* keys, float& best);
 
 // The shared body of the variants; arguments as there.
 std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
-                                    const ShiTomasiRows& score_rows, const CornerRows& rows);
+                                    const ShiTomasiRows& score_rows, CornerPeaks peaks);
 
-// The pixels [begin, width - 1) in plain code, for the end that a vector loop leaves over.
+// The pixels [begin, width - 1) in plain code, for the end that a vector loop leaves over; arguments as above.
 std::ptrdiff_t corner_peaks(std::ptrdiff_t begin, std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask,
                             float threshold, std::int32_t place, CornerKey* keys);
 
-extern const CornerRows corner_rows_scalar, corner_rows_avx2;
+// The keys of the listed columns of row `here`.
+void corner_keys(std::ptrdiff_t count, const std::int32_t* list, const float* here, std::int32_t place,
+                 CornerKey* keys);
+
+// The greatest score of the pixels [begin, width), and of `best`.
+float best_corner(std::ptrdiff_t begin, std::ptrdiff_t width, const float* scores, const std::uint8_t* mask,
+                  float best);
 
 }  // namespace edgefer

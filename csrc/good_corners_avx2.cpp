@@ -9,57 +9,79 @@ EDGEFER_BEGIN_AVX2
 namespace edgefer {
 namespace {
 
-// All ones in the lanes whose byte of the mask is not zero.
-__m256 allowed(const std::uint8_t* mask) {
+__m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+void store(void* p, __m256i value) { _mm256_storeu_si256(static_cast<__m256i*>(p), value); }
+
+// The higher of two scores: as they are not negative, their bits have the same order, and integers compare faster.
+__m256i higher(__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }
+
+// All ones in the first `count` lanes whose byte of the mask is not zero; reads no more of them.
+__m256i allowed(const std::uint8_t* mask, std::ptrdiff_t count) {
+  std::uint8_t few[8] = {};
+  if (count < 8) mask = static_cast<std::uint8_t*>(std::memcpy(few, mask, static_cast<std::size_t>(count)));
   const __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(mask)));
-  return _mm256_castsi256_ps(_mm256_cmpgt_epi32(bytes, _mm256_setzero_si256()));
+  return _mm256_cmpgt_epi32(bytes, _mm256_setzero_si256());
 }
 
-float best_avx2(std::ptrdiff_t width, const float* scores, const std::uint8_t* mask) {
-  if (width < 8) return corner_rows_scalar.best(width, scores, mask);
-  __m256 best = _mm256_setzero_ps();
-  for (std::ptrdiff_t x = 0; x < width; x += 8) {
-    const std::ptrdiff_t i = x + 8 <= width ? x : width - 8;  // the last vector overlaps
-    const __m256 value = _mm256_loadu_ps(scores + i);
-    best = _mm256_max_ps(best, mask ? _mm256_and_ps(value, allowed(mask + i)) : value);
-  }
-  __m128 four = _mm_max_ps(_mm256_castps256_ps128(best), _mm256_extractf128_ps(best, 1));
-  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(four, _mm_shuffle_ps(four, four, 1)));
+// For eight bits, the places of those that are set, a byte each, the lowest first.
+struct Places {
+  std::uint64_t of[256];
+};
+constexpr Places make_places() {
+  Places places{};
+  for (unsigned bits = 0; bits < 256; ++bits)
+    for (unsigned place = 0, at = 0; place < 8; ++place)
+      if (bits >> place & 1) places.of[bits] |= std::uint64_t{place} << 8 * at++;
+  return places;
 }
+constexpr Places places = make_places();
 
 std::ptrdiff_t peaks_avx2(std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask, float threshold,
-                          std::int32_t place, CornerKey* keys) {
+                          std::int32_t place, CornerKey* keys, float& best) {
   // The highest of each column first, so that nearly all vectors are read once.
-  float columns[shi_tomasi_tile + 64];
+  std::int32_t of_columns[8 + shi_tomasi_tile + 64];
+  std::int32_t* const columns = of_columns + 8;
+  columns[-1] = INT32_MAX;  // higher than any score, so that the first column has no peak
+  for (std::ptrdiff_t x = 0; x <= width; x += 8)
+    store(columns + x, higher(higher(load(rows.above + x), load(rows.below + x)), load(rows.here + x)));
+  columns[width] = INT32_MAX;
+  // Where the peaks are goes into a list, as nobody can foresee how many of them a vector has.
+  std::int32_t list[shi_tomasi_tile + 64];
+  std::ptrdiff_t count = 0;
+  const __m256i above_threshold = _mm256_castps_si256(_mm256_set1_ps(threshold));
+  const __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  __m256i row_best = _mm256_setzero_si256();
   for (std::ptrdiff_t x = 0; x < width; x += 8) {
-    const __m256 outer = _mm256_max_ps(_mm256_loadu_ps(rows.above + x), _mm256_loadu_ps(rows.below + x));
-    _mm256_storeu_ps(columns + x, _mm256_max_ps(outer, _mm256_loadu_ps(rows.here + x)));
-  }
-  const __m256 above_threshold = _mm256_set1_ps(threshold);
-  std::ptrdiff_t count = 0, x = 1;
-  for (; x + 8 < width; x += 8) {
-    const __m256 value = _mm256_loadu_ps(rows.here + x);
+    __m256i value = load(rows.here + x);
+    if (x + 8 > width)
+      value = _mm256_and_si256(value, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(width - x)), order));
+    if (mask) value = _mm256_and_si256(value, allowed(mask + x, width - x));
+    row_best = higher(row_best, value);
     // The value is among the nine, so it is a peak where it equals the highest.
-    const __m256 sides = _mm256_max_ps(_mm256_loadu_ps(columns + x - 1), _mm256_loadu_ps(columns + x + 1));
-    const __m256 highest = _mm256_max_ps(sides, _mm256_loadu_ps(columns + x));
-    __m256 peak =
-        _mm256_and_ps(_mm256_cmp_ps(value, highest, _CMP_GE_OQ), _mm256_cmp_ps(value, above_threshold, _CMP_GT_OQ));
-    if (mask) peak = _mm256_and_ps(peak, allowed(mask + x));
-    for (unsigned lanes = static_cast<unsigned>(_mm256_movemask_ps(peak)); lanes != 0; lanes &= lanes - 1) {
-      const std::ptrdiff_t at = x + __builtin_ctz(lanes);
-      keys[count++] = corner_key(rows.here[at], place + at);
-    }
+    const __m256i sides = higher(load(columns + x - 1), load(columns + x + 1));
+    const __m256i highest = higher(sides, load(columns + x));
+    const __m256i peak =
+        _mm256_and_si256(_mm256_cmpeq_epi32(value, highest), _mm256_cmpgt_epi32(value, above_threshold));
+    const auto lanes = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(peak)));
+    const __m128i at = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(places.of + lanes));
+    store(list + count, _mm256_add_epi32(_mm256_cvtepu8_epi32(at), _mm256_set1_epi32(static_cast<int>(x))));
+    count += __builtin_popcount(lanes);
   }
-  return count + corner_peaks(x, width, rows, mask, threshold, place, keys + count);
+  // It seldom rises.
+  const __m256i best_so_far = _mm256_castps_si256(_mm256_set1_ps(best));
+  if (!_mm256_testz_si256(_mm256_cmpgt_epi32(row_best, best_so_far), _mm256_set1_epi32(-1))) {
+    float eight[8];
+    store(eight, row_best);
+    for (const float value : eight) best = best < value ? value : best;
+  }
+  corner_keys(count, list, rows.here, place, keys);
+  return count;
 }
 
 }  // namespace
 
-const CornerRows corner_rows_avx2 = {&best_avx2, &peaks_avx2};
-
 std::ptrdiff_t good_corners_u8_avx2(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {
-  return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_avx2, corner_rows_avx2);
+  return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_avx2, &peaks_avx2);
 }
 
 }  // namespace edgefer

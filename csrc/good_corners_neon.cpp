@@ -14,16 +14,15 @@ uint32x4_t allowed(const std::uint8_t* mask) {
   return vcgtq_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes))), vdupq_n_u32(0));
 }
 
-float best_neon(std::ptrdiff_t width, const float* scores, const std::uint8_t* mask) {
-  if (width < 4) return corner_rows_scalar.best(width, scores, mask);
-  float32x4_t best = vdupq_n_f32(0.0f);
-  for (std::ptrdiff_t x = 0; x < width; x += 4) {
-    const std::ptrdiff_t i = x + 4 <= width ? x : width - 4;  // the last vector overlaps
-    float32x4_t value = vld1q_f32(scores + i);
-    if (mask) value = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(value), allowed(mask + i)));
-    best = vmaxq_f32(best, value);
+float best_neon(std::ptrdiff_t width, const float* scores, const std::uint8_t* mask, float best) {
+  float32x4_t four = vdupq_n_f32(best);
+  std::ptrdiff_t x = 0;
+  for (; x + 4 <= width; x += 4) {
+    float32x4_t value = vld1q_f32(scores + x);
+    if (mask) value = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(value), allowed(mask + x)));
+    four = vmaxq_f32(four, value);
   }
-  return vmaxvq_f32(best);
+  return best_corner(x, width, scores, mask, vmaxvq_f32(four));
 }
 
 float32x4_t highest_of_three(ScoreRows rows, std::ptrdiff_t x) {
@@ -31,7 +30,8 @@ float32x4_t highest_of_three(ScoreRows rows, std::ptrdiff_t x) {
 }
 
 std::ptrdiff_t peaks_neon(std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask, float threshold,
-                          std::int32_t place, CornerKey* keys) {
+                          std::int32_t place, CornerKey* keys, float& best) {
+  best = best_neon(width, rows.here, mask, best);
   const float32x4_t above_threshold = vdupq_n_f32(threshold);
   std::ptrdiff_t count = 0, x = 1;
   for (; x + 4 < width; x += 4) {
@@ -51,12 +51,10 @@ std::ptrdiff_t peaks_neon(std::ptrdiff_t width, ScoreRows rows, const std::uint8
   return count + corner_peaks(x, width, rows, mask, threshold, place, keys + count);
 }
 
-constexpr CornerRows corner_rows_neon = {&best_neon, &peaks_neon};
-
 }  // namespace
 
 std::ptrdiff_t good_corners_u8_neon(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {
-  return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_neon, corner_rows_neon);
+  return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_neon, &peaks_neon);
 }
 
 }  // namespace edgefer

@@ -1,17 +1,14 @@
-#include <algorithm>   // std::sort, std::nth_element, std::remove_if
+#include <algorithm>   // std::sort, std::nth_element
+#include <cstdlib>     // std::abs
 #include <functional>  // std::greater
+#include <limits>
 
 #include "good_corners.h"
 
 namespace edgefer {
 namespace {
 
-// Once a corner is accepted, its score is no longer needed and the chain of its cell takes the place.
-struct Accepted {
-  std::int32_t place;  // y * width + x
-  std::int32_t next;   // index of the next accepted corner in the same cell, or -1
-};
-static_assert(sizeof(Accepted) == sizeof(CornerKey) && sizeof(Accepted) == sizeof(Corner));
+static_assert(sizeof(Corner) == sizeof(CornerKey));  // corners take the place of keys already read
 
 std::int32_t place_of(CornerKey key) { return static_cast<std::int32_t>(key & 0xFFFFFFFF); }
 
@@ -27,42 +24,68 @@ constexpr std::ptrdiff_t score_row = shi_tomasi_tile + 64;  // elements
 constexpr std::ptrdiff_t score_rows_in_ring = 4;
 constexpr std::size_t ring_bytes = sizeof(float) * score_row * score_rows_in_ring;
 
-// The accepted corners by square cells: whatever is nearer than min_distance lies in the 3 x 3 cells around. A
-// cell is as long as whole pixels can lie too near, at least 4, so that there are few of them, and at most the image.
-struct Grid {
-  std::int32_t* first;  // by cell: index of its last accepted corner, or -1
-  std::int32_t side;
-  std::int32_t columns;
-  std::int32_t rows;
+// Which pixels are nearer than min_distance to an accepted corner: a bit for each, by place, so that a look at one
+// bit decides on a pixel. All corners together mark each bit a few times at most, as they are apart.
+class Neighbourhoods {
+ public:
+  static std::size_t bytes(std::ptrdiff_t height, std::ptrdiff_t width) {
+    return bits_bytes(height, width) + aligned(sizeof(std::int32_t) * static_cast<std::size_t>(height));
+  }
+
+  Neighbourhoods(std::ptrdiff_t height, std::ptrdiff_t width, double min_distance, char* scratch)
+      : height_(static_cast<std::int32_t>(height)),
+        width_(static_cast<std::int32_t>(width)),
+        bits_(reinterpret_cast<std::uint8_t*>(scratch)),
+        reach_(reinterpret_cast<std::int32_t*>(scratch + bits_bytes(height, width))) {
+    std::memset(bits_, 0, bits_bytes(height, width));
+    const auto near = [min_distance](double dx, double dy) { return dx * dx + dy * dy < min_distance * min_distance; };
+    auto dx = static_cast<std::int32_t>(std::min(min_distance, static_cast<double>(width - 1)));
+    for (; rows_ < height_; reach_[rows_++] = dx) {
+      while (dx >= 0 && !near(dx, rows_)) --dx;
+      if (dx < 0) break;
+    }
+  }
+
+  bool has(std::int32_t place) const { return bits_[place >> 3] >> (place & 7) & 1; }
+
+  void add(Corner corner) {
+    const std::int32_t last = std::min(corner.y + rows_, height_) - 1;
+    for (std::int32_t y = std::max(corner.y - rows_ + 1, 0); y <= last; ++y) {
+      const std::int32_t reach = reach_[std::abs(y - corner.y)];
+      const std::int32_t first = std::max(corner.x - reach, 0), end = std::min(corner.x + reach + 1, width_);
+      mark(y * width_ + first, end - first);
+    }
+  }
+
+ private:
+  // Of the bits, and what eight bytes beginning with the last of them reach.
+  static std::size_t bits_bytes(std::ptrdiff_t height, std::ptrdiff_t width) {
+    return aligned(static_cast<std::size_t>(height * width) / 8 + 8);
+  }
+
+  void mark(std::int32_t first, std::int32_t count) {
+    constexpr std::int32_t most = 56;  // they fit in eight bytes from any bit of the first on
+    for (; count > most; first += most, count -= most) mark_few(first, most);
+    mark_few(first, count);
+  }
+
+  void mark_few(std::int32_t first, std::int32_t count) {
+    std::uint8_t* const from = bits_ + (first >> 3);
+    std::uint64_t eight;
+    std::memcpy(&eight, from, sizeof eight);
+    eight |= ((std::uint64_t{1} << count) - 1) << (first & 7);
+    std::memcpy(from, &eight, sizeof eight);
+  }
+
+  const std::int32_t height_, width_;
+  std::uint8_t* const bits_;
+  std::int32_t* const reach_;  // by rows further up or down: as many columns to the left and to the right are near
+  std::int32_t rows_ = 0;      // with a reach
 };
-constexpr std::int32_t least_side = 4;
-
-std::size_t grid_bytes(std::ptrdiff_t height, std::ptrdiff_t width) {
-  const auto cells = [](std::ptrdiff_t size) { return static_cast<std::size_t>((size + least_side - 1) / least_side); };
-  return aligned(sizeof(std::int32_t) * cells(height) * cells(width));
-}
-
-bool crowded(const Grid& grid, const Accepted* accepted, std::int32_t width, std::int32_t x, std::int32_t y,
-             double min_distance) {
-  const std::int32_t column = x / grid.side, row = y / grid.side;
-  for (std::int32_t r = std::max(0, row - 1); r <= std::min(grid.rows - 1, row + 1); ++r)
-    for (std::int32_t c = std::max(0, column - 1); c <= std::min(grid.columns - 1, column + 1); ++c)
-      for (std::int32_t i = grid.first[r * grid.columns + c]; i >= 0; i = accepted[i].next) {
-        const double dx = x - accepted[i].place % width, dy = y - accepted[i].place / width;
-        if (dx * dx + dy * dy < min_distance * min_distance) return true;
-      }
-  return false;
-}
-
-float best_scalar(std::ptrdiff_t width, const float* scores, const std::uint8_t* mask) {
-  float best = 0.0f;
-  for (std::ptrdiff_t x = 0; x < width; ++x)
-    if (!mask || mask[x] != 0) best = std::max(best, scores[x]);
-  return best;
-}
 
 std::ptrdiff_t peaks_scalar(std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask, float threshold,
-                            std::int32_t place, CornerKey* keys) {
+                            std::int32_t place, CornerKey* keys, float& best) {
+  best = best_corner(0, width, rows.here, mask, best);
   return corner_peaks(1, width, rows, mask, threshold, place, keys);
 }
 
@@ -70,14 +93,13 @@ std::ptrdiff_t peaks_scalar(std::ptrdiff_t width, ScoreRows rows, const std::uin
 struct Found {
   CornerKey* keys;
   std::ptrdiff_t count;
-  float best;       // score so far
-  float threshold;  // by the best score so far; the final one is never lower
+  float best;  // score so far
 };
 
 // The local maxima in columns [begin, end). A row is searched one step after the row below is
 // there: what has just been stored is slow to read at odd addresses.
 void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::ptrdiff_t begin, std::ptrdiff_t end,
-                char* scratch, const ShiTomasiRows& score_rows, const CornerRows& rows, Found& found) {
+                char* scratch, const ShiTomasiRows& score_rows, CornerPeaks peaks, Found& found) {
   auto* const ring = reinterpret_cast<float*>(scratch);
   ShiTomasiWalk walk(image, begin, end, limits.block_size, Border::reflect101, scratch + ring_bytes, score_rows);
   // The columns beside the tile compete.
@@ -88,19 +110,21 @@ void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::pt
   const auto mask_of = [&](std::ptrdiff_t y) { return mask.data ? mask.data + y * mask.row_stride + first : nullptr; };
   for (std::ptrdiff_t y = 0; y <= image.height; ++y) {
     if (y < image.height) walk.next(ring + (y & (score_rows_in_ring - 1)) * score_row);
-    if (y < 1) continue;
-    found.best = std::max(found.best, rows.best(last - first, scores_of(y - 1), mask_of(y - 1)));
-    found.threshold = static_cast<float>(found.best * limits.quality_level);
-    if (y < 3) continue;  // the outermost rows only compete
-    found.count +=
-        rows.peaks(last - first, {scores_of(y - 3), scores_of(y - 2), scores_of(y - 1)}, mask_of(y - 2),
-                   found.threshold, static_cast<std::int32_t>((y - 2) * image.width + first), found.keys + found.count);
+    const auto search = [&](ScoreRows rows, std::ptrdiff_t here, float threshold) {
+      return peaks(last - first, rows, mask_of(here), threshold, static_cast<std::int32_t>(here * image.width + first),
+                   found.keys + found.count, found.best);
+    };
+    if (y == 1 || y == image.height) {  // the outermost rows only compete
+      const float* const outermost = scores_of(y - 1);
+      search({outermost, outermost, outermost}, y - 1, std::numeric_limits<float>::infinity());
+    }
+    if (y < 3) continue;
+    found.count += search({scores_of(y - 3), scores_of(y - 2), scores_of(y - 1)}, y - 2,
+                          static_cast<float>(found.best * limits.quality_level));
   }
 }
 
 }  // namespace
-
-const CornerRows corner_rows_scalar = {&best_scalar, &peaks_scalar};
 
 std::ptrdiff_t corner_peaks(std::ptrdiff_t begin, std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask,
                             float threshold, std::int32_t place, CornerKey* keys) {
@@ -117,68 +141,69 @@ std::ptrdiff_t corner_peaks(std::ptrdiff_t begin, std::ptrdiff_t width, ScoreRow
   return count;
 }
 
+void corner_keys(std::ptrdiff_t count, const std::int32_t* list, const float* here, std::int32_t place,
+                 CornerKey* keys) {
+  for (std::ptrdiff_t i = 0; i < count; ++i) keys[i] = corner_key(here[list[i]], place + list[i]);
+}
+
+float best_corner(std::ptrdiff_t begin, std::ptrdiff_t width, const float* scores, const std::uint8_t* mask,
+                  float best) {
+  for (std::ptrdiff_t x = begin; x < width; ++x)
+    if (!mask || mask[x] != 0) best = std::max(best, scores[x]);
+  return best;
+}
+
 std::size_t good_corners_scratch_bytes(std::ptrdiff_t height, std::ptrdiff_t width, int block_size) {
   const std::size_t rows = ring_bytes + shi_tomasi_scratch_bytes(width, block_size);
-  return keys_bytes(height, width) + std::max(rows, grid_bytes(height, width));
+  return keys_bytes(height, width) + std::max(rows, Neighbourhoods::bytes(height, width));
 }
 
 std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
-                                    const ShiTomasiRows& score_rows, const CornerRows& rows) {
+                                    const ShiTomasiRows& score_rows, CornerPeaks peaks) {
   const std::ptrdiff_t height = image.height, width = image.width;
   auto* const keys = static_cast<CornerKey*>(scratch);
   char* const after_keys = static_cast<char*>(scratch) + keys_bytes(height, width);
 
-  Found found{keys, 0, 0.0f, 0.0f};
+  Found found{keys, 0, 0.0f};
   for (std::ptrdiff_t begin = 0; begin < width; begin += shi_tomasi_tile)
-    find_peaks(image, mask, limits, begin, std::min(begin + shi_tomasi_tile, width), after_keys, score_rows, rows,
+    find_peaks(image, mask, limits, begin, std::min(begin + shi_tomasi_tile, width), after_keys, score_rows, peaks,
                found);
-  const CornerKey least = corner_key(found.threshold, -1) + 1;  // of the next greater score
-  const std::ptrdiff_t count =
-      std::remove_if(keys, keys + found.count, [least](CornerKey key) { return key < least; }) - keys;
+  // Those of the next greater score than the final threshold: it was lower while the best was not yet found.
+  const CornerKey least = corner_key(static_cast<float>(found.best * limits.quality_level), -1) + 1;
+  std::ptrdiff_t count = 0;
+  for (std::ptrdiff_t i = 0; i < found.count; ++i) {
+    const CornerKey key = keys[i];
+    keys[count] = key;
+    count += key >= least;
+  }
 
   const std::ptrdiff_t limit = limits.max_corners > 0 ? std::min(limits.max_corners, count) : count;
   const bool apart = limits.min_distance >= 1;
-  Grid grid{reinterpret_cast<std::int32_t*>(after_keys), 0, 0, 0};  // in place of the rows, which are done with
-  if (apart) {
-    const auto longest = static_cast<double>(std::max(height, width));
-    grid.side = std::max(least_side, static_cast<std::int32_t>(std::min(limits.min_distance, longest)));
-    grid.columns = static_cast<std::int32_t>((width + grid.side - 1) / grid.side);
-    grid.rows = static_cast<std::int32_t>((height + grid.side - 1) / grid.side);
-    std::fill_n(grid.first, static_cast<std::size_t>(grid.columns) * grid.rows, -1);
-  }
+  // In place of the rows, which are done with.
+  Neighbourhoods near(apart ? height : 0, width, limits.min_distance, after_keys);
 
-  // Sorted in growing parts, as far as they are needed. Accepted corners take the place of keys already read.
-  auto* const accepted = static_cast<Accepted*>(scratch);
+  // Sorted in growing parts, as far as they are needed.
+  auto* const corners = static_cast<Corner*>(scratch);
   const auto columns = static_cast<std::int32_t>(width);
-  std::ptrdiff_t accepted_count = 0, sorted = 0, part = std::max<std::ptrdiff_t>(64, 2 * limit);
-  for (std::ptrdiff_t i = 0; i < count && accepted_count < limit; ++i) {
+  std::ptrdiff_t accepted = 0, sorted = 0, part = std::max<std::ptrdiff_t>(64, 2 * limit);
+  for (std::ptrdiff_t i = 0; i < count && accepted < limit; ++i) {
     if (i == sorted) {
       sorted = part < count - sorted ? sorted + part : count;
       if (sorted < count) std::nth_element(keys + i, keys + sorted, keys + count, std::greater<CornerKey>());
       std::sort(keys + i, keys + sorted, std::greater<CornerKey>());
       part *= 2;
     }
-    const std::int32_t place = place_of(keys[i]), x = place % columns, y = place / columns;
-    std::int32_t next = -1;
-    if (apart) {
-      if (crowded(grid, accepted, columns, x, y, limits.min_distance)) continue;
-      std::int32_t& first = grid.first[y / grid.side * grid.columns + x / grid.side];
-      next = first;
-      first = static_cast<std::int32_t>(accepted_count);
-    }
-    accepted[accepted_count++] = {place, next};
+    const std::int32_t place = place_of(keys[i]);
+    if (apart && near.has(place)) continue;
+    const Corner corner{place % columns, place / columns};
+    if (apart) near.add(corner);
+    corners[accepted++] = corner;
   }
-
-  auto* const corners = static_cast<Corner*>(scratch);
-  for (std::ptrdiff_t i = 0; i < accepted_count; ++i) {
-    const std::int32_t place = accepted[i].place;
-    corners[i] = {place % columns, place / columns};
-  }
-  return accepted_count;
+  return accepted;
 }
 
 std::ptrdiff_t good_corners_u8_scalar(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {
-  return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_scalar, corner_rows_scalar);
+  return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_scalar, &peaks_scalar);
 }
 
 }  // namespace edgefer
