@@ -49,11 +49,13 @@ class Neighbourhoods {
   bool has(std::int32_t place) const { return bits_[place >> 3] >> (place & 7) & 1; }
 
   void add(Corner corner) {
-    const std::int32_t last = std::min(corner.y + rows_, height_) - 1;
-    for (std::int32_t y = std::max(corner.y - rows_ + 1, 0); y <= last; ++y) {
-      const std::int32_t reach = reach_[std::abs(y - corner.y)];
-      const std::int32_t first = std::max(corner.x - reach, 0), end = std::min(corner.x + reach + 1, width_);
-      mark(y * width_ + first, end - first);
+    const Neighbourhoods here = *this;  // a copy: the bytes that are written could be members of the object itself
+    const std::int32_t first = corner.y * here.width_;
+    for (std::int32_t r = 0; r < here.rows_; ++r) {
+      const std::int32_t begin = std::max(corner.x - here.reach_[r], 0);
+      const std::int32_t count = std::min(corner.x + here.reach_[r] + 1, here.width_) - begin;
+      if (r <= corner.y) here.mark(first - r * here.width_ + begin, count);
+      if (r < here.height_ - corner.y) here.mark(first + r * here.width_ + begin, count);
     }
   }
 
@@ -63,13 +65,13 @@ class Neighbourhoods {
     return aligned(static_cast<std::size_t>(height * width) / 8 + 8);
   }
 
-  void mark(std::int32_t first, std::int32_t count) {
+  void mark(std::int32_t first, std::int32_t count) const {
     constexpr std::int32_t most = 56;  // they fit in eight bytes from any bit of the first on
     for (; count > most; first += most, count -= most) mark_few(first, most);
     mark_few(first, count);
   }
 
-  void mark_few(std::int32_t first, std::int32_t count) {
+  void mark_few(std::int32_t first, std::int32_t count) const {
     std::uint8_t* const from = bits_ + (first >> 3);
     std::uint64_t eight;
     std::memcpy(&eight, from, sizeof eight);
