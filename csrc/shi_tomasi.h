@@ -91,9 +91,16 @@ class ShiTomasiWalk {
   std::ptrdiff_t entering_;          // the row that comes under the window next
 };
 
+// What the difference of trace and root is multiplied by.
+float shi_tomasi_gain(int block_size);
+
 // The shared body of the variants; arguments as there.
 void shi_tomasi_by_rows(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch,
                         const ShiTomasiRows& rows);
+
+// For block_size 3 without rows in memory; the image is at least shi_tomasi_strip columns wide.
+constexpr std::ptrdiff_t shi_tomasi_strip = 32;
+void shi_tomasi_by_strips_avx512vnni(ImageU8 image, Border border, OutputF32 score);
 
 extern const ShiTomasiRows shi_tomasi_rows_scalar, shi_tomasi_rows_avx2, shi_tomasi_rows_avx512vnni,
     shi_tomasi_rows_neon;

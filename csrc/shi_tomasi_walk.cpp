@@ -17,14 +17,14 @@ static_assert(pixels_bytes % 64 == 0 && sizeof(std::int16_t) * row % 64 == 0 && 
 
 std::ptrdiff_t slots_of(int block_size) { return block_size < 4 ? 4 : block_size < 8 ? 8 : 16; }
 
+}  // namespace
+
 // Half the square of the gradients' scale, 1 / (4 * 255 * block_size): the smaller eigenvalue is
 // (trace - root) / 2.
-float gain_of(int block_size) {
+float shi_tomasi_gain(int block_size) {
   const double scale = 1.0 / (4.0 * 255.0 * block_size);
   return static_cast<float>(0.5 * scale * scale);
 }
-
-}  // namespace
 
 std::size_t shi_tomasi_scratch_bytes(std::ptrdiff_t, int block_size) {
   return 3 * sums_bytes + sizeof(std::int16_t) * row * (derived_slots + slots_of(block_size) + 1) + 2 * pixels_bytes;
@@ -36,7 +36,7 @@ ShiTomasiWalk::ShiTomasiWalk(ImageU8 image, std::ptrdiff_t begin, std::ptrdiff_t
       image_(image),
       border_(border),
       block_size_(block_size),
-      gain_(gain_of(block_size)),
+      gain_(shi_tomasi_gain(block_size)),
       first_(begin > 0 ? begin - shi_tomasi_halo : 0),
       last_(std::min(end + shi_tomasi_halo, image.width)),
       scored_(std::min(end + 1, image.width) - first_),

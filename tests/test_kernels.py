@@ -181,6 +181,23 @@ def test_every_variant_of_shi_tomasi_rounds_alike(block_size):
             np.testing.assert_array_equal(score, scores[0])
 
 
+@pytest.mark.parametrize("border", BORDERS)
+@variants_of("shi_tomasi")
+def test_shi_tomasi_is_the_same_wherever_strips_and_bands_of_the_image_meet(variant, border):
+    """Widths about whole strips, heights about whole bands, outputs that begin at any place of a line."""
+    rng = np.random.default_rng(11)
+    for height in (1, 2, 3, 4, 127, 128, 129, 130, 257):
+        for width in (*range(29, 37), *range(59, 67), 91, 92, 93, 112):
+            pixels = rng.choice((0, 255, 128, 3), (height, width + 9)).astype(np.uint8)
+            image = pixels[:, 5 : 5 + width]
+            memory = np.full((height + 2, width + 40), 77, np.float32)
+            target = memory[1:-1, int(rng.integers(1, 33)) :][:, :width]
+            score = kernels.call("shi_tomasi", variant, image, 3, border, out=target)
+            np.testing.assert_array_equal(score, kernels.call("shi_tomasi", "scalar", image, 3, border))
+            target[:] = 77
+            assert (memory == 77).all()
+
+
 # ---------------------------------------------------------------------------------------------------- corners
 
 

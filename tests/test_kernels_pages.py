@@ -72,6 +72,7 @@ CALLS = {
     "laplacian, aperture 3": ("laplacian", lambda h, w: [image(h, w)], lambda h, w: {"aperture": 3}),
     "gradients": ("gradients", lambda h, w: [image(h, w)], lambda h, w: {}),
     "shi_tomasi": ("shi_tomasi", lambda h, w: [image(h, w)], lambda h, w: {"block_size": 5}),
+    "shi_tomasi, strips": ("shi_tomasi", lambda h, w: [image(h, w + 60)], lambda h, w: {}),
     "luma, yuyv": ("luma", lambda h, w: [image(h, w, 2)], lambda h, w: {"format": "yuyv"}),
     "luma, bgr": ("luma", lambda h, w: [image(h, w, 3)], lambda h, w: {"format": "bgr"}),
     "crop_resize, smaller": (
