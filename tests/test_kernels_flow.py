@@ -31,7 +31,7 @@ def scattered(height: int, width: int, count: int = 24, seed: int = 1) -> np.nda
     return points
 
 
-def same(got, expected) -> None:
+def assert_same(got, expected) -> None:
     """Errors always; places of those points that are not lost."""
     np.testing.assert_array_equal(got[1], expected[1])
     found = np.isfinite(expected[1])
@@ -46,7 +46,7 @@ def test_flow_equals_its_definition_bit_for_bit(variant, window, levels):
     after = shifted(before, 1.7, -2.4)
     points = scattered(61, 74)
     got = kernels.call("flow", variant, before, after, points, window, levels)
-    same(got, reference.flow(before, after, points, window, levels))
+    assert_same(got, reference.flow(before, after, points, window, levels))
 
 
 @variants
@@ -55,7 +55,7 @@ def test_flow_equals_its_definition_on_small_and_lopsided_images(variant, shape)
     before, after = texture(*shape), texture(*shape, seed=7)
     points = scattered(*shape, count=8)
     got = kernels.call("flow", variant, before, after, points, 5, 4)
-    same(got, reference.flow(before, after, points, 5, 4))
+    assert_same(got, reference.flow(before, after, points, 5, 4))
 
 
 @variants
@@ -65,7 +65,7 @@ def test_full_contrast_does_not_overflow_the_sums(variant):
     before[20:] = 255 - before[20:]
     points = scattered(*before.shape)
     got = kernels.call("flow", variant, before, 255 - before, points, 13, 1)
-    same(got, reference.flow(before, 255 - before, points, 13, 1))
+    assert_same(got, reference.flow(before, 255 - before, points, 13, 1))
 
 
 @variants
@@ -114,9 +114,9 @@ def test_views_of_larger_arrays_give_the_same(variant):
     expected = kernels.call("flow", variant, before, after, points)
     around = np.full((70, 90), 77, np.uint8)
     around[10:60, 20:70] = before
-    same(kernels.call("flow", variant, around[10:60, 20:70], after, points), expected)
+    assert_same(kernels.call("flow", variant, around[10:60, 20:70], after, points), expected)
     upside_down = np.ascontiguousarray(after[::-1])[::-1]
-    same(kernels.call("flow", variant, before, upside_down, points), expected)
+    assert_same(kernels.call("flow", variant, before, upside_down, points), expected)
 
 
 def test_no_points_give_no_places():
