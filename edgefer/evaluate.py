@@ -7,13 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 
 import numpy as np
 
-from edgefer import datasets, recognize, statistics
+from edgefer import datasets, drawing, recognize, statistics
 from edgefer.datasets import Dataset
-from edgefer.errors import EdgeferError, UsageError
+from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS, label_set, translate
 from edgefer.progress import track
 from edgefer.recognize.frame import FrameRecognizer
@@ -21,7 +20,6 @@ from edgefer.statistics import Calibration, Comparison
 
 #: Problems of a data set that the text report prints before it only counts the rest.
 PROBLEMS_SHOWN = 20
-INK = (40, 40, 40)
 
 
 @dataclass(frozen=True)
@@ -181,28 +179,6 @@ class Report:
         return _draw_reliability(self)
 
 
-def save_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
-    """Write a picture as a PNG, whole or not at all.
-
-    Raises:
-        EdgeferError: the file cannot be written.
-    """
-    import cv2
-
-    path = Path(path)
-    # A device is written to, not replaced by a file.
-    device = path.exists() and not path.is_file()
-    scratch = path if device else path.with_name(f".{path.name}.part")
-    try:
-        scratch.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-        if not device:
-            os.replace(scratch, path)
-    except OSError as error:
-        if not device:
-            scratch.unlink(missing_ok=True)
-        raise EdgeferError(f"cannot write {path}: {error.strerror}") from None
-
-
 def evaluate(recognizer: FrameRecognizer, data: Dataset) -> Report:
     """Judge every image of a data set, each taken whole as a face crop.
 
@@ -273,9 +249,9 @@ def command(
     if compare is not None:
         report = report.compared(evaluate(recognize.open(compare, threads), dataset))
     if confusion is not None:
-        save_picture(report.image(), confusion)
+        drawing.save_picture(report.image(), confusion)
     if reliability is not None:
-        save_picture(report.reliability(), reliability)
+        drawing.save_picture(report.reliability(), reliability)
     return report.json() if as_json else report.text()
 
 
@@ -310,25 +286,13 @@ def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(whole > 0, 100 * part / np.maximum(whole, 1), 0.0)
 
 
-def _write(
-    picture: np.ndarray, text: str, x: float, y: float, size: float = 0.5, colour=INK, anchor: str = "middle"
-) -> None:
-    """One line of text, its middle at the height y; anchor tells what lies at x: start, middle or end."""
-    import cv2
-
-    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-    x -= {"start": 0, "middle": width / 2, "end": width}[anchor]
-    at = (round(x), round(y + height / 2))
-    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
-
-
 def _draw_reliability(report: Report) -> np.ndarray:
     """A bar a bin, as high as its accuracy, beside the diagonal; below it how many rows the bin has."""
     import cv2
 
     found, side, left, top, counts = report.calibration, 480, 80, 84, 90
     picture = np.full((top + side + counts + 76, left + side + 40, 3), 255, np.uint8)
-    write = partial(_write, picture)
+    write = partial(drawing.write, picture)
     bottom, floor = top + side, top + side + counts + 16
     title = f"{report.model}: ECE {found.ece:.2f} % on {report.rows} rows"
     write(title, left, 28, 0.65, anchor="start")
@@ -344,9 +308,9 @@ def _draw_reliability(report: Report) -> np.ndarray:
         cv2.rectangle(picture, (x0 + 1, floor - share), (x1 - 2, floor), (190, 190, 190), -1)
         y = bottom - side * found.confidence[index]
         cv2.line(picture, (x0 + 1, round(y)), (x1 - 2, round(y)), (40, 40, 200), 2)
-    cv2.rectangle(picture, (left, top), (left + side, bottom), INK, 1)
+    cv2.rectangle(picture, (left, top), (left + side, bottom), drawing.INK, 1)
     cv2.line(picture, (left, bottom), (left + side, top), (120, 120, 120), 1, cv2.LINE_AA)
-    cv2.line(picture, (left, floor), (left + side, floor), INK, 1)
+    cv2.line(picture, (left, floor), (left + side, floor), drawing.INK, 1)
     for tick in range(0, 101, 20):
         write(f"{tick} %", left - 10, bottom - side * tick / 100, 0.42, anchor="end")
         write(f"{tick} %", left + side * tick / 100, floor + 16, 0.42)
@@ -365,7 +329,7 @@ def _draw(report: Report) -> np.ndarray:
     side = cell * count
     picture = np.full((top + side + below, left + side + right, 3), 255, np.uint8)
     paper, deep = np.array([250.0, 246.0, 240.0]), np.array([120.0, 72.0, 16.0])
-    write = partial(_write, picture)
+    write = partial(drawing.write, picture)
     title = f"{report.model}: accuracy {report.accuracy:.2f} % on {report.rows} rows"
     write(title, left, 28, 0.65, anchor="start")
     write(f"macro-F1 {report.macro_f1:.2f} %, split {report.data.split}", left, 56, 0.5, anchor="start")
@@ -379,7 +343,7 @@ def _draw(report: Report) -> np.ndarray:
             x, y = left + cell * column, top + cell * row
             colour = paper + (deep - paper) * share
             cv2.rectangle(picture, (x, y), (x + cell - 2, y + cell - 2), colour.tolist(), -1)
-            words = (255, 255, 255) if share > 0.45 else INK
+            words = (255, 255, 255) if share > 0.45 else drawing.INK
             write(f"{100 * share:.0f} %", x + cell / 2, y + cell / 2 - 10, 0.6, words)
             write(str(report.confusion[row, column]), x + cell / 2, y + cell / 2 + 16, 0.42, words)
     write("prediction", left + side / 2, top + side + 56, 0.55)

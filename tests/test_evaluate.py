@@ -18,8 +18,9 @@ from edgefer import evaluate as evaluation
 from edgefer import manifest as manifests
 from edgefer import recognize
 from edgefer.datasets import Dataset
+from edgefer.drawing import save_picture
 from edgefer.errors import EdgeferError, UsageError
-from edgefer.evaluate import Report, evaluate, save_picture
+from edgefer.evaluate import Report, evaluate
 from edgefer.labels import BASIC7, FERPLUS8
 from edgefer.recognize import catalog
 

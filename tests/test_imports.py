@@ -22,6 +22,7 @@ ROOMS = [
         "values",
         "manifest",
         "clock",
+        "drawing",
         "progress",
         "quiet",
         "stills",
