@@ -117,14 +117,21 @@ class Training(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     seed: Count
 
 
-class Metrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Accuracy in percent on a split, of the shipped int8 model and of the float one it was made from."""
+class Metrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
+    """Percent on a split: accuracy of the shipped int8 model, and of the float one it was made from.
+
+    Attributes:
+        ece: expected calibration error of the shipped model's scores; None where it was not measured.
+        ece_rule: bins, and the rows the temperature was fitted on.
+    """
 
     split: Literal["val", "test"]
     rule: Text
     rows: Count
     accuracy_int8: Percent
     accuracy_float32: Percent
+    ece: Percent | None = None
+    ece_rule: Text | None = None
 
 
 class Licence(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):

@@ -257,6 +257,8 @@ def test_a_shipped_model_is_as_accurate_as_its_manifest_states(name):
     report = json.loads(evaluation.command(NPZ, name, metrics.split, as_json=True))
     assert report["rows"] == metrics.rows
     assert report["accuracy"] == pytest.approx(metrics.accuracy_int8, abs=0.3)
+    # the manifest's is cross-fitted, this one is not; both lie about one point above zero by chance alone
+    assert report["calibration"]["ece"] == pytest.approx(metrics.ece, abs=0.5)
 
 
 def test_a_report_is_made_of_scores_and_truth_alone():

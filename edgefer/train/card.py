@@ -6,8 +6,11 @@ import textwrap
 
 import numpy as np
 
+from edgefer.errors import UsageError
 from edgefer.manifest import Manifest
 from edgefer.train import architectures
+
+_CALIBRATION = "## Calibration"
 
 
 def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_bytes: int) -> str:
@@ -37,9 +40,8 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
                 at the top of `edgefer/train/architectures/{module}.py`.""",
                 f"""Input: int8, {spec.height}x{spec.width}, planes {spec.channels}, as
                 `edgefer/preprocess.py` makes them.""",
-                f"""Output: int8 {output.values}. The runtime divides them by the temperature
-                {output.temperature} and applies a soft-max, in float. The temperature was fitted on
-                {figures.split} to the distribution of the votes.""",
+                f"""Output: int8 {output.values}. The runtime divides them by a temperature and applies a
+                soft-max, in float.""",
                 f"Size: {model_bytes / 1024:.0f} KiB; weights and activations are int8.",
             ),
             "## What it does",
@@ -55,6 +57,7 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
             ),
             _text(f"Rows: {done['val_counts']}. Rule: {figures.rule}."),
             _confusion(measured.confusion, manifest.labels),
+            calibration(manifest),
             "## What it was trained on",
             _text(
                 f"""{training.data}. Rows: {done["train_counts"]}. Rule: {training.rule}. Licence of the data:
@@ -94,6 +97,28 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
             + "\n",
         ]
     )
+
+
+def calibration(manifest: Manifest) -> str:
+    """The section that tells what a score means."""
+    figures = manifest.metrics
+    return f"{_CALIBRATION}\n\n" + _text(
+        f"""A score is meant as the chance that the label is right, on rows that count by the rule above;
+        faces on which voters do not agree are not among them. The temperature {manifest.output.temperature}
+        was fitted on {figures.split} to the class, by the least negative log-likelihood. The expected
+        calibration error is {figures.ece:.2f} %: {figures.ece_rule}."""
+    )
+
+
+def recalibrated(card: str, manifest: Manifest) -> str:
+    """A card with that section written anew.
+
+    Raises: UsageError: it has none.
+    """
+    before, heading, after = card.partition(f"{_CALIBRATION}\n")
+    if not heading:
+        raise UsageError(f"calibrate: the card of {manifest.name} has no section {_CALIBRATION!r}")
+    return before + calibration(manifest) + "".join(after.partition("\n\n## ")[1:])
 
 
 def _stages(settings) -> str:

@@ -6,13 +6,16 @@ from dataclasses import asdict
 import cv2
 import numpy as np
 import pytest
+import tiny_model
+from msgspec.structs import replace
 
-from edgefer import detect, geometry, kernels
-from edgefer.errors import ModelError
+from edgefer import detect, geometry, kernels, manifest, recognize, statistics
+from edgefer.datasets import Dataset
+from edgefer.errors import ModelError, UsageError
 from edgefer.sources.demo import portrait_path
 from edgefer.train import __main__ as listing
 from edgefer.train.data import crop_margin
-from edgefer.train.export import Measured, fit_temperature, lineage
+from edgefer.train.export import Measured, calibrate, cross_fitted_ece, fit_temperature, lineage
 from edgefer.train.export import main as export
 from edgefer.train.fit import Settings
 from edgefer.train.recipes import OWED, RECIPES
@@ -37,12 +40,86 @@ def test_the_figures_are_counted_from_the_outputs():
     assert measured.logit_error == pytest.approx(np.sqrt(4 / 12))
 
 
+def drawn(temperature: float, rows: int = 20_000):
+    """Logits, and classes drawn with the chances they have at a temperature."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (rows, 8))
+    return logits, (logits / temperature + rng.gumbel(size=logits.shape)).argmax(axis=1)
+
+
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 1.7])
-def test_the_temperature_that_made_the_scores_is_found_again(temperature):
-    logits = np.random.default_rng(0).normal(0, 3, (500, 8))
-    scores = np.exp(logits / temperature)
-    scores /= scores.sum(axis=1, keepdims=True)
-    assert fit_temperature(logits, scores) == pytest.approx(temperature, abs=0.011)
+def test_the_temperature_that_the_classes_were_drawn_with_is_found_again(temperature):
+    assert fit_temperature(*drawn(temperature)) == pytest.approx(temperature, rel=0.03)
+
+
+def test_no_row_is_judged_with_a_temperature_it_had_a_part_in():
+    """One half wants the temperature 0.5, the other 2: each is judged with the other's, so both are wrong."""
+    logits, truth = drawn(2.0)
+    truth[::2] = drawn(0.5)[1][::2]
+    assert cross_fitted_ece(*drawn(2.0)) < 1.5
+    assert cross_fitted_ece(logits, truth) > 15
+
+
+@pytest.fixture
+def calibratable(tmp_path):
+    """The tiny model with a card that has the section, and 40 rows it "was measured" on: noise, of which it
+    gets three in four right."""
+    directory = tiny_model.make_directory(tmp_path / "tiny")
+    (directory / "MODEL_CARD.md").write_text("# tiny\n\n## Calibration\n\nold\n\n## Limits\n\nMany.\n")
+    found = tiny_model.manifest()
+    manifest.write(directory, replace(found, metrics=replace(found.metrics, rows=40)))
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (40, 48, 48), dtype=np.uint8)
+    truth = scores_of(directory, manifest.load(directory), images).argmax(axis=1)
+    truth[::4] = (truth[::4] + 1) % 8
+    return directory, Dataset("noise", "val", "ferplus8", "none", images, truth)
+
+
+def scores_of(directory, found, images):
+    """What the run time gives with a manifest: float32, shape (N, 8)."""
+    recognizer = recognize.open(directory)
+    recognizer.manifest = found
+    scores = []
+    for image in images:
+        recognizer.prepare_crop(image)
+        scores.append(recognizer.infer())
+    return np.array(scores)
+
+
+def test_a_model_directory_is_calibrated_in_place(calibratable):
+    directory, val = calibratable
+    before = manifest.load(directory)
+    made = calibrate(directory, val)
+    nll = {}
+    for t in (made.output.temperature - 0.05, made.output.temperature, made.output.temperature + 0.05):
+        tried = replace(made, output=replace(made.output, temperature=t))
+        nll[t] = statistics.calibration(scores_of(directory, tried, val.images), val.truth).nll
+    assert min(nll, key=nll.get) == made.output.temperature
+    card = (directory / "MODEL_CARD.md").read_text()
+    assert f"temperature {made.output.temperature} " in " ".join(card.split())
+    assert f"{made.metrics.ece:.2f} %" in card
+    assert "old" not in card and card.endswith("\n\n## Limits\n\nMany.\n")
+    assert made.output.temperature != before.output.temperature
+    assert (made.self_test, made.training) == (before.self_test, before.training)
+    calibrate(directory, val)
+    assert (directory / "MODEL_CARD.md").read_text() == card
+
+
+def test_other_rows_than_those_it_was_measured_on_do_not_calibrate_a_model(calibratable):
+    directory, val = calibratable
+    before = (directory / "model.toml").read_bytes()
+    with pytest.raises(UsageError, match="measured on 40 rows of ferplus8, got 39"):
+        calibrate(directory, val.take(np.arange(39)))
+    assert (directory / "model.toml").read_bytes() == before
+
+
+def test_a_card_without_the_section_is_refused(calibratable):
+    directory, val = calibratable
+    found = manifest.load(directory)
+    (directory / "MODEL_CARD.md").write_text("# tiny\n")
+    manifest.write(directory, found)
+    with pytest.raises(UsageError, match="no section '## Calibration'"):
+        calibrate(directory, val)
 
 
 def test_the_margin_about_the_detectors_box_is_found_again():
