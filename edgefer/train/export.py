@@ -33,8 +33,8 @@ from edgefer.train import architectures, card
 from edgefer.train.data import crop_margin
 from edgefer.train.data.augment import augment
 from edgefer.train.data.batches import Inputs, input_spec
-from edgefer.train.fit import Settings, build, load_data
 from edgefer.train.quantise import quantisation, quantise
+from edgefer.train.settings import Settings, build, load_data
 
 BUDGET_POINTS = 1.0  # of accuracy that quantisation may cost
 BUDGET_SAME_LABEL = 97.0  # percent of val on which the int8 and the float network must choose alike

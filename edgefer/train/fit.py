@@ -3,14 +3,15 @@
     KERAS_BACKEND=tensorflow python -m edgefer.train.fit --architecture pandey --input grey+sobel \\
         --data fer2013_train_val.npz --out runs/ferplus-sobel
 
-Data that is not at its path is looked for in `fer2013/` under EDGEFER_DATA.
+Data that is not at its path is looked for under EDGEFER_DATA, and in `fer2013/` there.
 
 The run directory holds `settings.json`, `metrics.jsonl` (one line an epoch), `checkpoint.npz` (everything
 needed to go on: started again with the same settings, a run continues after its last finished epoch),
 `best.weights.h5` (the averaged weights of the epoch with the best val accuracy at full size) and `done.json`.
 
 Choices are made on val only. The loss is the cross-entropy with the distribution of the FER+ votes; with
-`--labels basic7` it is that with the one class FER-2013 gives each image.
+`--labels basic7` it is that with the one class FER-2013 gives each image. `--teachers` mixes the scores of
+finished runs or of models into it.
 """
 
 from __future__ import annotations
@@ -21,124 +22,19 @@ import os
 import platform
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from edgefer import datasets
-from edgefer.errors import EdgeferError, UsageError
-from edgefer.labels import label_set
-from edgefer.train import architectures
-from edgefer.train.data.batches import Inputs, input_spec, training_batches
+from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
+from edgefer.progress import track
+from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
+from edgefer.train.distil import Ensemble
+from edgefer.train.settings import Settings, build, learning_rate, load_data, parse_stages, targets
 
-LARGEST_SIDE = 64
-TRAINING_RULE = "plurality"  # rows without a majority teach too: their target is the distribution
-
-
-#: Left out of commands: what is nothing, and what runs did before it was a setting, so that those on record
-#: stay as they are.
-IMPLIED = {"mode": "concatenated", "stl": False, "labels": "ferplus8", "size": 64, "stop": 0, "start": ""}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the outcome of a run, up to rounding that differs between machines.
-
-    Attributes:
-        architecture: a name in architectures.ARCHITECTURES. input: planes, a name in preprocess.CHANNELS.
-        mode: how the planes reach the network, one of streams.MODES.
-        stl: a spatial transformer before the network, or before each of its streams.
-        labels: ferplus8, the classes and votes of FER+; or basic7, the classes of FER-2013.
-        size: full side of the input, pixels; the last stage must have it.
-        stages: (side, epochs) in order. The network is convolutional with a mean at its end, so it can learn
-            the most on small inputs, at a fraction of the cost, and finish on full ones. One with dense
-            layers takes inputs of one size.
-        rate: peak learning rate; rises over the first `warmup` of all steps, then falls linearly to zero.
-            Counted in images, so that stages are weighted by what they see.
-        stop: leave off after this many epochs, for another run to start from; 0 to run to the end.
-        start: directory of a run whose averaged weights this one begins with; empty for random ones.
-        average: decay of the moving average of the weights, by step; the averaged weights are the ones that
-            ship.
-    """
-
-    architecture: str = "pandey"
-    input: str = "grey+sobel"
-    mode: str = "concatenated"
-    stl: bool = False
-    labels: str = "ferplus8"
-    size: int = 64
-    data: str = "fer2013_train_val.npz"
-    stages: tuple[tuple[int, int], ...] = ((32, 22), (48, 8), (64, 5))
-    batch: int = 128
-    rate: float = 3e-3
-    warmup: float = 0.05
-    weight_decay: float = 0.02
-    dropout: float = 0.1
-    average: float = 0.998
-    seed: int = 1
-    stop: int = 0
-    start: str = ""
-
-    @classmethod
-    def read(cls, path: Path) -> Settings:
-        """Settings from a run's settings.json."""
-        fields = json.loads(path.read_text())
-        return cls(**{**fields, "stages": tuple((side, epochs) for side, epochs in fields["stages"])})
-
-    def command(self, out: str) -> str:
-        """The command that repeats the run, every setting named but those of IMPLIED."""
-        fields = {**asdict(self), "stages": ",".join(f"{side}:{epochs}" for side, epochs in self.stages)}
-        options = " ".join(
-            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
-            for name, value in fields.items()
-            if value != IMPLIED.get(name)
-        )
-        return f"python -m edgefer.train.fit {options} --out {out}"
-
-    def side(self, epoch: int) -> int:
-        """Side of the inputs in an epoch, counted from 0."""
-        for side, epochs in self.stages:
-            if epoch < epochs:
-                return side
-            epoch -= epochs
-        raise ValueError("epoch beyond the last stage")
-
-    @property
-    def epochs(self) -> int:
-        return sum(epochs for _, epochs in self.stages)
-
-
-def load_data(settings: Settings) -> tuple[datasets.Dataset, datasets.Dataset]:
-    """The rows a run learns from, and those its choices are made on.
-
-    Raises:
-        UsageError: the data is neither at its path nor under EDGEFER_DATA, or cannot be read.
-    """
-    path = Path(settings.data)
-    if not path.exists():
-        path = Path(os.environ.get("EDGEFER_DATA", "../shared/data")) / "fer2013" / path
-    train = datasets.load(path, "train", labels=settings.labels, rule=TRAINING_RULE)
-    return train, datasets.load(path, "val", labels=settings.labels)
-
-
-def targets(data: datasets.Dataset) -> np.ndarray:
-    """What the network is to say of each row: the distribution of its votes, or all on its one class.
-
-    Returns:
-        float32, shape (N, classes), rows sum to one.
-    """
-    classes = len(label_set(data.labels))
-    if data.distributions is not None and data.distributions.shape[1] == classes:
-        return data.distributions
-    return np.eye(classes, dtype=np.float32)[data.truth]
-
-
-def learning_rate(settings: Settings, progress: float) -> float:
-    """Rate at a point of the run, progress 0 to 1."""
-    if progress < settings.warmup:
-        return settings.rate * max(progress, 1e-3) / settings.warmup
-    return settings.rate * (1 - progress) / (1 - settings.warmup)
+MOST_PROCESSES = 16
 
 
 class Averaged:
@@ -182,42 +78,20 @@ class Swapped:
         _assign(self._model.variables, self._own)
 
 
-def build(settings: Settings, size: int | None = None, dropout: float = 0.0):
-    """The network of a run, uncompiled; without dropout unless it is asked for.
+def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
+    """Run, or go on with, a training.
 
     Args:
-        size: side of its inputs, pixels; None for that of the stages, open where they differ.
-
-    Raises:
-        UsageError: a name is not known, or the stages do not fit the network.
-    """
-    sides = {side for side, _ in settings.stages}
-    if settings.stages[-1][0] != settings.size:
-        raise UsageError(
-            f"stages: the last one must have the full side, {settings.size}, got {settings.stages[-1][0]}"
-        )
-    if size is None and len(sides) == 1:
-        size = settings.size
-    return architectures.build(
-        settings.architecture,
-        settings.input,
-        settings.mode,
-        settings.stl,
-        len(label_set(settings.labels)),
-        size,
-        dropout,
-    )
-
-
-def fit(settings: Settings, out: Path) -> dict:
-    """Run, or go on with, a training.
+        processes: that make batches beside this one; 0 for a thread, None for as many as there are cores, up
+            to MOST_PROCESSES, where Keras computes on a GPU, else a thread. The outcome is the same.
 
     Returns:
         The content of done.json: best epoch, its val accuracy, row counts, hardware, wall time (that of the
         run it started from included); or where it stopped, for a run that another one finishes.
 
     Raises:
-        UsageError: the data cannot be read, or the directory belongs to a run with other settings.
+        UsageError: the data or a teacher cannot be read, there are fewer rows than a batch takes, or the
+            directory belongs to a run with other settings.
     """
     import keras
 
@@ -225,8 +99,12 @@ def fit(settings: Settings, out: Path) -> dict:
     _claim(out / "settings.json", asdict(settings))
     spec = input_spec(settings.input, settings.size)
     train, val = load_data(settings)
-    wanted = targets(train)
     print(f"train: {train.counts()}\nval: {val.counts()}", flush=True)
+    if len(train) < settings.batch:
+        raise UsageError(f"batch: expected {len(train)} rows at most, all there are, got {settings.batch}")
+    wanted = targets(train)
+    wanted = (1 - settings.smoothing) * wanted + settings.smoothing / wanted.shape[1]
+    teachers = Ensemble.of(settings, val)
 
     keras.utils.set_random_seed(settings.seed)
     model = build(settings, dropout=settings.dropout)
@@ -243,38 +121,50 @@ def fit(settings: Settings, out: Path) -> dict:
 
     steps = len(train) // settings.batch
     last = settings.stop or settings.epochs
-    while state["epoch"] < last:
-        started, epoch = time.monotonic(), state["epoch"]
-        inputs = Inputs(spec, settings.side(epoch))
-        # torch draws its dropout from a state of its own, which no checkpoint holds
-        keras.utils.set_random_seed(settings.seed + epoch)
-        losses = []
-        for x, y in training_batches(train.images, wanted, inputs, settings.batch, settings.seed, epoch):
-            rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)
-            optimizer.learning_rate = rate
-            losses.append(float(model.train_on_batch(x, y)))
-            averaged.update(model)
-            if len(losses) % 20 == 0 and sys.stderr.isatty():
-                print(f"\repoch {epoch + 1} {len(losses)}/{steps} loss {np.mean(losses[-50:]):.4f}", end="")
-        with Swapped(model, averaged.values):
-            accuracy = evaluate(model, inputs, val)
-            if inputs.side == settings.size and accuracy > state["best"]:
-                state["best"], state["best_epoch"] = accuracy, epoch
-                _save_weights(model, out / "best.weights.h5")
-        state["epoch"] += 1
-        state["seconds"] += time.monotonic() - started
-        line = {
-            "epoch": epoch + 1,
-            "side": inputs.side,
-            "rate": rate,
-            "loss": float(np.mean(losses)),
-            "val_accuracy": accuracy,
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        with (out / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        print(json.dumps(line), flush=True)
-        _keep(out / "checkpoint.npz", model, optimizer, averaged, state)
+    if processes is None:
+        processes = min(os.cpu_count() or 1, MOST_PROCESSES) if accelerator() else 0
+    with makers(processes) as executor:
+        while state["epoch"] < last:
+            started, epoch = time.monotonic(), state["epoch"]
+            inputs = Inputs(spec, settings.side(epoch))
+            # torch draws its dropout from a state of its own, which no checkpoint holds
+            keras.utils.set_random_seed(settings.seed + epoch)
+            batches = training_batches(
+                train.images,
+                wanted,
+                [(spec, inputs.side), *teachers.views],
+                settings.batch,
+                settings.seed,
+                epoch,
+                (settings.mixup, settings.cutmix),
+                executor,
+                AHEAD + 2 * processes,
+            )
+            losses = []
+            for (x, *seen), y in track(batches, f"epoch {epoch + 1} of {last}", steps):
+                rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)
+                optimizer.learning_rate = rate
+                losses.append(float(model.train_on_batch(x, teachers.targets(y, seen))))
+                averaged.update(model)
+            with Swapped(model, averaged.values):
+                accuracy = evaluate(model, inputs, val)
+                if inputs.side == settings.size and accuracy > state["best"]:
+                    state["best"], state["best_epoch"] = accuracy, epoch
+                    _save_weights(model, out / "best.weights.h5")
+            state["epoch"] += 1
+            state["seconds"] += time.monotonic() - started
+            line = {
+                "epoch": epoch + 1,
+                "side": inputs.side,
+                "rate": rate,
+                "loss": float(np.mean(losses)),
+                "val_accuracy": accuracy,
+                "seconds": round(time.monotonic() - started, 1),
+            }
+            with (out / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            print(json.dumps(line), flush=True)
+            _keep(out / "checkpoint.npz", model, optimizer, averaged, state)
 
     if last < settings.epochs:
         return {"stopped_after": last}
@@ -288,7 +178,7 @@ def fit(settings: Settings, out: Path) -> dict:
         "val_counts": val.counts(),
         "val_rule": val.rule,
         "seconds": round(state["seconds"]),
-        "hardware": hardware(),
+        "hardware": ", ".join(filter(None, (accelerator(), hardware()))),
         "backend": f"Keras {keras.__version__}, {keras.backend.backend()}",
     }
     _write_json(out / "done.json", done)
@@ -302,6 +192,25 @@ def evaluate(model, inputs: Inputs, data: datasets.Dataset, batch: int = 256) ->
         logits = model.predict_on_batch(inputs.stack(data.images[start : start + batch]))
         right += int((np.argmax(logits, axis=-1) == data.truth[start : start + batch]).sum())
     return 100 * right / len(data)
+
+
+def accelerator() -> str:
+    """Name of the GPU that Keras computes on; empty on a CPU."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    if backend == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind if jax.default_backend() != "cpu" else ""
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU") if found else ""
 
 
 def hardware() -> str:
@@ -384,24 +293,20 @@ def _restore(path: Path, model, optimizer, averaged: Averaged) -> dict:
         return json.loads(str(kept["state"]))
 
 
-def parse_stages(text: str) -> tuple[tuple[int, int], ...]:
-    """`32:24,64:6` to ((32, 24), (64, 6))."""
-    try:
-        stages = tuple((int(side), int(epochs)) for side, epochs in (s.split(":") for s in text.split(",")))
-    except ValueError:
-        stages = ()
-    if not stages or any(not 16 <= side <= LARGEST_SIDE or epochs < 1 for side, epochs in stages):
-        raise argparse.ArgumentTypeError(
-            f"expected side:epochs,... with sides 16 to {LARGEST_SIDE}, as in 32:24,64:6, got {text!r}"
-        )
-    return stages
-
-
 def main(argv: list[str] | None = None) -> int:
     """Command line; every setting is an option of the same name."""
     defaults = Settings()
-    parser = argparse.ArgumentParser(prog="python -m edgefer.train.fit", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m edgefer.train.fit",
+        description=__doc__.split("\n")[0],
+        epilog="What the settings mean: docs/training.md.",
+    )
     parser.add_argument("--out", type=Path, required=True, help="run directory; an unfinished run goes on")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        help="that make batches, 0 for a thread; default: one a core where there is a GPU, else 0",
+    )
     for name, default in asdict(defaults).items():
         option = f"--{name.replace('_', '-')}"
         if default is False:
@@ -410,12 +315,15 @@ def main(argv: list[str] | None = None) -> int:
             kind = parse_stages if name == "stages" else type(default)
             parser.add_argument(option, type=kind, default=default)
     options = vars(parser.parse_args(argv))
-    out = options.pop("out")
+    out, processes = options.pop("out"), options.pop("processes")
     try:
-        done = fit(Settings(**options), out)
+        done = fit(Settings(**options), out, processes)
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on after the last finished epoch", file=sys.stderr)
+        return INTERRUPTED
     print(json.dumps(done, indent=2))
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgefer.train.fit import Settings
+from edgefer.train.settings import Settings
 
 Runs = tuple[tuple[str, Settings], ...]
 

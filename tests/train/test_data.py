@@ -1,5 +1,7 @@
 """What training feeds the network: alterations, inputs and batches."""
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -8,8 +10,8 @@ from edgefer import kernels
 from edgefer.geometry import Box
 from edgefer.preprocess import Preprocess
 from edgefer.train.data import batches
-from edgefer.train.data.augment import augment
-from edgefer.train.data.batches import Inputs, ahead, input_spec, training_batches
+from edgefer.train.data.augment import augment, cutmix, mixup
+from edgefer.train.data.batches import Inputs, input_spec, makers, training_batches
 
 SPEC = input_spec("grey+sobel")
 
@@ -75,47 +77,94 @@ def test_a_stage_of_one_plane_keeps_its_channel_axis(faces):
     assert Inputs(input_spec("grey"), 32)(faces[0]).shape == (32, 32, 1)
 
 
-def test_seed_and_epoch_decide_the_batches(faces):
-    targets = np.eye(8, dtype=np.float32)
+TARGETS = np.eye(8, dtype=np.float32)
+VIEWS = [(SPEC, 32)]
 
-    def epoch(seed, number):
-        return list(training_batches(faces, targets, Inputs(SPEC, 32), 3, seed, number))
 
-    one, again, later = epoch(1, 0), epoch(1, 0), epoch(1, 1)
-    assert [x.shape for x, _ in one] == [(3, 32, 32, 3)] * 2, "the last two rows fill no batch"
-    assert all(
-        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(one, again, strict=True)
+def same(one, other):
+    """Whether two lists of batches hold the same numbers."""
+    return len(one) == len(other) and all(
+        all(map(np.array_equal, a, b)) and np.array_equal(y, z)
+        for (a, y), (b, z) in zip(one, other, strict=True)
     )
-    assert not np.array_equal(one[0][0], later[0][0])
+
+
+def test_seed_and_epoch_decide_the_batches(faces):
+    def epoch(seed, number):
+        return list(training_batches(faces, TARGETS, VIEWS, 3, seed, number))
+
+    one = epoch(1, 0)
+    assert [x.shape for (x,), _ in one] == [(3, 32, 32, 3)] * 2, "the last two rows fill no batch"
+    assert same(one, epoch(1, 0))
+    assert not same(one, epoch(1, 1)) and not same(one, epoch(2, 0))
+
+
+def test_processes_make_the_batches_of_a_thread_whatever_their_number(faces):
+    def epoch(executor=None):
+        return list(training_batches(faces, TARGETS, VIEWS, 2, 1, 0, (0.5, 0.5), executor, ahead=2))
+
+    with makers(2) as executor:
+        assert same(epoch(), epoch(executor))
 
 
 def test_a_row_keeps_its_target(faces, monkeypatch):
     monkeypatch.setattr(batches, "augment", lambda image, rng, side: whole(image, side))
-    targets = np.eye(8, dtype=np.float32)
-    # not the object the batches are made with, on another thread: its buffer is used again
     inputs = Inputs(SPEC)
-    for x, y in training_batches(faces, targets, Inputs(SPEC), 4, 1, 0):
+    for (x,), y in training_batches(faces, TARGETS, [(SPEC, 64)], 4, 1, 0):
         for tensor, target in zip(x, y, strict=True):
             assert np.array_equal(tensor, inputs(whole(faces[target.argmax()])))
 
 
-def test_ahead_gives_the_items_in_order_and_raises_what_they_raise():
-    def broken():
-        yield from range(5)
+def test_teachers_see_the_image_the_student_sees(faces):
+    """Full and averaged down, with and without gradients: all from one altered image."""
+    views = [(SPEC, 32), (SPEC, 64), (input_spec("grey"), 64)]
+    (small, full, grey), _ = next(training_batches(faces, TARGETS, views, 8, 1, 0, (0.5, 0.5)))
+    assert small.shape == (8, 32, 32, 3) and grey.shape == (8, 64, 64, 1)
+    assert np.allclose(small, full.reshape(8, 32, 2, 32, 2, 3).mean(axis=(2, 4)), atol=1e-6)
+    assert np.array_equal(full[..., :1], grey)
+
+
+def test_an_error_in_a_batch_reaches_the_one_who_asked_for_it(faces, monkeypatch):
+    def broken(*_):
         raise OSError("gone")
 
-    got = []
+    monkeypatch.setattr(batches, "augment", broken)
     with pytest.raises(OSError, match="gone"):
-        for item in ahead(broken(), depth=2):
-            got.append(item)
-    assert got == list(range(5))
+        next(training_batches(faces, TARGETS, VIEWS, 3, 1, 0))
 
 
-def test_ahead_stops_its_thread_when_it_is_left():
-    import itertools
-    import threading
-
+def test_batches_that_are_left_leave_no_thread(faces):
     before = threading.active_count()
-    for _ in ahead(itertools.count(), depth=2):
+    for _ in training_batches(faces, TARGETS, VIEWS, 2, 1, 0):
         break
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+def test_a_mixed_image_and_its_target_hold_as_much_of_each(mix):
+    """Of two flat images the mean tells the share, which is the share in the target too."""
+    images = np.stack([np.zeros((64, 64), np.uint8), np.full((64, 64), 200, np.uint8)])
+    shares = []
+    for seed in range(20):
+        mixed, targets = mix(images, np.eye(2, dtype=np.float32), np.random.default_rng(seed))
+        assert mixed.dtype == np.uint8 and targets.dtype == np.float32
+        assert np.allclose(targets.sum(axis=1), 1)
+        # levels are rounded
+        assert np.allclose(mixed.mean(axis=(1, 2)), 200 * targets[:, 1], atol=0.51)
+        shares.append(targets[0, 0])
+    assert min(shares) < 0.2 and max(shares) > 0.8
+    levels = {len(np.unique(mixed)) for mixed in mixed}
+    assert levels <= ({1} if mix is mixup else {1, 2}), "blended all over, or a rectangle put in"
+
+
+def test_the_share_of_mixed_batches_is_the_one_asked_for(faces):
+    def pure(mixed):
+        found = [y.max(axis=1).min() > 0.999 for _, y in epoch(mixed)]
+        return sum(found) / len(found)
+
+    def epoch(mixed):
+        many = np.resize(faces, (400, 48, 48))
+        return training_batches(many, np.resize(TARGETS, (400, 8)), [(SPEC, 16)], 4, 1, 0, mixed)
+
+    assert pure((0.0, 0.0)) == 1
+    assert 0.3 < pure((0.0, 0.5)) < 0.7

@@ -7,16 +7,20 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefer import datasets
+from edgefer import datasets, recognize
 from edgefer.errors import UsageError
 from edgefer.train import fit as fitting
-from edgefer.train.fit import Settings, learning_rate, main, parse_stages
+from edgefer.train.data.batches import Inputs
+from edgefer.train.distil import Ensemble, RunTeacher
+from edgefer.train.fit import main
+from edgefer.train.settings import IMPLIED, Settings, build, find_data, learning_rate, load_data, parse_stages
+from edgefer.train.settings import targets as targets_of
 
 
 def test_a_command_repeats_its_settings(tmp_path, monkeypatch):
     settings = Settings(stages=((32, 2), (64, 1)), rate=1e-3, seed=7)
     seen = []
-    monkeypatch.setattr(fitting, "fit", lambda found, out: seen.append((found, out)) or {})
+    monkeypatch.setattr(fitting, "fit", lambda found, out, processes: seen.append((found, out)) or {})
     words = settings.command(str(tmp_path)).split()
     assert words[:3] == ["python", "-m", "edgefer.train.fit"]
     assert main(words[3:]) == 0
@@ -42,13 +46,40 @@ def test_an_epoch_belongs_to_its_stage():
         settings.side(4)
 
 
-def test_the_rate_rises_then_falls_to_zero():
-    settings = Settings(rate=1.0, warmup=0.1)
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_the_rate_rises_then_falls_to_zero(schedule):
+    settings = Settings(rate=1.0, warmup=0.1, schedule=schedule)
     rates = [learning_rate(settings, progress) for progress in np.linspace(0, 1, 101)]
     peak = int(np.argmax(rates))
     assert rates[peak] == pytest.approx(1.0) and peak == 10
     assert np.all(np.diff(rates[:peak]) > 0) and np.all(np.diff(rates[peak:]) < 0)
     assert rates[-1] == 0
+    assert rates[55] == pytest.approx(0.5), "half way down, half the rate, by either schedule"
+    assert rates[30] == pytest.approx({"linear": 7 / 9, "cosine": (1 + np.cos(np.pi * 2 / 9)) / 2}[schedule])
+
+
+def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_read(tmp_path):
+    settings = Settings()
+    words = settings.command("runs/x")
+    assert not any(f"--{name} " in words for name in IMPLIED)
+    old = {name: value for name, value in fitting.asdict(settings).items() if name not in IMPLIED}
+    (tmp_path / "settings.json").write_text(json.dumps(old))
+    assert Settings.read(tmp_path / "settings.json") == settings
+    fitting._claim(tmp_path / "settings.json", fitting.asdict(settings))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"mixup": 1.5}, "mixup: expected a share, 0 to 1, got 1.5"),
+        ({"mixup": 0.6, "cutmix": 0.6}, "expected 1 at most together, got 1.2"),
+        ({"temperature": 0.0}, "temperature: expected a number above 0"),
+        ({"schedule": "step"}, "unknown schedule 'step'; available: linear, cosine"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_refused(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        Settings(**wrong)
 
 
 @pytest.mark.parametrize("text", ["", "32", "32:0", "8:3", "128:1", "a:b"])
@@ -64,13 +95,13 @@ def test_a_run_that_is_not_there_cannot_be_started_from(tmp_path):
 
 def test_stages_that_do_not_end_at_the_full_side_are_refused():
     with pytest.raises(UsageError, match="stages: the last one must have the full side, 64, got 48"):
-        fitting.build(Settings(stages=((48, 3),)))
+        build(Settings(stages=((48, 3),)))
 
 
 def test_without_votes_the_target_is_the_class():
     truth = np.array([3, 6])
     data = datasets.Dataset("here", "train", "basic7", "every row", np.zeros((2, 48, 48), np.uint8), truth)
-    assert np.array_equal(fitting.targets(data), np.eye(7, dtype=np.float32)[truth])
+    assert np.array_equal(targets_of(data), np.eye(7, dtype=np.float32)[truth])
 
 
 def test_missing_data_is_one_line_and_exit_code_2(tmp_path, capsys):
@@ -80,8 +111,8 @@ def test_missing_data_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert error.count("\n") == 1 and "none.npz" in error
 
 
-@pytest.fixture
-def small_set(tmp_path):
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
     """An npz like FER-2013's: 24 train and 8 val rows, a bright or a dark image, neutral or happy."""
     rng = np.random.default_rng(0)
     truth = np.arange(32) % 2
@@ -89,7 +120,7 @@ def small_set(tmp_path):
     packed = [cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].ravel() for image in images]
     votes = np.zeros((32, 10), np.int16)
     votes[np.arange(32), truth] = 10
-    path = tmp_path / "small.npz"
+    path = tmp_path_factory.mktemp("data") / "small.npz"
     np.savez(
         path,
         webp=np.concatenate(packed),
@@ -103,39 +134,175 @@ def small_set(tmp_path):
     return path
 
 
-def test_an_interrupted_run_goes_on_to_the_same_weights(small_set, tmp_path, monkeypatch):
-    """Stopped after one of two epochs and started again: the weights of a run that was never stopped."""
+@pytest.fixture(scope="module")
+def settings(small_set):
+    """Two epochs of a small network, with everything that can be drawn."""
     pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
-    settings = Settings(architecture="edgefer-nano", data=str(small_set), stages=((16, 1), (64, 1)), batch=12)
-    done = fitting.fit(settings, tmp_path / "whole")
-    assert (done["train_rows"], done["val_rows"], done["best_epoch"]) == (24, 8, 2)
+    return Settings(
+        architecture="rtnn",
+        input="grey",
+        data=str(small_set),
+        size=32,
+        stages=((16, 1), (32, 1)),
+        batch=12,
+        mixup=0.3,
+        cutmix=0.3,
+        smoothing=0.1,
+        teachers="ferplus-sobel",
+        temperature=2.0,
+    )
 
+
+@pytest.fixture(scope="module")
+def finished(settings, tmp_path_factory):
+    """A run with these settings, and its done.json."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    return run, fitting.fit(settings, run)
+
+
+def checkpoint(run):
+    with np.load(run / "checkpoint.npz") as kept:
+        return dict(kept)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(settings, finished, tmp_path, monkeypatch):
+    """Stopped after one of two epochs and started again: the weights of a run that was never stopped."""
+    run, done = finished
+    assert (done["train_rows"], done["val_rows"], done["best_epoch"]) == (24, 8, 2)
     batches = fitting.training_batches
 
     def failing(*args):
-        if args[-1] == 1:
+        if args[5] == 1:
             raise KeyboardInterrupt
         return batches(*args)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    words = settings.command(str(tmp_path / "parts")).split()[3:]
+    with monkeypatch.context() as patch:
         patch.setattr(fitting, "training_batches", failing)
-        fitting.fit(settings, tmp_path / "parts")
+        assert main(words) == 130
     assert not (tmp_path / "parts" / "done.json").exists()
-    fitting.fit(settings, tmp_path / "parts")
+    assert main(words) == 0
 
-    one, two = (np.load(tmp_path / name / "checkpoint.npz") for name in ("whole", "parts"))
+    one, two = checkpoint(run), checkpoint(tmp_path / "parts")
     assert json.loads(str(two["state"]))["epoch"] == 2
-    for name in one.files:
+    for name in one:
         if name != "state":
             # threads add up in any order, and two steps of Adam carry that on
             assert np.allclose(one[name], two[name], atol=2e-3), name
     lines = (tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["side"] for line in lines] == [16, 64]
+    assert [json.loads(line)["side"] for line in lines] == [16, 32]
 
-    left_off = replace(settings, stop=1)
-    assert fitting.fit(left_off, tmp_path / "first") == {"stopped_after": 1}
-    last = replace(settings, stages=((64, 1),), rate=1e-9, start=str(tmp_path / "first"))
-    finished = fitting.fit(last, tmp_path / "last")
-    assert finished["best_epoch"] == 1 and finished["seconds"] > 0
-    first, last = (np.load(tmp_path / name / "checkpoint.npz") for name in ("first", "last"))
-    assert np.allclose(first["averaged0"], last["model0"], atol=1e-6), "it begins with the averaged weights"
+
+def test_a_run_begins_with_the_averaged_weights_of_another_and_leaves_off_where_it_is_told(
+    settings, finished, tmp_path
+):
+    run, done = finished
+    stages = ((32, 1), (32, 1))
+    later = replace(settings, stages=stages, rate=1e-9, start=str(run), stop=1, teachers="")
+    assert fitting.fit(later, tmp_path) == {"stopped_after": 1}
+    assert not (tmp_path / "done.json").exists()
+    first, last = checkpoint(run), checkpoint(tmp_path)
+    assert np.allclose(first["averaged0"], last["model0"], atol=1e-6)
+    assert json.loads(str(last["state"]))["seconds"] > done["seconds"]
+
+
+def test_a_batch_larger_than_the_data_is_refused(settings, tmp_path):
+    with pytest.raises(UsageError, match="batch: expected 24 rows at most, all there are, got 25"):
+        fitting.fit(replace(settings, batch=25), tmp_path / "run")
+
+
+def test_teachers_speak_with_one_calibrated_voice(settings, finished):
+    """A finished run and a shipped model, each with its own input, mixed with the votes by weight."""
+    _, val = load_data(settings)
+    run, _ = finished
+    both = replace(settings, teachers=f"{run},ferplus-sobel", distil=0.25, temperature=1.0)
+    ensemble = Ensemble.of(both, val)
+    assert [(spec.channels, side) for spec, side in ensemble.views] == [("grey", 32), ("grey+sobel", 64)]
+    inputs = [Inputs(spec, side).stack(val.images) for spec, side in ensemble.views]
+    votes = targets_of(val)
+
+    model = recognize.open("ferplus-sobel")
+    said = []
+    for image in val.images:
+        model.prepare_crop(image)
+        said.append(model.infer())
+    alone = Ensemble.of(replace(both, teachers="ferplus-sobel", distil=1.0), val)
+    assert np.allclose(alone.targets(votes, inputs[1:]), said, atol=1e-6)
+
+    first, second = (teacher(x) for teacher, x in zip(ensemble.teachers, inputs, strict=True))
+    mixed = ensemble.targets(votes, inputs)
+    assert mixed.dtype == np.float32
+    assert np.allclose(mixed, 0.75 * votes + 0.25 * (first + second) / 2, atol=1e-6)
+    softer = Ensemble(ensemble.teachers, 1.0, 3.0).targets(votes, inputs)
+    roots = ((first + second) / 2) ** (1 / 3)
+    assert np.allclose(softer, roots / roots.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_a_run_as_a_teacher_judges_as_it_was_found_to(settings, finished):
+    _, val = load_data(settings)
+    run, done = finished
+    teacher = RunTeacher(run, val)
+    right = teacher(Inputs(teacher.spec).stack(val.images)).argmax(axis=1) == val.truth
+    assert 100 * right.mean() == done["val_accuracy_float32"]
+
+
+def test_without_teachers_the_votes_are_the_target(settings):
+    _, val = load_data(settings)
+    ensemble = Ensemble.of(replace(settings, teachers=""), val)
+    assert ensemble.views == []
+    assert np.array_equal(ensemble.targets(targets_of(val), []), targets_of(val))
+
+
+def test_a_teacher_that_cannot_teach_is_refused(settings, finished, tmp_path):
+    _, val = load_data(settings)
+    (tmp_path / "settings.json").write_text("{}")
+    for teachers, message in (
+        (str(tmp_path), "the run is not finished"),
+        ("nobody", "unknown model 'nobody'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            Ensemble.of(replace(settings, teachers=teachers), val)
+    seven = load_data(replace(settings, labels="basic7"))[1]
+    for teachers in (str(finished[0]), "ferplus-sobel"):
+        with pytest.raises(UsageError, match="expected the classes of basic7, got those of ferplus8"):
+            Ensemble.of(replace(settings, teachers=teachers), seven)
+
+
+def test_a_fold_is_learnt_from_the_others_and_judged_by_none_of_them(settings):
+    whole, _ = load_data(settings)
+    judged = []
+    for fold in (1, 2, 3):
+        train, test = load_data(replace(settings, division=f"fold:{fold}/3"))
+        assert (len(train), len(test)) == (16, 8)
+        assert f"fold:{fold}/3 of train" in test.rule
+        assert not {image.tobytes() for image in train.images} & {image.tobytes() for image in test.images}
+        judged += [image.tobytes() for image in test.images]
+    assert sorted(judged) == sorted(image.tobytes() for image in whole.images)
+
+
+def test_a_picture_that_is_there_twice_does_not_judge_what_it_taught(tmp_path):
+    for label, level in (("happiness", 200), ("sadness", 20)):
+        (tmp_path / label).mkdir()
+        for number in range(4):
+            image = np.full((48, 48), level + (number if label == "sadness" else 0), np.uint8)
+            cv2.imwrite(str(tmp_path / label / f"{number}.png"), image)
+    train, test = load_data(Settings(data=str(tmp_path), labels="basic7", division="fold:1/4"))
+    assert len(train) == 6 and test.counts() == (
+        "1 of 2 rows count; dropped: 1 duplicates of a row it learns from"
+    )
+
+
+def test_a_folder_without_splits_must_be_divided(tmp_path):
+    (tmp_path / "happiness").mkdir()
+    with pytest.raises(UsageError, match="has no train and val; divide it, as by --division fold:1/10"):
+        load_data(Settings(data=str(tmp_path)))
+
+
+def test_data_is_found_where_the_shared_data_lie(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEFER_DATA", str(tmp_path))
+    (tmp_path / "fer2013").mkdir()
+    (tmp_path / "fer2013" / "a.npz").touch()
+    (tmp_path / "KDEF").mkdir()
+    assert find_data("a.npz") == tmp_path / "fer2013" / "a.npz"
+    assert find_data("KDEF") == tmp_path / "KDEF"
+    assert find_data("b.npz").name == "b.npz"

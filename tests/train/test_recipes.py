@@ -34,7 +34,7 @@ def test_the_settings_of_a_run_fit_its_network(name, run, settings):
 @pytest.mark.parametrize(("name", "run", "settings"), RUNS, ids=IDS)
 def test_the_command_of_a_run_repeats_it(name, run, settings, monkeypatch):
     seen = []
-    monkeypatch.setattr(fitting, "fit", lambda found, out: seen.append((found, str(out))) or {})
+    monkeypatch.setattr(fitting, "fit", lambda found, out, processes: seen.append((found, str(out))) or {})
     assert fitting.main(settings.command(run).split()[3:]) == 0
     assert seen == [(settings, run)]
 

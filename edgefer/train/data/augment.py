@@ -14,6 +14,7 @@ SHIFT = 0.08  # of the side: a detector's box is not centred like the training c
 SCALE = 0.12  # nor as wide
 ROTATION_DEGREES = 10.0
 STRETCH = 0.05
+MIXUP_BETA = 0.2  # most blends are close to one of the two images
 
 
 def augment(image: np.ndarray, rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
@@ -84,3 +85,42 @@ def _hide(image: np.ndarray, rng: np.random.Generator) -> None:
     width = min(side, max(1, int(round(np.sqrt(area / aspect)))))
     y, x = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
     image[y : y + height, x : x + width] = rng.integers(0, 256)
+
+
+def mixup(images: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Each image blended with the one before it in the batch, its target likewise.
+
+    Args:
+        images: uint8, shape (N, H, W), in random order. targets: float32, shape (N, classes).
+
+    Returns:
+        Arrays of the same kind.
+
+    Reference: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, equation 1.
+    """
+    share = rng.beta(MIXUP_BETA, MIXUP_BETA)
+    blend = np.rint(share * images + (1 - share) * np.roll(images, 1, axis=0)).astype(np.uint8)
+    return blend, _blended(targets, share)
+
+
+def cutmix(
+    images: np.ndarray, targets: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each image with a rectangle of the one before it in the batch; the target by what is left of its own.
+
+    Args and Returns: as of `mixup`.
+
+    Reference: Yun et al., CutMix, ICCV 2019, equations 1 and 2, its share drawn evenly.
+    """
+    height, width = images.shape[1:]
+    side = np.sqrt(1 - rng.random())
+    y, x = rng.random(2) * (height, width)
+    y0, y1 = np.rint(np.clip([y - side * height / 2, y + side * height / 2], 0, height)).astype(int)
+    x0, x1 = np.rint(np.clip([x - side * width / 2, x + side * width / 2], 0, width)).astype(int)
+    mixed = images.copy()
+    mixed[:, y0:y1, x0:x1] = np.roll(images, 1, axis=0)[:, y0:y1, x0:x1]
+    return mixed, _blended(targets, 1 - (y1 - y0) * (x1 - x0) / (height * width))
+
+
+def _blended(targets: np.ndarray, share: float) -> np.ndarray:
+    return (share * targets + (1 - share) * np.roll(targets, 1, axis=0)).astype(np.float32)

@@ -1,19 +1,22 @@
-"""Batches of network inputs, made ahead of the training step on another thread."""
+"""Batches of network inputs, made ahead of the training step by a thread or by processes of their own."""
 
 from __future__ import annotations
 
-import queue
-import threading
+import multiprocessing
+import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 
 import cv2
 import numpy as np
 
 from edgefer.manifest import Input
 from edgefer.preprocess import Preprocess
-from edgefer.train.data.augment import augment
+from edgefer.train.data.augment import augment, cutmix, mixup
 
 SCALE, ZERO_POINT = 1 / 128, 0
+AHEAD = 8  # batches made before they are asked for, and two more a process
 
 
 def input_spec(channels: str, side: int = 64) -> Input:
@@ -50,67 +53,88 @@ class Inputs:
         return (levels - self.spec.zero_point).reshape(self.side, self.side, -1) * np.float32(self.spec.scale)
 
     def stack(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Unaltered images, enlarged by the run time's own resize, float32 (N, side, side, C)."""
+        """Images to float32 (N, side, side, C)."""
         return np.stack([self(image) for image in images])
 
 
+#: What an input of a batch is: a specification, and the side its tensor is averaged down to.
+View = tuple[Input, int]
+
+
 def training_batches(
-    images: np.ndarray, targets: np.ndarray, inputs: Inputs, batch: int, seed: int, epoch: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    images: np.ndarray | Sequence[np.ndarray],
+    targets: np.ndarray,
+    views: Sequence[View],
+    batch: int,
+    seed: int,
+    epoch: int,
+    mixed: tuple[float, float] = (0.0, 0.0),
+    executor: Executor | None = None,
+    ahead: int = AHEAD,
+) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """One epoch of augmented batches, in an order and with draws that (seed, epoch) alone decide.
 
     Args:
-        images: uint8, shape (N, H, W). targets: float32, shape (N, classes).
+        images: uint8, shape (N, H, W), or a sequence that takes arrays of rows. targets: float32, shape
+            (N, classes).
+        views: of the network, then of its teachers; all of them see the same altered images.
         batch: rows a batch; a last, smaller one is left out.
+        mixed: shares of the batches that are altered by mixup and by cutmix.
+        executor: what makes the batches, see `makers`; None for a thread. It does not change them.
+        ahead: batches made before they are asked for.
 
     Yields:
-        float32 (batch, side, side, C), float32 (batch, classes).
+        float32 (batch, side, side, C) for each view; float32 (batch, classes).
     """
-    rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(images))
-
-    def make() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for start in range(0, len(order) - batch + 1, batch):
-            rows = order[start : start + batch]
-            x = [inputs(augment(images[row], rng, inputs.spec.width)) for row in rows]
-            yield np.stack(x), targets[rows]
-
-    yield from ahead(make(), depth=8)
-
-
-def ahead(items: Iterator, depth: int) -> Iterator:
-    """The same items, computed up to `depth` ahead on a thread of their own; its errors are raised here."""
-    waiting: queue.Queue = queue.Queue(depth)
-    stop, end = threading.Event(), object()
-
-    def put(item) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work():
-        try:
-            for item in items:
-                if not put((item, None)):
-                    return
-            put((end, None))
-        except Exception as error:  # noqa: BLE001 - handed to the consumer, which raises it
-            put((end, error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+    if executor is None:
+        with ThreadPoolExecutor(1) as executor:
+            yield from training_batches(images, targets, views, batch, seed, epoch, mixed, executor, ahead)
+        return
+    order = np.random.default_rng([seed, epoch]).permutation(len(images))
+    waiting: deque = deque()
     try:
-        while True:
-            item, error = waiting.get()
-            if error is not None:
-                raise error
-            if item is end:
-                return
-            yield item
+        for number in range(len(order) // batch):
+            rows = order[number * batch : (number + 1) * batch]
+            draws = (seed, epoch, number)
+            waiting.append(executor.submit(make_batch, images[rows], targets[rows], views, draws, mixed))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
-        stop.set()
-        thread.join()
+        for made in waiting:
+            made.cancel()
+
+
+def make_batch(
+    images: Sequence[np.ndarray],
+    targets: np.ndarray,
+    views: Sequence[View],
+    draws: tuple[int, ...],
+    mixed: tuple[float, float],
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """One batch of `training_batches`; `draws` seeds its alterations."""
+    rng = np.random.default_rng(draws)
+    side = views[0][0].width
+    altered = np.stack([augment(image, rng, side) for image in images])
+    draw = rng.random()
+    if draw < mixed[0]:
+        altered, targets = mixup(altered, targets, rng)
+    elif draw < sum(mixed):
+        altered, targets = cutmix(altered, targets, rng)
+    tensors = {(spec, side): Inputs(spec, side).stack(altered) for spec, side in dict.fromkeys(views)}
+    return [tensors[view] for view in views], targets
+
+
+def makers(processes: int) -> Executor:
+    """What makes batches: one thread for 0, else as many processes. Close it when done."""
+    if not processes:
+        return ThreadPoolExecutor(1)
+    # a fork of a process in which Keras runs may hang
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_settle)
+
+
+def _settle() -> None:
+    """An interrupt is the parent's to answer, and each process has one core."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)

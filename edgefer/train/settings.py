@@ -1,0 +1,252 @@
+"""What decides a training run, and what follows from it at once: its data, its network, its rate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgefer import datasets
+from edgefer.errors import UsageError
+from edgefer.labels import label_set
+from edgefer.train import architectures
+from edgefer.train.data.splits import divide
+
+LARGEST_SIDE = 64
+TRAINING_RULE = "plurality"  # rows without a majority teach too: their target is the distribution
+SCHEDULES = ("linear", "cosine")
+
+
+#: Left out of commands: what is nothing, and what runs did before it was a setting, so that those on record
+#: stay as they are.
+IMPLIED = {
+    "mode": "concatenated",
+    "stl": False,
+    "labels": "ferplus8",
+    "size": 64,
+    "division": "",
+    "schedule": "linear",
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "smoothing": 0.0,
+    "teachers": "",
+    "distil": 0.5,
+    "temperature": 1.0,
+    "stop": 0,
+    "start": "",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the outcome of a run, up to rounding that differs between machines.
+
+    Attributes:
+        architecture: a name in architectures.ARCHITECTURES. input: planes, a name in preprocess.CHANNELS.
+        mode: how the planes reach the network, one of streams.MODES.
+        stl: a spatial transformer before the network, or before each of its streams.
+        labels: ferplus8, the classes and votes of FER+; or basic7, the classes of FER-2013.
+        size: full side of the input, pixels; the last stage must have it.
+        data: file or folder, see `find_data`. division: how its rows are parted into those that teach and
+            those that judge, in the words of splits.divide; empty for its own train and val.
+        stages: (side, epochs) in order. The network is convolutional with a mean at its end, so it can learn
+            the most on small inputs, at a fraction of the cost, and finish on full ones. One with dense
+            layers takes inputs of one size.
+        rate: peak learning rate; rises over the first `warmup` of all steps, then falls to zero by the
+            schedule, one of SCHEDULES. Counted in images, so that stages are weighted by what they see.
+        mixup, cutmix: share of the batches in which images are blended, or get a part of another one, and
+            their targets likewise.
+        smoothing: share of each target that is spread evenly over all classes.
+        teachers: runs or models, separated by commas, whose scores are mixed into the targets.
+        distil: share of the target that is the teachers'. temperature: of their scores, after they were
+            calibrated and averaged; above 1 makes them more even.
+        stop: leave off after this many epochs, for another run to start from; 0 to run to the end.
+        start: directory of a run whose averaged weights this one begins with; empty for random ones.
+        average: decay of the moving average of the weights, by step; the averaged weights are the ones that
+            ship.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    architecture: str = "pandey"
+    input: str = "grey+sobel"
+    mode: str = "concatenated"
+    stl: bool = False
+    labels: str = "ferplus8"
+    size: int = 64
+    data: str = "fer2013_train_val.npz"
+    division: str = ""
+    stages: tuple[tuple[int, int], ...] = ((32, 22), (48, 8), (64, 5))
+    batch: int = 128
+    rate: float = 3e-3
+    warmup: float = 0.05
+    schedule: str = "linear"
+    weight_decay: float = 0.02
+    dropout: float = 0.1
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    smoothing: float = 0.0
+    teachers: str = ""
+    distil: float = 0.5
+    temperature: float = 1.0
+    average: float = 0.998
+    seed: int = 1
+    stop: int = 0
+    start: str = ""
+
+    def __post_init__(self):
+        for name in ("mixup", "cutmix", "smoothing", "distil"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name}: expected a share, 0 to 1, got {getattr(self, name):g}")
+        if self.mixup + self.cutmix > 1:
+            raise UsageError(
+                f"mixup and cutmix: expected 1 at most together, got {self.mixup + self.cutmix:g}"
+            )
+        if self.temperature <= 0:
+            raise UsageError(f"temperature: expected a number above 0, got {self.temperature:g}")
+        if self.schedule not in SCHEDULES:
+            raise UsageError(f"unknown schedule {self.schedule!r}; available: {', '.join(SCHEDULES)}")
+
+    @classmethod
+    def read(cls, path: Path) -> Settings:
+        """Settings from a run's settings.json; what an older run's file lacks, that run did by default."""
+        return cls.of(json.loads(path.read_text()))
+
+    @classmethod
+    def of(cls, fields: dict) -> Settings:
+        """Settings from what their JSON holds."""
+        stages = tuple((side, epochs) for side, epochs in fields.get("stages", cls.stages))
+        return cls(**{**fields, "stages": stages})
+
+    def words(self) -> dict[str, str]:
+        """Every setting but the implied ones, as the options of a command have it; "" for a switch."""
+        fields = {**asdict(self), "stages": ",".join(f"{side}:{epochs}" for side, epochs in self.stages)}
+        return {
+            name.replace("_", "-"): "" if value is True else str(value)
+            for name, value in fields.items()
+            if value != IMPLIED.get(name)
+        }
+
+    def command(self, out: str) -> str:
+        """The command that repeats the run."""
+        options = " ".join(f"--{name} {value}".rstrip() for name, value in self.words().items())
+        return f"python -m edgefer.train.fit {options} --out {out}"
+
+    def side(self, epoch: int) -> int:
+        """Side of the inputs in an epoch, counted from 0."""
+        for side, epochs in self.stages:
+            if epoch < epochs:
+                return side
+            epoch -= epochs
+        raise ValueError("epoch beyond the last stage")
+
+    @property
+    def epochs(self) -> int:
+        return sum(epochs for _, epochs in self.stages)
+
+
+def find_data(name: str) -> Path:
+    """Where data of that name is: at its path, or under EDGEFER_DATA or `fer2013/` there; else its path."""
+    shared = Path(os.environ.get("EDGEFER_DATA", "../shared/data"))
+    places = (Path(name), shared / name, shared / "fer2013" / name)
+    return next((place for place in places if place.exists()), places[0])
+
+
+def load_data(settings: Settings) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """The rows a run learns from, and those its choices are made on: train and val, or a division.
+
+    What is divided is train, or all of a folder without splits; the seed of the division is always 1, so that
+    folds belong together whatever the seed of their runs. Rows on the second side that are byte-equal to one
+    on the first are dropped.
+
+    Raises:
+        UsageError: the data is neither at its path nor under EDGEFER_DATA, or cannot be read; has no splits
+            and is not divided, or cannot be divided so; or has other classes than the settings say.
+    """
+    path, whole = find_data(settings.data), "train"
+    if path.is_dir() and not (path / "train").is_dir():
+        if not settings.division:
+            raise UsageError(f"{path}: has no train and val; divide it, as by --division fold:1/10")
+        whole = None
+    train = datasets.load(path, whole, labels=settings.labels, rule=TRAINING_RULE)
+    if train.labels != settings.labels:
+        raise UsageError(f"{path}: has the classes of {train.labels}, got --labels {settings.labels}")
+    if not settings.division:
+        return train, datasets.load(path, "val", labels=settings.labels)
+    train, judged = divide(train, settings.division)
+    known = {image.tobytes() for image in train.images}
+    new = np.array([image.tobytes() not in known for image in judged.images])
+    return train, replace(
+        judged.take(np.flatnonzero(new)),
+        rule=f"{judged.rule}; {settings.division} of {judged.split}",
+        dropped={"duplicates of a row it learns from": int((~new).sum())},
+    )
+
+
+def targets(data: datasets.Dataset) -> np.ndarray:
+    """What the network is to say of each row: the distribution of its votes, or all on its one class.
+
+    Returns:
+        float32, shape (N, classes), rows sum to one.
+    """
+    classes = len(label_set(data.labels))
+    if data.distributions is not None and data.distributions.shape[1] == classes:
+        return data.distributions
+    return np.eye(classes, dtype=np.float32)[data.truth]
+
+
+def learning_rate(settings: Settings, progress: float) -> float:
+    """Rate at a point of the run, progress 0 to 1."""
+    if progress < settings.warmup:
+        return settings.rate * max(progress, 1e-3) / settings.warmup
+    left = (1 - progress) / (1 - settings.warmup)
+    if settings.schedule == "cosine":
+        # Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts
+        left = (1 - math.cos(math.pi * left)) / 2
+    return settings.rate * left
+
+
+def build(settings: Settings, size: int | None = None, dropout: float = 0.0):
+    """The network of a run, uncompiled; without dropout unless it is asked for.
+
+    Args:
+        size: side of its inputs, pixels; None for that of the stages, open where they differ.
+
+    Raises:
+        UsageError: a name is not known, or the stages do not fit the network.
+    """
+    sides = {side for side, _ in settings.stages}
+    if settings.stages[-1][0] != settings.size:
+        raise UsageError(
+            f"stages: the last one must have the full side, {settings.size}, got {settings.stages[-1][0]}"
+        )
+    if size is None and len(sides) == 1:
+        size = settings.size
+    return architectures.build(
+        settings.architecture,
+        settings.input,
+        settings.mode,
+        settings.stl,
+        len(label_set(settings.labels)),
+        size,
+        dropout,
+    )
+
+
+def parse_stages(text: str) -> tuple[tuple[int, int], ...]:
+    """`32:24,64:6` to ((32, 24), (64, 6))."""
+    try:
+        stages = tuple((int(side), int(epochs)) for side, epochs in (s.split(":") for s in text.split(",")))
+    except ValueError:
+        stages = ()
+    if not stages or any(not 16 <= side <= LARGEST_SIDE or epochs < 1 for side, epochs in stages):
+        raise argparse.ArgumentTypeError(
+            f"expected side:epochs,... with sides 16 to {LARGEST_SIDE}, as in 32:24,64:6, got {text!r}"
+        )
+    return stages
