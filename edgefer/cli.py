@@ -8,6 +8,7 @@ import difflib
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -60,6 +61,16 @@ def _where(text: str) -> tuple[str, list[str]]:
     return name, values.split(",")
 
 
+def _numbers(text: str) -> list[int]:
+    numbers: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip(), re.ASCII)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise argparse.ArgumentTypeError(f"expected numbers and ranges, as in 0,7,12-20, got {text!r}")
+        numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return list(dict.fromkeys(numbers))
+
+
 def _seconds(text: str) -> float:
     with contextlib.suppress(ValueError):
         if (seconds := float(text)) > 0 and math.isfinite(seconds):
@@ -90,6 +101,37 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detector", choices=("haar", "yunet", "blazeface"), help="how faces are found")
     parser.add_argument("--detector-model", metavar="FILE", help="network of the yunet or blazeface detector")
     parser.add_argument("--threads", metavar="N", type=_whole(1, 64), help="threads of the networks")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        metavar="D",
+        required=True,
+        help="fer2013.csv, a FER+ csv, an npz, a folder with one folder a class, or that of KDEF, JAFFE, "
+        "FEI, CAFE or CK+",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        help="rows that count (default: val; a folder's images all)",
+    )
+    parser.add_argument(
+        "--layout",
+        metavar="L",
+        help="what a folder holds: classes, kdef, jaffe, fei, cafe, ckplus (default: told by its names)",
+    )
+    parser.add_argument(
+        "--where",
+        metavar="TAG=VALUE[,VALUE]",
+        type=_where,
+        action="append",
+        default=[],
+        help="only some rows of a set of people, as angle=straight,half-left or subject=F01",
+    )
+    parser.add_argument(
+        "--keep-duplicates", action="store_true", help="count rows that are byte-equal to a train row"
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -189,20 +231,9 @@ def build_parser() -> argparse.ArgumentParser:
         "eval --data fer2013_train_val.npz --json",
         _evaluate,
     )
-    evaluate.add_argument(
-        "--data",
-        metavar="D",
-        required=True,
-        help="fer2013.csv, a FER+ csv, an npz, a folder with one folder a class, or that of KDEF, JAFFE, "
-        "FEI, CAFE or CK+",
-    )
+    _add_data(evaluate)
     evaluate.add_argument(
         "--model", metavar="M", help="shipped model or model directory (default: the default model)"
-    )
-    evaluate.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        help="rows that count (default: val; a folder's images all)",
     )
     evaluate.add_argument(
         "--labels", metavar="SET", help="label set to judge in, ferplus8 or basic7 (default: the model's)"
@@ -214,19 +245,6 @@ def build_parser() -> argparse.ArgumentParser:
         default=1,
         help="threads of the network (default: %(default)s)",
     )
-    evaluate.add_argument(
-        "--layout",
-        metavar="L",
-        help="what a folder holds: classes, kdef, jaffe, fei, cafe, ckplus (default: told by its names)",
-    )
-    evaluate.add_argument(
-        "--where",
-        metavar="TAG=VALUE[,VALUE]",
-        type=_where,
-        action="append",
-        default=[],
-        help="only some rows of a set of people, as angle=straight,half-left or subject=F01",
-    )
     evaluate.add_argument("--confusion", metavar="PNG", help="write the confusion matrix as a picture")
     evaluate.add_argument(
         "--reliability", metavar="PNG", help="write the accuracy over the confidence as a picture"
@@ -234,10 +252,40 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--compare", metavar="M", help="judge another model on the same rows and test the difference"
     )
-    evaluate.add_argument(
-        "--keep-duplicates", action="store_true", help="count rows that are byte-equal to a train row"
-    )
     evaluate.add_argument("--json", action="store_true", help="everything as one JSON object")
+
+    explain = add(
+        commands,
+        "explain",
+        "draw what the filters of a trained network respond to; needs the train extra",
+        "explain runs/edgefer-s --data fer2013_train_val.npz --out filters\n"
+        "explain runs/breuer-grey --data faces/ --method guided --filters 0,7,12-20 --out filters",
+        _explain,
+    )
+    explain.add_argument("run", metavar="RUN", help="directory of a training run")
+    _add_data(explain)
+    explain.add_argument(
+        "--method",
+        choices=("deconvolution", "guided", "patches"),
+        default="deconvolution",
+        help="how a filter is shown, each by the images it answers most to (default: %(default)s)",
+    )
+    explain.add_argument(
+        "--layer", metavar="L", help="a convolution (default: the last one that is rectified)"
+    )
+    explain.add_argument(
+        "--filters",
+        metavar="N[,N|N-N]",
+        type=_numbers,
+        help="filters to draw, as 0,7,12-20 (default: the first 16 that are active)",
+    )
+    explain.add_argument(
+        "--top", metavar="N", type=_whole(1, 100), default=9, help="images a filter (default: %(default)s)"
+    )
+    explain.add_argument(
+        "--out", metavar="DIR", required=True, help="folder for the pictures, made where it is not there"
+    )
+    explain.add_argument("--json", action="store_true", help="everything as one JSON object")
 
     models = add(
         commands, "models", "list or verify models", "models list\nmodels verify\nmodels verify ./my-model"
@@ -327,6 +375,12 @@ def _evaluate(args) -> int:
         )
     )
     return 0
+
+
+def _explain(args) -> int:
+    from edgefer.commands import explain
+
+    return explain.execute(args)
 
 
 def _models_list(args) -> int:

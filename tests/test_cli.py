@@ -32,6 +32,7 @@ COMMANDS = [
     ["info"],
     ["bench"],
     ["eval"],
+    ["explain"],
     ["models"],
     ["models", "list"],
     ["models", "verify"],
@@ -630,3 +631,9 @@ def test_a_late_second_ctrl_c_frees_a_stuck_loop(monkeypatch):
             signal.raise_signal(signal.SIGINT)  # what is open may now be closed in peace
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_explaining_without_keras_names_the_extra(capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    assert cli.main(["explain", "runs/mine", "--data", "faces", "--out", str(tmp_path)]) == 2
+    assert "install the train extra: pip install 'edgefer[train]'" in one_line(capsys)

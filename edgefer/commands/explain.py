@@ -1,0 +1,45 @@
+"""`edgefer explain`: what the filters of a trained network respond to.
+
+The one command that needs the training side.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgefer import datasets, manifest, recognize
+from edgefer.errors import UsageError
+from edgefer.quiet import native_stderr
+
+
+def execute(args) -> int:
+    """Writes the pictures and prints the report.
+
+    Raises:
+        UsageError: among others, Keras is not installed.
+    """
+    try:
+        with native_stderr("Keras"):
+            import keras  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"explain needs Keras with a backend, and {error.name} is missing; install the train extra: "
+            "pip install 'edgefer[train]'"
+        ) from None
+    from edgefer.train.explain.network import Network
+    from edgefer.train.explain.report import explain
+
+    network = Network.open(Path(args.run))
+    data = datasets.load(
+        args.data,
+        args.split,
+        network.settings.labels,
+        keep_duplicates=args.keep_duplicates,
+        layout=args.layout,
+        where=dict(args.where),
+        # a run has no manifest yet; all of them learn from the crops of FER-2013, as the shipped model did
+        margin=manifest.load(recognize.find(recognize.DEFAULT_MODEL)).input.crop_margin,
+    )
+    found = explain(network, data, args.method, args.out, args.layer, args.top, args.filters)
+    print(found.json() if args.json else found.text())
+    return 0

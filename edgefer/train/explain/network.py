@@ -1,0 +1,249 @@
+"""A finished run's network, opened up: its convolutions, what their filters answer, and what they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from edgefer.errors import ModelError, UsageError
+from edgefer.labels import label_set
+from edgefer.preprocess import CHANNELS
+from edgefer.progress import track
+from edgefer.train.data.batches import Inputs, input_spec
+from edgefer.train.fit import Settings, build
+from edgefer.train.streams import Streams
+
+BATCH = 32  # the first layers of a wide network hold megabytes for every image
+
+RECTIFIERS = (keras.activations.relu, keras.activations.relu6)
+CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+PLACE_BY_PLACE = (
+    *(layers.BatchNormalization, layers.Activation, layers.Add, layers.Multiply, layers.Rescaling),
+    *(layers.Dropout, layers.SpatialDropout2D),
+)
+
+
+@dataclass(frozen=True)
+class Field:
+    """The pixels a unit depends on, alike along both axes: unit i on first + step i to last + step i.
+
+    Attributes:
+        step: pixels between neighbouring units. first, last: of unit 0, both included; may lie outside.
+        units: along one axis.
+    """
+
+    step: int
+    first: int
+    last: int
+    units: int
+
+    @property
+    def side(self) -> int:
+        return self.last - self.first + 1
+
+    def box(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 of the unit in this row and column, right and bottom exclusive."""
+        y, x = self.first + self.step * row, self.first + self.step * column
+        return x, y, x + self.side, y + self.side
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of one convolution.
+
+    Attributes:
+        name: of the layer; in a network of several streams `STREAM/LAYER`.
+        response: keras.Model from images to what the filters answer, (N, h, w, filters): after the
+            normalisation, and before a rectifier that is a layer of its own. It ranks images and places as
+            the rectified map does, and tells those apart that ReLU6 bounds alike.
+        logits: keras.Model from images to the logits of the layer's stream; all of them in a network of one.
+        rectifier: the layer that rectifies the maps, which may be the convolution itself; None where they
+            stay linear, as in the projections of inverted bottlenecks.
+        field: the pixels of a unit; None where each depends on the whole image.
+    """
+
+    name: str
+    response: Any
+    logits: Any
+    rectifier: Any
+    field: Field | None
+
+    @property
+    def count(self) -> int:
+        return self.response.output.shape[-1]
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """Rows and columns of the maps."""
+        return self.response.output.shape[1:3]
+
+
+class Network:
+    """A run's network with the weights of its best epoch.
+
+    Attributes:
+        name: of the run's directory. settings: those of the run.
+        model: keras.Model from (N, side, side, planes) to logits.
+        planes: of its input. labels: of its classes.
+        filters: of every convolution with a map of places, by name, in the order of the network.
+    """
+
+    def __init__(self, name: str, settings: Settings, model):
+        self.name, self.settings, self.model = name, settings, model
+        self.planes = CHANNELS[settings.input]
+        self.labels = label_set(settings.labels)
+        self._inputs = Inputs(input_spec(settings.input, settings.size))
+        self.filters = {found.name: found for found in _filters(settings, model)}
+
+    @classmethod
+    def open(cls, run: Path) -> Network:
+        """The network of a run directory.
+
+        Raises:
+            UsageError: it is none, or the run has no best epoch yet.
+            ModelError: its files do not fit each other.
+        """
+        settings_file, weights = run / "settings.json", run / "best.weights.h5"
+        for file in (settings_file, weights):
+            if not file.is_file():
+                raise UsageError(
+                    f"{run}: expected the directory of a training run, with settings.json and "
+                    f"best.weights.h5; {file.name} is not there"
+                )
+        try:
+            settings = Settings.read(settings_file)
+            model = build(settings, size=settings.size)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"{settings_file}: not the settings of a run: {error}") from None
+        try:
+            model.load_weights(weights)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"{weights}: not the weights of {settings.architecture}: {' '.join(str(error).split())[:200]}"
+            ) from None
+        return cls(run.resolve().name, settings, model)
+
+    def find(self, layer: str | None) -> Filters:
+        """The filters of a layer; those of the last one that is rectified where none is named.
+
+        Raises:
+            UsageError: there is no such convolution; the message lists those there are.
+        """
+        if layer is None:
+            return [found for found in self.filters.values() if found.rectifier is not None][-1]
+        try:
+            return self.filters[layer]
+        except KeyError:
+            raise UsageError(f"no convolution {layer!r}; available: {', '.join(self.filters)}") from None
+
+    def inputs(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """uint8 face crops to what the network sees of them, float32 (N, side, side, planes)."""
+        return self._inputs.stack(images)
+
+
+def batches(network: Network, images: Sequence[np.ndarray], what: str):
+    """The inputs of all images, in batches, with a bar."""
+    for start in track(range(0, len(images), BATCH), what, -(-len(images) // BATCH)):
+        yield network.inputs(images[start : start + BATCH])
+
+
+def grey(inputs: np.ndarray) -> np.ndarray:
+    """The images behind inputs, as the network sees them: uint8 (N, side, side)."""
+    return np.clip(np.rint((inputs[..., 0] + 1) * 128), 0, 255).astype(np.uint8)
+
+
+def _filters(settings: Settings, model):
+    """The filters of every convolution whose map has more than one place."""
+    for prefix, logits, parts, field in _streams(settings, model):
+        for part, entry in parts:
+            fields = _fields(part, field)
+            for layer in part.layers:
+                if not isinstance(layer, CONVOLUTIONS) or layer.output.shape[1:3] == (1, 1):
+                    continue
+                tensor, rectifier = _answer(part, layer)
+                response = keras.Model(model.input, keras.Model(part.input, tensor)(entry))
+                yield Filters(prefix + layer.name, response, logits, rectifier, fields[id(tensor)])
+            field = fields[id(part.output)]
+
+
+def _streams(settings: Settings, model):
+    """Each stream: prefix of its layers, model of its logits, parts with what enters each, first field."""
+    streams, pixels = Streams.of(settings.input, settings.mode), Field(1, 0, 0, settings.size)
+    if len(streams.streams) == 1:
+        yield "", model, [(model, model.input)], pixels
+        return
+    for stream in streams.streams:
+        x, field = model.input[..., stream.start : stream.stop], pixels
+        if settings.stl:
+            x, field = model.get_layer(f"{stream.name}_stl")(x), None
+        stem = model.get_layer(f"{stream.name}_stem")
+        body = model.get_layer("body" if streams.shared else f"{stream.name}_body")
+        inside = stem(x)
+        logits = keras.Model(model.input, body(inside))
+        yield f"{stream.name}/", logits, [(stem, x), (body, inside)], field
+
+
+def _answer(part, layer):
+    """What a convolution's filters answer, and the layer that rectifies it or None."""
+    tensor = layer.output
+    if layer.activation in RECTIFIERS:
+        return tensor, layer
+    reader = _reader(part, tensor)
+    if isinstance(reader, layers.BatchNormalization):
+        tensor = reader.output
+        reader = _reader(part, tensor)
+    rectified = isinstance(reader, layers.Activation) and reader.activation in RECTIFIERS
+    return tensor, reader if rectified else None
+
+
+def _reader(part, tensor):
+    """The one layer that reads a tensor; None where several do, or none."""
+    readers = [layer for layer in part.layers if layer.input is tensor]
+    return readers[0] if len(readers) == 1 else None
+
+
+def _fields(part, start: Field | None) -> dict[int, Field | None]:
+    """The pixels of a unit of every tensor, by the tensor's id."""
+    found = {id(part.input): start}
+    for layer in part.layers:
+        if isinstance(layer, layers.InputLayer):
+            continue
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        found[id(layer.output)] = _through(layer, [found[id(tensor)] for tensor in inputs])
+    return found
+
+
+def _through(layer, fields: list[Field | None]) -> Field | None:
+    if None in fields:
+        return None
+    field = Field(
+        fields[0].step,
+        min(other.first for other in fields),
+        max(other.last for other in fields),
+        fields[0].units,
+    )
+    if isinstance(layer, PLACE_BY_PLACE):
+        return field
+    if isinstance(layer, layers.MaxPooling2D):
+        side = layer.pool_size[0]
+    elif isinstance(layer, CONVOLUTIONS):
+        side = layer.kernel_size[0]
+    else:
+        return None
+    stride, before = layer.strides[0], 0
+    units = layer.output.shape[1]
+    if layer.padding == "same":
+        # the odd one of the added rows comes after
+        before = max((units - 1) * stride + side - field.units, 0) // 2
+    return Field(
+        field.step * stride,
+        field.first - field.step * before,
+        field.last + field.step * (side - 1 - before),
+        units,
+    )

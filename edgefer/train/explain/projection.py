@@ -1,0 +1,177 @@
+"""From one unit of a filter back to the pixels that excite it: gradients with other rules for rectifiers.
+
+Forward, nothing changes. Backward, a signal of one starts at the unit and is led through every layer by the
+transpose of what the layer is at that image: convolutions by their transposed filters, max-pools by their
+switches (to where the maximum was), batch normalisation by its factors (at inference it is an affine map),
+sums by a copy to each summand, and a channel weighing by its gradient. For rectifiers there are three rules:
+
+* `gradient`: pass where 0 < x (and x < 6 for ReLU6). The derivative itself.
+* `deconvolution`: rectify the signal, whatever x was. Zeiler and Fergus, Visualizing and Understanding
+  Convolutional Networks, ECCV 2014, section 2.1.
+* `guided`: rectify the signal, and pass it only where 0 < x. Springenberg et al., Striving for Simplicity,
+  ICLR 2015 workshop, section 3.4 and figure 1.
+
+Where the papers are silent: neither has ReLU6. A unit at its bound is as active as can be, so `guided` lets
+it pass, though its derivative is zero. Zeiler and Fergus start from the unit's activation where we start from
+one; all rules are positively homogeneous, so that this is the same picture up to its contrast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+from keras import ops
+
+from edgefer.preprocess import REAL_VALUES
+from edgefer.train.explain.network import BATCH, RECTIFIERS, Filters
+
+
+def project(filters: Filters, inputs: np.ndarray, units: Sequence[tuple[int, int, int]], rule: str):
+    """What each input's unit is excited by.
+
+    Args:
+        inputs: float32, shape (N, side, side, planes).
+        units: row, column and filter of one unit an input.
+        rule: gradient, deconvolution or guided.
+
+    Returns:
+        float32, shape of `inputs`: the signal that arrives at each value of the input.
+    """
+    arrived = []
+    with _rectifiers(filters.response, RULES[rule]):
+        back = transposed(lambda x: filters.response(x, training=False))
+        for start in range(0, len(inputs), BATCH):
+            x = inputs[start : start + BATCH]
+            signal = np.zeros((len(x), *filters.places, filters.count), np.float32)
+            for image, unit in enumerate(units[start : start + BATCH]):
+                signal[(image, *unit)] = 1
+            arrived.append(back(x, signal))
+    return np.concatenate(arrived)
+
+
+def to_image(signal: np.ndarray, planes: Sequence[str]) -> np.ndarray:
+    """The signal of all planes led back to the grey image they are taken from, by their transposed filters.
+
+    Args:
+        signal: float32, shape (N, side, side, planes), at the input. planes: their names.
+
+    Returns:
+        float32, shape (N, side, side), in units of the logit or answer for one grey level.
+    """
+    image = np.zeros(signal.shape[:3], np.float32)
+    for index, plane in enumerate(planes):
+        factor = REAL_VALUES[plane][0]
+        image += factor * np.stack([_transposed(one, KERNELS[plane]) for one in signal[..., index]])
+    return image
+
+
+#: 3x3 filters of the planes, as preprocess applies them (correlation, border reflect101).
+KERNELS = {
+    "grey": np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32),
+    "gx": np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32),
+    "gy": np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], np.float32),
+    "laplacian": np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32),
+}
+
+
+def _transposed(signal: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The transpose of a 3x3 correlation: what each pixel gives to all results, (H, W)."""
+    height, width = signal.shape
+    wide = np.zeros((height + 2, width + 2), np.float32)
+    for row, column in np.ndindex(3, 3):
+        wide[row : row + height, column : column + width] += kernel[row, column] * signal
+    # a pixel beyond the edge is the one as far inside of it
+    wide[2] += wide[0]
+    wide[-3] += wide[-1]
+    wide[:, 2] += wide[:, 0]
+    wide[:, -3] += wide[:, -1]
+    return wide[1:-1, 1:-1]
+
+
+def transposed(function: Callable) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The transposed derivative of a function made of Keras operations.
+
+    Returns:
+        A function of x and of a signal in the shape of the result, that gives the signal which arrives at x.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function  # eagerly, the gradients of all weights would be computed too, and thrown away
+        def back(x, signal):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                y = function(x)
+            return tape.gradient(y, x, output_gradients=signal)
+
+    elif backend == "torch":
+        import torch
+
+        def back(x, signal):
+            x.requires_grad_()
+            return torch.autograd.grad(function(x), x, signal)[0]
+
+    else:
+        import jax
+
+        def back(x, signal):
+            return jax.vjp(function, x)[1](signal)[0]
+
+    return lambda *given: np.array(ops.convert_to_numpy(back(*map(ops.convert_to_tensor, given))))
+
+
+def _deconvolution(rectify: Callable) -> Callable:
+    @ops.custom_gradient
+    def rectified(x):
+        return rectify(x), lambda *given, upstream=None: ops.relu(_first(given, upstream))
+
+    return rectified
+
+
+def _guided(rectify: Callable) -> Callable:
+    @ops.custom_gradient
+    def rectified(x):
+        active = ops.cast(x > 0, x.dtype)
+        return rectify(x), lambda *given, upstream=None: active * ops.relu(_first(given, upstream))
+
+    return rectified
+
+
+def _first(given: tuple, upstream):
+    """The signal that arrives: torch hands it over by name, the other backends by position."""
+    return given[0] if upstream is None else upstream
+
+
+#: What takes the place of a rectifier.
+RULES: dict[str, Callable] = {
+    "gradient": lambda rectify: rectify,
+    "deconvolution": _deconvolution,
+    "guided": _guided,
+}
+
+
+@contextmanager
+def _rectifiers(model, rule: Callable) -> Iterator[None]:
+    """Inside the block the model's rectifiers follow a rule."""
+    changed = []
+    for layer in _layers(model):
+        if getattr(layer, "activation", None) in RECTIFIERS:
+            changed.append((layer, layer.activation))
+            layer.activation = rule(layer.activation)
+    try:
+        yield
+    finally:
+        for layer, activation in changed:
+            layer.activation = activation
+
+
+def _layers(model) -> Iterator:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer

@@ -1,0 +1,51 @@
+"""Which images excite each filter most, and where; and which filters nothing excites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgefer.train.explain.network import Filters, Network, batches
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The strongest answer of each filter on each image.
+
+    Attributes:
+        filters: that were asked.
+        answers: float32, shape (N, filters), the maximum over all places.
+        places: int64, shape (N, filters, 2), row and column of that maximum; the first of equal ones.
+    """
+
+    filters: Filters
+    answers: np.ndarray
+    places: np.ndarray
+
+    @property
+    def active(self) -> np.ndarray:
+        """int64, shape (filters,): images on which each answers above zero anywhere."""
+        return (self.answers > 0).sum(axis=0)
+
+    @property
+    def dead(self) -> np.ndarray:
+        """bool, shape (filters,): rectified to zero everywhere on every image; a linear map never is."""
+        return (self.active == 0) & (self.filters.rectifier is not None)
+
+    def top(self, index: int, count: int) -> np.ndarray:
+        """Rows of the images a filter answers most to, strongest first; the first of equal ones first."""
+        return np.argsort(-self.answers[:, index], kind="stable")[:count]
+
+
+def survey(network: Network, filters: Filters, images: Sequence[np.ndarray]) -> Survey:
+    """Ask the filters of one layer about all images."""
+    answers, places = [], []
+    for inputs in batches(network, images, f"asking {filters.name}"):
+        maps = np.asarray(filters.response.predict_on_batch(inputs))
+        flat = maps.reshape(len(maps), -1, filters.count)
+        found = flat.argmax(axis=1)
+        answers.append(np.take_along_axis(flat, found[:, np.newaxis], axis=1)[:, 0])
+        places.append(np.stack(np.unravel_index(found, filters.places), axis=-1))
+    return Survey(filters, np.concatenate(answers), np.concatenate(places))
