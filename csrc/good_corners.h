@@ -31,9 +31,21 @@ struct ScoreRows {
 using CornerPeaks = std::ptrdiff_t (*)(std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask, float threshold,
                                        std::int32_t place, CornerKey* keys, float& best);
 
+// What is known of the corners while the image is walked through.
+struct Found {
+  CornerKey* keys;
+  std::ptrdiff_t count;
+  float best;  // score so far
+};
+
 // The shared body of the variants; arguments as there.
 std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
                                     const ShiTomasiRows& score_rows, CornerPeaks peaks);
+
+// Its two parts for a variant that finds the local maxima in another way: `scratch` begins with their keys, and behind
+// them is working memory of shi_tomasi_scratch_bytes.
+char* behind_keys(ImageU8 image, void* scratch);
+std::ptrdiff_t best_corners(ImageU8 image, CornerLimits limits, const Found& found, void* scratch);
 
 // The pixels [begin, width - 1) in plain code, for the end that a vector loop leaves over; arguments as above.
 std::ptrdiff_t corner_peaks(std::ptrdiff_t begin, std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask,

@@ -1,6 +1,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <algorithm>  // std::min
+
 #include "good_corners.h"
 #include "target.h"
 
@@ -13,6 +15,10 @@ EDGEFER_BEGIN_AVX512VNNI
 
 namespace edgefer {
 namespace {
+
+// Working memory of the strips.
+constexpr std::size_t scores_bytes = sizeof(float) * shi_tomasi_strip * shi_tomasi_band;
+constexpr std::size_t list_bytes = sizeof(std::int32_t) * (shi_tomasi_strip * shi_tomasi_band + 16);
 
 // The higher of two scores: as they are not negative, their bits have the same order, and integers compare faster.
 __m512i higher(__m512i a, __m512i b) { return _mm512_max_epi32(a, b); }
@@ -61,10 +67,83 @@ std::ptrdiff_t peaks_avx512vnni(std::ptrdiff_t width, ScoreRows rows, const std:
   return count;
 }
 
+// Of the scores of a strip, row by row as shi_tomasi_strip_avx512vnni leaves them.
+struct Pair {
+  __m512i odd, even;
+};
+EDGEFER_ALWAYS_INLINE Pair load(const float* row) { return {_mm512_load_si512(row), _mm512_load_si512(row + 16)}; }
+EDGEFER_ALWAYS_INLINE Pair higher_of(Pair a, Pair b) { return {higher(a.odd, b.odd), higher(a.even, b.even)}; }
+
+// The local maxima above the threshold in `count` rows below the first, but for those in columns of the strip before
+// `from` and in the outermost. Writes where they are in `scores`, and returns how many. Raises `best` to the
+// highest score of the rows and the one behind them.
+std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::ptrdiff_t from, float threshold, float& best,
+                           std::int32_t* list) {
+  const __m512i least = _mm512_add_epi32(_mm512_castps_si512(_mm512_set1_ps(threshold)), _mm512_set1_epi32(1));
+  // Lane i holds columns 1 + 2 i and 2 + 2 i of the strip.
+  const auto odd_lanes = static_cast<__mmask16>(~0u << from / 2 & 0x7FFE);
+  const auto even_lanes = static_cast<__mmask16>(~0u << (from - 1) / 2 & 0x3FFF);
+  std::ptrdiff_t found = 0;
+  std::int32_t row = 0;
+  Pair here = load(scores + shi_tomasi_strip);
+  Pair two = higher_of(load(scores), here);
+  __m512i highest = _mm512_max_epi32(two.odd, two.even);
+  for (std::ptrdiff_t y = 0; y < count; ++y) {
+    row += shi_tomasi_strip;
+    const Pair below = load(scores + row + shi_tomasi_strip), of_columns = higher_of(two, below);
+    two = higher_of(here, below);
+    const __m512i both = higher(of_columns.odd, of_columns.even);
+    highest = higher(highest, both);
+    const __m512i enough = higher(both, least);
+    const __m512i about_odd = higher(enough, _mm512_alignr_epi32(of_columns.even, of_columns.even, 15));
+    const __m512i about_even = higher(enough, _mm512_alignr_epi32(of_columns.odd, of_columns.odd, 1));
+    // A score is among the nine, so it is a peak where it equals the highest.
+    const __mmask16 odd_peaks = _mm512_mask_cmpeq_epi32_mask(odd_lanes, here.odd, about_odd);
+    const __mmask16 even_peaks = _mm512_mask_cmpeq_epi32_mask(even_lanes, here.even, about_even);
+    // The first without a branch, as nobody can foresee it; few rows have a second.
+    std::uint32_t peaks = _mm512_kunpackw(even_peaks, odd_peaks);
+    list[found] = row + __builtin_ctz(peaks | 1u << 31);
+    found += peaks != 0;
+    for (peaks &= peaks - 1; peaks != 0; peaks &= peaks - 1) list[found++] = row + __builtin_ctz(peaks);
+    here = below;
+  }
+  const float of_strip = _mm512_mask_reduce_max_ps(0x7FFF, _mm512_castsi512_ps(highest));
+  best = best < of_strip ? of_strip : best;
+  return found;
+}
+
+// The local maxima of the image, by strips.
+void find_peaks_by_strips(ImageU8 image, double quality_level, char* scratch, Found& found) {
+  auto* const scores = reinterpret_cast<float*>(scratch);
+  auto* const list = reinterpret_cast<std::int32_t*>(scratch + scores_bytes);
+  void* const rest = scratch + scores_bytes + list_bytes;
+  // Rows that only compete are above and below those that are searched, a column of the strip on either side.
+  constexpr std::ptrdiff_t inner = shi_tomasi_strip - 4, searched = shi_tomasi_band - 2;
+  for (std::ptrdiff_t begin = 1; begin < image.height - 1; begin += searched) {
+    const std::ptrdiff_t count = std::min(searched, image.height - 1 - begin);
+    std::ptrdiff_t done = 1;  // columns before this one are
+    for (std::ptrdiff_t first = -1; first < image.width; first = next_strip(first, inner, image.width)) {
+      shi_tomasi_strip_avx512vnni(image, Border::reflect101, first, begin - 1, begin + count + 1, scores, rest);
+      const auto threshold = static_cast<float>(found.best * quality_level);
+      const std::ptrdiff_t peaks = strip_peaks(scores, count, done - first, threshold, found.best, list);
+      for (std::ptrdiff_t i = 0; i < peaks; ++i) {
+        const std::int32_t at = list[i], x = 1 + 2 * (at & 15) + (at >> 4 & 1), y = at / shi_tomasi_strip;
+        found.keys[found.count++] = corner_key(scores[at], (begin - 1 + y) * image.width + first + x);
+      }
+      done = first + shi_tomasi_strip - 2;
+    }
+  }
+}
+
 }  // namespace
 
 std::ptrdiff_t good_corners_u8_avx512vnni(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {
-  return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_avx512vnni, &peaks_avx512vnni);
+  if (limits.block_size != 3 || mask.data || image.width < shi_tomasi_strip || image.height < 3)
+    return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_avx512vnni, &peaks_avx512vnni);
+  auto* const keys = static_cast<CornerKey*>(scratch);
+  Found found{keys, 0, 0.0f};
+  find_peaks_by_strips(image, limits.quality_level, behind_keys(image, scratch), found);
+  return best_corners(image, limits, found, scratch);
 }
 
 }  // namespace edgefer

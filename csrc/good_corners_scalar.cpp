@@ -91,13 +91,6 @@ std::ptrdiff_t peaks_scalar(std::ptrdiff_t width, ScoreRows rows, const std::uin
   return corner_peaks(1, width, rows, mask, threshold, place, keys);
 }
 
-// What is known of the corners while the image is walked through.
-struct Found {
-  CornerKey* keys;
-  std::ptrdiff_t count;
-  float best;  // score so far
-};
-
 // The local maxima in columns [begin, end). A row is searched one step after the row below is
 // there: what has just been stored is slow to read at odd addresses.
 void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::ptrdiff_t begin, std::ptrdiff_t end,
@@ -160,16 +153,22 @@ std::size_t good_corners_scratch_bytes(std::ptrdiff_t height, std::ptrdiff_t wid
   return keys_bytes(height, width) + std::max(rows, Neighbourhoods::bytes(height, width));
 }
 
+char* behind_keys(ImageU8 image, void* scratch) {
+  return static_cast<char*>(scratch) + keys_bytes(image.height, image.width);
+}
+
 std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
                                     const ShiTomasiRows& score_rows, CornerPeaks peaks) {
-  const std::ptrdiff_t height = image.height, width = image.width;
-  auto* const keys = static_cast<CornerKey*>(scratch);
-  char* const after_keys = static_cast<char*>(scratch) + keys_bytes(height, width);
+  Found found{static_cast<CornerKey*>(scratch), 0, 0.0f};
+  for (std::ptrdiff_t begin = 0; begin < image.width; begin += shi_tomasi_tile)
+    find_peaks(image, mask, limits, begin, std::min(begin + shi_tomasi_tile, image.width), behind_keys(image, scratch),
+               score_rows, peaks, found);
+  return best_corners(image, limits, found, scratch);
+}
 
-  Found found{keys, 0, 0.0f};
-  for (std::ptrdiff_t begin = 0; begin < width; begin += shi_tomasi_tile)
-    find_peaks(image, mask, limits, begin, std::min(begin + shi_tomasi_tile, width), after_keys, score_rows, peaks,
-               found);
+std::ptrdiff_t best_corners(ImageU8 image, CornerLimits limits, const Found& found, void* scratch) {
+  const std::ptrdiff_t height = image.height, width = image.width;
+  CornerKey* const keys = found.keys;
   // Those of the next greater score than the final threshold: it was lower while the best was not yet found.
   const CornerKey least = corner_key(static_cast<float>(found.best * limits.quality_level), -1) + 1;
   std::ptrdiff_t count = 0;
@@ -182,7 +181,7 @@ std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits li
   const std::ptrdiff_t limit = limits.max_corners > 0 ? std::min(limits.max_corners, count) : count;
   const bool apart = limits.min_distance >= 1;
   // In place of the rows, which are done with.
-  Neighbourhoods near(apart ? height : 0, width, limits.min_distance, after_keys);
+  Neighbourhoods near(apart ? height : 0, width, limits.min_distance, behind_keys(image, scratch));
 
   // Sorted in growing parts, as far as they are needed.
   auto* const corners = static_cast<Corner*>(scratch);

@@ -7,6 +7,8 @@
 // block_size + 2 or less for the larger windows.
 #pragma once
 
+#include <algorithm>  // std::min
+
 #include "kernels.h"
 
 namespace edgefer {
@@ -98,9 +100,26 @@ float shi_tomasi_gain(int block_size);
 void shi_tomasi_by_rows(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch,
                         const ShiTomasiRows& rows);
 
-// For block_size 3 without rows in memory; the image is at least shi_tomasi_strip columns wide.
-constexpr std::ptrdiff_t shi_tomasi_strip = 32;
-void shi_tomasi_by_strips_avx512vnni(ImageU8 image, Border border, OutputF32 score);
+// Windows of 3x3 by strips of 32 columns, for images at least as wide. The first begins in column -1, the last ends in
+// column `width`, and of each all but the outermost columns are scored. `scratch` is 64-byte aligned, of
+// shi_tomasi_strip_scratch.
+constexpr std::ptrdiff_t shi_tomasi_strip = 32;  // columns
+constexpr std::ptrdiff_t shi_tomasi_band = 128;  // rows at a time, so that they stay in the first-level cache
+constexpr std::size_t shi_tomasi_strip_scratch = 128 * (shi_tomasi_band + 3);
+void shi_tomasi_by_strips_avx512vnni(ImageU8 image, Border border, OutputF32 score, void* scratch);
+
+// The scores of rows [begin, end), at most a band, of the strip beginning in column `first`: 32 to a row, columns
+// first + 1, first + 3, ... in [0, 15) and first + 2, first + 4, ... in [16, 31).
+void shi_tomasi_strip_avx512vnni(ImageU8 image, Border border, std::ptrdiff_t first, std::ptrdiff_t begin,
+                                 std::ptrdiff_t end, float* scores, void* scratch);
+
+// Where the strip after that at `first` begins, at most `step` columns on: the last one of the image, or before it one
+// that sees no column beyond the edge. After the last, beyond the image.
+inline std::ptrdiff_t next_strip(std::ptrdiff_t first, std::ptrdiff_t step, std::ptrdiff_t width) {
+  const std::ptrdiff_t last = width + 1 - shi_tomasi_strip;
+  if (first == last) return width;
+  return first + step < last ? std::min(first + step, last - 2) : last;
+}
 
 extern const ShiTomasiRows shi_tomasi_rows_scalar, shi_tomasi_rows_avx2, shi_tomasi_rows_avx512vnni,
     shi_tomasi_rows_neon;

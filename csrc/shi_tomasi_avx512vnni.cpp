@@ -180,7 +180,8 @@ const ShiTomasiRows shi_tomasi_rows_avx512vnni = {&derive_avx512vnni, &gradients
                                                   &score_avx512vnni, &score_and_slide_avx512vnni};
 
 void shi_tomasi_u8_f32_avx512vnni(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch) {
-  if (block_size == 3 && image.width >= shi_tomasi_strip) return shi_tomasi_by_strips_avx512vnni(image, border, score);
+  if (block_size == 3 && image.width >= shi_tomasi_strip)
+    return shi_tomasi_by_strips_avx512vnni(image, border, score, scratch);
   shi_tomasi_by_rows(image, block_size, border, score, scratch, shi_tomasi_rows_avx512vnni);
 }
 

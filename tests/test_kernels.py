@@ -325,6 +325,19 @@ def test_corners_beside_a_seam_and_in_thin_images_follow_the_definition(variant,
 
 
 @variants_of("good_corners")
+def test_corners_are_the_same_wherever_strips_and_bands_of_the_image_meet(variant):
+    """Widths about whole strips of 28 searched columns, heights about whole bands of 126 searched rows."""
+    rng = np.random.default_rng(12)
+    for height in (3, 4, 127, 128, 129, 130, 255):
+        for width in (*range(30, 36), *range(57, 63), *range(85, 91), 112):
+            image = rng.choice((0, 255, 128, 3), (height, width + 9)).astype(np.uint8)[:, 5 : 5 + width]
+            for limits in ((0, 1e-6, 0), (60, 0.1, 3)):
+                corners = kernels.call("good_corners", variant, image, *limits)
+                expected = kernels.call("good_corners", "scalar", image, *limits)
+                np.testing.assert_array_equal(corners, expected)
+
+
+@variants_of("good_corners")
 def test_on_a_plateau_every_pixel_is_a_corner(variant):
     """Equal scores are each the highest about them, and ties go by place."""
     y, x = np.mgrid[:9, :650]
