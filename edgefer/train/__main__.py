@@ -1,20 +1,25 @@
 """`python -m edgefer.train`: every model of the five papers, trained or owed; `all` trains what has a recipe.
 
-python -m edgefer.train          list
-python -m edgefer.train all      list, then train and export each model that is owed and has a recipe
+python -m edgefer.train                list
+python -m edgefer.train all [NAME …]   list, then train and export what is owed of these models, or of all
+python -m edgefer.train tables         keep what finished runs left, and write docs/reproduction.md
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 from edgefer import manifest, recognize
-from edgefer.errors import ModelError
-from edgefer.train.recipes import OWED, RECIPES, REPEATED, SHIPPED, Runs, epochs, repetition
+from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
+from edgefer.train import report
+from edgefer.train.recipes import OWED, RECIPES, REPEATED, SHIPPED, Runs, epochs, in_order, repetition
+from edgefer.train.settings import Settings, find_data
 
 
 def standing(name: str) -> tuple[bool, str]:
@@ -27,7 +32,8 @@ def standing(name: str) -> tuple[bool, str]:
             return False, cost
         return (
             True,
-            f"trained: {done['val_accuracy_float32']:.2f} % on {done['val_rows']} rows of val, float32",
+            f"trained: {done['val_accuracy_float32']:.2f} % on {done['val_rows']} rows of val, float32"
+            + ("" if follows(runs) else ", with other settings than its recipe"),
         )
     try:
         metrics = manifest.load(recognize.find(name)).metrics
@@ -42,44 +48,120 @@ def finished(runs: Runs) -> dict | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def follows(runs: Runs) -> bool:
+    """Whether the last of some runs has the settings of its recipe."""
+    run, settings = runs[-1]
+    return Settings.read(Path(run) / "settings.json") == settings
+
+
 def owed_repetitions(name: str) -> list[int]:
     """Which of a model's further runs are still to be made."""
     numbers = range(2, REPEATED.get(name, 1) + 1)
     return [number for number in numbers if finished(repetition(name, number)) is None]
 
 
-def commands(name: str) -> list[str]:
-    """What trains and exports a model. One with a spatial transformer has no int8 form to export."""
-    runs = RECIPES[name]
+def missing(name: str) -> str:
+    """The data that a model needs and that is not here; empty where it is."""
+    data = RECIPES[name][-1][1].data
+    return "" if find_data(data).exists() else data
+
+
+def commands(name: str, number: int = 1) -> list[str]:
+    """What trains a model, and exports its first run.
+
+    Not exported are runs on a division, which are for the tables alone, and networks with a spatial
+    transformer, which have no int8 form.
+    """
+    runs = repetition(name, number)
     last, settings = runs[-1]
     out = "" if name in SHIPPED else f" --out build/models/{name}"
-    export = [] if settings.stl else [f"python -m edgefer.train.export {last}{out}"]
+    export = (
+        []
+        if settings.stl or settings.division or number > 1
+        else [f"python -m edgefer.train.export {last}{out}"]
+    )
     return [settings.command(run) for run, settings in runs] + export
+
+
+def listing() -> None:
+    """Print every model, and what is owed."""
+    owed = Counter()
+    for name in RECIPES:
+        trained, words = standing(name)
+        more = len(owed_repetitions(name))
+        folds = "folds" if "fold" in RECIPES[name][-1][1].division else "such runs"
+        needed = "" if trained and not more else missing(name)
+        print(
+            f"{name:<32} {words}"
+            + (f"; {more} more {folds} owed" if more else "")
+            + (f"; needs {needed}, which is neither here nor under EDGEFER_DATA" if needed else "")
+        )
+        owed[bool(needed)] += (not trained) + more
+    for name, paper in OWED.items():
+        print(f"{name:<32} owed: {paper}; has no recipe yet")
+    print(
+        f"\n{owed[False] + owed[True]} runs are owed, {owed[True]} of them for want of data. "
+        "`make train-all` makes the others; "
+        "`python -m edgefer.train all NAME` those of one model and its teachers."
+    )
+
+
+def train(names: list[str]) -> int:
+    """Train and export what is owed of these models; what fails is named at the end.
+
+    Returns:
+        Exit code: 0, or that of the first command that failed.
+    """
+    failed: dict[str, int] = {}
+    for name, number in in_order(names):
+        done = standing(name)[0] if number == 1 else finished(repetition(name, number)) is not None
+        if done:
+            continue
+        label = name if number == 1 else f"{name}-{number}"
+        if missing(name):
+            print(f"\n{label}: left out, needs {missing(name)}", flush=True)
+            continue
+        for command in commands(name, number):
+            print(f"\n$ {command}", flush=True)
+            # any backend trains, but only TensorFlow converts
+            backend = {"KERAS_BACKEND": "tensorflow"} if "train.export" in command else {}
+            words = [sys.executable, *command.split()[1:]]
+            code = subprocess.run(words, check=False, env={**os.environ, **backend}).returncode
+            if code == INTERRUPTED:
+                return code
+            if code:
+                failed[label] = code
+                break
+    for label, code in failed.items():
+        print(f"edgefer: {label} failed with exit code {code}; its own message is above", file=sys.stderr)
+    return next(iter(failed.values()), 0)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; exit code 0, or that of the first training that failed."""
     parser = argparse.ArgumentParser(prog="python -m edgefer.train", description=__doc__.split("\n")[0])
-    parser.add_argument("action", nargs="?", choices=("list", "all"), default="list")
+    parser.add_argument("action", nargs="?", choices=("list", "all", "tables"), default="list")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="models to train; default: all")
     options = parser.parse_args(argv)
-
-    for name in RECIPES:
-        more = len(owed_repetitions(name))
-        print(f"{name:<26} {standing(name)[1]}" + (f"; {more} more such runs owed" if more else ""))
-    for name, paper in OWED.items():
-        print(f"{name:<26} owed: {paper}; has no recipe yet")
-    if options.action == "list":
-        return 0
-    for name in RECIPES:
-        owed = [] if standing(name)[0] else commands(name)
-        for number in owed_repetitions(name):
-            owed += [settings.command(run) for run, settings in repetition(name, number)]
-        for command in owed:
-            print(f"\n$ {command}", flush=True)
-            code = subprocess.run([sys.executable, *command.split()[1:]], check=False).returncode
-            if code:
-                return code
-    return 0
+    if options.names and options.action != "all":
+        parser.error(f"{options.action} takes no names; all does")
+    for name in options.names:
+        if name not in RECIPES:
+            parser.error(f"unknown model {name!r}; available: {', '.join(RECIPES)}")
+    try:
+        code = 0
+        if options.action != "tables":
+            listing()
+        if options.action == "all":
+            code = train(options.names or list(RECIPES))
+        if options.action != "list" and code != INTERRUPTED:
+            print(report.tables())
+    except EdgeferError as error:
+        print(f"edgefer: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
 
 
 if __name__ == "__main__":

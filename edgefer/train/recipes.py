@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from edgefer.train.settings import Settings
@@ -42,7 +44,36 @@ def _rtnn(name: str, channels: str, stl: bool = False) -> Runs:
     return ((f"runs/{name}", settings),)
 
 
-#: Run directories and settings, in order; the last run is the one that is exported.
+def _divided(name: str, of: Runs, data: str, division: str, **more) -> tuple[str, Runs]:
+    """One run of the same network on a set that is divided."""
+    ((_, settings),) = of
+    return name, ((f"runs/{name}", replace(settings, data=data, division=division, **more)),)
+
+
+#: A teacher is as good as what is taught to it, so they learn as the students do, but from the votes alone.
+_OURS = Settings(
+    architecture="edgefer-s",
+    stages=((48, 60), (64, 30)),
+    schedule="cosine",
+    mixup=0.2,
+    cutmix=0.2,
+    dropout=0.2,
+    weight_decay=0.05,
+)
+_TEACHERS = (
+    "runs/edgefer-s-teacher",
+    "runs/edgefer-s-teacher-2",
+    "runs/edgefer-s-teacher-3",
+    "runs/vgg13-sobel",
+)
+_TAUGHT = replace(_OURS, teachers=",".join(_TEACHERS), distil=0.7)
+#: No parameters to spare for dropout, and more epochs.
+_NANO = {"architecture": "edgefer-nano", "stages": ((48, 80), (64, 40)), "dropout": 0.0, "weight_decay": 0.02}
+#: One class an image, and no teachers with these classes.
+_SEVEN = {"labels": "basic7", "smoothing": 0.1}
+
+#: Run directories and settings, in order; the last run is the one that is exported. A model comes after its
+#: teachers. Where a run is divided into folds, its repetitions are the other folds.
 RECIPES: dict[str, Runs] = {
     # Pandey et al., Table IV
     "ferplus-sobel": _small_to_full("ferplus-sobel", "grey+sobel"),
@@ -76,26 +107,39 @@ RECIPES: dict[str, Runs] = {
             ),
         ),
     ),
-    # our own
-    "edgefer-s": (
-        (
-            "runs/edgefer-s",
-            Settings(architecture="edgefer-s", stages=((48, 60), (64, 30)), dropout=0.2, weight_decay=0.05),
-        ),
-    ),
-    "edgefer-nano": (
-        (
-            "runs/edgefer-nano",
-            Settings(architecture="edgefer-nano", stages=((48, 80), (64, 40)), dropout=0.0),
-        ),
-    ),
+    # our own, and what teaches them
+    "edgefer-s-teacher": (("runs/edgefer-s-teacher", _OURS),),
+    "edgefer-s": (("runs/edgefer-s", _TAUGHT),),
+    "edgefer-nano": (("runs/edgefer-nano", replace(_TAUGHT, **_NANO)),),
+    "fer2013-edgefer-s": (("runs/fer2013-edgefer-s", replace(_OURS, **_SEVEN)),),
+    "fer2013-edgefer-nano": (("runs/fer2013-edgefer-nano", replace(_OURS, **_NANO, **_SEVEN)),),
 }
+RECIPES |= dict(
+    [
+        # Tables 1 and 2 of Breuer and Kimmel as they were made, in ten folds; CK+ has contempt
+        _divided("folds-breuer-grey", RECIPES["breuer-grey"], Settings.data, "fold:1/10"),
+        _divided(
+            "ckplus-breuer-grey", RECIPES["breuer-grey"], "CK+", "fold:1/10", labels="ferplus8", batch=32
+        ),
+        # Table I of Pandey et al. on its own set, which they do not say how they divide
+        *(
+            _divided(f"{prefix}-{name}", RECIPES[name], "KDEF", division, batch=64)
+            for prefix, division in (("kdef", "holdout"), ("kdef-subjects", "subject-holdout"))
+            for name in list(RECIPES)
+            if name.startswith("rtnn-")
+        ),
+    ]
+)
 
 #: Models small enough to ship. Others are exported to build/models.
-SHIPPED = tuple(name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")))
+SHIPPED = (*(name for name in RECIPES if name.startswith("ferplus-")), "edgefer-s", "edgefer-nano")
 
-#: Runs of each model in Tables II and IV, of which the paper prints average, least and most.
-REPEATED = {name: 4 for name in RECIPES if name.startswith(("ferplus-", "vgg13-"))}
+#: Runs of each model: those of Tables II and IV, of which the paper prints average, least and most; the
+#: folds; and the seeds of a teacher.
+REPEATED = {
+    **{name: 4 for name in RECIPES if name.startswith(("ferplus-", "vgg13-"))},
+    **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-s-teacher": 3},
+}
 
 #: Models of the papers without a recipe, and what they are.
 OWED: dict[str, str] = {
@@ -107,17 +151,50 @@ OWED: dict[str, str] = {
 
 
 def repetition(name: str, number: int) -> Runs:
-    """The runs of a model with another seed, in directories of their own; number 1 is the recipe itself."""
+    """The runs of a model with another seed, or of another fold, in directories of their own.
+
+    Args:
+        number: from 1, which is the recipe itself.
+    """
     if number == 1:
         return RECIPES[name]
     directories = {run: f"{run}-{number}" for run, _ in RECIPES[name]}
     return tuple(
-        (
-            directories[run],
-            replace(settings, seed=settings.seed + number - 1, start=directories.get(settings.start, "")),
-        )
+        (directories[run], replace(_repeated(settings, number), start=directories.get(settings.start, "")))
         for run, settings in RECIPES[name]
     )
+
+
+def _repeated(settings: Settings, number: int) -> Settings:
+    division = re.sub(r"fold:1/", f"fold:{number}/", settings.division)
+    if division != settings.division:
+        return replace(settings, division=division)
+    return replace(settings, seed=settings.seed + number - 1)
+
+
+#: Model and number of every run that is the last of its kind, by directory.
+OWNERS: dict[str, tuple[str, int]] = {
+    repetition(name, number)[-1][0]: (name, number)
+    for name in RECIPES
+    for number in range(1, REPEATED.get(name, 1) + 1)
+}
+
+
+def in_order(names: Iterable[str]) -> list[tuple[str, int]]:
+    """Models and numbers of all runs of these models, and of the teachers they need, teachers first."""
+    found: dict[tuple[str, int], None] = {}
+
+    def add(name: str, number: int) -> None:
+        for _, settings in repetition(name, number):
+            for teacher in settings.teachers.split(","):
+                if teacher in OWNERS:
+                    add(*OWNERS[teacher])
+        found[name, number] = None
+
+    for name in names:
+        for number in range(1, REPEATED.get(name, 1) + 1):
+            add(name, number)
+    return list(found)
 
 
 def epochs(runs: Runs) -> dict[int, int]:

@@ -1,12 +1,13 @@
 """Writes docs/reproduction.md: the tables of the papers beside ours, from records alone.
 
+    python -m edgefer.train tables                       keep what finished runs left, then write the page
     python -m edgefer.train.report                       write the page
     python -m edgefer.train.report --check               write nothing; exit status 1 when the page is stale
     python -m edgefer.train.report --record runs/NAME …  keep what finished runs left, then write the page
 
 The records lie in docs/reproduction: `NAME.json` for a run, its settings and its done.json, and
-`cross/TRAINED-on-TESTED.json` for what `edgefer eval --json` said. The int8 figures come from the manifests
-of the shipped models. The figures of the papers stand in papers.py. A row without a record is `owed`.
+`cross/TRAINED-on-TESTED.json` for one judged on another set. The int8 figures come from the manifests of the
+shipped models. The figures of the papers stand in papers.py. A row without a record is `owed`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgefer import manifest
+import numpy as np
+
+from edgefer import datasets, manifest
 from edgefer.errors import EdgeferError, UsageError
+from edgefer.labels import translate
 from edgefer.statistics import paired_t, summary
-from edgefer.train.papers import CROSS, CROSS_SETS, OWN, TABLES, Row, Table
+from edgefer.train.data.batches import Inputs, input_spec
+from edgefer.train.papers import CROSS, CROSS_ITSELF, CROSS_RECIPES, CROSS_SETS, OWN, TABLES, Row, Table
+from edgefer.train.recipes import OWNERS, RECIPES, repetition
+from edgefer.train.settings import Settings, build, find_data
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reproduction.md"
@@ -39,8 +46,9 @@ class Run:
         accuracy: of the float network on val, percent.
         rows: that count on val.
         rule: which rows count, and how many do not for which reason.
-        seed: None where the record does not tell.
-        cost: hardware, backend and wall time, in words.
+        seed: None where the record does not tell. fold: the division it was judged on, or empty.
+        cost: hardware, backend and wall time, in words; and where it was not made by its recipe, the settings
+            that differ.
     """
 
     name: str
@@ -48,6 +56,7 @@ class Run:
     rows: int
     rule: str
     seed: int | None
+    fold: str
     cost: str
 
 
@@ -74,17 +83,28 @@ def runs_on_record(records: Path = RECORDS) -> dict[str, Run]:
     found = {}
     for path in sorted(records.glob("*.json")):
         content = json.loads(path.read_text())
-        settings, done = content["settings"], content["done"]
+        settings, done = Settings.of(content["settings"]), content["done"]
         minutes = done["seconds"] / 60
         found[path.stem] = Run(
             path.stem,
             done["val_accuracy_float32"],
             done["val_rows"],
             f"{done['val_rule']}: {done['val_counts']}",
-            settings["seed"],
-            f"{done['hardware']}; {done['backend']}; {minutes:.0f} min",
+            settings.seed,
+            settings.division,
+            f"{done['hardware']}; {done['backend']}; {minutes:.0f} min" + _unlike(path.stem, settings),
         )
     return found
+
+
+def _unlike(name: str, settings: Settings) -> str:
+    """How a run differs from the recipe of its name: its own options, those of the recipe in brackets."""
+    if f"runs/{name}" not in OWNERS:
+        return ""
+    own, recipe = settings.words(), repetition(*OWNERS[f"runs/{name}"])[-1][1].words()
+    others = [key for key in {**own, **recipe} if own.get(key) != recipe.get(key)]
+    words = (f"{key} {own.get(key) or 'none'} ({recipe.get(key) or 'none'})" for key in others)
+    return f"; unlike its recipe: {', '.join(words)}" if others else ""
 
 
 def shipped(models: Path = MODELS) -> dict[str, manifest.Manifest]:
@@ -98,9 +118,8 @@ def page(records: Path = RECORDS, models: Path = MODELS) -> str:
     for name, content in manifests.items():
         # a model whose run left no record still has the figures its export measured
         metrics = content.metrics
-        made = Run(
-            name, metrics.accuracy_float32, metrics.rows, metrics.rule, content.training.seed, "see its card"
-        )
+        seed = content.training.seed
+        made = Run(name, metrics.accuracy_float32, metrics.rows, metrics.rule, seed, "", "see its card")
         found.setdefault(name, made)
     rules = list(dict.fromkeys(run.rule for run in found.values()))
     parts = [HEAD]
@@ -109,7 +128,7 @@ def page(records: Path = RECORDS, models: Path = MODELS) -> str:
         parts += [_accuracies(entry, found, manifests), *_runs(entry, found, rules)]
     parts += [
         "## Breuer and Kimmel, Table 3: trained on one set, tested on another",
-        _cross(records / "cross"),
+        _cross(records / "cross", found),
     ]
     parts += ["## Rules", "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, start=1))]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -140,7 +159,7 @@ def _accuracies(entry: Table, found: dict[str, Run], manifests: dict[str, manife
     for row in entry.rows:
         cells = [row.name, *row.printed]
         for prefix, _ in entry.ours:
-            cells += _figures(_members(found, prefix + row.recipe) if row.recipe else None)
+            cells += _figures(found, prefix + row.recipe)
             if entry.base:
                 cells.append(_gain(entry, row, prefix, found))
         if int8:
@@ -150,14 +169,22 @@ def _accuracies(entry: Table, found: dict[str, Run], manifests: dict[str, manife
     return _markdown([*header, *(["int8"] if int8 else [])], lines)
 
 
-def _figures(runs: list[Run] | None) -> list[str]:
-    if runs is None:
+def _figures(found: dict[str, Run], recipe: str) -> list[str]:
+    """Average with deviation, least, most and number of a recipe's runs; blanks for what has no recipe."""
+    runs = _members(found, recipe)
+    if recipe not in RECIPES:
         return [""] * 4
     if not runs:
-        return [OWED, "", "", "0"]
+        return [_owed(recipe), "", "", "0"]
     got = summary([run.accuracy for run in runs])
     spread = f" ± {got.deviation:.2f}" if len(runs) > 1 else ""
     return [f"{got.average:.2f}{spread}", f"{got.least:.2f}", f"{got.most:.2f}", str(got.runs)]
+
+
+def _owed(recipe: str) -> str:
+    """That runs are owed, and which data they wait for where it is not what all others learn from."""
+    data = RECIPES[recipe][-1][1].data
+    return OWED if data == Settings.data else f"{OWED}; needs {data}"
 
 
 def _gain(entry: Table, row: Row, prefix: str, found: dict[str, Run]) -> str:
@@ -186,24 +213,38 @@ def _runs(entry: Table, found: dict[str, Run], rules: list[str]) -> list[str]:
             f"{run.accuracy:.2f}",
             str(run.rows),
             str(rules.index(run.rule) + 1),
-            str(run.seed),
+            ", ".join(filter(None, (str(run.seed), run.fold))),
             run.cost,
         ]
         for name in names
         for run in _members(found, name)
     ]
-    return [_markdown(["run", "accuracy", "rows", "rule", "seed", "trained on"], lines)] if lines else []
+    return (
+        [_markdown(["run", "accuracy", "rows", "rule", "seed, fold", "trained on"], lines)] if lines else []
+    )
 
 
-def _cross(folder: Path) -> str:
-    """Printed / ours, with our rows."""
+def _cross(folder: Path, found: dict[str, Run]) -> str:
+    """Printed / ours, with our rows; the diagonal is the average of the folds."""
     results = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*-on-*.json"))}
     lines = []
     for trained, printed in CROSS.items():
         cells = [CROSS_SETS[trained]]
         for tested in CROSS_SETS:
             got = results.get(f"{trained}-on-{tested}")
-            words = f"{got['accuracy']:.2f} on {got['rows']} rows" if got else OWED
+            itself = _members(found, CROSS_ITSELF.get(trained, "")) if trained == tested else []
+            if got:
+                words = f"{got['accuracy']:.2f} on {got['rows']} rows"
+            elif itself:
+                mean, rows = (
+                    summary([run.accuracy for run in itself]).average,
+                    sum(run.rows for run in itself),
+                )
+                words = f"{mean:.2f} on {rows} rows, {len(itself)} folds"
+            elif {trained, tested} <= CROSS_ITSELF.keys():
+                words = max((_owed(CROSS_ITSELF[name]) for name in (trained, tested)), key=len)
+            else:
+                words = "not to be had"
             cells.append(f"{printed[tested]} / {words}")
         lines.append(cells)
     header = ["trained on \\ tested on: paper / ours", *CROSS_SETS.values()]
@@ -212,6 +253,67 @@ def _cross(folder: Path) -> str:
         for name, got in results.items()
     ]
     return "\n\n".join([_markdown(header, lines), *notes])
+
+
+def judged_elsewhere(run: Path, data: datasets.Dataset) -> dict:
+    """A finished run on a data set it does not come from, in float: what a record of `cross/` holds.
+
+    A data set of fewer classes than the network has is judged on its own, as `edgefer eval` does.
+    """
+    settings = Settings.read(run / "settings.json")
+    model = build(settings, size=settings.size)
+    model.load_weights(run / "best.weights.h5")
+    inputs, right = Inputs(input_spec(settings.input, settings.size)), 0
+    for start in range(0, len(data), 256):
+        logits = model.predict_on_batch(inputs.stack(data.images[start : start + 256]))
+        scores = np.exp(logits - np.max(logits, axis=1, keepdims=True))
+        if data.labels != settings.labels:
+            scores = np.stack([translate(row, settings.labels, data.labels) for row in scores])
+        right += int((scores.argmax(axis=1) == data.truth[start : start + 256]).sum())
+    return {
+        "model": run.name,
+        "data": Path(data.source).name,
+        "split": data.split,
+        "rule": data.rule,
+        "accuracy": 100 * right / len(data),
+        "rows": len(data),
+    }
+
+
+def tables(records: Path = RECORDS, models: Path = MODELS, target: Path = PAGE) -> str:
+    """Keep what finished runs of recipes left, judge them on the other sets, and write the page.
+
+    A run that was not made by its recipe is kept by `--record` alone.
+
+    Returns:
+        The tables of the page, and below them what could not be kept or judged, and why.
+    """
+    missing = []
+    for run in OWNERS:
+        if not (Path(run) / "done.json").exists():
+            continue
+        unlike = _unlike(Path(run).name, Settings.read(Path(run) / "settings.json"))
+        if unlike:
+            missing.append(
+                f"{run}: not kept{unlike}; `python -m edgefer.train.report --record {run}` keeps it"
+            )
+        else:
+            record(Path(run), records)
+    for trained, recipe in CROSS_RECIPES.items():
+        run, settings = RECIPES[recipe][-1]
+        for tested in CROSS_RECIPES.keys() - {trained}:
+            name, data = f"{trained}-on-{tested}", RECIPES[CROSS_RECIPES[tested]][-1][1].data
+            if not (Path(run) / "done.json").exists():
+                missing.append(f"{name}: {run} is not there or not finished")
+            elif not find_data(data).exists():
+                missing.append(f"{name}: {data} is neither here nor under EDGEFER_DATA")
+            else:
+                found = judged_elsewhere(Path(run), datasets.load(find_data(data), labels=settings.labels))
+                (records / "cross").mkdir(parents=True, exist_ok=True)
+                (records / "cross" / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
+    content = page(records, models)
+    target.write_text(content)
+    return "\n".join([content[content.index("\n## ") + 1 :], *missing])
 
 
 def _markdown(header: list[str], lines: list[list[str]]) -> str:

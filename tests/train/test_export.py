@@ -11,14 +11,12 @@ from msgspec.structs import replace
 
 from edgefer import detect, geometry, kernels, manifest, recognize, statistics
 from edgefer.datasets import Dataset
-from edgefer.errors import ModelError, UsageError
+from edgefer.errors import UsageError
 from edgefer.sources.demo import portrait_path
-from edgefer.train import __main__ as listing
 from edgefer.train.data import crop_margin
 from edgefer.train.export import Measured, calibrate, cross_fitted_ece, fit_temperature, lineage
 from edgefer.train.export import main as export
 from edgefer.train.fit import Settings
-from edgefer.train.recipes import OWED, RECIPES
 
 
 def test_a_run_that_is_not_finished_is_refused(tmp_path, capsys):
@@ -139,35 +137,6 @@ def test_the_margin_about_the_detectors_box_is_found_again():
 def test_images_without_a_face_have_no_margin():
     with pytest.raises(ValueError, match="no face"):
         crop_margin.measure([np.zeros((48, 48), np.uint8)])
-
-
-def test_the_list_names_every_model_and_how_it_stands(capsys):
-    assert listing.main([]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*RECIPES, *OWED]
-    assert "trained: " in lines[0] and all("owed" in line for line in lines[len(RECIPES) :])
-
-
-def test_all_trains_and_exports_what_is_owed_and_stops_at_a_failure(monkeypatch):
-    """A model that is damaged counts as owed; the runs before it go first."""
-    ran = []
-
-    def run(command, check):
-        ran.append(command)
-        return type("Done", (), {"returncode": 3 if "edgefer.train.export" in command else 0})
-
-    def damaged(directory):
-        raise ModelError("damaged")
-
-    monkeypatch.setattr(listing.subprocess, "run", run)
-    monkeypatch.setattr(listing.manifest, "load", damaged)
-    assert listing.main(["all"]) == 3
-    fits, export = ran[:-1], ran[-1]
-    assert len(fits) == len(RECIPES["ferplus-sobel"])
-    assert all(command[2] == "edgefer.train.fit" for command in fits) and export[2] == "edgefer.train.export"
-    for before, after in zip(fits, fits[1:], strict=False):
-        assert after[after.index("--start") + 1] == before[-1]
-    assert fits[-1][-1] == export[-1] == "runs/ferplus-sobel"
 
 
 def test_a_lineage_goes_back_to_the_first_run(tmp_path):

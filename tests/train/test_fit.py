@@ -9,7 +9,9 @@ import pytest
 
 from edgefer import datasets, recognize
 from edgefer.errors import UsageError
+from edgefer.labels import translate
 from edgefer.train import fit as fitting
+from edgefer.train import report
 from edgefer.train.data.batches import Inputs
 from edgefer.train.distil import Ensemble, RunTeacher
 from edgefer.train.fit import main
@@ -244,6 +246,15 @@ def test_a_run_as_a_teacher_judges_as_it_was_found_to(settings, finished):
     teacher = RunTeacher(run, val)
     right = teacher(Inputs(teacher.spec).stack(val.images)).argmax(axis=1) == val.truth
     assert 100 * right.mean() == done["val_accuracy_float32"]
+
+
+def test_a_run_is_judged_on_the_classes_of_another_set(settings, finished):
+    _, seven = load_data(replace(settings, labels="basic7"))
+    teacher = RunTeacher(finished[0], load_data(settings)[1])
+    right = translate(teacher(Inputs(teacher.spec).stack(seven.images)), "ferplus8", "basic7").argmax(axis=1)
+    found = report.judged_elsewhere(finished[0], seven)
+    assert found["accuracy"] == 100 * (right == seven.truth).mean() and found["rows"] == 8
+    assert (found["model"], found["data"], found["split"]) == ("whole", "small.npz", "val")
 
 
 def test_without_teachers_the_votes_are_the_target(settings):

@@ -1,15 +1,18 @@
 """The runs behind each model: every network of the papers has them, and the list says what they cost."""
 
 import json
+import subprocess
+from dataclasses import asdict
 
 import pytest
 
 from edgefer import recognize
+from edgefer.errors import ModelError
 from edgefer.labels import label_set
 from edgefer.train import __main__ as listing
 from edgefer.train import architectures
 from edgefer.train import fit as fitting
-from edgefer.train.recipes import RECIPES, REPEATED, SHIPPED, epochs, repetition
+from edgefer.train.recipes import OWED, OWNERS, RECIPES, REPEATED, SHIPPED, epochs, in_order, repetition
 from edgefer.train.streams import Streams
 
 RUNS = [(name, run, settings) for name, runs in RECIPES.items() for run, settings in runs]
@@ -57,8 +60,35 @@ def test_a_repetition_has_another_seed_and_directories_of_its_own():
     assert first.seed == second.seed == 3 and second.start == small
 
 
+def test_a_repetition_of_a_fold_is_the_next_fold():
+    runs = [repetition("folds-breuer-grey", number)[-1] for number in range(1, 11)]
+    assert [settings.division for _, settings in runs] == [f"fold:{number}/10" for number in range(1, 11)]
+    assert {settings.seed for _, settings in runs} == {1} and len({run for run, _ in runs}) == 10
+
+
+def test_teachers_come_before_those_they_teach():
+    order = in_order(["edgefer-nano"])
+    assert order[-1] == ("edgefer-nano", 1) and len(order) > 3
+    everything = in_order(RECIPES)
+    assert sorted(everything) == sorted(OWNERS.values())
+    for name, number in everything:
+        for teacher in filter(None, repetition(name, number)[-1][1].teachers.split(",")):
+            assert everything.index(OWNERS[teacher]) < everything.index((name, number)), (
+                "each teacher is a run"
+            )
+
+
 def test_epochs_after_a_stop_cost_nothing():
     assert epochs(RECIPES["ferplus-sobel"]) == {32: 22, 48: 2, 64: 8}
+
+
+def finish(folder, name, number, **other):
+    """A finished run of a recipe, or of other settings."""
+    directory, settings = repetition(name, number)[-1]
+    run = folder / directory
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "settings.json").write_text(json.dumps({**asdict(settings), **other}))
+    (run / "done.json").write_text(json.dumps({"val_accuracy_float32": 83.5, "val_rows": 10}))
 
 
 def test_a_finished_run_of_a_model_that_does_not_ship_is_no_longer_owed(tmp_path, monkeypatch):
@@ -68,11 +98,73 @@ def test_a_finished_run_of_a_model_that_does_not_ship_is_no_longer_owed(tmp_path
     assert not trained and words.startswith("owed: epochs 40 at 64 px")
     assert listing.owed_repetitions(name) == [2, 3, 4]
     for number in (1, 3):
-        run = tmp_path / repetition(name, number)[-1][0]
-        run.mkdir(parents=True)
-        (run / "done.json").write_text(json.dumps({"val_accuracy_float32": 83.5, "val_rows": 10}))
+        finish(tmp_path, name, number)
     assert listing.standing(name) == (True, "trained: 83.50 % on 10 rows of val, float32")
     assert listing.owed_repetitions(name) == [2, 4]
+    finish(tmp_path, name, 1, batch=32)
+    assert listing.standing(name)[1].endswith("float32, with other settings than its recipe")
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """The commands a training would run, in a folder without any run; all succeed but those of `broken`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(listing.report, "tables", lambda: "the tables")
+    monkeypatch.setattr(listing, "find_data", lambda name: tmp_path / ("none" if name == "KDEF" else ""))
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    seen = []
+
+    def run(words, check, env):
+        seen.append((" ".join(words[1:]), env["KERAS_BACKEND"]))
+        broken = "--out runs/rtnn-grey" in seen[-1][0]
+        return subprocess.CompletedProcess(words, 7 if broken else 0)
+
+    monkeypatch.setattr(listing.subprocess, "run", run)
+    return seen
+
+
+def test_one_model_is_trained_with_its_teachers_and_exported_by_tensorflow(commands, capsys):
+    assert listing.main(["all", "edgefer-nano"]) == 0
+    outs = [command.split()[-1] for command, _ in commands if "train.fit" in command]
+    assert outs[:3] == ["runs/edgefer-s-teacher", "runs/edgefer-s-teacher-2", "runs/edgefer-s-teacher-3"]
+    assert outs[-1] == "runs/edgefer-nano"
+    assert commands[-1] == ("-m edgefer.train.export runs/edgefer-nano", "tensorflow")
+    assert all(backend == ("tensorflow" if "export" in command else "torch") for command, backend in commands)
+    assert capsys.readouterr().out.endswith("the tables\n")
+
+
+def test_what_fails_or_lacks_its_data_is_named_and_the_rest_goes_on(commands, capsys):
+    assert listing.main(["all", "rtnn-grey", "kdef-rtnn-grey", "rtnn-stl"]) == 7
+    assert [command.split()[-1] for command, _ in commands] == ["runs/rtnn-grey", "runs/rtnn-stl"]
+    out, err = capsys.readouterr()
+    assert "kdef-rtnn-grey: left out, needs KDEF" in out
+    assert "edgefer: rtnn-grey failed with exit code 7" in err
+
+
+def test_a_damaged_model_is_owed_and_its_runs_go_in_order(commands, monkeypatch):
+    def damaged(directory):
+        raise ModelError("damaged")
+
+    monkeypatch.setattr(listing.manifest, "load", damaged)
+    assert listing.main(["all", "ferplus-sobel"]) == 0
+    (small, full), export = ([command.split() for command, _ in commands[:2]], commands[2][0].split())
+    assert full[full.index("--start") + 1] == small[-1] == "runs/ferplus-sobel-small"
+    assert full[-1] == export[-1] == "runs/ferplus-sobel" and export[1] == "edgefer.train.export"
+
+
+def test_the_list_names_every_model_and_what_it_takes(capsys):
+    assert listing.main([]) == 0
+    *lines, _, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [*RECIPES, *OWED]
+    assert "trained: " in lines[0] and all("owed" in line for line in lines[len(RECIPES) :])
+    assert "runs are owed" in last and "`make train-all`" in last
+
+
+def test_an_unknown_model_is_refused_with_those_there_are(capsys):
+    with pytest.raises(SystemExit) as caught:
+        listing.main(["all", "edgefer-xl"])
+    assert caught.value.code == 2
+    assert "unknown model 'edgefer-xl'; available: ferplus-sobel" in capsys.readouterr().err
 
 
 def test_a_model_that_does_not_ship_is_exported_elsewhere_and_one_with_a_transformer_not_at_all():
