@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from bench_kernels import (
+    cascade_calls,
     flow_calls,
     good_corners_opencv,
     gradients_opencv,
@@ -235,6 +236,8 @@ CASES = [
     *(beside_opencv("shi_tomasi", size, 10, shi_tomasi_opencv, 1e-6) for size in ("640x480", "112x112")),
     *(beside_opencv("good_corners", size, 6, good_corners_opencv) for size in ("640x480", "112x112")),
     Case("flow, 24 points and back", "82x82", "OpenCV", None, flow_calls),
+    Case("cascade, all sizes", "320x240", "OpenCV", 3, cascade_calls(240, 320)),
+    Case("cascade, sizes of a known face", "82x82", "OpenCV", None, cascade_calls(82, 82)),
     Case("stack, 200 px to int8", "64x64x4", "OpenCV", 10, stack_case),
     Case(
         "crop_resize, area",

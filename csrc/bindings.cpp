@@ -59,4 +59,5 @@ PYBIND11_MODULE(_kernels, m) {
   m.attr("Function") = make_function_type();
   m.attr("Mlp") = make_mlp_type();
   m.attr("MlpInt8") = make_mlp_int8_type();
+  define_cascade(m);
 }

@@ -35,6 +35,7 @@ py::object gradients(PyObject* const* values);
 py::object shi_tomasi(PyObject* const* values);
 py::object good_corners(PyObject* const* values);
 py::object flow(PyObject* const* values);
+py::object cascade(PyObject* const* values);
 py::object luma(PyObject* const* values);
 py::object crop_resize(PyObject* const* values);
 py::object stack(PyObject* const* values);
@@ -45,6 +46,7 @@ py::object fully_connected_int8(PyObject* const* values);
 py::object make_function_type();
 py::object make_mlp_type();
 py::object make_mlp_int8_type();
+void define_cascade(py::module_& m);
 
 // The parameters of a callable; a default is null where the caller must give a value.
 struct Parameters {

@@ -12,7 +12,7 @@
 namespace edgefer {
 
 // Every distinct kernel signature, once; operations may share one.
-using Function = std::variant<SobelFn, LaplacianFn, GradientsFn, ShiTomasiFn, GoodCornersFn, FlowFn, LumaFn,
+using Function = std::variant<SobelFn, LaplacianFn, GradientsFn, ShiTomasiFn, GoodCornersFn, FlowFn, CascadeFn, LumaFn,
                               CropResizeFn, StackFn, FullyConnectedFn, FullyConnectedS8Fn>;
 
 struct Row {

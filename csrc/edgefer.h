@@ -113,6 +113,35 @@ edgefer_status edgefer_flow(const uint8_t* before, ptrdiff_t height, ptrdiff_t w
                             const uint8_t* after, ptrdiff_t after_stride, const float* points, ptrdiff_t point_count,
                             int window, int levels, float* there, float* error);
 
+/* ---------------------------------------------------------------------------------------------------------- faces */
+
+/* A boosted cascade of Haar-like features, prepared once: a window of width x height pixels (3 to 32 each), and
+ * tree_count trees in stage_count stages, stage_trees of them (at least 1) in each stage. A tree has two nodes:
+ *   rectangles  (tree_count, 2, 3, 4): left, top, right and bottom, inside the window, exclusive at the end, of three
+ *               rectangles a node
+ *   weights     (tree_count, 2, 3): of the rectangles; 0 for one that is not there
+ *   thresholds  (tree_count, 2)
+ *   leaves      (tree_count, 4): first node below its threshold and second below its own, or not; first node not
+ *               below its threshold, second below its own, or not. A tree of one node has each of its leaves twice.
+ * and a stage refuses a window whose leaves add up to less than its stage_thresholds. All are finite. *cascade is the
+ * caller's, to be freed; NULL after a failure. */
+typedef struct edgefer_cascade edgefer_cascade;
+edgefer_status edgefer_cascade_create(int width, int height, const int8_t* rectangles, const float* weights,
+                                      const float* thresholds, const float* leaves, ptrdiff_t tree_count,
+                                      const int32_t* stage_trees, const float* stage_thresholds, ptrdiff_t stage_count,
+                                      edgefer_cascade** cascade);
+
+/* Left upper pixels of the windows that every stage accepts, row by row, as OpenCV's CascadeClassifier finds them in
+ * one image of its pyramid: windows are `step` (1 or 2) pixels apart, and the one to the right of a window that the
+ * first stage refuses is skipped. The image is at most 1264 pixels wide and has fewer than 2^31 pixels. Writes at most
+ * max_windows (>= 1) of them, and how many there are. Several threads may use one cascade. Working memory: 63
+ * rows, and 8 bytes a window. */
+edgefer_status edgefer_cascade_windows(const edgefer_cascade* cascade, const uint8_t* image, ptrdiff_t height,
+                                       ptrdiff_t width, ptrdiff_t image_stride, int step, edgefer_corner* windows,
+                                       ptrdiff_t max_windows, ptrdiff_t* window_count);
+
+void edgefer_cascade_free(edgefer_cascade* cascade); /* NULL does nothing */
+
 /* ---------------------------------------------------------------------------------------------- a network's input */
 
 /* A row of the camera's frame holds 2 * width bytes of YUYV, width bytes of NV12 (whose chroma, below the rows of

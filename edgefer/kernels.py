@@ -244,6 +244,73 @@ def flow(
     """
 
 
+@_compiled_class
+class Cascade:
+    """A boosted cascade of Haar-like features, prepared once for `cascade`.
+
+    Trees have two nodes. A node sums weight * (sum of pixels) over its rectangles, divides by the contrast of
+    the window, and compares with its threshold.
+
+    Args:
+        width, height: of the window, pixels, 3 to 32 each; also attributes.
+        rectangles: int8, shape (trees, 2, 3, 4), contiguous: left, top, right and bottom, exclusive at the
+            end, of three rectangles a node, inside the window.
+        weights: float32, shape (trees, 2, 3); 0 for a rectangle that is not there.
+        thresholds: float32, shape (trees, 2).
+        leaves: float32, shape (trees, 4): first node below its threshold and second below its own, or not;
+            first node not below its threshold, second below its own, or not. A tree of one node has each of
+            its leaves twice.
+        stages: int32, shape (S,): how many trees each has, in order.
+        stage_thresholds: float32, shape (S,); a window whose leaves add up to less is refused.
+
+    Raises:
+        TypeError: an array has the wrong dtype. ValueError: shapes that do not fit, a rectangle outside the
+        window, a number that is not finite, no stage, or an empty one.
+
+    Reference: Viola and Jones, Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001.
+    """
+
+    width: int
+    height: int
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        rectangles: np.ndarray,
+        weights: np.ndarray,
+        thresholds: np.ndarray,
+        leaves: np.ndarray,
+        stages: np.ndarray,
+        stage_thresholds: np.ndarray,
+    ) -> None: ...
+
+
+@_compiled
+def cascade(image: np.ndarray, model: Cascade, step: int = 1) -> np.ndarray:
+    """The windows of an image that every stage of a cascade accepts.
+
+    Windows are `step` pixels apart, and the one to the right of a window that the first stage refuses is
+    skipped: these are the windows cv2.CascadeClassifier finds in one image of its pyramid. A window of too
+    little contrast is refused.
+
+    Args:
+        image: uint8, shape (H, W) with W at most 1264, any row stride, last axis contiguous.
+        model: the cascade.
+        step: 1 or 2, pixels.
+
+    Returns:
+        int32, shape (N, 2): (x, y) of each window's left upper pixel, row by row; N is 0 for an image smaller
+        than the window.
+
+    Raises:
+        TypeError: image is not uint8, or model not a Cascade. ValueError: wrong rank, size or layout, or
+        step. MemoryError: no room for 63 rows and 8 bytes a window.
+
+    References: Viola and Jones, CVPR 2001; Lienhart, Kuranov and Pisarevsky, DAGM 2003, for what is skipped.
+    """
+
+
 @_compiled
 def luma(image: np.ndarray, format: str = "yuyv", out: np.ndarray | None = None) -> np.ndarray:
     """Brightness of a camera frame.

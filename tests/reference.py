@@ -315,3 +315,55 @@ def flow(before: np.ndarray, after: np.ndarray, points: np.ndarray, window: int 
         if back is not None:
             error[i] = np.sqrt((back[0] - x) * (back[0] - x) + (back[1] - y) * (back[1] - y))
     return there, error
+
+
+# --------------------------------------------------------------------------------------------------- cascade
+
+
+def _inside(image: np.ndarray, x: int, y: int, rectangle: np.ndarray) -> int:
+    left, top, right, bottom = (int(side) for side in rectangle)
+    return int(image[y + top : y + bottom, x + left : x + right].sum())
+
+
+def _stage_reached(image: np.ndarray, x: int, y: int, model: dict) -> int:
+    """How many stages the window at (x, y) passes; -1 without enough contrast."""
+    width, height = model["width"], model["height"]
+    area = (width - 2) * (height - 2)
+    inner = image[y + 1 : y + height - 1, x + 1 : x + width - 1]
+    spread = float(area * int((inner * inner).sum()) - int(inner.sum()) ** 2)
+    if not spread > 0:
+        return -1
+    reciprocal = np.float32(1.0 / np.sqrt(spread))
+    if not area * float(reciprocal) < 0.1:
+        return -1
+
+    def below(tree: int, node: int) -> bool:
+        rectangles, weights = model["rectangles"][tree, node], model["weights"][tree, node]
+        value = np.float32(0)
+        for rectangle, weight in zip(rectangles, weights, strict=True):
+            value = np.float32(value + np.float32(weight * np.float32(_inside(image, x, y, rectangle))))
+        return bool(np.float32(value * reciprocal) < model["thresholds"][tree, node])
+
+    tree = 0
+    for passed, (count, threshold) in enumerate(zip(model["stages"], model["stage_thresholds"], strict=True)):
+        total = 0.0
+        for index in range(tree, tree + count):
+            total += float(model["leaves"][index, 2 * (not below(index, 0)) + (not below(index, 1))])
+        if total < threshold:
+            return passed
+        tree += count
+    return len(model["stages"])
+
+
+def cascade(image: np.ndarray, model: dict, step: int = 1) -> np.ndarray:
+    """Viola and Jones 2001, with OpenCV's skipping; model holds the arguments of kernels.Cascade."""
+    image = image.astype(np.int64)
+    found = []
+    for y in range(0, image.shape[0] - model["height"] + 1, step):
+        x = 0
+        while x <= image.shape[1] - model["width"]:
+            reached = _stage_reached(image, x, y, model)
+            if reached == len(model["stages"]):
+                found.append((x, y))
+            x += 2 * step if reached == 0 else step
+    return np.array(found, np.int32).reshape(-1, 2)

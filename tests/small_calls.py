@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from random_cascade import random_cascade
 
 from edgefer import kernels
 
 IMAGE = np.arange(25, dtype=np.uint8).reshape(5, 5)
+CASCADE = kernels.Cascade(**random_cascade(3, 3, stages=(1,)))
 CALLS = {
     "sobel": lambda: kernels.sobel(IMAGE),
     "laplacian": lambda: kernels.laplacian(IMAGE),
@@ -14,6 +16,7 @@ CALLS = {
     "shi_tomasi": lambda: kernels.shi_tomasi(IMAGE),
     "good_corners": lambda: kernels.good_corners(IMAGE, 1, 0.1, 1),
     "flow": lambda: kernels.flow(IMAGE, IMAGE, np.ones((1, 2), np.float32)),
+    "cascade": lambda: kernels.cascade(IMAGE, CASCADE),
     "luma": lambda: kernels.luma(np.dstack([IMAGE] * 3), "bgr"),
     "crop_resize": lambda: kernels.crop_resize(IMAGE, (0, 0, 4, 4), (2, 2)),
     "stack": lambda: kernels.stack(IMAGE, (0, 0, 4, 4), (2, 2), ("grey",), (1.0,), (-128.0,)),

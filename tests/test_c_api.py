@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
+from random_cascade import random_cascade
 
 import edgefer
 from edgefer import kernels
@@ -163,6 +164,69 @@ def test_good_corners_equal_python_and_the_rule(lib, variant, masked, most):
     score = kernels.shi_tomasi(image, 3, "reflect101")
     np.testing.assert_array_equal(got, reference.good_corners(score, most, 0.05, 4.0, mask))
     assert len(got) <= most and len(got) > 0
+
+
+CASCADE_ARRAYS = ("rectangles", "weights", "thresholds", "leaves")
+
+
+def cascade_create(lib, model: dict, handle, **changed) -> int:
+    arguments = {
+        "width": model["width"],
+        "height": model["height"],
+        **{name: pointer(model[name]) for name in CASCADE_ARRAYS},
+        "trees": len(model["leaves"]),
+        "stages": pointer(model["stages"]),
+        "stage_thresholds": pointer(model["stage_thresholds"]),
+        "stage_count": len(model["stages"]),
+    }
+    return lib.edgefer_cascade_create(*(arguments | changed).values(), handle)
+
+
+@variants_of("cascade")
+@pytest.mark.parametrize("step", (1, 2))
+def test_cascade_windows_equal_python_and_the_definition(lib, variant, step):
+    model = random_cascade()
+    image = np.kron(random_image(9, 15), np.ones((4, 4), np.uint8))[::-1]
+    handle, count = ffi.new("edgefer_cascade **"), ffi.new("ptrdiff_t *")
+    run(lib, cascade_create(lib, model, handle))
+    windows = ffi.new("edgefer_corner[800]")
+    run(lib, lib.edgefer_cascade_windows(handle[0], *image_arguments(image), step, windows, 800, count))
+    got = np.array([(windows[i].x, windows[i].y) for i in range(count[0])], np.int32)
+    np.testing.assert_array_equal(got, kernels.cascade(image, kernels.Cascade(**model), step))
+    np.testing.assert_array_equal(got, reference.cascade(image, model, step))
+    windows[3].x = -7
+    run(lib, lib.edgefer_cascade_windows(handle[0], *image_arguments(image), step, windows, 3, count))
+    assert count[0] == len(got)
+    assert windows[3].x == -7
+    lib.edgefer_cascade_free(handle[0])
+    lib.edgefer_cascade_free(ffi.NULL)
+
+
+def test_a_wrong_cascade_is_refused_and_leaves_no_handle(lib):
+    model, handle = random_cascade(), ffi.new("edgefer_cascade **", ffi.cast("edgefer_cascade *", 1))
+    for changed, message in (
+        ({"width": 33}, "cascade: window must be 3 to 32 pixels a side, got 33 x 20"),
+        ({"leaves": ffi.NULL}, "cascade_create: leaves must not be null"),
+        ({"trees": 0}, "cascade_create: tree_count must be at least 1, got 0"),
+        ({"stage_count": 2}, "cascade: stages must have 15 trees together, got 9"),
+    ):
+        assert cascade_create(lib, model, handle, **changed) == BAD_ARGUMENT
+        assert ffi.string(lib.edgefer_last_error()).decode() == message
+        assert handle[0] == ffi.NULL
+    run(lib, cascade_create(lib, model, handle))
+    image, windows, count = random_image(30, 30), ffi.new("edgefer_corner[9]"), ffi.new("ptrdiff_t *")
+    wide = np.zeros((20, 1300), np.uint8)
+    given = image_arguments(image)
+    for arguments, message in (
+        ((ffi.NULL, *given, 1, windows, 9, count), "cascade must not be null"),
+        ((handle[0], *given, 0, windows, 9, count), "step must be 1 or 2, got 0"),
+        ((handle[0], *given, 1, windows, 0, count), "max_windows must be at least 1, got 0"),
+        ((handle[0], *given, 1, windows, 9, ffi.NULL), "window_count must not be null"),
+        ((handle[0], *image_arguments(wide), 1, windows, 9, count), "image must be at most 1264 wide"),
+    ):
+        assert lib.edgefer_cascade_windows(*arguments) == BAD_ARGUMENT
+        assert message in ffi.string(lib.edgefer_last_error()).decode()
+    lib.edgefer_cascade_free(handle[0])
 
 
 @variants_of("flow")

@@ -10,6 +10,7 @@ import mmap
 
 import numpy as np
 import pytest
+from random_cascade import random_cascade
 
 from edgefer import kernels
 
@@ -150,3 +151,15 @@ def test_flow_stays_inside_its_images(fenced, variant, side):
         got = kernels.call("flow", variant, *(fenced.placed(array, side) for array in given), 5, 3)
         expected = kernels.call("flow", variant, *given, 5, 3)
         np.testing.assert_array_equal(got[1], expected[1])
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("variant", kernels.variants("cascade"))
+@pytest.mark.parametrize("step", (1, 2))
+def test_cascade_stays_inside_its_image(fenced, variant, side, step):
+    model = kernels.Cascade(**random_cascade())
+    for height, width in [(20, 20), (21, 27), (33, 65), (40, 100)]:
+        given = image(height, width)
+        fenced.free = list(fenced.all)
+        got = kernels.call("cascade", variant, fenced.placed(given, side), model, step)
+        np.testing.assert_array_equal(got, kernels.call("cascade", variant, given, model, step))

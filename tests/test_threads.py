@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from random_cascade import random_cascade
 from small_calls import CALLS
 
 from edgefer import kernels
@@ -38,6 +39,8 @@ def int8_call(seed: int) -> np.ndarray:
     )
 
 
+CASCADE = kernels.Cascade(**random_cascade())
+
 # Of each operation one call with a thread's own data.
 WITH_OWN_DATA: dict[str, Callable] = {
     "sobel": lambda n: kernels.sobel(image(n)),
@@ -46,6 +49,7 @@ WITH_OWN_DATA: dict[str, Callable] = {
     "shi_tomasi": lambda n: kernels.shi_tomasi(image(n), 5),
     "good_corners": lambda n: kernels.good_corners(image(n), 20, 0.01, 3),
     "flow": lambda n: kernels.flow(image(n), image(n + 1), np.full((3, 2), 30, np.float32)),
+    "cascade": lambda n: kernels.cascade(image(n), CASCADE, 1 + n % 2),
     "luma": lambda n: kernels.luma(np.dstack([image(n)] * 3), "bgr"),
     "crop_resize": lambda n: kernels.crop_resize(image(n), (3, 3, 50 + n, 40), (24, 31)),
     "stack": lambda n: kernels.stack(
@@ -221,6 +225,7 @@ LONG_CALLS = {
     "shi_tomasi": lambda: kernels.shi_tomasi(LARGE),
     "good_corners": lambda: kernels.good_corners(LARGE, 10, 0.5, 50),
     "flow": lambda: kernels.flow(LARGE, LARGE, POINTS),
+    "cascade": lambda: kernels.cascade(LARGE[:, :1000], CASCADE),
     "luma": lambda: kernels.luma(COLOURS, "bgr"),
     "crop_resize": lambda: kernels.crop_resize(LARGE, (0, 0, 2000, 2000), (1000, 1000)),
     "stack": lambda: kernels.stack(LARGE, (0, 0, 2000, 2000), (1000, 1000), ("grey",), (1.0,), (-128.0,)),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, DEFAULT_MIN_FACE_PX, Levels, Look, resized, within
-from edgefer.errors import ModelError
-from edgefer.geometry import Box, iou, moved, scaled, squared, xywh_to_xyxy
+from edgefer.detect.cascade import CascadeSearch
+from edgefer.geometry import Box, iou, moved, scaled, squared
 from edgefer.values import Detection
 
 
@@ -52,8 +51,8 @@ class HaarDetector:
     parts = len(CUTS) + 1
 
     def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, max_side_px: int = DEFAULT_MAX_SIDE_PX):
-        self._frontal = _cascade("haarcascade_frontalface_alt2.xml")
-        self._profile = _cascade("haarcascade_profileface.xml")
+        self._frontal = CascadeSearch("haarcascade_frontalface_alt2.xml")
+        self._profile = CascadeSearch("haarcascade_profileface.xml")
         self._min_face_px = min_face_px
         self._max_side_px = max_side_px
 
@@ -79,7 +78,7 @@ class HaarDetector:
             step = self.SEARCH_STEP
             limits = (smallest, *self.CUTS, largest)
             smallest, largest = max(limits[part], smallest), min(limits[part + 1], largest)
-        found = _windows(self._frontal, reduced, step, smallest, largest)
+        found = self._frontal.windows(reduced, step, smallest, largest)
         found.sort(key=lambda window: -window[1])
         faces: list[Detection] = []
         for window, _ in found[: self.MAX_CANDIDATES]:
@@ -124,7 +123,7 @@ class HaarDetector:
 
     def _best(
         self,
-        cascade: cv2.CascadeClassifier,
+        cascade: CascadeSearch,
         image: np.ndarray,
         expected: Box,
         back: np.ndarray | None = None,
@@ -135,7 +134,7 @@ class HaarDetector:
         `back` maps points of the image to the caller's, where that is another.
         """
         small, large = (round(self.LOOK_PX * size) for size in self.LOOK_SIZES)
-        found = _windows(cascade, image, self.LOOK_STEP, small, large)
+        found = cascade.windows(image, self.LOOK_STEP, small, large)
         if not found:
             return None
         if back is not None:
@@ -147,29 +146,3 @@ class HaarDetector:
         # of two faces side by side, the one expected here
         box, agreeing = max(found, key=lambda window: window[1] * iou(window[0], expected))
         return Look(box, min(1.0, agreeing / self.FULL_SCORE), turned)
-
-
-def _cascade(name: str) -> cv2.CascadeClassifier:
-    """One of the cascades OpenCV carries."""
-    path = Path(cv2.data.haarcascades) / name
-    cascade = cv2.CascadeClassifier(str(path))
-    if cascade.empty():
-        raise ModelError(
-            f"cannot load the Haar cascade {path}; reinstall opencv-python-headless<5, which carries it"
-        )
-    return cascade
-
-
-def _windows(
-    cascade: cv2.CascadeClassifier, image: np.ndarray, step: float, smallest: int, largest: int
-) -> list[tuple[Box, int]]:
-    """Groups of accepted windows, with the number in each; groups of one are left out."""
-    if min(image.shape) < smallest or largest < smallest:
-        return []
-    boxes, counts = cascade.detectMultiScale2(
-        image, scaleFactor=step, minNeighbors=1, minSize=(smallest, smallest), maxSize=(largest, largest)
-    )
-    # with several threads OpenCV gives the groups in any order
-    return sorted(
-        (xywh_to_xyxy(*box), int(count)) for box, count in zip(boxes, np.ravel(counts), strict=True)
-    )

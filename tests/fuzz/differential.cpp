@@ -501,6 +501,64 @@ void flow_case(Random random) {
   });
 }
 
+void cascade_case(Random random) {
+  reference::Boosted model;
+  model.width = static_cast<int>(random.one_in(3) ? random.between(3, 32) : random.between(3, 8));
+  model.height = static_cast<int>(random.one_in(8) ? random.between(3, 32) : random.between(3, 8));
+  const int step = random.one_in(2) ? 1 : 2;
+  const std::ptrdiff_t height = std::max<std::ptrdiff_t>(1, model.height + random.between(-1, 4));
+  const std::ptrdiff_t reach = random.one_in(200) ? random.between(100, 1232) : random.between(-1, 24);
+  const std::ptrdiff_t width = std::max<std::ptrdiff_t>(1, model.width + reach);
+  const auto image = random_image(random, 0, height, width);
+  std::ptrdiff_t trees = 0;
+  for (std::ptrdiff_t stages = random.between(1, 3); stages > 0; --stages) {
+    model.stages.push_back(static_cast<std::int32_t>(random.between(1, 3)));
+    model.stage_thresholds.push_back(static_cast<float>(random.real(-2, 0.5)));
+    trees += model.stages.back();
+  }
+  const bool stumps = random.one_in(3);
+  for (std::ptrdiff_t node = 0; node < 2 * trees; ++node) {
+    for (int r = 0; r < 3; ++r) {
+      const auto ends = [&](int side) {
+        const auto a = static_cast<std::int8_t>(random.between(0, side));
+        const auto b = static_cast<std::int8_t>(random.between(0, side));
+        return std::pair(std::min(a, b), std::max(a, b));
+      };
+      const auto x = ends(model.width), y = ends(model.height);
+      model.rectangles.insert(model.rectangles.end(), {x.first, y.first, x.second, y.second});
+      const double area = std::max(1, (x.second - x.first) * (y.second - y.first));
+      const double weight = (r == 0 ? -1 : 1) * model.width * model.height / area;
+      model.weights.push_back(r == 2 && random.one_in(2) ? 0.0f : static_cast<float>(weight));
+    }
+    model.thresholds.push_back(static_cast<float>(random.real(-1, 1)));
+  }
+  for (std::ptrdiff_t leaf = 0; leaf < 4 * trees; ++leaf)
+    model.leaves.push_back(stumps && leaf % 2 ? model.leaves.back() : static_cast<float>(random.real(-1, 1)));
+  tell("  window %d x %d, step %d, %zu stages, %td trees\n", model.width, model.height, step, model.stages.size(),
+       trees);
+
+  const auto expected = reference::cascade(picture(image), model, step);
+  const auto count_expected = static_cast<std::ptrdiff_t>(expected.size() / 2);
+  const std::ptrdiff_t most = std::max<std::ptrdiff_t>(1, count_expected);
+  Output<std::int32_t> windows(random, 1, 1, 2 * most, 2 * most, "windows");
+  for (std::ptrdiff_t i = 0; i < 2 * count_expected; ++i)
+    windows.expect(0, i, static_cast<std::int32_t>(expected[static_cast<std::size_t>(i)]));
+  edgefer_cascade* made = nullptr;
+  check_status(edgefer_cascade_create(model.width, model.height, model.rectangles.data(), model.weights.data(),
+                                      model.thresholds.data(), model.leaves.data(), trees, model.stages.data(),
+                                      model.stage_thresholds.data(), static_cast<std::ptrdiff_t>(model.stages.size()),
+                                      &made));
+  for_each_variant([&](bool) {
+    windows.clear();
+    std::ptrdiff_t count = -1;
+    check_status(edgefer_cascade_windows(made, image.rows, height, width, image.stride, step,
+                                         reinterpret_cast<edgefer_corner*>(windows.rows()), most, &count));
+    if (count != count_expected) mismatch("%td windows, expected %td", count, count_expected);
+    if (count_expected > 0) windows.check();
+  });
+  edgefer_cascade_free(made);
+}
+
 // --------------------------------------------------------------------------------------------------- a network's input
 
 void luma_case(Random random) {
@@ -800,6 +858,7 @@ constexpr Operation operations[] = {
     {"shi_tomasi", "shi_tomasi", &shi_tomasi_case},
     {"good_corners", "good_corners", &good_corners_case},
     {"flow", "flow", &flow_case},
+    {"cascade", "cascade", &cascade_case},
     {"luma", "luma", &luma_case},
     {"crop_resize", "crop_resize", &crop_resize_case},
     {"stack", "stack", &stack_case},

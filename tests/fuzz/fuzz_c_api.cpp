@@ -243,6 +243,44 @@ void flow(Bytes& bytes) {
                              window, levels, there, error));
 }
 
+void cascade(Bytes& bytes) {
+  Memory memory;
+  const std::ptrdiff_t trees = bytes.size(), stages = bytes.size();
+  const int width = bytes.choice(30) + 3, height = bytes.choice(30) + 3;
+  auto* rectangles = memory.array<std::int8_t>(bytes, trees, 24);
+  const float* weights = memory.floats(bytes, trees, 6);
+  const float* thresholds = memory.floats(bytes, trees, 2);
+  const float* leaves = memory.floats(bytes, trees, 4);
+  auto* stage_trees = memory.array<std::int32_t>(bytes, 1, stages);
+  const float* stage_thresholds = memory.floats(bytes, 1, stages);
+  if (!memory.possible()) return;
+  const bool small = trees >= 1 && trees <= 1000 && stages >= 1 && stages <= 1000;
+  if (rectangles && small && !bytes.seldom())  // in order, and mostly inside
+    for (std::ptrdiff_t i = 0; i < 24 * trees; ++i)
+      rectangles[i] = static_cast<std::int8_t>((rectangles[i] & 7) % 3 + (i & 2 ? 2 : 0));
+  if (stage_trees && small && reinterpret_cast<std::uintptr_t>(stage_trees) % alignof(std::int32_t) == 0 &&
+      !bytes.seldom())
+    for (std::ptrdiff_t i = 0; i < stages; ++i)
+      stage_trees[i] = static_cast<std::int32_t>(i + 1 < stages ? 1 : trees - stages + 1);
+  edgefer_cascade* made = nullptr;
+  const edgefer_status status = edgefer_cascade_create(width, height, rectangles, weights, thresholds, leaves, trees,
+                                                       stage_trees, stage_thresholds, stages, &made);
+  check("cascade", status);
+  if ((status == EDGEFER_OK) != (made != nullptr)) std::abort();
+  const Image image(bytes, memory);
+  const int step = bytes.choice(3) + 1;
+  const std::ptrdiff_t most = bytes.size();
+  auto* windows = memory.array<edgefer_corner>(bytes, 1, most);
+  std::ptrdiff_t count = -1;
+  if (memory.possible()) {
+    const edgefer_status found = edgefer_cascade_windows(made, image.rows, image.height, image.width, image.stride,
+                                                         step, windows, most, bytes.seldom() ? nullptr : &count);
+    check("cascade", found);
+    if (found == EDGEFER_OK && count < 0) std::abort();
+  }
+  edgefer_cascade_free(made);
+}
+
 void luma(Bytes& bytes) {
   Memory memory;
   const int format = bytes.choice(3);
@@ -363,10 +401,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Bytes bytes(data, size);
   const std::uint8_t which = bytes.byte(), variant = bytes.byte();
   constexpr const char* ops[] = {
-      "sobel", "laplacian",   "gradients", "shi_tomasi",      "good_corners",    "flow",
-      "luma",  "crop_resize", "stack",     "fully_connected", "fully_connected", "fully_connected_int8"};
-  const int operation = which % 13;
-  if (operation == 12) {
+      "sobel",       "laplacian", "gradients",       "shi_tomasi",      "good_corners",         "flow",   "luma",
+      "crop_resize", "stack",     "fully_connected", "fully_connected", "fully_connected_int8", "cascade"};
+  const int operation = which % 14;
+  if (operation == 13) {
     names(bytes);
     return 0;
   }
@@ -383,6 +421,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 9: fully_connected(bytes); break;
     case 10: mlp(bytes); break;
     case 11: fully_connected_int8(bytes); break;
+    case 12: cascade(bytes); break;
     default: image_operation(operation, bytes);
   }
   edgefer_use_variant(nullptr);

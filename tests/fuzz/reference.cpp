@@ -225,6 +225,57 @@ Followed flow(const std::vector<Picture>& before, const std::vector<Picture>& af
 
 namespace {
 
+std::int64_t sum_inside(const Picture& image, std::ptrdiff_t x, std::ptrdiff_t y, const std::int8_t* rectangle) {
+  std::int64_t sum = 0;
+  for (int row = rectangle[1]; row < rectangle[3]; ++row)
+    for (int column = rectangle[0]; column < rectangle[2]; ++column) sum += image.at(y + row, x + column);
+  return sum;
+}
+
+// Stages that the window passes; -1 without enough contrast.
+int stages_passed(const Picture& image, const Picture& squares, std::ptrdiff_t x, std::ptrdiff_t y,
+                  const Boosted& model) {
+  const std::int8_t inner[4] = {1, 1, static_cast<std::int8_t>(model.width - 1),
+                                static_cast<std::int8_t>(model.height - 1)};
+  const double area = (model.width - 2) * (model.height - 2);
+  const auto sum = static_cast<double>(sum_inside(image, x, y, inner));
+  const double spread = area * static_cast<double>(sum_inside(squares, x, y, inner)) - sum * sum;
+  if (!(spread > 0)) return -1;
+  const auto reciprocal = static_cast<float>(1 / std::sqrt(spread));
+  if (!(area * static_cast<double>(reciprocal) < 0.1)) return -1;
+  const auto below = [&](std::size_t node) {
+    float value = 0;
+    for (std::size_t r = 3 * node; r < 3 * node + 3; ++r)
+      value += model.weights[r] * static_cast<float>(sum_inside(image, x, y, &model.rectangles[4 * r]));
+    return value * reciprocal < model.thresholds[node];
+  };
+  std::size_t tree = 0;
+  for (std::size_t s = 0; s < model.stages.size(); ++s) {
+    double total = 0;
+    for (const std::size_t end = tree + static_cast<std::size_t>(model.stages[s]); tree < end; ++tree)
+      total +=
+          static_cast<double>(model.leaves[4 * tree + (below(2 * tree) ? 0u : 2u) + (below(2 * tree + 1) ? 0u : 1u)]);
+    if (total < static_cast<double>(model.stage_thresholds[s])) return static_cast<int>(s);
+  }
+  return static_cast<int>(model.stages.size());
+}
+
+}  // namespace
+
+std::vector<std::ptrdiff_t> cascade(const Picture& image, const Boosted& model, int step) {
+  std::vector<std::ptrdiff_t> found;
+  Picture squares = image;
+  for (std::int64_t& value : squares.values) value *= value;
+  for (std::ptrdiff_t y = 0; y + model.height <= image.height; y += step)
+    for (std::ptrdiff_t x = 0, passed = 0; x + model.width <= image.width; x += passed == 0 ? 2 * step : step) {
+      passed = stages_passed(image, squares, x, y, model);
+      if (passed == static_cast<std::ptrdiff_t>(model.stages.size())) found.insert(found.end(), {x, y});
+    }
+  return found;
+}
+
+namespace {
+
 // What each pixel of the result takes of each source pixel, in units of 2^-14: matrix[i * source + p].
 std::vector<std::int64_t> resize_matrix(double low, double high, std::ptrdiff_t source, std::ptrdiff_t size,
                                         Method method) {

@@ -49,6 +49,16 @@ Followed flow(const std::vector<Picture>& before, const std::vector<Picture>& af
 // The image and its halves, while each side is at least the window's.
 std::vector<Picture> pyramid(const Picture& image, int window, int levels);
 
+// A boosted cascade as edgefer_cascade_create takes it, and the windows it accepts: (x, y), row by row.
+struct Boosted {
+  int width, height;
+  std::vector<std::int8_t> rectangles;
+  std::vector<float> weights, thresholds, leaves;
+  std::vector<std::int32_t> stages;
+  std::vector<float> stage_thresholds;
+};
+std::vector<std::ptrdiff_t> cascade(const Picture& image, const Boosted& model, int step);
+
 enum class Method { automatic, area, bilinear };
 struct Box {
   double x0, y0, x1, y1;
