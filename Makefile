@@ -82,6 +82,7 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 docs: $(VENV)/.dev  ## write the pages that are generated from the code
 	$(BIN)/python -m edgefer.config > docs/configuration.md
 	$(BIN)/python -m edgefer.train.report
+	$(BIN)/python -m edgefer.train.frontier page
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so .pytest_cache .ruff_cache .benchmarks

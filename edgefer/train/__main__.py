@@ -2,7 +2,7 @@
 
 python -m edgefer.train                list
 python -m edgefer.train all [NAME …]   list, then train and export what is owed of these models, or of all
-python -m edgefer.train tables         keep what finished runs left, and write docs/reproduction.md
+python -m edgefer.train tables         keep what finished runs left; write docs/reproduction.md and frontier.md
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edgefer import manifest, recognize
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
-from edgefer.train import report
+from edgefer.train import frontier, report
 from edgefer.train.recipes import OWED, RECIPES, REPEATED, SHIPPED, Runs, epochs, in_order, repetition
 from edgefer.train.settings import Settings, find_data
 
@@ -156,6 +156,7 @@ def main(argv: list[str] | None = None) -> int:
             code = train(options.names or list(RECIPES))
         if options.action != "list" and code != INTERRUPTED:
             print(report.tables())
+            frontier.write()
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,11 +1,14 @@
-"""What networks cost: parameters, multiply-adds, and the time of their int8 form beside the base network's.
+"""What networks cost and what they are worth: the frontier of accuracy and latency, docs/frontier.md.
 
-    python -m edgefer.train.frontier build DIRECTORY [NAME ...]
-    python -m edgefer.train.frontier time DIRECTORY [--json FILE] [--page FILE]
+    python -m edgefer.train.frontier build DIRECTORY [NAME ...]   export networks to be timed
+    python -m edgefer.train.frontier time DIRECTORY               time them
+    python -m edgefer.train.frontier judge                        judge the shipped models on FER-2013 as well
+    python -m edgefer.train.frontier page                         write the page and the picture
 
 Weights do not matter for speed, so the networks are exported untrained. Times are of LiteRT with one thread;
 all networks are timed in the same rounds, and a ratio is the median of the rounds' ratios to BASE. Absolute
-times hold only on the machine they were taken on.
+times hold only on the machine they were taken on. What was measured is kept in bench/results/frontier.json,
+to which `python bench/peers.py` adds networks of others. Accuracies on FER+ are those of reproduction.md.
 """
 
 from __future__ import annotations
@@ -19,10 +22,19 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefer import datasets, recognize
+from edgefer.errors import EdgeferError, UsageError
+from edgefer.evaluate import evaluate
+from edgefer.statistics import summary
+from edgefer.train import report
 from edgefer.train.architectures import ARCHITECTURES, build
 from edgefer.train.architectures.edgefer import CONFIGURATIONS, Configuration, Stage
+from edgefer.train.settings import Settings, find_data
 
 BASE = "pandey grey+sobel"
+RECORD = report.ROOT / "bench" / "results" / "frontier.json"
+PAGE = report.ROOT / "docs" / "frontier.md"
+PICTURE = PAGE.with_suffix(".png")
 ROUND_SECONDS = 0.02  # each network runs about this long in a round
 
 
@@ -110,6 +122,24 @@ CANDIDATES: dict[str, Candidate] = {
 }
 
 
+#: The recipes that train a network that is timed, by what they are judged on.
+TRAINED: dict[str, dict[str, str]] = {
+    "FER+": {
+        BASE: "ferplus-sobel",
+        "pandey shared grey+sobel": "ferplus-sobel-parallel",
+        "vgg13 grey": "vgg13-grey",
+        "edgefer-s": "edgefer-s",
+        "edgefer-nano": "edgefer-nano",
+    },
+    "FER-2013": {
+        "rtnn grey": "rtnn-grey",
+        "breuer grey": "breuer-grey",
+        "edgefer-s": "fer2013-edgefer-s",
+        "edgefer-nano": "fer2013-edgefer-nano",
+    },
+}
+
+
 def macs(model) -> int:
     """Multiply-adds of one image: convolutions and dense layers, those of nested models at each call."""
     import keras
@@ -172,7 +202,9 @@ def measure(place: Path, costs: dict[str, dict], seconds: float) -> dict[str, di
         network.allocate_tensors()
         details = network.get_input_details()[0]
         levels = np.random.default_rng(1).integers(-128, 128, details["shape"], dtype=np.int8)
-        network.set_tensor(details["index"], levels)
+        # a network of others may be in float
+        x = levels if details["dtype"] == np.int8 else (levels / 128).astype(np.float32)
+        network.set_tensor(details["index"], x)
         for _ in range(5):
             network.invoke()
         started = time.perf_counter()
@@ -197,35 +229,149 @@ def measure(place: Path, costs: dict[str, dict], seconds: float) -> dict[str, di
     }
 
 
+def remember(networks: dict[str, dict], record: Path = RECORD, hardware: str = "") -> None:
+    """Add what was found of networks to what is known of them."""
+    known = json.loads(record.read_text()) if record.exists() else {"hardware": hardware, "networks": {}}
+    known["hardware"] = hardware or known["hardware"]
+    for name, found in networks.items():
+        known["networks"][name] = {**known["networks"].get(name, {}), **found}
+    record.write_text(json.dumps(known, indent=2) + "\n")
+
+
+def judge() -> dict[str, dict]:
+    """The shipped models of networks that are timed, judged on val of FER-2013, 7 classes.
+
+    Raises:
+        UsageError: the data is not there.
+    """
+    data = datasets.load(find_data(Settings.data), "val", "basic7")
+    found = {}
+    for name, recipe in TRAINED["FER+"].items():
+        if recipe in recognize.shipped():
+            judged = evaluate(recognize.open(recipe), data)
+            found[name] = {"fer2013": {"accuracy": judged.accuracy, "rows": judged.rows, "int8": True}}
+    return found
+
+
+def accuracies(networks: dict[str, dict]) -> dict[str, dict[str, tuple[float, bool]]]:
+    """What is known of networks, by what they were judged on: percent, and whether it is of the int8 form.
+
+    The int8 form of a shipped model goes before the float network, and one trained for the seven classes
+    before one of eight that is judged on them. Of repeated runs it is the average.
+    """
+    runs, models = report.runs_on_record(), report.shipped()
+    found: dict[str, dict[str, tuple[float, bool]]] = {}
+    for judged, recipes in TRAINED.items():
+        found[judged] = {}
+        for name, recipe in recipes.items():
+            members = report.members(runs, recipe)
+            if recipe in models:
+                found[judged][name] = models[recipe].metrics.accuracy_int8, True
+            elif members:
+                found[judged][name] = summary([run.accuracy for run in members]).average, False
+    for name, row in networks.items():
+        for judged, key in (("FER+", "ferplus"), ("FER-2013", "fer2013")):
+            if key in row:
+                found[judged].setdefault(name, (row[key]["accuracy"], row[key]["int8"]))
+    return found
+
+
 def table(found: dict[str, dict]) -> str:
     """Markdown, in the order given."""
+    known = accuracies(found)
     lines = [
-        "| network | input | parameters | MMACs | int8 KiB | ms | of the base |",
-        "|---|---|---|---|---|---|---|",
+        "| network | input | parameters | MMACs | KiB | ms | of the base | FER+ % | FER-2013 % |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in found.items():
-        lines.append(
-            f"| {name} | {row['size']} | {row['parameters']:,} | {row['macs'] / 1e6:.1f} | "
-            f"{row['bytes'] / 1024:.0f} | {row['ms']:.3f} | {row['ratio']:.3f} |"
-        )
+        counts = [f"{row['parameters']:,}", f"{row['macs'] / 1e6:.1f}"] if "macs" in row else ["", ""]
+        cells = [name, str(row["size"]), *counts, f"{row['bytes'] / 1024:.0f}", f"{row['ms']:.3f}"]
+        cells.append(f"{row['ratio']:.3f}")
+        for by_name in known.values():
+            percent, int8 = by_name.get(name, (None, False))
+            cells.append("" if percent is None else f"{percent:.2f}" + ("" if int8 else " (float)"))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-PAGE = """# What the networks cost
+HEAD = """# What the networks cost, and what they are worth
 
 Written by `python -m edgefer.train.frontier`. Untrained networks in int8, LiteRT, one thread, on {hardware};
 medians, all networks in the same rounds. *Of the base* is the time beside that of `{base}`, the median of
 the rounds' ratios. Parameters are those of the exported file: batch normalisation is folded into biases.
+Accuracies are on val: on FER+ by the majority rule, 8 classes, and on FER-2013, 7 classes; where it says
+float, of the network before quantisation. The two sets label the same images, and often not alike. A
+network trained for FER+ is judged on FER-2013 by its seven classes. Peers are networks of others, trained for
+FER-2013, in float as they are published, timed in rounds of their own beside the base network; on FER+ they
+are wrong where contempt is right.
+
+![accuracy over time](frontier.png)
+
+{owed}
 
 {table}
 """
 
 
-def page(found: dict[str, dict]) -> str:
-    """The table as a page of its own, with what it holds for."""
-    from edgefer.train.fit import hardware
+def page(record: Path = RECORD) -> str:
+    """The page: every network that was timed, and which accuracies are owed."""
+    known = json.loads(record.read_text())
+    have = accuracies(known["networks"])
+    owed = "; ".join(
+        f"{judged}: {', '.join(names)}"
+        for judged, recipes in TRAINED.items()
+        if (names := [name for name in recipes if name not in have[judged]])
+    )
+    owed = (
+        f"Not in the picture, since no figures are on record: {owed}. `make train-all` trains what is owed."
+        if owed
+        else ""
+    )
+    return HEAD.format(hardware=known["hardware"], base=BASE, owed=owed, table=table(known["networks"]))
 
-    return PAGE.format(hardware=hardware(), base=BASE, table=table(found))
+
+def draw(path: Path = PICTURE, record: Path = RECORD) -> None:
+    """The picture: accuracy over time, a panel for each data set; the line is the frontier."""
+    from matplotlib import pyplot
+
+    networks = json.loads(record.read_text())["networks"]
+    have = accuracies(networks)
+    figure, panels = pyplot.subplots(1, len(have), figsize=(11, 4.4), layout="constrained")
+    for axes, (judged, points) in zip(panels, have.items(), strict=True):
+        for name, (percent, int8) in points.items():
+            x = networks[name]["ratio"]
+            colour = "#c0392b" if name.startswith("edgefer") else "#8a8f98" if "peer" in name else "#2f6f9f"
+            axes.plot(x, percent, "o", color=colour, fillstyle="full" if int8 else "none")
+            axes.annotate(name, (x, percent), (6, 4), textcoords="offset points", fontsize=8)
+        best = frontier([(networks[name]["ratio"], percent) for name, (percent, _) in points.items()])
+        if best:
+            axes.step(*zip(*best, strict=True), where="post", color="black", linewidth=0.7, zorder=0)
+        axes.set_xscale("log")
+        axes.set_xlim(0.08, 8)
+        axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 5], ["0.1", "0.2", "0.5", "1", "2", "5"])
+        axes.set_xticks([], minor=True)
+        axes.margins(y=0.2)
+        axes.set_xlabel("time of the network, of the base network's")
+        axes.set_ylabel(f"accuracy on val of {judged}, %")
+        axes.grid(alpha=0.3)
+    figure.suptitle("filled: int8, hollow: float; red: ours, blue: the papers', grey: peers", fontsize=9)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def write() -> None:
+    """Page and picture."""
+    PAGE.write_text(page())
+    draw()
+
+
+def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points, by rising time, that no faster one reaches in accuracy."""
+    best: list[tuple[float, float]] = []
+    for x, y in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not best or y > best[-1][1]:
+            best.append((x, y))
+    return best
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -233,13 +379,27 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m edgefer.train.frontier", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("action", choices=("build", "time"))
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="candidates; default: all")
+    parser.add_argument("action", choices=("build", "time", "judge", "page"))
+    parser.add_argument("directory", type=Path, nargs="?", help="of the exported networks: build and time")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="candidates to build; default: all")
     parser.add_argument("--seconds", type=float, default=12.0, help="of timing")
-    parser.add_argument("--json", type=Path, help="write the table's numbers here")
-    parser.add_argument("--page", type=Path, help="write the table here, as Markdown")
     options = parser.parse_args(argv)
+    try:
+        if options.action in ("build", "time"):
+            if options.directory is None:
+                raise UsageError(f"{options.action}: needs the directory of the exported networks")
+            _build_or_time(options)
+        elif options.action == "judge":
+            remember(judge())
+        if options.action != "build":
+            write()
+    except EdgeferError as error:
+        print(f"edgefer: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _build_or_time(options: argparse.Namespace) -> None:
     options.directory.mkdir(parents=True, exist_ok=True)
     record = options.directory / "costs.json"
     costs = json.loads(record.read_text()) if record.exists() else {}
@@ -248,15 +408,13 @@ def main(argv: list[str] | None = None) -> int:
             costs[name] = export(CANDIDATES[name], options.directory, name)
             record.write_text(json.dumps(costs, indent=2) + "\n")
             print(f"{name}: {costs[name]}", flush=True)
-        return 0
+        return
+    from edgefer.train.fit import hardware
+
     costs = {name: costs[name] for name in CANDIDATES if name in costs}
     found = measure(options.directory, costs, options.seconds)
     print(table(found))
-    if options.page:
-        options.page.write_text(page(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
-    return 0
+    remember(found, hardware=hardware())
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ both rows with the same seeds, and p is of Student's paired test over these seed
 owed; `make train-all` trains what has a recipe."""
 
 
-def _members(found: dict[str, Run], name: str) -> list[Run]:
+def members(found: dict[str, Run], name: str) -> list[Run]:
     """The runs of a recipe, by their numbers: NAME, NAME-2, …"""
     own = [run for run in found.values() if re.fullmatch(re.escape(name) + r"(-\d+)?", run.name)]
     return sorted(own, key=lambda run: int(run.name[len(name) + 1 :] or 1))
@@ -171,7 +171,7 @@ def _accuracies(entry: Table, found: dict[str, Run], manifests: dict[str, manife
 
 def _figures(found: dict[str, Run], recipe: str) -> list[str]:
     """Average with deviation, least, most and number of a recipe's runs; blanks for what has no recipe."""
-    runs = _members(found, recipe)
+    runs = members(found, recipe)
     if recipe not in RECIPES:
         return [""] * 4
     if not runs:
@@ -193,8 +193,8 @@ def _gain(entry: Table, row: Row, prefix: str, found: dict[str, Run]) -> str:
         return ""
     base = next(other for other in entry.rows if other.recipe == entry.base)
     printed = float(row.printed[0]) - float(base.printed[0])
-    ours = {run.seed: run.accuracy for run in _members(found, prefix + row.recipe)}
-    theirs = {run.seed: run.accuracy for run in _members(found, prefix + entry.base)}
+    ours = {run.seed: run.accuracy for run in members(found, prefix + row.recipe)}
+    theirs = {run.seed: run.accuracy for run in members(found, prefix + entry.base)}
     both = sorted(set(ours) & set(theirs) - {None})
     if not both:
         return f"{OWED} ({printed:+.2f})"
@@ -217,7 +217,7 @@ def _runs(entry: Table, found: dict[str, Run], rules: list[str]) -> list[str]:
             run.cost,
         ]
         for name in names
-        for run in _members(found, name)
+        for run in members(found, name)
     ]
     return (
         [_markdown(["run", "accuracy", "rows", "rule", "seed, fold", "trained on"], lines)] if lines else []
@@ -232,7 +232,7 @@ def _cross(folder: Path, found: dict[str, Run]) -> str:
         cells = [CROSS_SETS[trained]]
         for tested in CROSS_SETS:
             got = results.get(f"{trained}-on-{tested}")
-            itself = _members(found, CROSS_ITSELF.get(trained, "")) if trained == tested else []
+            itself = members(found, CROSS_ITSELF.get(trained, "")) if trained == tested else []
             if got:
                 words = f"{got['accuracy']:.2f} on {got['rows']} rows"
             elif itself:

@@ -110,6 +110,7 @@ def commands(tmp_path, monkeypatch):
     """The commands a training would run, in a folder without any run; all succeed but those of `broken`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(listing.report, "tables", lambda: "the tables")
+    monkeypatch.setattr(listing.frontier, "write", lambda: None)
     monkeypatch.setattr(listing, "find_data", lambda name: tmp_path / ("none" if name == "KDEF" else ""))
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     seen = []
