@@ -2,7 +2,7 @@
 
 python -m edgefer.train                list
 python -m edgefer.train all [NAME …]   list, then train and export what is owed of these models, or of all
-python -m edgefer.train tables         keep what finished runs left; write docs/reproduction.md and frontier.md
+python -m edgefer.train tables         keep what finished runs left, write reproduction.md and frontier.md
 """
 
 from __future__ import annotations
