@@ -259,16 +259,19 @@ def build_parser() -> argparse.ArgumentParser:
         "explain",
         "draw what the filters of a trained network respond to; needs the train extra",
         "explain runs/edgefer-s --data fer2013_train_val.npz --out filters\n"
-        "explain runs/breuer-grey --data faces/ --method guided --filters 0,7,12-20 --out filters",
+        "explain runs/breuer-grey --data faces/ --method deconvolution --filters 0,7,12-20 --out filters\n"
+        "explain runs/breuer-ckplus --data CK+ --method units --units CK+ --out filters",
         _explain,
     )
     explain.add_argument("run", metavar="RUN", help="directory of a training run")
     _add_data(explain)
     explain.add_argument(
         "--method",
-        choices=("deconvolution", "guided", "patches"),
-        default="deconvolution",
-        help="how a filter is shown, each by the images it answers most to (default: %(default)s)",
+        choices=("guided", "deconvolution", "patches", "gradcam", "units"),
+        default="guided",
+        help="what to draw: what excites a filter in the images it answers most to, by one of two rules, or "
+        "the patches it sees; what speaks for each class; or the action units of each filter "
+        "(default: %(default)s)",
     )
     explain.add_argument(
         "--layer", metavar="L", help="a convolution (default: the last one that is rectified)"
@@ -277,10 +280,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--filters",
         metavar="N[,N|N-N]",
         type=_numbers,
-        help="filters to draw, as 0,7,12-20 (default: the first 16 that are active)",
+        help="filters to draw, as 0,7,12-20 (default: the first 16 that are active, of units 64)",
     )
     explain.add_argument(
-        "--top", metavar="N", type=_whole(1, 100), default=9, help="images a filter (default: %(default)s)"
+        "--top",
+        metavar="N",
+        type=_whole(1, 100),
+        default=9,
+        help="images a filter or class (default: %(default)s)",
+    )
+    explain.add_argument(
+        "--units",
+        metavar="FILE",
+        help="for units: a csv with the columns image, AU1, AU2, …, each 0 or 1, or the folder of CK+",
     )
     explain.add_argument(
         "--out", metavar="DIR", required=True, help="folder for the pictures, made where it is not there"

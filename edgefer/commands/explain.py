@@ -26,9 +26,13 @@ def execute(args) -> int:
             f"explain needs Keras with a backend, and {error.name} is missing; install the train extra: "
             "pip install 'edgefer[train]'"
         ) from None
+    from edgefer.train.data.action_units import read_action_units
     from edgefer.train.explain.network import Network
     from edgefer.train.explain.report import explain
 
+    if (args.units is None) == (args.method == "units"):
+        raise UsageError("--method units and --units FILE go together")
+    coded = read_action_units(Path(args.units)) if args.units else None
     network = Network.open(Path(args.run))
     data = datasets.load(
         args.data,
@@ -40,6 +44,6 @@ def execute(args) -> int:
         # a run has no manifest yet; all of them learn from the crops of FER-2013, as the shipped model did
         margin=manifest.load(recognize.find(recognize.DEFAULT_MODEL)).input.crop_margin,
     )
-    found = explain(network, data, args.method, args.out, args.layer, args.top, args.filters)
+    found = explain(network, data, args.method, args.out, args.layer, args.top, args.filters, coded)
     print(found.json() if args.json else found.text())
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
@@ -11,15 +11,20 @@ import pytest
 
 from edgefer import kernels
 from edgefer.cli import main
+from edgefer.datasets import Dataset
+from edgefer.errors import UsageError
+from edgefer.labels import label_set
 from edgefer.preprocess import REAL_VALUES
 
 keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
 
 from keras import layers  # noqa: E402
 
+from edgefer.train.explain.gradcam import grad_cam, spread  # noqa: E402
 from edgefer.train.explain.network import Field, Network  # noqa: E402
 from edgefer.train.explain.pictures import patch  # noqa: E402
 from edgefer.train.explain.projection import project, to_image  # noqa: E402
+from edgefer.train.explain.report import explain  # noqa: E402
 from edgefer.train.explain.strongest import survey  # noqa: E402
 from edgefer.train.fit import Settings, build  # noqa: E402
 
@@ -197,7 +202,7 @@ def planted_network():
 def test_the_planted_image_and_place_are_found(planted):
     made = planted_network()
     found = survey(made, made.find(None), planted)
-    assert found.top(3, 1).tolist() == [5]
+    assert found.exciting(3, 9).tolist() == [5]
     # the unit whose 3x3 pixels have the edge in their middle
     assert found.places[5, 3].tolist() == [6, 9]
     assert made.find("conv").field.box(6, 9) == (9, 6, 12, 9)
@@ -208,7 +213,7 @@ def test_the_planted_image_and_place_are_found(planted):
 
 def test_images_come_strongest_first_and_equal_ones_in_their_order(planted):
     made = planted_network()
-    assert survey(made, made.find("conv"), planted).top(1, 4).tolist() == [5, 4, 0, 1]
+    assert survey(made, made.find("conv"), planted).exciting(1, 9).tolist() == [5, 4]
 
 
 def test_dead_filters_are_those_that_answer_to_nothing(planted):
@@ -228,12 +233,63 @@ def test_a_linear_map_has_no_dead_filter(planted):
 def test_bounded_answers_are_told_apart(planted):
     """ReLU6 makes both 6; the filter ranks them by what it rectifies."""
     made = network(convolution("conv", [[100]]), layers.Activation("relu6"))
-    assert survey(made, made.find("conv"), planted[[4, 5]]).top(0, 2).tolist() == [1, 0]
+    assert survey(made, made.find("conv"), planted[[4, 5]]).exciting(0, 2).tolist() == [1, 0]
 
 
 def test_a_patch_beyond_the_edge_is_middle_grey_there(planted):
     got = patch(planted[0], (-1, -2, 2, 1))
     assert np.array_equal(got, [[128, 128, 128], [128, 128, 128], [128, 90, 90]])
+
+
+# Grad-CAM
+
+
+@pytest.mark.parametrize("fused", [True, False], ids=["in the convolution", "a layer of its own"])
+@pytest.mark.parametrize("activation", ["relu", "relu6"])
+def test_under_a_mean_and_a_dense_layer_grad_cam_is_the_weighted_sum_of_the_maps(noise, activation, fused):
+    """There the gradient of a class is its weight over the number of places."""
+    rng = np.random.default_rng(6)
+    kernel, weights = rng.normal(size=(3, 3, 1, 5)), rng.normal(size=(5, 7)).astype(np.float32)
+    made = network(
+        convolution("conv", kernel, activation=activation if fused else None),
+        *([] if fused else [layers.Activation(activation)]),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(7, kernel_initializer=keras.initializers.Constant(weights)),
+    )
+    filters, classes = made.find("conv"), np.array([0, 3, 6])
+    maps = np.clip(filters.response.predict(noise, verbose=0), 0, 6 if activation == "relu6" else None)
+    expected = np.maximum(np.einsum("nhwc,cn->nhw", maps, weights[:, classes]), 0) / 14**2
+    assert np.allclose(grad_cam(filters, noise, classes), expected, atol=1e-5)
+
+
+def test_grad_cam_is_hottest_where_the_class_is_planted(planted):
+    """The class is the sum of the edges; the brightness speaks against it."""
+    made = planted_network()
+    dense = layers.Dense(
+        7, kernel_initializer=keras.initializers.Constant([[0] * 7, [-1] * 7, [0] * 7, [1] * 7])
+    )
+    filters = made.find("conv")
+    logits = keras.Model(made.model.input, dense(made.model.output))
+    filters = replace(filters, logits=logits)
+    heats = grad_cam(filters, made.inputs(planted), np.full(len(planted), 2))
+    assert np.unravel_index(heats[5].argmax(), heats[5].shape) == (6, 9)
+    assert heats[[0, 1, 2, 3, 4, 6]].max() == 0
+    over = spread(heats[5], filters.field, SIDE)
+    assert np.unravel_index(over.argmax(), over.shape) == (7, 10), "in the middle of the edge"
+
+
+def test_a_map_is_spread_so_that_each_unit_lies_in_the_middle_of_what_it_sees():
+    heat = np.array([[0, 1], [0, 0]], np.float32)
+    over = spread(heat, Field(8, -2, 6, 2), SIDE)  # the middles are at 2 and 10
+    assert over[2, 10] == 1 and over[2, 2] == 0 and over[10, 10] == 0
+    assert over[2, 6] == pytest.approx(0.5) and over[0, 15] == 1
+
+
+def test_grad_cam_needs_rectified_maps(planted):
+    made = network(convolution("conv", EDGE), layers.GlobalAveragePooling2D())
+    data = Dataset("here", "all", "basic7", "every row", planted, np.zeros(len(planted), np.int64))
+    with pytest.raises(UsageError, match="gradcam: conv is linear; choose a convolution that is rectified"):
+        explain(made, data, "gradcam", "nowhere", "conv")
 
 
 # the networks that are trained here
@@ -369,6 +425,18 @@ def test_a_sheet_is_written_and_its_images_are_listed(run, faces, tmp_path, caps
     assert len(np.unique(picture)) > 20
 
 
+def test_grad_cam_draws_every_class(run, faces, tmp_path, capsys):
+    words = ["explain", str(run), "--data", str(faces), "--method", "gradcam", "--out", str(tmp_path)]
+    assert main([*words, "--top", "2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [entry["class"] for entry in said["top"]] == list(label_set("basic7"))
+    for entry in said["top"]:
+        scores = [image["score"] for image in entry["images"]]
+        assert len(scores) == 2 and scores == sorted(scores, reverse=True)
+        assert {image["truth"] for image in entry["images"]} <= {"neutral", "happiness"}
+    assert cv2.imread(str(tmp_path / "gradcam-head.png")) is not None
+
+
 def test_the_text_counts_active_and_dead_filters(run, faces, tmp_path, capsys):
     assert main(["explain", str(run), "--data", str(faces), "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
@@ -405,7 +473,7 @@ def test_a_directory_that_is_no_run_is_refused_with_what_is_missing(run, faces, 
     assert main(["explain", str(unfinished), *words]) == 4
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "not the weights of edgefer-nano" in error
-    (unfinished / "settings.json").write_text('{"architecture": 1}')
+    (unfinished / "settings.json").write_text('{"stages": 64}')
     assert main(["explain", str(unfinished), *words]) == 4
     assert "not the settings of a run" in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,10 @@ class Filters:
 
     Attributes:
         name: of the layer; in a network of several streams `STREAM/LAYER`.
-        response: keras.Model from images to what the filters answer, (N, h, w, filters): after the
-            normalisation, and before a rectifier that is a layer of its own. It ranks images and places as
-            the rectified map does, and tells those apart that ReLU6 bounds alike.
+        part, entry: the keras.Model that has the layer, and the tensor of the network that enters it.
+        answer: the part's tensor of what the filters answer: after the normalisation, and before a rectifier
+            that is a layer of its own. It ranks images and places as the rectified map does, and tells those
+            apart that ReLU6 bounds alike.
         logits: keras.Model from images to the logits of the layer's stream; all of them in a network of one.
         rectifier: the layer that rectifies the maps, which may be the convolution itself; None where they
             stay linear, as in the projections of inverted bottlenecks.
@@ -69,19 +71,27 @@ class Filters:
     """
 
     name: str
-    response: Any
+    part: Any
+    entry: Any
+    answer: Any
     logits: Any
     rectifier: Any
     field: Field | None
 
+    @cached_property
+    def response(self):
+        """keras.Model from images to the answers, (N, h, w, filters)."""
+        inside = keras.Model(self.part.input, self.answer)
+        return keras.Model(self.logits.input, inside(self.entry))
+
     @property
     def count(self) -> int:
-        return self.response.output.shape[-1]
+        return self.answer.shape[-1]
 
     @property
     def places(self) -> tuple[int, int]:
         """Rows and columns of the maps."""
-        return self.response.output.shape[1:3]
+        return self.answer.shape[1:3]
 
 
 class Network:
@@ -166,9 +176,9 @@ def _filters(settings: Settings, model):
             for layer in part.layers:
                 if not isinstance(layer, CONVOLUTIONS) or layer.output.shape[1:3] == (1, 1):
                     continue
-                tensor, rectifier = _answer(part, layer)
-                response = keras.Model(model.input, keras.Model(part.input, tensor)(entry))
-                yield Filters(prefix + layer.name, response, logits, rectifier, fields[id(tensor)])
+                answer, rectifier = _answer(part, layer)
+                name, sight = prefix + layer.name, fields[id(answer)]
+                yield Filters(name, part, entry, answer, logits, rectifier, sight)
             field = fields[id(part.output)]
 
 

@@ -69,6 +69,11 @@ def signed(signal: np.ndarray) -> np.ndarray:
     return np.rint(128 + 127 * signal / (strongest or 1)).astype(np.uint8)
 
 
+def smoothed(heat: np.ndarray) -> np.ndarray:
+    """A map without its single pixels, (H, W): a Gaussian of a fortieth of the side."""
+    return cv2.GaussianBlur(heat, (0, 0), heat.shape[0] / 40)
+
+
 def overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """An image under a map of heat, uint8 (H, W, 3).
 

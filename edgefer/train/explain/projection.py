@@ -48,7 +48,7 @@ def project(filters: Filters, inputs: np.ndarray, units: Sequence[tuple[int, int
             signal = np.zeros((len(x), *filters.places, filters.count), np.float32)
             for image, unit in enumerate(units[start : start + BATCH]):
                 signal[(image, *unit)] = 1
-            arrived.append(back(x, signal))
+            arrived.append(back(signal, x))
     return np.concatenate(arrived)
 
 
@@ -91,35 +91,36 @@ def _transposed(signal: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return wide[1:-1, 1:-1]
 
 
-def transposed(function: Callable) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The transposed derivative of a function made of Keras operations.
+def transposed(function: Callable) -> Callable[..., np.ndarray]:
+    """The transposed derivative of a function made of Keras operations, by its first argument.
 
     Returns:
-        A function of x and of a signal in the shape of the result, that gives the signal which arrives at x.
+        A function of a signal in the shape of the result, and of the arguments; it gives the signal that
+        arrives at the first of them.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         @tf.function  # eagerly, the gradients of all weights would be computed too, and thrown away
-        def back(x, signal):
+        def back(signal, x, *others):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(x)
-                y = function(x)
+                y = function(x, *others)
             return tape.gradient(y, x, output_gradients=signal)
 
     elif backend == "torch":
         import torch
 
-        def back(x, signal):
+        def back(signal, x, *others):
             x.requires_grad_()
-            return torch.autograd.grad(function(x), x, signal)[0]
+            return torch.autograd.grad(function(x, *others), x, signal)[0]
 
     else:
         import jax
 
-        def back(x, signal):
-            return jax.vjp(function, x)[1](signal)[0]
+        def back(signal, x, *others):
+            return jax.vjp(lambda x: function(x, *others), x)[1](signal)[0]
 
     return lambda *given: np.array(ops.convert_to_numpy(back(*map(ops.convert_to_tensor, given))))
 

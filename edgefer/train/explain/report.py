@@ -12,14 +12,15 @@ import numpy as np
 
 from edgefer.datasets import Dataset
 from edgefer.drawing import save_picture
-from edgefer.errors import UsageError
-from edgefer.train.explain.network import Filters, Network, grey
-from edgefer.train.explain.pictures import Band, overlaid, patch, sheet, signed
-from edgefer.train.explain.projection import project, to_image
+from edgefer.errors import EdgeferError, UsageError
+from edgefer.train.data.action_units import ActionUnits
+from edgefer.train.explain import gradcam, units
+from edgefer.train.explain.filters import filter_sheet
+from edgefer.train.explain.network import Filters, Network
 from edgefer.train.explain.strongest import Survey, survey
 
-#: Filters that are drawn where none are named: the first that are active.
-DRAWN = 16
+#: Filters that are drawn where none are named: the first that are active; and in the table of units.
+DRAWN, DRAWN_UNITS = 16, 64
 
 
 @dataclass
@@ -50,7 +51,8 @@ class Explanation:
         settings, filters = self.network.settings, self.filters
         alive = int((self.survey.active > 0).sum())
         height, width = filters.places
-        sight = f"{filters.field.side} px" if filters.field else "the whole image"
+        small = filters.field and filters.field.side < settings.size
+        sight = f"{filters.field.side} px" if small else "the whole image"
         count = f"{alive} of {filters.count} active ({100 * alive / filters.count:.1f} %)"
         dead = f"{int(self.survey.dead.sum())} dead" if filters.rectifier else "linear, so that none is dead"
         return "\n".join(
@@ -102,97 +104,63 @@ def explain(
     layer: str | None = None,
     top: int = 9,
     chosen: Sequence[int] | None = None,
+    coded: ActionUnits | None = None,
 ) -> Explanation:
     """Draw the sheet of a method into the folder `out`, which is made where it is not there.
 
     Args:
-        method: deconvolution, guided or patches.
+        method: deconvolution, guided, patches, gradcam or units.
         layer: a convolution; None for the last one that is rectified.
-        top: images a filter.
-        chosen: numbers of filters; None for the first DRAWN that are active.
+        top: images a filter, or a class.
+        chosen: numbers of filters; None for the first that are active.
+        coded: which action units the pictures show, for `units`, which is about those of the data set's
+            pictures that are coded.
 
     Raises:
-        UsageError: no such layer or filter. EdgeferError: a file cannot be written.
+        UsageError: no such layer or filter, or the data does not suit the method. EdgeferError: a file cannot
+            be written.
     """
     filters = network.find(layer)
-    if network.settings.stl:
+    if network.settings.stl and method != "units":
         raise UsageError(
             f"{method}: {network.name} moves the image (spatial transformer) before its filters see it"
         )
+    if method == "gradcam" and filters.rectifier is None:
+        raise UsageError(f"gradcam: {filters.name} is linear; choose a convolution that is rectified")
+    if method == "units":
+        data, present = units.matched(data, coded, top)
     found = Explanation(network, data, survey(network, filters, data.images), method)
-    shown = {index: _shown(found.survey, index, top) for index in _chosen(found.survey, chosen)}
-    found.content["top"] = [_listed(data, found.survey, index, rows) for index, rows in shown.items()]
-    bands = _bands(network, data, found.survey, method, shown)
+    drawn = _chosen(found.survey, chosen, DRAWN_UNITS if method == "units" else DRAWN)
     title = [
         f"{method}, {network.name} ({network.settings.architecture}), layer {filters.name}",
         f"{data.source}, split {data.split}, {len(data)} rows",
     ]
     path = Path(out) / f"{method}-{filters.name.replace('/', '-')}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_picture(sheet(title, bands, top), path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgeferError(f"cannot make the folder {path.parent}: {error.strerror}") from None
+    if method == "units":
+        correlation = units.correlate(found.survey, coded.units, present, top)
+        found.content.update(correlation.content())
+        found.lines += correlation.lines()
+        picture = correlation.picture(title, drawn)
+        found.files.append(correlation.write(path.with_suffix(".csv")))
+    elif method == "gradcam":
+        picture, found.content["top"] = gradcam.class_sheet(network, filters, data, top, title)
+    else:
+        picture, found.content["top"] = filter_sheet(network, data, found.survey, method, drawn, top, title)
+    save_picture(picture, path)
     found.files.append(path)
     return found
 
 
-def _chosen(found: Survey, chosen: Sequence[int] | None) -> list[int]:
+def _chosen(found: Survey, chosen: Sequence[int] | None, most: int) -> list[int]:
     if chosen is None:
-        return np.flatnonzero(found.active)[:DRAWN].tolist()
+        return np.flatnonzero(found.active)[:most].tolist()
     unknown = [index for index in chosen if index >= found.filters.count]
     if unknown:
         raise UsageError(
             f"--filters: {found.filters.name} has 0 to {found.filters.count - 1}, got {unknown[0]}"
         )
     return list(chosen)
-
-
-def _shown(found: Survey, index: int, top: int) -> np.ndarray:
-    """The rows a filter is shown by: those it answers most to, if it answers at all."""
-    rows = found.top(index, top)
-    return rows if found.filters.rectifier is None else rows[found.answers[rows, index] > 0]
-
-
-def _bands(
-    network: Network, data: Dataset, found: Survey, method: str, shown: dict[int, np.ndarray]
-) -> list[Band]:
-    units = [
-        (index, row, *found.places[row, index].tolist()) for index, rows in shown.items() for row in rows
-    ]
-    if not units:
-        return [Band(_words(found, index), [], []) for index in shown]
-    inputs = network.inputs([data.images[row] for _, row, *_ in units])
-    images = grey(inputs)
-    if method == "patches":
-        sight = found.filters.field
-        boxes = [sight and sight.box(y, x) for _, _, y, x in units]
-        tiles = [[patch(image, box)] for image, box in zip(images, boxes, strict=True)]
-    else:
-        signals = project(found.filters, inputs, [(y, x, index) for index, _, y, x in units], method)
-        tiles = [
-            [overlaid(image, np.abs(signal)), signed(signal)]
-            for image, signal in zip(images, to_image(signals, network.planes), strict=True)
-        ]
-    bands, tiles = [], iter(tiles)
-    for index, rows in shown.items():
-        columns = [next(tiles) for _ in rows]
-        captions = [f"{answer:.2f}" for answer in found.answers[rows, index]]
-        bands.append(Band(_words(found, index), list(zip(*columns, strict=True)), captions))
-    return bands
-
-
-def _words(found: Survey, index: int) -> list[str]:
-    return [f"filter {index}", "dead" if found.dead[index] else f"active on {found.active[index]}"]
-
-
-def _listed(data: Dataset, found: Survey, index: int, rows: np.ndarray) -> dict:
-    """A filter and its images, for the JSON object."""
-    paths = getattr(data.images, "paths", None)
-    images = []
-    for row in rows.tolist():
-        place = found.places[row, index].tolist()
-        entry = {"row": row, "answer": float(found.answers[row, index]), "place": place}
-        if found.filters.field:
-            entry["box"] = list(found.filters.field.box(*place))
-        if paths:
-            entry["file"] = str(paths[row])
-        images.append(entry)
-    return {"filter": index, "active_on": int(found.active[index]), "images": images}

@@ -34,9 +34,13 @@ class Survey:
         """bool, shape (filters,): rectified to zero everywhere on every image; a linear map never is."""
         return (self.active == 0) & (self.filters.rectifier is not None)
 
-    def top(self, index: int, count: int) -> np.ndarray:
-        """Rows of the images a filter answers most to, strongest first; the first of equal ones first."""
-        return np.argsort(-self.answers[:, index], kind="stable")[:count]
+    def exciting(self, index: int, count: int) -> np.ndarray:
+        """Rows of the images that a filter answers most to, strongest first, at most `count`.
+
+        The first of equal ones comes first. Those a rectified filter answers to with zero do not excite it.
+        """
+        rows = np.argsort(-self.answers[:, index], kind="stable")[:count]
+        return rows if self.filters.rectifier is None else rows[self.answers[rows, index] > 0]
 
 
 def survey(network: Network, filters: Filters, images: Sequence[np.ndarray]) -> Survey:

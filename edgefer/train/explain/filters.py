@@ -1,0 +1,83 @@
+"""Sheets of filters: the images each answers most to, with the pixels that excite it or the patch it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgefer.datasets import Dataset
+from edgefer.train.explain.network import Network, grey
+from edgefer.train.explain.pictures import Band, overlaid, patch, sheet, signed, smoothed
+from edgefer.train.explain.projection import project, to_image
+from edgefer.train.explain.strongest import Survey
+
+
+def filter_sheet(
+    network: Network,
+    data: Dataset,
+    found: Survey,
+    method: str,
+    drawn: Sequence[int],
+    top: int,
+    title: Sequence[str],
+) -> tuple[np.ndarray, list[dict]]:
+    """A band for each filter.
+
+    Args:
+        method: deconvolution, guided or patches.
+        drawn: numbers of the filters. top: images each is shown by at most.
+
+    Returns:
+        The sheet, and for each filter what is on it.
+    """
+    shown = {index: found.exciting(index, top) for index in drawn}
+    bands = _bands(network, data, found, method, shown)
+    return sheet(title, bands, top), [_listed(data, found, index, rows) for index, rows in shown.items()]
+
+
+def _bands(
+    network: Network, data: Dataset, found: Survey, method: str, shown: dict[int, np.ndarray]
+) -> list[Band]:
+    units = [
+        (index, row, *found.places[row, index].tolist()) for index, rows in shown.items() for row in rows
+    ]
+    if not units:
+        return [Band(_words(found, index), [], []) for index in shown]
+    inputs = network.inputs([data.images[row] for _, row, *_ in units])
+    images = grey(inputs)
+    if method == "patches":
+        sight = found.filters.field
+        boxes = [sight and sight.box(y, x) for _, _, y, x in units]
+        tiles = [[patch(image, box)] for image, box in zip(images, boxes, strict=True)]
+    else:
+        signals = project(found.filters, inputs, [(y, x, index) for index, _, y, x in units], method)
+        tiles = [
+            [overlaid(image, smoothed(np.abs(signal))), signed(signal)]
+            for image, signal in zip(images, to_image(signals, network.planes), strict=True)
+        ]
+    bands, tiles = [], iter(tiles)
+    for index, rows in shown.items():
+        columns = [next(tiles) for _ in rows]
+        captions = [f"{answer:.2f}" for answer in found.answers[rows, index]]
+        bands.append(Band(_words(found, index), list(zip(*columns, strict=True)), captions))
+    return bands
+
+
+def _words(found: Survey, index: int) -> list[str]:
+    return [f"filter {index}", "dead" if found.dead[index] else f"active on {found.active[index]}"]
+
+
+def _listed(data: Dataset, found: Survey, index: int, rows: np.ndarray) -> dict:
+    """A filter and its images, for the JSON object."""
+    paths = getattr(data.images, "paths", None)
+    images = []
+    for row in rows.tolist():
+        place = found.places[row, index].tolist()
+        entry = {"row": row, "answer": float(found.answers[row, index]), "place": place}
+        if found.filters.field:
+            entry["box"] = list(found.filters.field.box(*place))
+        if paths:
+            entry["file"] = str(paths[row])
+        images.append(entry)
+    return {"filter": index, "active_on": int(found.active[index]), "images": images}
