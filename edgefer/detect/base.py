@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 
+from edgefer import kernels
 from edgefer.geometry import Box, clipped, iou
 from edgefer.values import Detection
 
@@ -96,8 +96,9 @@ def resized(image: np.ndarray, scale: float) -> np.ndarray:
     """The image at another scale, at least one pixel each way."""
     if scale == 1:
         return image
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    height, width = image.shape
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return kernels.crop_resize(image, (0, 0, width, height), size)
 
 
 #: Nose off the middle of the eyes, as a part of their distance, from which a face counts as turned away (some
