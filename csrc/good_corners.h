@@ -31,21 +31,24 @@ struct ScoreRows {
 using CornerPeaks = std::ptrdiff_t (*)(std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask, float threshold,
                                        std::int32_t place, CornerKey* keys, float& best);
 
-// What is known of the corners while the image is walked through.
-struct Found {
-  CornerKey* keys;
-  std::ptrdiff_t count;
-  float best;  // score so far
-};
-
 // The shared body of the variants; arguments as there.
 std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
                                     const ShiTomasiRows& score_rows, CornerPeaks peaks);
 
-// Its two parts for a variant that finds the local maxima in another way: `scratch` begins with their keys, and behind
-// them is working memory of shi_tomasi_scratch_bytes.
-char* behind_keys(ImageU8 image, void* scratch);
-std::ptrdiff_t best_corners(ImageU8 image, CornerLimits limits, const Found& found, void* scratch);
+// The same by strips, for block size 3 without a mask and an image of a strip's width and 3 rows at least.
+struct CornerStrips {
+  ShiTomasiStrip score;
+  // Of `count` rows of a strip's scores below the first, the places in `scores` that are above the threshold, not below
+  // any of their eight neighbours, and whose bit in `allowed`, by place in the row, is set. Writes them, and returns
+  // how many. Raises `best` to the highest score of all `count` + 2 rows.
+  std::ptrdiff_t (*peaks)(const float* scores, std::ptrdiff_t count, std::uint32_t allowed, float threshold,
+                          float& best, std::int32_t* list);
+  std::int8_t columns[shi_tomasi_strip];  // of the strip, by place in a row of its scores; 0 where there is none
+};
+std::ptrdiff_t good_corners_by_strips(ImageU8 image, CornerLimits limits, void* scratch, const CornerStrips& strips);
+inline bool suits_strips(ImageU8 image, ImageU8 mask, CornerLimits limits) {
+  return limits.block_size == 3 && !mask.data && image.width >= shi_tomasi_strip && image.height >= 3;
+}
 
 // The pixels [begin, width - 1) in plain code, for the end that a vector loop leaves over; arguments as above.
 std::ptrdiff_t corner_peaks(std::ptrdiff_t begin, std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask,

@@ -78,9 +78,74 @@ std::ptrdiff_t peaks_avx2(std::ptrdiff_t width, ScoreRows rows, const std::uint8
   return count;
 }
 
+// Of the scores of a strip, sixteen columns of one parity in the order of shi_tomasi_strips_avx2.cpp: 0-3 and 8-11,
+// 4-7 and 12-15.
+struct Columns {
+  __m256i low, high;
+};
+struct Pair {
+  Columns odd, even;
+};
+EDGEFER_ALWAYS_INLINE Columns higher(Columns a, Columns b) { return {higher(a.low, b.low), higher(a.high, b.high)}; }
+EDGEFER_ALWAYS_INLINE Pair higher(Pair a, Pair b) { return {higher(a.odd, b.odd), higher(a.even, b.even)}; }
+EDGEFER_ALWAYS_INLINE Pair load_pair(const float* row) {
+  return {{load(row), load(row + 8)}, {load(row + 16), load(row + 24)}};
+}
+EDGEFER_ALWAYS_INLINE Columns next(Columns c) {
+  return {_mm256_alignr_epi8(c.high, c.low, 4),
+          _mm256_alignr_epi8(_mm256_permute2x128_si256(c.low, c.low, 0x11), c.high, 4)};
+}
+EDGEFER_ALWAYS_INLINE Columns previous(Columns c) {
+  return {_mm256_alignr_epi8(c.low, _mm256_permute2x128_si256(c.high, c.high, 0x08), 12),
+          _mm256_alignr_epi8(c.high, c.low, 12)};
+}
+// A bit for each that is equal.
+EDGEFER_ALWAYS_INLINE std::uint32_t equal(Columns a, Columns b) {
+  const __m256 low = _mm256_castsi256_ps(_mm256_cmpeq_epi32(a.low, b.low));
+  const __m256 high = _mm256_castsi256_ps(_mm256_cmpeq_epi32(a.high, b.high));
+  return static_cast<std::uint32_t>(_mm256_movemask_ps(low) | _mm256_movemask_ps(high) << 8);
+}
+
+std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::uint32_t allowed, float threshold,
+                           float& best, std::int32_t* list) {
+  const __m256i least = _mm256_add_epi32(_mm256_castps_si256(_mm256_set1_ps(threshold)), _mm256_set1_epi32(1));
+  std::ptrdiff_t found = 0;
+  std::int32_t row = 0;
+  Pair here = load_pair(scores + shi_tomasi_strip);
+  Pair two = higher(load_pair(scores), here);
+  Columns highest = higher(two.odd, two.even);
+  for (std::ptrdiff_t y = 0; y < count; ++y) {
+    row += shi_tomasi_strip;
+    const Pair below = load_pair(scores + row + shi_tomasi_strip), of_columns = higher(two, below);
+    two = higher(here, below);
+    const Columns both = higher(of_columns.odd, of_columns.even);
+    highest = higher(highest, both);
+    const Columns enough = higher(both, {least, least});
+    // A score is among the nine, so it is a peak where it equals the highest.
+    const std::uint32_t odd = equal(here.odd, higher(enough, previous(of_columns.even)));
+    const std::uint32_t even = equal(here.even, higher(enough, next(of_columns.odd)));
+    // The first without a branch, as nobody can foresee it; few rows have a second.
+    std::uint32_t peaks = (odd | even << 16) & allowed;
+    list[found] = row + __builtin_ctz(peaks | 1u << 31);
+    found += peaks != 0;
+    for (peaks &= peaks - 1; peaks != 0; peaks &= peaks - 1) list[found++] = row + __builtin_ctz(peaks);
+    here = below;
+  }
+  float sixteen[16];
+  store(sixteen, highest.low);
+  store(sixteen + 8, highest.high);
+  for (int i = 0; i < 15; ++i) best = best < sixteen[i] ? sixteen[i] : best;  // the last is of no column
+  return found;
+}
+
+constexpr CornerStrips strips = {
+    &shi_tomasi_strip_avx2, &strip_peaks, {1, 3, 5, 7, 17, 19, 21, 23, 9,  11, 13, 15, 25, 27, 29, 0,
+                                           2, 4, 6, 8, 18, 20, 22, 24, 10, 12, 14, 16, 26, 28, 30, 0}};
+
 }  // namespace
 
 std::ptrdiff_t good_corners_u8_avx2(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {
+  if (suits_strips(image, mask, limits)) return good_corners_by_strips(image, limits, scratch, strips);
   return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_avx2, &peaks_avx2);
 }
 

@@ -1,8 +1,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include <algorithm>  // std::min
-
 #include "good_corners.h"
 #include "target.h"
 
@@ -15,10 +13,6 @@ EDGEFER_BEGIN_AVX512VNNI
 
 namespace edgefer {
 namespace {
-
-// Working memory of the strips.
-constexpr std::size_t scores_bytes = sizeof(float) * shi_tomasi_strip * shi_tomasi_band;
-constexpr std::size_t list_bytes = sizeof(std::int32_t) * (shi_tomasi_strip * shi_tomasi_band + 16);
 
 // The higher of two scores: as they are not negative, their bits have the same order, and integers compare faster.
 __m512i higher(__m512i a, __m512i b) { return _mm512_max_epi32(a, b); }
@@ -74,15 +68,10 @@ struct Pair {
 EDGEFER_ALWAYS_INLINE Pair load(const float* row) { return {_mm512_load_si512(row), _mm512_load_si512(row + 16)}; }
 EDGEFER_ALWAYS_INLINE Pair higher_of(Pair a, Pair b) { return {higher(a.odd, b.odd), higher(a.even, b.even)}; }
 
-// The local maxima above the threshold in `count` rows below the first, but for those in columns of the strip before
-// `from` and in the outermost. Writes where they are in `scores`, and returns how many. Raises `best` to the
-// highest score of the rows and the one behind them.
-std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::ptrdiff_t from, float threshold, float& best,
-                           std::int32_t* list) {
+std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::uint32_t allowed, float threshold,
+                           float& best, std::int32_t* list) {
   const __m512i least = _mm512_add_epi32(_mm512_castps_si512(_mm512_set1_ps(threshold)), _mm512_set1_epi32(1));
-  // Lane i holds columns 1 + 2 i and 2 + 2 i of the strip.
-  const auto odd_lanes = static_cast<__mmask16>(~0u << from / 2 & 0x7FFE);
-  const auto even_lanes = static_cast<__mmask16>(~0u << (from - 1) / 2 & 0x3FFF);
+  const auto odd_lanes = static_cast<__mmask16>(allowed), even_lanes = static_cast<__mmask16>(allowed >> 16);
   std::ptrdiff_t found = 0;
   std::int32_t row = 0;
   Pair here = load(scores + shi_tomasi_strip);
@@ -112,38 +101,15 @@ std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::ptrdi
   return found;
 }
 
-// The local maxima of the image, by strips.
-void find_peaks_by_strips(ImageU8 image, double quality_level, char* scratch, Found& found) {
-  auto* const scores = reinterpret_cast<float*>(scratch);
-  auto* const list = reinterpret_cast<std::int32_t*>(scratch + scores_bytes);
-  void* const rest = scratch + scores_bytes + list_bytes;
-  // Rows that only compete are above and below those that are searched, a column of the strip on either side.
-  constexpr std::ptrdiff_t inner = shi_tomasi_strip - 4, searched = shi_tomasi_band - 2;
-  for (std::ptrdiff_t begin = 1; begin < image.height - 1; begin += searched) {
-    const std::ptrdiff_t count = std::min(searched, image.height - 1 - begin);
-    std::ptrdiff_t done = 1;  // columns before this one are
-    for (std::ptrdiff_t first = -1; first < image.width; first = next_strip(first, inner, image.width)) {
-      shi_tomasi_strip_avx512vnni(image, Border::reflect101, first, begin - 1, begin + count + 1, scores, rest);
-      const auto threshold = static_cast<float>(found.best * quality_level);
-      const std::ptrdiff_t peaks = strip_peaks(scores, count, done - first, threshold, found.best, list);
-      for (std::ptrdiff_t i = 0; i < peaks; ++i) {
-        const std::int32_t at = list[i], x = 1 + 2 * (at & 15) + (at >> 4 & 1), y = at / shi_tomasi_strip;
-        found.keys[found.count++] = corner_key(scores[at], (begin - 1 + y) * image.width + first + x);
-      }
-      done = first + shi_tomasi_strip - 2;
-    }
-  }
-}
+constexpr CornerStrips strips = {
+    &shi_tomasi_strip_avx512vnni, &strip_peaks, {1, 3, 5, 7, 9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 0,
+                                                 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 0}};
 
 }  // namespace
 
 std::ptrdiff_t good_corners_u8_avx512vnni(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {
-  if (limits.block_size != 3 || mask.data || image.width < shi_tomasi_strip || image.height < 3)
-    return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_avx512vnni, &peaks_avx512vnni);
-  auto* const keys = static_cast<CornerKey*>(scratch);
-  Found found{keys, 0, 0.0f};
-  find_peaks_by_strips(image, limits.quality_level, behind_keys(image, scratch), found);
-  return best_corners(image, limits, found, scratch);
+  if (suits_strips(image, mask, limits)) return good_corners_by_strips(image, limits, scratch, strips);
+  return good_corners_by_rows(image, mask, limits, scratch, shi_tomasi_rows_avx512vnni, &peaks_avx512vnni);
 }
 
 }  // namespace edgefer

@@ -91,6 +91,13 @@ std::ptrdiff_t peaks_scalar(std::ptrdiff_t width, ScoreRows rows, const std::uin
   return corner_peaks(1, width, rows, mask, threshold, place, keys);
 }
 
+// What is known of the corners while the image is walked through.
+struct Found {
+  CornerKey* keys;
+  std::ptrdiff_t count;
+  float best;  // score so far
+};
+
 // The local maxima in columns [begin, end). A row is searched one step after the row below is
 // there: what has just been stored is slow to read at odd addresses.
 void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::ptrdiff_t begin, std::ptrdiff_t end,
@@ -119,51 +126,41 @@ void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::pt
   }
 }
 
-}  // namespace
+// The local maxima by strips. Rows that only compete lie above and below those that are searched, a column of the strip
+// on either side of them.
+constexpr std::ptrdiff_t searched_columns = shi_tomasi_strip - 4, searched_rows = shi_tomasi_band - 2;
+constexpr std::size_t scores_bytes = sizeof(float) * shi_tomasi_strip * shi_tomasi_band;
+constexpr std::size_t list_bytes = sizeof(std::int32_t) * shi_tomasi_strip * shi_tomasi_band;
+constexpr std::size_t strips_bytes = scores_bytes + list_bytes + shi_tomasi_strip_scratch;
 
-std::ptrdiff_t corner_peaks(std::ptrdiff_t begin, std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask,
-                            float threshold, std::int32_t place, CornerKey* keys) {
-  const auto [above, here, below] = rows;
-  std::ptrdiff_t count = 0;
-  for (std::ptrdiff_t x = begin; x < width - 1; ++x) {
-    const float value = here[x];
-    if (value <= threshold || value < here[x - 1] || value < here[x + 1]) continue;
-    if (value < above[x - 1] || value < above[x] || value < above[x + 1]) continue;
-    if (value < below[x - 1] || value < below[x] || value < below[x + 1]) continue;
-    if (mask && mask[x] == 0) continue;
-    keys[count++] = corner_key(value, place + x);
+void find_peaks(ImageU8 image, const CornerLimits& limits, char* scratch, const CornerStrips& strips, Found& found) {
+  auto* const scores = reinterpret_cast<float*>(scratch);
+  auto* const list = reinterpret_cast<std::int32_t*>(scratch + scores_bytes);
+  for (std::ptrdiff_t begin = 1; begin < image.height - 1; begin += searched_rows) {
+    const std::ptrdiff_t count = std::min(searched_rows, image.height - 1 - begin);
+    std::ptrdiff_t done = 1;  // columns before this one are
+    for (std::ptrdiff_t first = -1; first < image.width; first = next_strip(first, searched_columns, image.width)) {
+      strips.score(image, Border::reflect101, first, begin - 1, begin + count + 1, scores,
+                   scratch + scores_bytes + list_bytes);
+      std::uint32_t allowed = 0;
+      for (int i = 0; i < shi_tomasi_strip; ++i) {
+        const std::ptrdiff_t column = strips.columns[i];
+        allowed |= std::uint32_t{column > 1 && column < shi_tomasi_strip - 2 && first + column >= done} << i;
+      }
+      const auto threshold = static_cast<float>(found.best * limits.quality_level);
+      const std::ptrdiff_t peaks = strips.peaks(scores, count, allowed, threshold, found.best, list);
+      for (std::ptrdiff_t i = 0; i < peaks; ++i) {
+        const std::ptrdiff_t y = begin - 1 + list[i] / shi_tomasi_strip;
+        const std::ptrdiff_t x = first + strips.columns[list[i] % shi_tomasi_strip];
+        found.keys[found.count++] = corner_key(scores[list[i]], y * image.width + x);
+      }
+      done = first + shi_tomasi_strip - 2;
+    }
   }
-  return count;
-}
-
-void corner_keys(std::ptrdiff_t count, const std::int32_t* list, const float* here, std::int32_t place,
-                 CornerKey* keys) {
-  for (std::ptrdiff_t i = 0; i < count; ++i) keys[i] = corner_key(here[list[i]], place + list[i]);
-}
-
-float best_corner(std::ptrdiff_t begin, std::ptrdiff_t width, const float* scores, const std::uint8_t* mask,
-                  float best) {
-  for (std::ptrdiff_t x = begin; x < width; ++x)
-    if (!mask || mask[x] != 0) best = std::max(best, scores[x]);
-  return best;
-}
-
-std::size_t good_corners_scratch_bytes(std::ptrdiff_t height, std::ptrdiff_t width, int block_size) {
-  const std::size_t rows = ring_bytes + shi_tomasi_scratch_bytes(width, block_size);
-  return keys_bytes(height, width) + std::max(rows, Neighbourhoods::bytes(height, width));
 }
 
 char* behind_keys(ImageU8 image, void* scratch) {
   return static_cast<char*>(scratch) + keys_bytes(image.height, image.width);
-}
-
-std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
-                                    const ShiTomasiRows& score_rows, CornerPeaks peaks) {
-  Found found{static_cast<CornerKey*>(scratch), 0, 0.0f};
-  for (std::ptrdiff_t begin = 0; begin < image.width; begin += shi_tomasi_tile)
-    find_peaks(image, mask, limits, begin, std::min(begin + shi_tomasi_tile, image.width), behind_keys(image, scratch),
-               score_rows, peaks, found);
-  return best_corners(image, limits, found, scratch);
 }
 
 std::ptrdiff_t best_corners(ImageU8 image, CornerLimits limits, const Found& found, void* scratch) {
@@ -201,6 +198,55 @@ std::ptrdiff_t best_corners(ImageU8 image, CornerLimits limits, const Found& fou
     corners[accepted++] = corner;
   }
   return accepted;
+}
+
+}  // namespace
+
+std::ptrdiff_t corner_peaks(std::ptrdiff_t begin, std::ptrdiff_t width, ScoreRows rows, const std::uint8_t* mask,
+                            float threshold, std::int32_t place, CornerKey* keys) {
+  const auto [above, here, below] = rows;
+  std::ptrdiff_t count = 0;
+  for (std::ptrdiff_t x = begin; x < width - 1; ++x) {
+    const float value = here[x];
+    if (value <= threshold || value < here[x - 1] || value < here[x + 1]) continue;
+    if (value < above[x - 1] || value < above[x] || value < above[x + 1]) continue;
+    if (value < below[x - 1] || value < below[x] || value < below[x + 1]) continue;
+    if (mask && mask[x] == 0) continue;
+    keys[count++] = corner_key(value, place + x);
+  }
+  return count;
+}
+
+void corner_keys(std::ptrdiff_t count, const std::int32_t* list, const float* here, std::int32_t place,
+                 CornerKey* keys) {
+  for (std::ptrdiff_t i = 0; i < count; ++i) keys[i] = corner_key(here[list[i]], place + list[i]);
+}
+
+float best_corner(std::ptrdiff_t begin, std::ptrdiff_t width, const float* scores, const std::uint8_t* mask,
+                  float best) {
+  for (std::ptrdiff_t x = begin; x < width; ++x)
+    if (!mask || mask[x] != 0) best = std::max(best, scores[x]);
+  return best;
+}
+
+std::size_t good_corners_scratch_bytes(std::ptrdiff_t height, std::ptrdiff_t width, int block_size) {
+  const std::size_t rows = ring_bytes + shi_tomasi_scratch_bytes(width, block_size);
+  return keys_bytes(height, width) + std::max({rows, strips_bytes, Neighbourhoods::bytes(height, width)});
+}
+
+std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
+                                    const ShiTomasiRows& score_rows, CornerPeaks peaks) {
+  Found found{static_cast<CornerKey*>(scratch), 0, 0.0f};
+  for (std::ptrdiff_t begin = 0; begin < image.width; begin += shi_tomasi_tile)
+    find_peaks(image, mask, limits, begin, std::min(begin + shi_tomasi_tile, image.width), behind_keys(image, scratch),
+               score_rows, peaks, found);
+  return best_corners(image, limits, found, scratch);
+}
+
+std::ptrdiff_t good_corners_by_strips(ImageU8 image, CornerLimits limits, void* scratch, const CornerStrips& strips) {
+  Found found{static_cast<CornerKey*>(scratch), 0, 0.0f};
+  find_peaks(image, limits, behind_keys(image, scratch), strips, found);
+  return best_corners(image, limits, found, scratch);
 }
 
 std::ptrdiff_t good_corners_u8_scalar(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {

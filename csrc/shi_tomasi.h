@@ -106,10 +106,15 @@ void shi_tomasi_by_rows(ImageU8 image, int block_size, Border border, OutputF32 
 constexpr std::ptrdiff_t shi_tomasi_strip = 32;  // columns
 constexpr std::ptrdiff_t shi_tomasi_band = 128;  // rows at a time, so that they stay in the first-level cache
 constexpr std::size_t shi_tomasi_strip_scratch = 128 * (shi_tomasi_band + 3);
+void shi_tomasi_by_strips_avx2(ImageU8 image, Border border, OutputF32 score, void* scratch);
 void shi_tomasi_by_strips_avx512vnni(ImageU8 image, Border border, OutputF32 score, void* scratch);
 
-// The scores of rows [begin, end), at most a band, of the strip beginning in column `first`: 32 to a row, columns
-// first + 1, first + 3, ... in [0, 15) and first + 2, first + 4, ... in [16, 31).
+// The scores of rows [begin, end), at most a band, of the strip beginning in column `first`, in the order in which the
+// variant has them: its columns 1, 3, ... 29 and another in [0, 16), its columns 2, 4, ... 30 and another in [16, 32).
+using ShiTomasiStrip = void (*)(ImageU8 image, Border border, std::ptrdiff_t first, std::ptrdiff_t begin,
+                                std::ptrdiff_t end, float* scores, void* scratch);
+void shi_tomasi_strip_avx2(ImageU8 image, Border border, std::ptrdiff_t first, std::ptrdiff_t begin, std::ptrdiff_t end,
+                           float* scores, void* scratch);
 void shi_tomasi_strip_avx512vnni(ImageU8 image, Border border, std::ptrdiff_t first, std::ptrdiff_t begin,
                                  std::ptrdiff_t end, float* scores, void* scratch);
 
@@ -119,6 +124,21 @@ inline std::ptrdiff_t next_strip(std::ptrdiff_t first, std::ptrdiff_t step, std:
   const std::ptrdiff_t last = width + 1 - shi_tomasi_strip;
   if (first == last) return width;
   return first + step < last ? std::min(first + step, last - 2) : last;
+}
+
+// What a strip is made of.
+enum class Side { left, middle, right };
+struct StripSource {
+  const std::uint8_t* pixels;               // row 0 of the strip's first column, which may be column -1
+  std::ptrdiff_t row_stride, height, edge;  // `edge`: where from `pixels` the pixel stands that is seen beyond the edge
+  Border border;
+};
+inline Side side_of(std::ptrdiff_t first, std::ptrdiff_t width) {
+  return first < 0 ? Side::left : first + shi_tomasi_strip > width ? Side::right : Side::middle;
+}
+inline StripSource strip_of(ImageU8 image, Border border, std::ptrdiff_t first) {
+  const std::ptrdiff_t beyond = first < 0 ? before_first(image.width, border) : after_last(image.width, border);
+  return {image.data + first, image.row_stride, image.height, beyond - first, border};
 }
 
 extern const ShiTomasiRows shi_tomasi_rows_scalar, shi_tomasi_rows_avx2, shi_tomasi_rows_avx512vnni,

@@ -170,6 +170,8 @@ const ShiTomasiRows shi_tomasi_rows_avx2 = {&derive_avx2, &gradients_avx2, &slid
                                             &score_and_slide_avx2};
 
 void shi_tomasi_u8_f32_avx2(ImageU8 image, int block_size, Border border, OutputF32 score, void* scratch) {
+  if (block_size == 3 && image.width >= shi_tomasi_strip)
+    return shi_tomasi_by_strips_avx2(image, border, score, scratch);
   shi_tomasi_by_rows(image, block_size, border, score, scratch, shi_tomasi_rows_avx2);
 }
 

@@ -22,14 +22,6 @@ namespace {
 // The first strip of an image begins in column -1 and the last one ends in column `width`.
 constexpr std::ptrdiff_t strip = shi_tomasi_strip, inner = strip - 2, band = shi_tomasi_band;
 constexpr std::ptrdiff_t ahead = 4;  // rows that the output is fetched before it is written
-enum class Side { left, middle, right };
-
-struct Source {
-  const std::uint8_t* pixels;               // row 0 of the strip's first column, which may be column -1
-  std::ptrdiff_t row_stride, height, edge;  // `edge`: where from `pixels` the pixel stands that is seen beyond the edge
-  Border border;
-};
-
 // 32 pixels from that many columns on from the strip's first, those beyond the image's edge by its border rule.
 EDGEFER_ALWAYS_INLINE __m256i load(const std::uint8_t* pixels, std::ptrdiff_t edge, Side side, int from) {
   const __m256i beyond = _mm256_set1_epi8(static_cast<char>(pixels[edge]));
@@ -44,7 +36,7 @@ struct Derived {
   __m256i across_even, across_odd, smooth_even, smooth_odd;
 };
 
-EDGEFER_ALWAYS_INLINE Derived derive(const Source& source, Side side, std::ptrdiff_t y) {
+EDGEFER_ALWAYS_INLINE Derived derive(const StripSource& source, Side side, std::ptrdiff_t y) {
   const std::uint8_t* const p = source.pixels + y * source.row_stride;
   const __m256i one = _mm256_set1_epi8(1);
   const __m256i before_even = _mm256_maddubs_epi16(load(p, source.edge, side, -1), one);
@@ -76,8 +68,8 @@ EDGEFER_ALWAYS_INLINE Gradients with_edge(Gradients g, Side side, Border border)
 }
 
 // The gradients of rows [begin - 1, end + 1), those of the rows above and below the image by its border rule.
-EDGEFER_ALWAYS_INLINE void gradients_down(const Source& source, Side side, std::ptrdiff_t begin, std::ptrdiff_t end,
-                                          Gradients* rows) {
+EDGEFER_ALWAYS_INLINE void gradients_down(const StripSource& source, Side side, std::ptrdiff_t begin,
+                                          std::ptrdiff_t end, Gradients* rows) {
   const auto row = [=](std::ptrdiff_t y) { return rows + (y - (begin - 1)); };
   const std::ptrdiff_t height = source.height, first = std::max<std::ptrdiff_t>(begin - 1, 0);
   const std::ptrdiff_t last = std::min(end + 1, height);
@@ -105,15 +97,11 @@ EDGEFER_ALWAYS_INLINE void gradients_down(const Source& source, Side side, std::
 // The strip of `image` whose first column is `first`.
 void strip_gradients(ImageU8 image, Border border, std::ptrdiff_t first, std::ptrdiff_t begin, std::ptrdiff_t end,
                      Gradients* rows) {
-  Source source{image.data + first, image.row_stride, image.height, 0, border};
-  if (first < 0) {
-    source.edge = before_first(image.width, border) - first;
-    gradients_down(source, Side::left, begin, end, rows);
-  } else if (first + strip <= image.width) {
-    gradients_down(source, Side::middle, begin, end, rows);
-  } else {
-    source.edge = after_last(image.width, border) - first;
-    gradients_down(source, Side::right, begin, end, rows);
+  const StripSource source = strip_of(image, border, first);
+  switch (side_of(first, image.width)) {
+    case Side::left: return gradients_down(source, Side::left, begin, end, rows);
+    case Side::middle: return gradients_down(source, Side::middle, begin, end, rows);
+    case Side::right: return gradients_down(source, Side::right, begin, end, rows);
   }
 }
 
