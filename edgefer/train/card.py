@@ -26,8 +26,10 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
     """
     figures, spec, output, training = manifest.metrics, manifest.input, manifest.output, manifest.training
     run, settings = runs[-1]
+    keras = "Keras, with rounding," if settings.quantisation_aware else "Keras"
     module = architectures.find(settings.architecture).module
     stages = ", then ".join(_stages(settings) for _, settings in runs)
+    gain = measured.gain
     export = f"python -m edgefer.train.export {run}"
     low, median, high = margin.quartiles
     right, down = margin.shift
@@ -49,11 +51,11 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
             f"| as shipped, int8 | {figures.accuracy_int8:.2f} % |\n"
             f"| before quantisation, float32 | {figures.accuracy_float32:.2f} % |",
             _text(
-                f"""Quantisation moves accuracy by
-                {figures.accuracy_int8 - figures.accuracy_float32:+.2f} points. Both choose the same label on
-                {measured.same_label:.2f} % of the rows; their logits differ by {measured.logit_error:.3f}
-                (root mean square). The epoch and the temperature were chosen on these rows, so they flatter
-                the model a little. No test row was read."""
+                f"""Quantisation moves accuracy by {gain.difference:+.2f} points (95 % interval
+                {gain.low:+.2f} to {gain.high:+.2f}). As shipped and in {keras} the network chooses the same
+                label on {measured.same_label:.2f} % of the rows; the logits differ by
+                {measured.logit_error:.3f} (root mean square). The epoch was chosen on these rows, so they
+                flatter the model a little. No test row was read."""
             ),
             _text(f"Rows: {done['val_counts']}. Rule: {figures.rule}."),
             _confusion(measured.confusion, manifest.labels),
@@ -125,7 +127,9 @@ def _stages(settings) -> str:
     """`22 epochs at 32x32 and 2 epochs at 48x48`: what was done before the run ended or was left off."""
     sides = [settings.side(epoch) for epoch in range(settings.stop or settings.epochs)]
     counts = {side: sides.count(side) for side in sides}
-    return " and ".join(f"{n} epoch{'s' * (n > 1)} at {side}x{side}" for side, n in counts.items())
+    return " and ".join(f"{n} epoch{'s' * (n > 1)} at {side}x{side}" for side, n in counts.items()) + (
+        " with weights and activations rounded as they are in int8" * settings.quantisation_aware
+    )
 
 
 def _text(words: str, first: str = "", rest: str = "") -> str:

@@ -1,13 +1,16 @@
 """From a finished run to a model directory: full int8 TFLite, manifest, self-test vectors, model card.
 
     python -m edgefer.train.export runs/ferplus-sobel
+    python -m edgefer.train.export runs/ferplus-sobel --precision float32
     python -m edgefer.train.export --calibrate edgefer/models/ferplus-sobel
 
-The second fits the temperature of a model directory anew, and changes nothing else in it.
+The second writes a TFLite file with float input and output into the run, for other programs (edgefer's run
+time takes int8 alone), and beside it as JSON what such a program must know. The third fits the temperature of
+a model directory anew, and changes nothing else in it.
 
 The weights may come from any Keras backend; the conversion runs on TensorFlow. Every figure written about the
-model is measured here, on the bytes that ship, or read from the run's records. A model that loses more than
-BUDGET_POINTS of val accuracy by its quantisation is not written.
+model is measured here, on the bytes that ship, or read from the run's records. A model that loses more
+accuracy, or agrees less with its network in Keras, than quantise.PRECISIONS permits is not written.
 """
 
 from __future__ import annotations
@@ -33,11 +36,9 @@ from edgefer.train import architectures, card
 from edgefer.train.data import crop_margin
 from edgefer.train.data.augment import augment
 from edgefer.train.data.batches import Inputs, input_spec
-from edgefer.train.quantise import quantisation, quantise
+from edgefer.train.quantise import PRECISIONS, convert, quantisation, quantise
 from edgefer.train.settings import Settings, build, load_data
 
-BUDGET_POINTS = 1.0  # of accuracy that quantisation may cost
-BUDGET_SAME_LABEL = 97.0  # percent of val on which the int8 and the float network must choose alike
 CARD_NAME = "MODEL_CARD.md"
 CALIBRATION_ROWS = 600  # train images, half of them augmented: a camera's faces vary more than the set's
 MARGIN_ROWS = 700  # val images searched by the detector
@@ -55,25 +56,34 @@ LICENCE = manifest.Licence(
 
 @dataclass(frozen=True)
 class Measured:
-    """What the shipped bytes did on val, beside the float network they were made from.
+    """What the converted bytes did on val, beside the network in Keras.
 
     Attributes:
-        logits: float32, shape (N, classes), of the float network.
-        outputs: float32, shape (N, classes), of the int8 network, dequantised.
+        logits: float32, shape (N, classes), of the network that was converted.
+        outputs: float32, shape (N, classes), of the converted one, dequantised.
         truth: int, shape (N,).
+        before: float32, shape (N, classes), of the network before any quantisation; `logits`, unless that was
+            trained with rounding.
     """
 
     logits: np.ndarray
     outputs: np.ndarray
     truth: np.ndarray
+    before: np.ndarray
 
     @property
-    def accuracy_float32(self) -> float:
-        return 100 * float((self.logits.argmax(axis=1) == self.truth).mean())
+    def accuracy_before(self) -> float:
+        return 100 * float((self.before.argmax(axis=1) == self.truth).mean())
 
     @property
-    def accuracy_int8(self) -> float:
+    def accuracy(self) -> float:
         return 100 * float((self.outputs.argmax(axis=1) == self.truth).mean())
+
+    @property
+    def gain(self) -> statistics.Comparison:
+        """Of accuracy by the quantisation, points, with its interval; mostly negative."""
+        right = (x.argmax(axis=1) == self.truth for x in (self.outputs, self.before))
+        return statistics.mcnemar(*right)
 
     @property
     def same_label(self) -> float:
@@ -86,8 +96,30 @@ class Measured:
         return float(np.sqrt(np.square(self.logits - self.outputs).mean()))
 
     @property
+    def relative_error(self) -> float:
+        """The same, as a part of the logits' standard deviation."""
+        return self.logit_error / float(self.logits.std())
+
+    def check(self, precision: str) -> None:
+        """Raises: EdgeferError: more was lost than the budget of the precision permits."""
+        budget = PRECISIONS[precision]
+        if self.accuracy_before - self.accuracy > budget.loss:
+            raise EdgeferError(
+                f"export: {precision} has {self.accuracy:.2f} % of the float network's "
+                f"{self.accuracy_before:.2f} % (95 % interval of the difference {self.gain.low:+.2f} to "
+                f"{self.gain.high:+.2f}); at most {budget.loss} points may be lost; train on with "
+                "`fit --quantisation-aware --start RUN`"
+            )
+        if self.same_label < budget.same_label or self.relative_error > budget.error:
+            raise EdgeferError(
+                f"export: {precision} and Keras choose alike on {self.same_label:.2f} % of val, their logits "
+                f"differ by {self.relative_error:.4f} of their spread; expected {budget.same_label} % at "
+                f"least and {budget.error} at most"
+            )
+
+    @property
     def confusion(self) -> np.ndarray:
-        """Counts of the int8 network's choices, rows by truth."""
+        """Counts of the converted network's choices, rows by truth."""
         classes = self.outputs.shape[1]
         cells = self.truth * classes + self.outputs.argmax(axis=1)
         return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
@@ -99,14 +131,9 @@ def export(run: Path, out: Path) -> manifest.Manifest:
     Raises:
         UsageError: the run is not finished, or its data is missing. EdgeferError: quantisation lost too much.
     """
-    try:
-        runs = lineage(run)
-        done = json.loads((run / "done.json").read_text())
-    except FileNotFoundError as error:
-        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
+    runs, done = _read(run)
     settings = runs[-1][1]
-    model = build(settings, size=settings.size)
-    model.load_weights(run / "best.weights.h5")
+    model = _network(*runs[-1])
     train, val = load_data(settings)
     inputs = Inputs(input_spec(settings.input, settings.size))
 
@@ -114,25 +141,17 @@ def export(run: Path, out: Path) -> manifest.Manifest:
     margin = crop_margin.measure(val.images[:MARGIN_ROWS])
     draft = _draft(out.name, runs, done, content, margin.value)
     interpreter = Interpreter(content, draft)
-    measured = measure(model, interpreter, draft.output, inputs, val)
-    if measured.accuracy_float32 - measured.accuracy_int8 > BUDGET_POINTS:
-        raise EdgeferError(
-            f"export: int8 has {measured.accuracy_int8:.2f} % of the float network's "
-            f"{measured.accuracy_float32:.2f} %; at most {BUDGET_POINTS} points may be lost"
-        )
-    if measured.same_label < BUDGET_SAME_LABEL:
-        raise EdgeferError(
-            f"export: int8 and float network choose alike on {measured.same_label:.2f} % of val; "
-            f"expected {BUDGET_SAME_LABEL} % at least"
-        )
+    outputs = dequantised(interpreter, inputs.spec, draft.output, val.images)
+    measured = _measured(runs, model, outputs, inputs, val)
+    measured.check("int8")
     calibrated = _calibrated(draft, measured.outputs, val.truth)
     final = replace(
         calibrated,
         metrics=replace(
             calibrated.metrics,
             rows=len(val),
-            accuracy_int8=round(measured.accuracy_int8, 2),
-            accuracy_float32=round(measured.accuracy_float32, 2),
+            accuracy_int8=round(measured.accuracy, 2),
+            accuracy_float32=round(measured.accuracy_before, 2),
         ),
         self_test=tuple(
             manifest.SelfTest(
@@ -153,18 +172,95 @@ def export(run: Path, out: Path) -> manifest.Manifest:
     return manifest.load(out)
 
 
+def export_float(run: Path, out: Path, precision: str) -> dict:
+    """Write the TFLite file `out` with float input and output, and `out` with .json, which is returned.
+
+    Raises: as of `export`.
+    """
+    from ai_edge_litert.interpreter import Interpreter as LiteRT
+
+    runs, done = _read(run)
+    settings = runs[-1][1]
+    if settings.quantisation_aware:
+        raise UsageError(f"{run}: was trained to be int8; export {settings.start} as {precision}")
+    model = _network(*runs[-1])
+    val = load_data(settings)[1]
+    inputs = Inputs(input_spec(settings.input, settings.size))
+    content = convert(model, precision)
+    network = LiteRT(model_content=content, num_threads=1)
+    network.allocate_tensors()
+    outputs = []
+    for image in val.images:
+        network.set_tensor(network.get_input_details()[0]["index"], inputs.stack([image]))
+        network.invoke()
+        outputs.append(network.get_tensor(network.get_output_details()[0]["index"])[0])
+    measured = _measured(runs, model, np.array(outputs), inputs, val)
+    measured.check(precision)
+    spec = inputs.spec
+    facts = {
+        "precision": precision,
+        "architecture": _described(settings),
+        "input": {
+            "shape": list(model.input_shape[1:]),
+            "dtype": "float32",
+            "planes": spec.channels,
+            "value_range": spec.value_range,
+        },
+        "output": {
+            "labels": labels.label_set(settings.labels),
+            "values": "logits",
+            "temperature": fit_temperature(measured.outputs, val.truth),
+        },
+        "metrics": {
+            "split": "val",
+            "rule": done["val_rule"],
+            "rows": len(val),
+            "accuracy": round(measured.accuracy, 2),
+            "accuracy_keras": round(measured.accuracy_before, 2),
+            "same_label": round(measured.same_label, 2),
+            "logit_error": measured.logit_error,
+            "ece": round(cross_fitted_ece(measured.outputs, val.truth), 2),
+            "ece_rule": ECE_RULE,
+        },
+    }
+    out.write_bytes(content)
+    out.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+    return facts
+
+
+def _read(run: Path) -> tuple[list[tuple[str, Settings]], dict]:
+    """The lineage of a finished run, and its done.json."""
+    try:
+        return lineage(run), json.loads((run / "done.json").read_text())
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
+
+
+def _network(run: str, settings: Settings):
+    """The network of a run with the weights of its best epoch."""
+    model = build(settings, size=settings.size)
+    model.load_weights(Path(run) / "best.weights.h5")
+    return model
+
+
+def _measured(runs: list, model, outputs: np.ndarray, inputs: Inputs, val: datasets.Dataset) -> Measured:
+    """What a converted network gave, beside what those of Keras give."""
+
+    def logits(network) -> np.ndarray:
+        batches = (inputs.stack(val.images[i : i + 256]) for i in range(0, len(val), 256))
+        return np.concatenate([np.asarray(network.predict_on_batch(x)) for x in batches])
+
+    own = logits(model)
+    before = logits(_network(*runs[-2])) if runs[-1][1].quantisation_aware else own
+    return Measured(own, outputs, val.truth, before)
+
+
 def representative(images: np.ndarray, inputs: Inputs, seed: int) -> np.ndarray:
     """CALIBRATION_ROWS inputs drawn from training images: float32, shape (N, H, W, C)."""
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(images), min(CALIBRATION_ROWS, len(images)), replace=False)
     altered = [augment(images[row], rng) for row in rows[1::2]]
     return np.concatenate([inputs.stack(images[rows[::2]]), inputs.stack(altered)])
-
-
-def measure(model, interpreter: Interpreter, output: manifest.Output, inputs: Inputs, val) -> Measured:
-    """Run both networks on every image of a data set."""
-    logits = [np.asarray(model.predict_on_batch(inputs.stack([image])))[0] for image in val.images]
-    return Measured(np.array(logits), dequantised(interpreter, inputs.spec, output, val.images), val.truth)
 
 
 def dequantised(
@@ -264,18 +360,22 @@ def described(settings: Settings) -> str:
     return settings.input + mode + (", spatial transformer" if settings.stl else "")
 
 
+def _described(settings: Settings) -> str:
+    title = architectures.find(settings.architecture).title
+    return f"{settings.architecture}: {title}, input {described(settings)}"
+
+
 def _draft(name: str, runs: list, done: dict, content: bytes, margin: float) -> manifest.Manifest:
     """The manifest, but for what is measured with its help: temperature, metrics, self-test."""
     scale, zero_point = quantisation(content)[1]
     settings = runs[-1][1]
-    architecture = architectures.find(settings.architecture)
     votes = settings.labels == "ferplus8"
     output = manifest.Output(labels=settings.labels, values="logits", scale=scale, zero_point=zero_point)
     return manifest.Manifest(
         name=name,
         kind="frame",
-        paper=architecture.paper,
-        architecture=f"{settings.architecture}: {architecture.title}, input {described(settings)}",
+        paper=architectures.find(settings.architecture).paper,
+        architecture=_described(settings),
         input=replace(input_spec(settings.input, settings.size), crop_margin=margin),
         output=output,
         training=manifest.Training(
@@ -306,12 +406,28 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("run", type=Path, help="directory of a finished run; a model's with --calibrate")
     parser.add_argument(
-        "--out", type=Path, help="model directory to write; default: among the shipped models"
+        "--precision", choices=PRECISIONS, default="int8", help="all but int8 are for other programs"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="model directory to write, or file for another precision than int8; default: among the shipped "
+        "models, or PRECISION.tflite in the run",
     )
     parser.add_argument("--calibrate", action="store_true", help="fit the temperature of a model anew")
     options = parser.parse_args(argv)
-    out = options.run if options.calibrate else options.out or recognize.MODELS / options.run.resolve().name
+    name = options.run.resolve().name
     try:
+        if options.precision != "int8" and not options.calibrate:
+            out = options.out or options.run / f"{options.precision}.tflite"
+            found = export_float(options.run, out, options.precision)["metrics"]
+            print(
+                f"{out}: accuracy {found['accuracy']:.2f} % on {found['rows']} rows of val (Keras "
+                f"{found['accuracy_keras']:.2f} %), same label on {found['same_label']:.2f} %, logits differ "
+                f"by {found['logit_error']:.2g}, ECE {found['ece']:.2f} %"
+            )
+            return 0
+        out = options.run if options.calibrate else options.out or recognize.MODELS / name
         if options.calibrate:
             written = calibrate(out, load_data(Settings(labels=manifest.load(out).output.labels))[1])
         else:

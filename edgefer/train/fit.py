@@ -22,7 +22,7 @@ import os
 import platform
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,13 +107,18 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
     teachers = Ensemble.of(settings, val)
 
     keras.utils.set_random_seed(settings.seed)
-    model = build(settings, dropout=settings.dropout)
+    model = build(replace(settings, quantisation_aware=False), dropout=settings.dropout)
+    started_after = _start(Path(settings.start), model) if settings.start else 0.0
+    if settings.quantisation_aware:
+        from edgefer.train.fake_quantise import fake_quantised
+
+        model = fake_quantised(_finished(Path(settings.start), model))
+        # ranges to begin the average with
+        model(Inputs(spec).stack(train.images[: settings.batch]), training=True)
     optimizer = keras.optimizers.AdamW(settings.rate, weight_decay=settings.weight_decay, clipnorm=5.0)
     model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False)
     optimizer.build(model.trainable_variables)
-    state = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": 0.0}
-    if settings.start:
-        state["seconds"] = _start(Path(settings.start) / "checkpoint.npz", model)
+    state = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
     averaged = Averaged(model, settings.average)
     if (out / "checkpoint.npz").exists():
         state = _restore(out / "checkpoint.npz", model, optimizer, averaged)
@@ -270,14 +275,22 @@ def _keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None
     os.replace(part, path)
 
 
-def _start(path: Path, model) -> float:
+def _start(run: Path, model) -> float:
     """Give the model the averaged weights of another run; returns the seconds that run took."""
     try:
-        with np.load(path) as kept:
+        with np.load(run / "checkpoint.npz") as kept:
             _assign(model.variables, [kept[f"averaged{i}"] for i in range(len(model.variables))])
             return json.loads(str(kept["state"]))["seconds"]
     except FileNotFoundError:
-        raise UsageError(f"{path.parent}: no run to start from: has no {path.name}") from None
+        raise UsageError(f"{run}: no run to start from: has no checkpoint.npz") from None
+
+
+def _finished(run: Path, model):
+    """The model with the weights that a finished run would export."""
+    if not (run / "done.json").exists():
+        raise UsageError(f"{run}: not finished; quantisation-aware training goes on from a finished run")
+    model.load_weights(run / "best.weights.h5")
+    return model
 
 
 def _restore(path: Path, model, optimizer, averaged: Averaged) -> dict:

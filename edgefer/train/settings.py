@@ -37,6 +37,7 @@ IMPLIED = {
     "teachers": "",
     "distil": 0.5,
     "temperature": 1.0,
+    "quantisation_aware": False,
     "stop": 0,
     "start": "",
 }
@@ -65,6 +66,8 @@ class Settings:
         teachers: runs or models, separated by commas, whose scores are mixed into the targets.
         distil: share of the target that is the teachers'. temperature: of their scores, after they were
             calibrated and averaged; above 1 makes them more even.
+        quantisation_aware: go on from `start`, a finished run, with weights and activations rounded as they
+            will be in int8.
         stop: leave off after this many epochs, for another run to start from; 0 to run to the end.
         start: directory of a run whose averaged weights this one begins with; empty for random ones.
         average: decay of the moving average of the weights, by step; the averaged weights are the ones that
@@ -95,6 +98,7 @@ class Settings:
     teachers: str = ""
     distil: float = 0.5
     temperature: float = 1.0
+    quantisation_aware: bool = False
     average: float = 0.998
     seed: int = 1
     stop: int = 0
@@ -110,6 +114,8 @@ class Settings:
             )
         if self.temperature <= 0:
             raise UsageError(f"temperature: expected a number above 0, got {self.temperature:g}")
+        if self.quantisation_aware and not self.start:
+            raise UsageError("quantisation_aware: goes on from a finished run; name it with --start")
         if self.schedule not in SCHEDULES:
             raise UsageError(f"unknown schedule {self.schedule!r}; available: {', '.join(SCHEDULES)}")
 
@@ -228,7 +234,7 @@ def build(settings: Settings, size: int | None = None, dropout: float = 0.0):
         )
     if size is None and len(sides) == 1:
         size = settings.size
-    return architectures.build(
+    model = architectures.build(
         settings.architecture,
         settings.input,
         settings.mode,
@@ -237,6 +243,11 @@ def build(settings: Settings, size: int | None = None, dropout: float = 0.0):
         size,
         dropout,
     )
+    if settings.quantisation_aware:
+        from edgefer.train.fake_quantise import fake_quantised
+
+        return fake_quantised(model)
+    return model
 
 
 def parse_stages(text: str) -> tuple[tuple[int, int], ...]:

@@ -30,9 +30,11 @@ def test_the_figures_are_counted_from_the_outputs():
     truth = np.array([0, 0, 1, 2])
     logits = np.eye(3)[[0, 1, 1, 2]]
     outputs = np.eye(3)[[0, 0, 1, 0]]
-    measured = Measured(logits, outputs, truth)
-    assert measured.accuracy_float32 == 75
-    assert measured.accuracy_int8 == 75
+    measured = Measured(logits, outputs, truth, before=np.eye(3)[truth])
+    assert measured.accuracy_before == 100
+    assert measured.accuracy == 75
+    assert measured.gain.difference == -25
+    assert measured.relative_error == pytest.approx(measured.logit_error / logits.std())
     assert measured.same_label == 50
     assert measured.confusion.tolist() == [[2, 0, 0], [0, 1, 0], [1, 0, 0]]
     assert measured.logit_error == pytest.approx(np.sqrt(4 / 12))

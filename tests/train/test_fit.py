@@ -12,7 +12,7 @@ from edgefer.errors import UsageError
 from edgefer.labels import translate
 from edgefer.train import fit as fitting
 from edgefer.train import report
-from edgefer.train.data.batches import Inputs
+from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.distil import Ensemble, RunTeacher
 from edgefer.train.fit import main
 from edgefer.train.settings import IMPLIED, Settings, build, find_data, learning_rate, load_data, parse_stages
@@ -76,6 +76,7 @@ def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_rea
         ({"mixup": 1.5}, "mixup: expected a share, 0 to 1, got 1.5"),
         ({"mixup": 0.6, "cutmix": 0.6}, "expected 1 at most together, got 1.2"),
         ({"temperature": 0.0}, "temperature: expected a number above 0"),
+        ({"quantisation_aware": True}, "goes on from a finished run; name it with --start"),
         ({"schedule": "step"}, "unknown schedule 'step'; available: linear, cosine"),
     ],
 )
@@ -92,7 +93,7 @@ def test_a_wrong_stage_is_refused(text):
 
 def test_a_run_that_is_not_there_cannot_be_started_from(tmp_path):
     with pytest.raises(UsageError, match="no run to start from"):
-        fitting._start(tmp_path / "checkpoint.npz", None)
+        fitting._start(tmp_path, None)
 
 
 def test_stages_that_do_not_end_at_the_full_side_are_refused():
@@ -206,6 +207,31 @@ def test_a_run_begins_with_the_averaged_weights_of_another_and_leaves_off_where_
     first, last = checkpoint(run), checkpoint(tmp_path)
     assert np.allclose(first["averaged0"], last["model0"], atol=1e-6)
     assert json.loads(str(last["state"]))["seconds"] > done["seconds"]
+
+
+def test_quantisation_aware_training_goes_on_from_the_best_weights_of_a_finished_run(
+    settings, finished, tmp_path
+):
+    """At next to no rate the network stays what it was, up to its levels."""
+    run, _ = finished
+    later = replace(
+        settings, stages=((32, 1),), rate=1e-9, start=str(run), teachers="", quantisation_aware=True
+    )
+    done = fitting.fit(later, tmp_path / "aware")
+    assert done["val_rows"] == 8
+    plain, rounded = build(settings, size=32), build(later, size=32)
+    plain.load_weights(run / "best.weights.h5")
+    rounded.load_weights(tmp_path / "aware" / "best.weights.h5")
+    x = Inputs(input_spec("grey", 32)).stack(load_data(settings)[1].images)
+    expected, got = (np.asarray(model.predict_on_batch(x)) for model in (plain, rounded))
+    assert 0 < np.abs(got - expected).mean() < 0.2 * expected.std()
+
+    (run / "done.json").rename(run / "hidden.json")
+    try:
+        with pytest.raises(UsageError, match="not finished"):
+            fitting.fit(later, tmp_path / "early")
+    finally:
+        (run / "hidden.json").rename(run / "done.json")
 
 
 def test_a_batch_larger_than_the_data_is_refused(settings, tmp_path):

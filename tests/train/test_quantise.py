@@ -1,4 +1,4 @@
-"""From Keras to int8 TFLite: the agreement budget, and an input scale that no data can move."""
+"""From Keras to TFLite: the agreement budgets, and an int8 input scale that no data can move."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
 from edgefer.errors import UsageError  # noqa: E402
 from edgefer.train.architectures import build  # noqa: E402
-from edgefer.train.quantise import quantisation, quantise  # noqa: E402
+from edgefer.train.quantise import PRECISIONS, convert, quantisation, quantise  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,42 @@ def test_a_spatial_transformer_is_refused_in_one_line():
     with pytest.raises(UsageError, match="a spatial transformer has no int8 form") as refused:
         quantise(model, np.zeros((1, 32, 32, 3), np.float32))
     assert "\n" not in str(refused.value)
+
+
+def run(content: bytes, x: np.ndarray) -> np.ndarray:
+    """Outputs of a network with float input and output."""
+    network = Interpreter(model_content=content)
+    network.allocate_tensors()
+    outputs = []
+    for image in x:
+        network.set_tensor(network.get_input_details()[0]["index"], image[None])
+        network.invoke()
+        outputs.append(network.get_tensor(network.get_output_details()[0]["index"])[0])
+    return np.array(outputs)
+
+
+@pytest.mark.parametrize("precision", ["float32", "dynamic"])
+def test_logits_of_other_precisions_agree_with_keras_within_their_budget(pair, precision):
+    model, int8, x = pair
+    content, budget = convert(model, precision), PRECISIONS[precision]
+    expected, got = np.asarray(model(x, training=False)), run(content, x)
+    assert np.sqrt(np.square(got - expected).mean()) < budget.error * expected.std()
+    assert (got.argmax(axis=1) == expected.argmax(axis=1)).mean() >= budget.same_label / 100
+    if precision == "dynamic":
+        assert len(content) < 1.2 * len(int8), "weights are int8"
+
+
+def test_a_spatial_transformer_is_exact_in_float32():
+    """It moves the image here, by numbers that differ from image to image."""
+    keras.utils.set_random_seed(6)
+    model = build("rtnn", "grey+sobel", "concatenated", stl=True, size=32)
+    theta = model.get_layer("stl").localisation[-1]
+    theta.kernel.assign(np.random.default_rng(6).normal(0, 0.3, theta.kernel.shape))
+    x = np.random.default_rng(7).uniform(-1, 1, (6, 32, 32, 3)).astype(np.float32)
+    expected = np.asarray(model(x, training=False))
+    got = run(convert(model, "float32"), x)
+    assert np.abs(np.diff(expected, axis=0)).max() > 100 * np.abs(got - expected).max()
+    assert np.sqrt(np.square(got - expected).mean()) < PRECISIONS["float32"].error * expected.std()
 
 
 @pytest.mark.parametrize(

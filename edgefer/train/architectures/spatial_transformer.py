@@ -7,8 +7,9 @@ the six numbers.
 
 Where the papers are silent or we depart from them:
 
-* Pandey et al. do not print the localisation network. Ours is of the size Jaderberg et al. use for digits:
-  two 5x5 convolutions of 20 filters on halved inputs, a layer of 20, a layer of 6. With one plane of 64x64
+* Pandey et al. do not print the localisation network. They say that the layer is the input layer, and
+  name Jaderberg et al. Ours has two 5x5 convolutions of 20 filters on halved inputs, a layer of 20, a layer
+  of 6. With one plane of 64x64
   it has 50,686 parameters.
 * The last layer starts with zero weights and the identity as bias, so training starts from the plain network.
 * Outside the image its edge repeats, as everywhere in edgefer; equation 5 gives zero there, a dark frame that
