@@ -146,6 +146,7 @@ def test_a_division_that_cannot_be_is_refused_in_one_line(people, division):
     with pytest.raises(UsageError, match=r"available: holdout|k must be") as caught:
         splits.divide(data, division)
     assert len(str(caught.value).splitlines()) == 1
+    assert ("of the set F00, F01" in str(caught.value)) == division.startswith("subject:")
     anonymous = Dataset("made", "all", "basic7", "by hand", np.zeros((ROWS, 1, 1)), truth)
     with pytest.raises(UsageError, match="do not tell whom they show"):
         splits.divide(anonymous, "subject-holdout")

@@ -127,9 +127,10 @@ def divide(data: Dataset, division: str, seed: int = 1) -> tuple[Dataset, Datase
     elif kind == "subject" and detail in subjects:
         split = dict(leave_one_subject_out(subjects))[detail]
     else:
+        people = f" {', '.join(np.unique(subjects))}" if kind == "subject" else ""
         raise UsageError(
             f"unknown division {division!r}; available: holdout, fold:3/10, subject-holdout, "
-            "subject-fold:3/10, subject:NAME, with the name of a person of the set"
+            f"subject-fold:3/10, subject:NAME, with the name of a person of the set{people}"
         )
     return data.take(split.train), data.take(split.test)
 
