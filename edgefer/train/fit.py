@@ -116,7 +116,9 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
         # ranges to begin the average with
         model(Inputs(spec).stack(train.images[: settings.batch]), training=True)
     optimizer = keras.optimizers.AdamW(settings.rate, weight_decay=settings.weight_decay, clipnorm=5.0)
-    model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False)
+    # TensorFlow and torch do without; JAX would run each operation on its own
+    jit = keras.backend.backend() == "jax"
+    model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=jit)
     optimizer.build(model.trainable_variables)
     state = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
     averaged = Averaged(model, settings.average)
