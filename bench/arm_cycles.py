@@ -53,12 +53,12 @@ FLAGS = [
 
 # What is run (arm_cycles.cpp knows how), the unit that counts, and the heights of the shorter and longer run.
 WORKS = {
-    "sobel": ("pixel", 4, 8),
-    "laplacian": ("pixel", 4, 8),
-    "laplacian, aperture 3": ("pixel", 4, 8),
-    "gradients": ("pixel", 4, 8),
-    "shi_tomasi": ("pixel", 5, 7),
-    "shi_tomasi, block 7": ("pixel", 9, 11),
+    "sobel": ("pixel", 16, 48),
+    "laplacian": ("pixel", 16, 48),
+    "laplacian, aperture 3": ("pixel", 16, 48),
+    "gradients": ("pixel", 16, 48),
+    "shi_tomasi": ("pixel", 5, 9),
+    "shi_tomasi, block 7": ("pixel", 9, 13),
     "flow": ("point", 2, 4),
     "luma yuyv": ("pixel", 1, 9),
     "luma bgr": ("pixel", 1, 5),

@@ -37,14 +37,14 @@ bool tiles_fit(ImageU8 image) { return image.width > tile_width && image.height 
 
 void sobel_u8_s16_avx512bw(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy) {
   if (!tiles_fit(image)) return sobel_u8_s16_avx2(image, border, gx, gy);
-  run_tiles({image, border, gx, gy, {}}, {true, false, false});
+  run_tiles({image, border, gx, gy, {}}, tile_rows, {true, false, false});
 }
 
 void gradients_u8_s16_avx512bw(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
                                OutputS16 laplacian) {
   if (!tiles_fit(image)) return gradients_u8_s16_avx2(image, aperture, border, gx, gy, laplacian);
-  if (aperture == 1) return run_tiles({image, border, gx, gy, laplacian}, {true, true, true});
-  run_tiles({image, border, gx, gy, laplacian}, {true, true, false});
+  if (aperture == 1) return run_tiles({image, border, gx, gy, laplacian}, tile_rows, {true, true, true});
+  run_tiles({image, border, gx, gy, laplacian}, tile_rows, {true, true, false});
 }
 
 }  // namespace edgefer

@@ -13,7 +13,7 @@ struct Vector {
 };
 using Pixels = uint8x16_t;
 using Order = uint8x16_t;
-constexpr int tile_width = 16, tile_rows = 4;
+constexpr int tile_width = 16;
 
 Pixels load(const std::uint8_t* p) { return vld1q_u8(p); }
 Order load_order(const std::uint8_t* p) { return vld1q_u8(p); }
@@ -42,26 +42,29 @@ void store(std::int16_t* p, Vector value) { vst1q_s16_x2(p, {value.low, value.hi
 
 #include "gradients_tiles.h"
 
-bool tiles_fit(ImageU8 image) { return image.width > tile_width && image.height >= tile_rows; }
+bool tiles_fit(ImageU8 image, int tile_rows) { return image.width > tile_width && image.height >= tile_rows; }
+
+// Lower for both operators together, which leave no register free.
+constexpr int tile_rows = 16, tile_rows_of_all = 8;
 
 }  // namespace
 
 void sobel_u8_s16_neon(ImageU8 image, Border border, OutputS16 gx, OutputS16 gy) {
-  if (!tiles_fit(image)) return sobel_u8_s16_scalar(image, border, gx, gy);
-  run_tiles({image, border, gx, gy, {}}, {true, false, false});
+  if (!tiles_fit(image, tile_rows)) return sobel_u8_s16_scalar(image, border, gx, gy);
+  run_tiles({image, border, gx, gy, {}}, tile_rows, {true, false, false});
 }
 
 void laplacian_u8_s16_neon(ImageU8 image, int aperture, Border border, OutputS16 out) {
-  if (!tiles_fit(image)) return laplacian_u8_s16_scalar(image, aperture, border, out);
-  if (aperture == 1) return run_tiles({image, border, {}, {}, out}, {false, true, true});
-  run_tiles({image, border, {}, {}, out}, {false, true, false});
+  if (!tiles_fit(image, tile_rows)) return laplacian_u8_s16_scalar(image, aperture, border, out);
+  if (aperture == 1) return run_tiles({image, border, {}, {}, out}, tile_rows, {false, true, true});
+  run_tiles({image, border, {}, {}, out}, tile_rows, {false, true, false});
 }
 
 void gradients_u8_s16_neon(ImageU8 image, int aperture, Border border, OutputS16 gx, OutputS16 gy,
                            OutputS16 laplacian) {
-  if (!tiles_fit(image)) return gradients_u8_s16_scalar(image, aperture, border, gx, gy, laplacian);
-  if (aperture == 1) return run_tiles({image, border, gx, gy, laplacian}, {true, true, true});
-  run_tiles({image, border, gx, gy, laplacian}, {true, true, false});
+  if (!tiles_fit(image, tile_rows_of_all)) return gradients_u8_s16_scalar(image, aperture, border, gx, gy, laplacian);
+  if (aperture == 1) return run_tiles({image, border, gx, gy, laplacian}, tile_rows_of_all, {true, true, true});
+  run_tiles({image, border, gx, gy, laplacian}, tile_rows_of_all, {true, true, false});
 }
 
 }  // namespace edgefer

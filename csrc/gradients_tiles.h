@@ -2,7 +2,7 @@
 // share. An ISA file includes this inside its target region, in its anonymous namespace, after it has defined
 //
 //   Vector, Pixels, Order    s16 lanes; as many pixels, of a type that may be wider; a choice among the lanes
-//   tile_width, tile_rows    lanes, and the rows of a tile
+//   tile_width               lanes
 //   load, load_order         pixels from memory; an Order from tile_width bytes
 //   load_ordered             pixel i is p[order[i]]
 //   minus, plus              of two Pixels, as a Vector
@@ -10,10 +10,11 @@
 //   add_pixels, add_twice, subtract_four_times    of a Vector and Pixels
 //   store
 //
-// Going down a tile, every row is loaded once and what the next row needs of it stays in registers. Where a tile would
-// reach over the end of the image it is moved back inside: some results are then written twice, with the same value.
-// In longer rows the tiles in between begin where the first output is aligned to the vector, because a store that is
-// not takes twice the time; in short ones the tile that this adds would cost more.
+// Going down a tile, every row is loaded once and what the next row needs of it stays in registers. A higher tile looks
+// less often at the rows of its neighbours, but the compiler may run out of registers. Where a tile would reach over
+// the end of the image it is moved back inside: some results are then written twice, with the same value. In longer
+// rows the tiles in between begin where the first output is aligned to the vector, because a store that is not takes
+// twice the time; in short ones the tile that this adds would cost more.
 
 // Which end of the row a tile holds.
 enum class Tile { first, inner, last };
@@ -38,32 +39,45 @@ EDGEFER_ALWAYS_INLINE Neighbours neighbours(const std::uint8_t* p, Tile tile, Or
           tile == Tile::last ? load_ordered(p, order) : load(p + 1)};
 }
 
-// The rows that a row of tiles reads and writes.
+// The rows that a row of tiles reads and writes. `first` is the first that the tiles cover, and row_stride leads to
+// the others; `above` and `below` are those beyond.
 struct Rows {
-  const std::uint8_t* image[tile_rows + 2];
-  std::int16_t *gx[tile_rows], *gy[tile_rows], *laplacian[tile_rows];
+  const std::uint8_t *above, *first, *below;
+  std::ptrdiff_t row_stride;
+  OutputS16 gx, gy, laplacian;  // from the first row on
 };
 
-EDGEFER_ALWAYS_INLINE void run_tile(const Rows& rows, Wanted wanted, std::ptrdiff_t x, Tile tile, Order order) {
-  const Neighbours top = neighbours(rows.image[0] + x, tile, order), next = neighbours(rows.image[1] + x, tile, order);
+// tile_rows is constant in each caller.
+EDGEFER_ALWAYS_INLINE void run_tile(const Rows& rows, int tile_rows, Wanted wanted, std::ptrdiff_t x, Tile tile,
+                                    Order order) {
+  // By the end of the row: then no load is at the pointer itself, which GCC for ARM would split into base and index.
+  const std::uint8_t* end = rows.first + x + tile_width;
+  std::int16_t* gx = wanted.sobel ? rows.gx.data + x : nullptr;
+  std::int16_t* gy = wanted.sobel ? rows.gy.data + x : nullptr;
+  std::int16_t* laplacian = wanted.laplacian ? rows.laplacian.data + x : nullptr;
+  const Neighbours top = neighbours(rows.above + x, tile, order), next = neighbours(end - tile_width, tile, order);
   Pixels above = top.here, here = next.here;
   Vector sides_above = plus(top.left, top.right), sides = plus(next.left, next.right);
   Vector smooth_above = add_twice(sides_above, above), smooth = add_twice(sides, here);
   Vector across = minus(next.right, next.left);
   Vector across_sum = add(minus(top.right, top.left), across);  // of two rows: gx is the sum of two such sums
+#pragma GCC unroll 16
   for (int k = 0; k < tile_rows; ++k) {
-    const Neighbours n = neighbours(rows.image[k + 2] + x, tile, order);
+    end += rows.row_stride;
+    const Neighbours n = neighbours(k + 1 < tile_rows ? end - tile_width : rows.below + x, tile, order);
     const Pixels below = n.here;
     const Vector sides_below = plus(n.left, n.right), smooth_below = add_twice(sides_below, below);
     const Vector across_below = minus(n.right, n.left), across_sum_below = add(across, across_below);
     if (wanted.sobel) {
-      store(rows.gx[k] + x, add(across_sum, across_sum_below));
-      store(rows.gy[k] + x, subtract(smooth_below, smooth_above));
+      store(gx, add(across_sum, across_sum_below));
+      store(gy, subtract(smooth_below, smooth_above));
+      gx += rows.gx.row_stride, gy += rows.gy.row_stride;
     }
     if (wanted.laplacian) {
-      const Vector sum = wanted.cross ? add_pixels(add_pixels(subtract_four_times(sides, here), above), below)
+      const Vector sum = wanted.cross ? add_pixels(subtract_four_times(add_pixels(sides, above), here), below)
                                       : twice(subtract_four_times(add(sides_above, sides_below), here));
-      store(rows.laplacian[k] + x, sum);
+      store(laplacian, sum);
+      laplacian += rows.laplacian.row_stride;
     }
     above = here, here = below;
     sides_above = sides, sides = sides_below;
@@ -72,8 +86,13 @@ EDGEFER_ALWAYS_INLINE void run_tile(const Rows& rows, Wanted wanted, std::ptrdif
   }
 }
 
+OutputS16 rows_from(OutputS16 out, std::ptrdiff_t y) {
+  out.data += y * out.row_stride;
+  return out;
+}
+
 // The image must be wider than a tile and have as many rows.
-EDGEFER_ALWAYS_INLINE void run_tiles(const Job& job, Wanted wanted) {
+EDGEFER_ALWAYS_INLINE void run_tiles(const Job& job, int tile_rows, Wanted wanted) {
   const std::ptrdiff_t height = job.image.height, width = job.image.width;
   // What stands to the left of the first pixels, and to the right of the last ones.
   std::uint8_t left[tile_width], right[tile_width];
@@ -84,23 +103,21 @@ EDGEFER_ALWAYS_INLINE void run_tiles(const Job& job, Wanted wanted) {
   const Order left_order = load_order(left), right_order = load_order(right);
 
   for (std::ptrdiff_t y = 0;; y = y + 2 * tile_rows <= height ? y + tile_rows : height - tile_rows) {
-    Rows rows;
-    rows.image[0] = three_rows(job.image, y, job.border).above;
-    rows.image[tile_rows + 1] = three_rows(job.image, y + tile_rows - 1, job.border).below;
-    for (int k = 0; k < tile_rows; ++k) {
-      rows.image[k + 1] = job.image.data + (y + k) * job.image.row_stride;
-      rows.gx[k] = job.gx.data + (y + k) * job.gx.row_stride;
-      rows.gy[k] = job.gy.data + (y + k) * job.gy.row_stride;
-      rows.laplacian[k] = job.laplacian.data + (y + k) * job.laplacian.row_stride;
-    }
-    run_tile(rows, wanted, 0, Tile::first, left_order);
+    const Rows rows = {three_rows(job.image, y, job.border).above,
+                       job.image.data + y * job.image.row_stride,
+                       three_rows(job.image, y + tile_rows - 1, job.border).below,
+                       job.image.row_stride,
+                       rows_from(job.gx, y),
+                       rows_from(job.gy, y),
+                       rows_from(job.laplacian, y)};
+    run_tile(rows, tile_rows, wanted, 0, Tile::first, left_order);
     std::ptrdiff_t x = tile_width;
     if (width >= 8 * tile_width) {
-      const auto address = reinterpret_cast<std::uintptr_t>(wanted.sobel ? rows.gx[0] : rows.laplacian[0]);
+      const auto address = reinterpret_cast<std::uintptr_t>(wanted.sobel ? rows.gx.data : rows.laplacian.data);
       x -= static_cast<std::ptrdiff_t>(address / sizeof(std::int16_t) % tile_width);
     }
-    for (; x + tile_width < width; x += tile_width) run_tile(rows, wanted, x, Tile::inner, left_order);
-    run_tile(rows, wanted, width - tile_width, Tile::last, right_order);
+    for (; x + tile_width < width; x += tile_width) run_tile(rows, tile_rows, wanted, x, Tile::inner, left_order);
+    run_tile(rows, tile_rows, wanted, width - tile_width, Tile::last, right_order);
     if (y + tile_rows == height) break;
   }
 }
