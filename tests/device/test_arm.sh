@@ -102,6 +102,11 @@ jobs=$(nproc)
 make --silent -j"$jobs" library BUILD=.arm/build CXX=$triple-g++ AR=$triple-ar CXXFLAGS="$flags" || fail "the kernels do not compile"
 make --silent -j"$jobs" -f tests/device/bindings.mk FOLDER=.arm/build CXX=$triple-g++ CXXFLAGS="$flags $headers" || fail "the bindings do not compile"
 
+echo "test_arm: the square root of shi_tomasi, float by float"
+$triple-g++ $flags -Icsrc -static tests/device/root_neon.cpp csrc/shi_tomasi_walk.cpp csrc/border.cpp -o .arm/root_neon ||
+  fail "root_neon.cpp does not compile"
+qemu-aarch64-static .arm/root_neon || fail "a root differs"
+
 rm -rf "$house"
 mkdir -p "$house/build"
 cp -r edgefer tests csrc docs firmware_configs pyproject.toml "$house/"
