@@ -223,6 +223,7 @@ def export_float(run: Path, out: Path, precision: str) -> dict:
             "ece_rule": ECE_RULE,
         },
     }
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)
     out.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
     return facts

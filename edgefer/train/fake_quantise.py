@@ -110,6 +110,7 @@ class _Walk:
     def __init__(self):
         self._rounded = {}  # by id of a tensor: the tensor, and its rounded form, which is its own
         self._weighted = {}  # by id of a tensor: the tensor, and the layer it comes from
+        self._count = 0  # of Rounded; dropout must not change the names that weights are kept by
         self._parts = {}  # by id of a model inside the model: its rounded form
 
     def model(self, model):
@@ -132,7 +133,8 @@ class _Walk:
     def _round(self, x):
         if id(x) in self._rounded:
             return self._rounded[id(x)][1]
-        return self._give(x, Rounded(name=f"rounded_{len(self._rounded)}")(x))
+        self._count += 1
+        return self._give(x, Rounded(name=f"rounded_{self._count}")(x))
 
     def _call(self, layer, x, *arguments, **keywords):
         if isinstance(layer, keras.Model):

@@ -12,8 +12,10 @@ from edgefer.errors import UsageError
 from edgefer.labels import translate
 from edgefer.train import fit as fitting
 from edgefer.train import report
+from edgefer.train.data import crop_margin
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.distil import Ensemble, RunTeacher
+from edgefer.train.export import export, export_float
 from edgefer.train.fit import main
 from edgefer.train.settings import IMPLIED, Settings, build, find_data, learning_rate, load_data, parse_stages
 from edgefer.train.settings import targets as targets_of
@@ -209,19 +211,26 @@ def test_a_run_begins_with_the_averaged_weights_of_another_and_leaves_off_where_
     assert json.loads(str(last["state"]))["seconds"] > done["seconds"]
 
 
-def test_quantisation_aware_training_goes_on_from_the_best_weights_of_a_finished_run(
-    settings, finished, tmp_path
-):
-    """At next to no rate the network stays what it was, up to its levels."""
+@pytest.fixture(scope="module")
+def aware(settings, finished, tmp_path_factory):
+    """A run that goes on from it with rounding, at next to no rate; and its settings."""
     run, _ = finished
     later = replace(
         settings, stages=((32, 1),), rate=1e-9, start=str(run), teachers="", quantisation_aware=True
     )
-    done = fitting.fit(later, tmp_path / "aware")
-    assert done["val_rows"] == 8
+    directory = tmp_path_factory.mktemp("runs") / "aware"
+    fitting.fit(later, directory)
+    return directory, later
+
+
+def test_quantisation_aware_training_goes_on_from_the_best_weights_of_a_finished_run(
+    settings, finished, aware, tmp_path
+):
+    """The network stays what it was, up to its levels."""
+    (run, _), (directory, later) = finished, aware
     plain, rounded = build(settings, size=32), build(later, size=32)
     plain.load_weights(run / "best.weights.h5")
-    rounded.load_weights(tmp_path / "aware" / "best.weights.h5")
+    rounded.load_weights(directory / "best.weights.h5")
     x = Inputs(input_spec("grey", 32)).stack(load_data(settings)[1].images)
     expected, got = (np.asarray(model.predict_on_batch(x)) for model in (plain, rounded))
     assert 0 < np.abs(got - expected).mean() < 0.2 * expected.std()
@@ -232,6 +241,30 @@ def test_quantisation_aware_training_goes_on_from_the_best_weights_of_a_finished
             fitting.fit(later, tmp_path / "early")
     finally:
         (run / "hidden.json").rename(run / "done.json")
+
+
+def test_a_run_is_exported_as_it_was_trained(settings, finished, aware, tmp_path, monkeypatch):
+    """In float, the one that was; in int8 the other, whose loss is that from the first."""
+    keras = pytest.importorskip("keras")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("conversion needs KERAS_BACKEND=tensorflow")
+    (run, _), (directory, _) = finished, aware
+    facts = export_float(run, tmp_path / "new" / "x.tflite", "float32")
+    assert json.loads((tmp_path / "new" / "x.json").read_text()) == json.loads(json.dumps(facts))
+    assert facts["input"]["shape"] == [32, 32, 1] and facts["output"]["labels"][1] == "happiness"
+    assert facts["metrics"]["same_label"] == 100 and facts["metrics"]["rows"] == 8
+    with pytest.raises(UsageError, match=f"was trained to be int8; export {run} as dynamic"):
+        export_float(directory, tmp_path / "y.tflite", "dynamic")
+
+    margin = crop_margin.Margin(rows=8, found=1, quartiles=(0, 0, 0), shift=(0, 0))
+    monkeypatch.setattr(crop_margin, "measure", lambda images: margin)
+    made = export(directory, tmp_path / "model")
+    assert made.metrics.accuracy_float32 == facts["metrics"]["accuracy_keras"]
+    assert f"--start {run}" in made.training.command and "--quantisation-aware" in made.training.command
+    card = " ".join((tmp_path / "model" / "MODEL_CARD.md").read_text().split())
+    assert "then 1 epoch at 32x32 with weights and activations rounded as they are in int8" in card
+    assert "As shipped and in Keras, with rounding, the network chooses the same label" in card
+    recognize.open(tmp_path / "model")
 
 
 def test_a_batch_larger_than_the_data_is_refused(settings, tmp_path):
