@@ -371,6 +371,7 @@ def _draft(name: str, runs: list, done: dict, content: bytes, margin: float) -> 
     scale, zero_point = quantisation(content)[1]
     settings = runs[-1][1]
     votes = settings.labels == "ferplus8"
+    distribution = votes and settings.rule != "majority"
     output = manifest.Output(labels=settings.labels, values="logits", scale=scale, zero_point=zero_point)
     return manifest.Manifest(
         name=name,
@@ -383,7 +384,7 @@ def _draft(name: str, runs: list, done: dict, content: bytes, margin: float) -> 
             data="FER-2013 Training images" + (" with the votes of FER+" if votes else ""),
             split="train",
             rule=f"{done['train_rule']}; the target is "
-            + ("the distribution of the votes" if votes else "the class"),
+            + ("the distribution of the votes" if distribution else "the class"),
             rows=done["train_rows"],
             command=" && ".join(settings.command(run) for run, settings in runs),
             seed=settings.seed,

@@ -102,7 +102,7 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
     print(f"train: {train.counts()}\nval: {val.counts()}", flush=True)
     if len(train) < settings.batch:
         raise UsageError(f"batch: expected {len(train)} rows at most, all there are, got {settings.batch}")
-    wanted = targets(train)
+    wanted = targets(train, settings.rule != "majority")
     wanted = (1 - settings.smoothing) * wanted + settings.smoothing / wanted.shape[1]
     teachers = Ensemble.of(settings, val)
 

@@ -18,7 +18,6 @@ from edgefer.train import architectures
 from edgefer.train.data.splits import divide
 
 LARGEST_SIDE = 64
-TRAINING_RULE = "plurality"  # rows without a majority teach too: their target is the distribution
 SCHEDULES = ("linear", "cosine")
 
 
@@ -28,6 +27,7 @@ IMPLIED = {
     "mode": "concatenated",
     "stl": False,
     "labels": "ferplus8",
+    "rule": "plurality",
     "size": 64,
     "division": "",
     "schedule": "linear",
@@ -52,6 +52,9 @@ class Settings:
         mode: how the planes reach the network, one of streams.MODES.
         stl: a spatial transformer before the network, or before each of its streams.
         labels: ferplus8, the classes and votes of FER+; or basic7, the classes of FER-2013.
+        rule: by which the votes of FER+ teach, one of datasets.RULES. With plurality, rows without a majority
+            teach too; with crossentropy, the outlier rule of the FER+ authors; the target is the
+            distribution of the votes. With majority it is the one class. val is by majority always.
         size: full side of the input, pixels; the last stage must have it.
         data: file or folder, see `find_data`. division: how its rows are parted into those that teach and
             those that judge, in the words of splits.divide; empty for its own train and val.
@@ -82,6 +85,7 @@ class Settings:
     mode: str = "concatenated"
     stl: bool = False
     labels: str = "ferplus8"
+    rule: str = "plurality"
     size: int = 64
     data: str = "fer2013_train_val.npz"
     division: str = ""
@@ -180,7 +184,7 @@ def load_data(settings: Settings) -> tuple[datasets.Dataset, datasets.Dataset]:
         if not settings.division:
             raise UsageError(f"{path}: has no train and val; divide it, as by --division fold:1/10")
         whole = None
-    train = datasets.load(path, whole, labels=settings.labels, rule=TRAINING_RULE)
+    train = datasets.load(path, whole, labels=settings.labels, rule=settings.rule)
     if train.labels != settings.labels:
         raise UsageError(f"{path}: has the classes of {train.labels}, got --labels {settings.labels}")
     if not settings.division:
@@ -195,14 +199,17 @@ def load_data(settings: Settings) -> tuple[datasets.Dataset, datasets.Dataset]:
     )
 
 
-def targets(data: datasets.Dataset) -> np.ndarray:
+def targets(data: datasets.Dataset, votes: bool = True) -> np.ndarray:
     """What the network is to say of each row: the distribution of its votes, or all on its one class.
+
+    Args:
+        votes: whether they count, where there are any.
 
     Returns:
         float32, shape (N, classes), rows sum to one.
     """
     classes = len(label_set(data.labels))
-    if data.distributions is not None and data.distributions.shape[1] == classes:
+    if votes and data.distributions is not None and data.distributions.shape[1] == classes:
         return data.distributions
     return np.eye(classes, dtype=np.float32)[data.truth]
 

@@ -109,6 +109,22 @@ def test_without_votes_the_target_is_the_class():
     assert np.array_equal(targets_of(data), np.eye(7, dtype=np.float32)[truth])
 
 
+def test_by_majority_the_votes_only_choose_the_class():
+    votes = np.array([[0.6, 0.4, 0, 0, 0, 0, 0, 0], [0, 0, 0.5, 0.5, 0, 0, 0, 0]], np.float32)
+    images, truth = np.zeros((2, 48, 48), np.uint8), np.array([0, 2])
+    data = datasets.Dataset("here", "train", "ferplus8", "by hand", images, truth, votes)
+    assert np.array_equal(targets_of(data), votes)
+    assert np.array_equal(targets_of(data, votes=False), np.eye(8, dtype=np.float32)[truth])
+
+
+def test_the_rule_by_which_votes_teach_is_a_setting(settings):
+    for rule, words in (("majority", "FER+ majority"), ("crossentropy", "FER+ cross-entropy of its authors")):
+        train, val = load_data(replace(settings, rule=rule))
+        assert train.rule.startswith(words) and val.rule.startswith("FER+ majority")
+    with pytest.raises(UsageError, match="unknown rule 'most'; available: majority, plurality, crossentropy"):
+        load_data(replace(settings, rule="most"))
+
+
 def test_missing_data_is_one_line_and_exit_code_2(tmp_path, capsys):
     pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
     assert main(["--out", str(tmp_path / "run"), "--data", str(tmp_path / "none.npz")]) == 2
