@@ -198,6 +198,25 @@ def test_the_command_writes_table_and_picture(moved, tmp_path, capsys):
     assert "rows      7 of 8 rows count; dropped: 1 not coded" in capsys.readouterr().out
 
 
+def test_peak_frames_of_ckplus_meet_their_facs_files(moved, tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    for subject, emotion in (("S005", 5), ("S010", 3)):
+        film, name = f"{subject}/001", f"{subject}_001_00000002"
+        for folder in ("cohn-kanade-images", "Emotion", "FACS"):
+            (tmp_path / folder / film).mkdir(parents=True)
+        for frame in (1, 2):
+            image = rng.integers(0, 256, (60, 80), dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / "cohn-kanade-images" / film / f"{name[:-1]}{frame}.png"), image)
+        (tmp_path / "Emotion" / film / f"{name}_emotion.txt").write_text(f"   {emotion}.0000000e+00\n")
+        (tmp_path / "FACS" / film / f"{name}_facs.txt").write_text(f"   {emotion + 7}.0 0.0\n   25.0 0.0\n")
+    words = ["--data", str(tmp_path), "--units", str(tmp_path), "--method", "units", "--top", "2", "--json"]
+    assert main(["explain", str(moved), *words, "--out", str(tmp_path / "out")]) == 0
+    said = json.loads(capsys.readouterr().out)
+    # the first frames are not coded
+    assert said["rows"] == 2 and said["dropped"] == {"not coded": 2}
+    assert said["units"] == {"AU10": 0.5, "AU12": 0.5, "AU25": 1.0}
+
+
 @pytest.mark.parametrize("options", [["--method", "units"], ["--units", "units.csv"]], ids=str)
 def test_the_method_and_the_codes_go_together(moved, tmp_path, capsys, options):
     assert main(["explain", str(moved), "--data", "faces", "--out", str(tmp_path), *options]) == 2
