@@ -333,8 +333,7 @@ def test_a_unit_sees_its_receptive_field_and_nothing_else(trained):
     name, made = trained
     filters, side = made.find(LAYERS[name][1]), made.settings.size
     rows, columns = filters.places
-    unit = (rows // 2, columns // 2, 0)
-    x0, y0, x1, y1 = filters.field.box(*unit[:2])
+    x0, y0, x1, y1 = filters.field.box(rows // 2, columns // 2)
     assert 0 < x0 < x1 < side and 0 < y0 < y1 < side, "the unit in the middle sees no edge of the image"
     inside = np.zeros((side, side, 1), bool)
     inside[y0:y1, x0:x1] = True
@@ -342,11 +341,11 @@ def test_a_unit_sees_its_receptive_field_and_nothing_else(trained):
     first = rng.uniform(-1, 1, (8, side, side, len(made.planes))).astype(np.float32)
     other = rng.uniform(-1, 1, first.shape).astype(np.float32)
     answers = [
-        filters.response.predict(images, verbose=0)[(slice(None), *unit)]
+        filters.response.predict(images, verbose=0)[:, rows // 2, columns // 2]
         for images in (first, np.where(inside, first, other), np.where(inside, other, first))
     ]
     assert abs(answers[0] - answers[1]).max() < 0.1 * abs(answers[0] - answers[2]).max()
-    units = [(*unit[:2], index) for index in range(len(first))]
+    units = [(rows // 2, columns // 2, index) for index in range(len(first))]
     signal = project(filters, first, units, "deconvolution")
     seen = np.argwhere(np.abs(signal).max(axis=(0, 3)) > 0)
     assert seen.min(axis=0).tolist() == [y0, x0] and seen.max(axis=0).tolist() == [y1 - 1, x1 - 1]
@@ -362,8 +361,10 @@ def test_the_logits_of_the_streams_add_up_to_those_of_the_network(trained):
     _, made = trained
     image = np.random.default_rng(5).uniform(-1, 1, (1, *made.model.input.shape[1:])).astype(np.float32)
     streams = {name.rpartition("/")[0]: filters.logits for name, filters in made.filters.items()}
-    logits = sum(np.asarray(stream(image, training=False)) for stream in streams.values())
-    assert np.allclose(logits, made.model(image, training=False), atol=1e-4)
+    logits, *parts = (
+        keras.ops.convert_to_numpy(model(image, training=False)) for model in (made.model, *streams.values())
+    )
+    assert np.allclose(sum(parts), logits, atol=1e-4)
 
 
 def test_a_field_after_a_mean_is_the_whole_image():

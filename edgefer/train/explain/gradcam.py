@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import cv2
 import numpy as np
+from keras import ops
 
 from edgefer.datasets import Dataset
 from edgefer.train.explain.network import BATCH, Field, Filters, Network, batches, grey
@@ -40,7 +41,7 @@ def grad_cam(filters: Filters, inputs: np.ndarray, classes: np.ndarray) -> np.nd
         signal = np.eye(filters.logits.output.shape[-1], dtype=np.float32)[wanted]
         # what a shift of a whole map does is the sum of the gradients over its places
         gradients = back(signal, np.zeros((len(x), 1, 1, filters.count), np.float32), x)
-        maps = np.asarray(filters.rectifier.activation(filters.response.predict_on_batch(x)))
+        maps = ops.convert_to_numpy(filters.rectifier.activation(filters.response.predict_on_batch(x)))
         weights = gradients / np.prod(filters.places)
         heats.append(np.maximum((maps * weights).sum(axis=-1), 0))
     return np.concatenate(heats)
