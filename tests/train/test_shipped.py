@@ -45,9 +45,10 @@ def test_the_file_holds_the_papers_number_of_parameters(weights):
     assert sum(int(np.prod(shape)) * n for shape, n in weights.items()) == 645_472 - 80 + 864
 
 
-def test_the_card_states_the_manifests_figures():
-    found = manifest.load(recognize.find(NAME))
-    card = (recognize.find(NAME) / "MODEL_CARD.md").read_text()
+@pytest.mark.parametrize("name", recognize.shipped())
+def test_the_card_states_the_manifests_figures(name):
+    found = manifest.load(recognize.find(name))
+    card = (recognize.find(name) / "MODEL_CARD.md").read_text()
     for words in (
         f"{found.metrics.accuracy_int8:.2f} %",
         f"{found.metrics.accuracy_float32:.2f} %",
@@ -72,8 +73,9 @@ def test_recipes_and_owed_models_are_distinct():
     assert not set(RECIPES) & set(OWED)
 
 
-def test_the_model_is_good_enough_to_ship():
-    metrics = manifest.load(recognize.find(NAME)).metrics
+@pytest.mark.parametrize("name", recognize.shipped())
+def test_a_model_is_good_enough_to_ship(name):
+    metrics = manifest.load(recognize.find(name)).metrics
     assert metrics.accuracy_int8 >= 76
     assert metrics.accuracy_float32 - metrics.accuracy_int8 <= 0.3
     assert metrics.ece <= 3
