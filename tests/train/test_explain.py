@@ -20,7 +20,7 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 
 from keras import layers  # noqa: E402
 
-from edgefer.train.explain.gradcam import grad_cam, spread  # noqa: E402
+from edgefer.train.explain.gradcam import class_sheet, grad_cam, spread  # noqa: E402
 from edgefer.train.explain.network import Field, Network  # noqa: E402
 from edgefer.train.explain.pictures import patch  # noqa: E402
 from edgefer.train.explain.projection import project, to_image  # noqa: E402
@@ -283,6 +283,18 @@ def test_a_map_is_spread_so_that_each_unit_lies_in_the_middle_of_what_it_sees():
     over = spread(heat, Field(8, -2, 6, 2), SIDE)  # the middles are at 2 and 10
     assert over[2, 10] == 1 and over[2, 2] == 0 and over[10, 10] == 0
     assert over[2, 6] == pytest.approx(0.5) and over[0, 15] == 1
+
+
+def test_the_truth_beside_a_heat_is_named_by_the_labels_of_the_data(planted):
+    """A network of eight classes may be shown data of seven, which number them differently."""
+    made = network(
+        convolution("conv", EDGE, activation="relu"), layers.GlobalAveragePooling2D(), layers.Dense(8)
+    )
+    made.labels = label_set("ferplus8")
+    data = Dataset("here", "all", "basic7", "every row", planted, np.full(len(planted), 6))
+    _, listed = class_sheet(made, made.find("conv"), data, 2, ["title"])
+    assert [entry["class"] for entry in listed] == list(made.labels)
+    assert {image["truth"] for entry in listed for image in entry["images"]} == {label_set("basic7")[6]}
 
 
 def test_grad_cam_needs_rectified_maps(planted):

@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from edgefer.datasets import Dataset
+from edgefer.labels import label_set
 from edgefer.train.explain.network import BATCH, Field, Filters, Network, batches, grey
 from edgefer.train.explain.pictures import Band, overlaid, sheet
 from edgefer.train.explain.projection import transposed
@@ -76,7 +77,7 @@ def class_sheet(
     """
     logits = [network.model.predict_on_batch(x) for x in batches(network, data.images, "judging images")]
     scores = _softmax(np.concatenate(logits))
-    paths = getattr(data.images, "paths", None)
+    paths, classes = getattr(data.images, "paths", None), label_set(data.labels)
     # (classes, top), strongest first
     strongest = np.argsort(-scores, axis=0, kind="stable")[:top].T
     inputs = network.inputs([data.images[row] for row in strongest.ravel()])
@@ -93,7 +94,7 @@ def class_sheet(
             {
                 "row": int(row),
                 "score": float(scores[row, index]),
-                "truth": network.labels[data.truth[row]],
+                "truth": classes[data.truth[row]],
                 **({"file": str(paths[row])} if paths else {}),
             }
             for row in rows

@@ -127,10 +127,15 @@ def explain(
         )
     if method == "gradcam" and filters.rectifier is None:
         raise UsageError(f"gradcam: {filters.name} is linear; choose a convolution that is rectified")
+    unknown = [index for index in chosen or () if index >= filters.count]
+    if unknown:
+        raise UsageError(f"--filters: {filters.name} has 0 to {filters.count - 1}, got {unknown[0]}")
     if method == "units":
         data, present = units.matched(data, coded, top)
     found = Explanation(network, data, survey(network, filters, data.images), method)
-    drawn = _chosen(found.survey, chosen, DRAWN_UNITS if method == "units" else DRAWN)
+    drawn = (
+        chosen or np.flatnonzero(found.survey.active)[: DRAWN_UNITS if method == "units" else DRAWN].tolist()
+    )
     title = [
         f"{method}, {network.name} ({network.settings.architecture}), layer {filters.name}",
         f"{data.source}, split {data.split}, {len(data)} rows",
@@ -153,14 +158,3 @@ def explain(
     save_picture(picture, path)
     found.files.append(path)
     return found
-
-
-def _chosen(found: Survey, chosen: Sequence[int] | None, most: int) -> list[int]:
-    if chosen is None:
-        return np.flatnonzero(found.active)[:most].tolist()
-    unknown = [index for index in chosen if index >= found.filters.count]
-    if unknown:
-        raise UsageError(
-            f"--filters: {found.filters.name} has 0 to {found.filters.count - 1}, got {unknown[0]}"
-        )
-    return list(chosen)
