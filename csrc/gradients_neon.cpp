@@ -38,7 +38,10 @@ Vector subtract_four_times(Vector a, Pixels b) {
   return as_signed(vmlsl_u8(as_unsigned(a.low), vget_low_u8(b), vdup_n_u8(4)),
                    vmlsl_high_u8(as_unsigned(a.high), b, vdupq_n_u8(4)));
 }
-void store(std::int16_t* p, Vector value) { vst1q_s16_x2(p, {value.low, value.high}); }
+void store(std::int16_t* p, Vector value) {
+  const int16x8x2_t pair = {{value.low, value.high}};  // named, because vst1q_s16_x2 is a macro of clang's
+  vst1q_s16_x2(p, pair);
+}
 
 #include "gradients_tiles.h"
 

@@ -20,6 +20,11 @@ int16x8_t smoothed(uint8x8_t left, uint8x8_t centre, uint8x8_t right) {
   return vreinterpretq_s16_u16(vaddq_u16(vaddl_u8(left, right), vshll_n_u8(centre, 1)));
 }
 
+void store(std::int16_t* to, int16x8_t low, int16x8_t high) {
+  const int16x8x2_t both = {{low, high}};  // named, because vst1q_s16_x2 is a macro of clang's
+  vst1q_s16_x2(to, both);
+}
+
 // Derived rows hold even and odd columns of `across`, then of `smooth`, a quarter of the row each.
 void derive_neon(std::ptrdiff_t width, const std::uint8_t* pixels, std::int16_t* derived) {
   for (std::ptrdiff_t i = 0; 2 * i < width; i += 16) {
@@ -29,12 +34,11 @@ void derive_neon(std::ptrdiff_t width, const std::uint8_t* pixels, std::int16_t*
     const uint8x8_t even_low = vget_low_u8(left.val[1]), even_high = vget_high_u8(left.val[1]);
     const uint8x8_t odd_low = vget_low_u8(right.val[0]), odd_high = vget_high_u8(right.val[0]);
     const uint8x8_t after_low = vget_low_u8(right.val[1]), after_high = vget_high_u8(right.val[1]);
-    vst1q_s16_x2(derived + i, {{difference(odd_low, before_low), difference(odd_high, before_high)}});
-    vst1q_s16_x2(derived + quarter + i, {{difference(after_low, even_low), difference(after_high, even_high)}});
-    vst1q_s16_x2(derived + 2 * quarter + i,
-                 {{smoothed(before_low, even_low, odd_low), smoothed(before_high, even_high, odd_high)}});
-    vst1q_s16_x2(derived + 3 * quarter + i,
-                 {{smoothed(even_low, odd_low, after_low), smoothed(even_high, odd_high, after_high)}});
+    store(derived + i, difference(odd_low, before_low), difference(odd_high, before_high));
+    store(derived + quarter + i, difference(after_low, even_low), difference(after_high, even_high));
+    store(derived + 2 * quarter + i, smoothed(before_low, even_low, odd_low),
+          smoothed(before_high, even_high, odd_high));
+    store(derived + 3 * quarter + i, smoothed(even_low, odd_low, after_low), smoothed(even_high, odd_high, after_high));
   }
 }
 

@@ -48,9 +48,9 @@ int8x8_t shifted8(int16x8_t values, const Quantiser& quantiser, int channel) {
 void store_interleaved(const int8x8_t* planes, int channels, std::int8_t* out) {
   switch (channels) {
     case 1: vst1_s8(out, planes[0]); return;
-    case 2: vst2_s8(out, int8x8x2_t{{planes[0], planes[1]}}); return;
-    case 3: vst3_s8(out, int8x8x3_t{{planes[0], planes[1], planes[2]}}); return;
-    default: vst4_s8(out, int8x8x4_t{{planes[0], planes[1], planes[2], planes[3]}});
+    case 2: vst2_s8(out, (int8x8x2_t{{planes[0], planes[1]}})); return;
+    case 3: vst3_s8(out, (int8x8x3_t{{planes[0], planes[1], planes[2]}})); return;
+    default: vst4_s8(out, (int8x8x4_t{{planes[0], planes[1], planes[2], planes[3]}}));
   }
 }
 

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Compile csrc/*.cpp for aarch64, warnings as errors; exits non-zero when a file does not compile.
-# Needs a cross compiler (CXX_ARM, aarch64-linux-gnu-g++) and any Python 3.10+ with its headers (PYTHON).
+# Needs any Python 3.10+ with its headers (PYTHON) and a cross compiler: CXX_ARM, by default aarch64-linux-gnu-g++; its
+# libraries serve CXX_ARM="clang++ --target=aarch64-linux-gnu" too.
 # KEEP=folder keeps the object files there, for llvm-mca or for linking against an ARM Python.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
 compiler=${CXX_ARM:-aarch64-linux-gnu-g++}
 python=${PYTHON:-python3}
-command -v "$compiler" >/dev/null || { echo "compile_arm: no $compiler; install g++-aarch64-linux-gnu" >&2; exit 1; }
+command -v "${compiler%% *}" >/dev/null || { echo "compile_arm: no $compiler; install g++-aarch64-linux-gnu" >&2; exit 1; }
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -34,7 +35,7 @@ fi
 
 failed=0
 for source in csrc/*.cpp; do
-  "$compiler" -O3 -std=c++17 -Wall -Wextra -Werror -ffp-contract=off -fPIC -fvisibility=hidden -DNDEBUG \
+  $compiler -O3 -std=c++17 -Wall -Wextra -Werror -ffp-contract=off -fPIC -fvisibility=hidden -DNDEBUG \
     -Icsrc -isystem "$work" -isystem "$headers" -isystem "$pybind" \
     -c "$source" -o "$objects/$(basename "$source" .cpp).o" || { echo "compile_arm: $source failed" >&2; failed=1; }
 done
