@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run the kernel tests and one clip through the whole pipeline on emulated ARM processors, all of them at once.
+# Run the kernel tests, one clip through the whole pipeline and the networks on 200 faces on emulated ARM processors, all
+# of them at once.
 #
 # Everything lies in .arm/ (about 700 MB): a root of Debian's ARM packages, ARM wheels in the versions of PYTHON's
 # own, the kernels cross-compiled. Needs Debian 12, root for chroot, and PYTHON with the development packages and the
@@ -119,6 +120,10 @@ echo "test_arm: one clip on this machine"
 "$python" tests/device/arm_clip.py write "$root/opt/clip.avi"
 "$python" -m edgefer run -q --profile generic --source "$root/opt/clip.avi" --output jsonl:.arm/readings.jsonl
 
+echo "test_arm: 200 faces on this machine"
+"$python" tests/device/arm_images.py write "$root/opt/images.npy"
+"$python" tests/device/arm_images.py read "$root/opt/images.npy" .arm/images.npz
+
 # ------------------------------------------------------------------------------------------------------------- tests
 
 on() { # on CPU ARGUMENTS: Python on the processor
@@ -147,6 +152,9 @@ test_cpu() {
   rm -f "$root/opt/$1.jsonl"
   on "$1" -m edgefer run -q --profile generic --source /opt/clip.avi --output "jsonl:/opt/$1.jsonl" || status=1
   "$python" tests/device/arm_clip.py compare .arm/readings.jsonl "$root/opt/$1.jsonl" || status=1
+  rm -f "$root/opt/$1.npz"
+  on "$1" /opt/edgefer/tests/device/arm_images.py read /opt/images.npy "/opt/$1.npz" || status=1
+  "$python" tests/device/arm_images.py compare .arm/images.npz "$root/opt/$1.npz" || status=1
   return $status
 }
 
@@ -162,7 +170,7 @@ for cpu in $cpus; do
   pid=${pid%% *}
   running=${running#" $pid"}
   if wait "$pid"; then
-    echo "test_arm: $cpu: $(grep -h -E '^variants|passed|frames agree' ".arm/$cpu.log" | tr '\n' ';')"
+    echo "test_arm: $cpu: $(grep -h -E '^variants|passed|frames agree|images alike' ".arm/$cpu.log" | tr '\n' ';')"
   else
     status=1
     cat ".arm/$cpu.log"
