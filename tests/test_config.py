@@ -352,7 +352,7 @@ def test_paths_in_a_profile_are_relative_to_it(tmp_path):
     path.write_text('[detector]\nkind = "yunet"\nmodel = "/nets/y.onnx"\n')
     settings = config.load_profile(path)
     assert settings.detector.model == "/nets/y.onnx"
-    assert settings.recognizer.model == "ferplus-sobel"
+    assert settings.recognizer.model == "edgefer-s"
 
 
 def test_the_documentation_is_what_the_code_says():

@@ -85,7 +85,7 @@ class Recognizer(_Table):
             min_length=1,
             description="a shipped model (`edgefer models list`), or a directory relative to the profile",
         ),
-    ] = "ferplus-sobel"
+    ] = "edgefer-s"
     max_faces: Annotated[
         int, Meta(ge=1, le=64, description="faces recognised in one frame; with more of them they take turns")
     ] = 4

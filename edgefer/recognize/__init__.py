@@ -11,7 +11,7 @@ from edgefer.interpreter import Interpreter, self_test
 from edgefer.recognize.frame import FrameRecognizer
 
 #: Model that is meant where none is named.
-DEFAULT_MODEL = "ferplus-sobel"
+DEFAULT_MODEL = "edgefer-s"
 
 #: Where the models that ship with the package lie.
 MODELS = Path(__file__).parent.parent / "models"

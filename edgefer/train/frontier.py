@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,10 @@ def _ours(stem, stages, head, size=64, squeeze=0, channels="grey+sobel") -> Cand
 
 #: Ours, by what they vary; the two that were picked stand in CONFIGURATIONS.
 VARIED: dict[str, Candidate] = {
+    **{
+        f"{name} at 64": Candidate(name, size=64, configuration=replace(found, size=64))
+        for name, found in CONFIGURATIONS.items()
+    },
     "s deeper early": _ours(
         (24, 2), [_fused(24, 2), _fused(48, 3, 2, 2), Stage(88, 4, 2), Stage(112, 3)], 256
     ),

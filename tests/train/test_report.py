@@ -114,11 +114,13 @@ def test_folds_are_averaged_and_are_the_set_tested_on_itself(tmp_path):
 
 
 def test_a_run_that_did_not_follow_its_recipe_says_so(tmp_path):
-    run = write_run(tmp_path / "runs", "edgefer-s", 83.0, stages=[[48, 5], [64, 5]], teachers="")
+    run = write_run(
+        tmp_path / "runs", "edgefer-s-taught", 83.0, stages=[[32, 5], [48, 5]], teachers="", size=48
+    )
     report.record(run, tmp_path / "records")
     page = report.page(tmp_path / "records", tmp_path / "no models")
     assert (
-        "; unlike its recipe: stages 48:5,64:5 (48:60,64:30), teachers none (runs/edgefer-s-teacher," in page
+        "; unlike its recipe: stages 32:5,48:5 (32:30,48:70), teachers none (runs/edgefer-s-teacher," in page
     )
 
 

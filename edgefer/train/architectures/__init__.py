@@ -71,10 +71,20 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "breuer": Architecture("breuer", "5x5 CNN of section 2.1", BREUER, size=48),
     "edgefer-s": Architecture(
-        "edgefer", "edgefer-s", "none; our own", any_size=True, options={"configuration": "edgefer-s"}
+        "edgefer",
+        "edgefer-s",
+        "none; our own",
+        size=48,
+        any_size=True,
+        options={"configuration": "edgefer-s"},
     ),
     "edgefer-nano": Architecture(
-        "edgefer", "edgefer-nano", "none; our own", any_size=True, options={"configuration": "edgefer-nano"}
+        "edgefer",
+        "edgefer-nano",
+        "none; our own",
+        size=48,
+        any_size=True,
+        options={"configuration": "edgefer-nano"},
     ),
 }
 

@@ -116,6 +116,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
             Stage(112, 3, 1, 4),
         ),
         head=256,
+        size=48,
     ),
     "edgefer-nano": Configuration(
         stem=(16, 2),
@@ -126,6 +127,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
             Stage(64, 2, 1, 3),
         ),
         head=160,
+        size=48,
     ),
 }
 

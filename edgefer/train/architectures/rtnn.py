@@ -57,7 +57,9 @@ def _stem_row(x, row):
 
 
 def _module(x, channels, name):
-    beside = layers.Conv2D(channels, 1, strides=2, padding="same", use_bias=False, name=f"{name}_beside")(x)
+    # every second pixel, then 1x1: TensorFlow 2.21 on a CPU crashes in the gradient of both in one
+    beside = layers.MaxPooling2D(1, strides=2, padding="same", name=f"{name}_halved")(x)
+    beside = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_beside")(beside)
     beside = _normalised(beside, f"{name}_beside")
     for place in (1, 2):
         separable = layers.SeparableConv2D(
