@@ -37,7 +37,7 @@ test-train: $(VENV)/.train  ## the tests of the training side, which need Keras 
 train-all: $(VENV)/.train  ## list every model, trained or owed, and train what is owed
 	$(BIN)/python -m edgefer.train all
 
-test-arm: $(VENV)/.dev  ## the kernel tests and a clip on emulated ARM processors; needs root on Debian 12
+test-arm: $(VENV)/.dev  ## the kernel tests and a clip on emulated ARM processors; needs root on Debian 12; with IMAGES=1 200 faces
 	PYTHON=$(BIN)/python sh tests/device/test_arm.sh
 
 test-alternative:  ## the model tests on tflite-runtime with NumPy 1, for Python 3.10 and 3.11

@@ -10,6 +10,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 cpus=${CPUS:-cortex-a53 cortex-a72 cortex-a76}
+IMAGES=${IMAGES:-} # not empty: every shipped network reads 200 faces, too, which takes minutes
 python=${PYTHON:-python3}
 triple=aarch64-linux-gnu
 fail() { echo "test_arm: $*" >&2; exit 1; }
@@ -120,9 +121,11 @@ echo "test_arm: one clip on this machine"
 "$python" tests/device/arm_clip.py write "$root/opt/clip.avi"
 "$python" -m edgefer run -q --profile generic --source "$root/opt/clip.avi" --output jsonl:.arm/readings.jsonl
 
-echo "test_arm: 200 faces on this machine"
-"$python" tests/device/arm_images.py write "$root/opt/images.npy"
-"$python" tests/device/arm_images.py read "$root/opt/images.npy" .arm/images.npz
+if [ -n "$IMAGES" ]; then
+  echo "test_arm: 200 faces on this machine"
+  "$python" tests/device/arm_images.py write "$root/opt/images.npy"
+  "$python" tests/device/arm_images.py read "$root/opt/images.npy" .arm/images.npz
+fi
 
 # ------------------------------------------------------------------------------------------------------------- tests
 
@@ -152,6 +155,7 @@ test_cpu() {
   rm -f "$root/opt/$1.jsonl"
   on "$1" -m edgefer run -q --profile generic --source /opt/clip.avi --output "jsonl:/opt/$1.jsonl" || status=1
   "$python" tests/device/arm_clip.py compare .arm/readings.jsonl "$root/opt/$1.jsonl" || status=1
+  [ -n "$IMAGES" ] || return $status
   rm -f "$root/opt/$1.npz"
   on "$1" /opt/edgefer/tests/device/arm_images.py read /opt/images.npy "/opt/$1.npz" || status=1
   "$python" tests/device/arm_images.py compare .arm/images.npz "$root/opt/$1.npz" || status=1
