@@ -6,7 +6,7 @@ BUILD  ?= build
 NATIVE  = setup.py pyproject.toml $(wildcard csrc/*)
 KERNEL_TESTS = $(wildcard tests/test_kernels*.py)
 
-.PHONY: help demo test test-scalar test-train lint bench train-all compile-arm test-arm test-alternative wheel docs clean
+.PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
 .PHONY: library arm-cycles fuzz fuzz-abi test-sanitized compile-clang
 .DEFAULT_GOAL := help
 
@@ -36,6 +36,9 @@ test-train: $(VENV)/.train  ## the tests of the training side, which need Keras 
 
 train-all: $(VENV)/.train  ## list every model, trained or owed, and train what is owed
 	$(BIN)/python -m edgefer.train all
+
+train-short: $(VENV)/.train  ## train short forms of all recipes, some minutes of a CPU each, and write them into the tables
+	$(BIN)/python -m edgefer.train short
 
 test-arm: $(VENV)/.dev  ## the kernel tests and a clip on emulated ARM processors; needs root on Debian 12; with IMAGES=1 200 faces
 	PYTHON=$(BIN)/python sh tests/device/test_arm.sh

@@ -2,6 +2,7 @@
 
 python -m edgefer.train                list
 python -m edgefer.train all [NAME …]   list, then train and export what is owed of these models, or of all
+python -m edgefer.train short [NAME …] train and export short forms of these models, or of all: minutes each
 python -m edgefer.train tables         keep what finished runs left, write reproduction.md and frontier.md
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from edgefer import manifest, recognize
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.train import frontier, report
+from edgefer.train import short as shortened
 from edgefer.train.recipes import OWED, RECIPES, REPEATED, SHIPPED, Runs, epochs, in_order, repetition
 from edgefer.train.settings import Settings, find_data
 
@@ -69,18 +71,17 @@ def missing(name: str) -> str:
 def commands(name: str, number: int = 1) -> list[str]:
     """What trains a model, and exports its first run.
 
-    Not exported are runs on a division, which are for the tables alone, and networks with a spatial
-    transformer, which have no int8 form.
+    Not exported are runs on a division, which are for the tables alone. A network with a spatial transformer
+    has no int8 form.
     """
     runs = repetition(name, number)
     last, settings = runs[-1]
+    trained = [settings.command(run) for run, settings in runs]
+    if settings.division or number > 1:
+        return trained
     out = "" if name in SHIPPED else f" --out build/models/{name}"
-    export = (
-        []
-        if settings.stl or settings.division or number > 1
-        else [f"python -m edgefer.train.export {last}{out}"]
-    )
-    return [settings.command(run) for run, settings in runs] + export
+    form = " --precision float32" if settings.stl else out
+    return [*trained, f"python -m edgefer.train.export {last}{form}"]
 
 
 def listing() -> None:
@@ -121,17 +122,72 @@ def train(names: list[str]) -> int:
         if missing(name):
             print(f"\n{label}: left out, needs {missing(name)}", flush=True)
             continue
-        for command in commands(name, number):
-            print(f"\n$ {command}", flush=True)
-            # any backend trains, but only TensorFlow converts
-            backend = {"KERAS_BACKEND": "tensorflow"} if "train.export" in command else {}
-            words = [sys.executable, *command.split()[1:]]
-            code = subprocess.run(words, check=False, env={**os.environ, **backend}).returncode
-            if code == INTERRUPTED:
-                return code
-            if code:
-                failed[label] = code
-                break
+        code = run_all(commands(name, number))
+        if code == INTERRUPTED:
+            return code
+        if code:
+            failed[label] = code
+    return _failures(failed)
+
+
+def train_short(names: list[str]) -> int:
+    """Train and export the short forms of these models, and keep what they gave.
+
+    Returns:
+        As of `train`. A refused export is no failure: it is what the record then says.
+    """
+    failed: dict[str, int] = {}
+    for label, (run, settings) in shortened.runs(names).items():
+        if not find_data(settings.data).exists():
+            print(f"\n{label}: left out, needs {settings.data}", flush=True)
+            continue
+        if (report.SHORT_RECORDS / f"{label}.json").exists() and finished(((run, settings),)):
+            continue
+        code = run_all([settings.command(run)])
+        if code == INTERRUPTED:
+            return code
+        if code:
+            failed[label] = code
+            continue
+        exported = _exported(run, settings) if settings.seed == 1 else ""
+        shortened.record(Path(run), exported, report.SHORT_RECORDS)
+    return _failures(failed)
+
+
+def run_all(lines: list[str]) -> int:
+    """Run commands one after the other; returns the exit code of the first that fails, or 0."""
+    for command in lines:
+        print(f"\n$ {command}", flush=True)
+        code = _process(command).returncode
+        if code:
+            return code
+    return 0
+
+
+def _exported(run: str, settings: Settings) -> str:
+    """Export a short form: precision and accuracy of what was written, or why it was refused."""
+    command, out = shortened.export(run, settings)
+    print(f"\n$ {command}", flush=True)
+    done = _process(command, stderr=subprocess.PIPE, text=True)
+    if done.returncode == INTERRUPTED:
+        raise KeyboardInterrupt
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+        return done.stderr.splitlines()[-1].removeprefix("edgefer: ")
+    if settings.stl:
+        return f"float32 {json.loads(out.with_suffix('.json').read_text())['metrics']['accuracy']:.2f}"
+    return f"int8 {manifest.load(out).metrics.accuracy_int8:.2f}"
+
+
+def _process(command: str, **options) -> subprocess.CompletedProcess:
+    """Run one of our commands: any backend trains, but only TensorFlow converts."""
+    backend = {"KERAS_BACKEND": "tensorflow"} if "train.export" in command else {}
+    words = [sys.executable, *command.split()[1:]]
+    return subprocess.run(words, check=False, env={**os.environ, **backend}, **options)
+
+
+def _failures(failed: dict[str, int]) -> int:
+    """Name what failed; returns the first of the exit codes, or 0."""
     for label, code in failed.items():
         print(f"edgefer: {label} failed with exit code {code}; its own message is above", file=sys.stderr)
     return next(iter(failed.values()), 0)
@@ -140,20 +196,22 @@ def train(names: list[str]) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Command line; exit code 0, or that of the first training that failed."""
     parser = argparse.ArgumentParser(prog="python -m edgefer.train", description=__doc__.split("\n")[0])
-    parser.add_argument("action", nargs="?", choices=("list", "all", "tables"), default="list")
+    parser.add_argument("action", nargs="?", choices=("list", "all", "short", "tables"), default="list")
     parser.add_argument("names", nargs="*", metavar="NAME", help="models to train; default: all")
     options = parser.parse_args(argv)
-    if options.names and options.action != "all":
-        parser.error(f"{options.action} takes no names; all does")
+    if options.names and options.action not in ("all", "short"):
+        parser.error(f"{options.action} takes no names; all and short do")
     for name in options.names:
         if name not in RECIPES:
             parser.error(f"unknown model {name!r}; available: {', '.join(RECIPES)}")
     try:
         code = 0
-        if options.action != "tables":
+        if options.action in ("list", "all"):
             listing()
         if options.action == "all":
             code = train(options.names or list(RECIPES))
+        if options.action == "short":
+            code = train_short(options.names or list(RECIPES))
         if options.action != "list" and code != INTERRUPTED:
             print(report.tables())
             frontier.write()

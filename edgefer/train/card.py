@@ -38,8 +38,8 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
             f"# {manifest.name}",
             _text(f"Reads the facial expression of one face crop: {', '.join(manifest.labels)}."),
             _list(
-                f"""Architecture: {manifest.architecture}. {manifest.paper}. Departures from the paper stand
-                at the top of `edgefer/train/architectures/{module}.py`.""",
+                f"""Architecture: {manifest.architecture}. Paper: {manifest.paper}. What it takes from where,
+                and with which departures, stands at the top of `edgefer/train/architectures/{module}.py`.""",
                 f"""Input: int8, {spec.height}x{spec.width}, planes {spec.channels}, as
                 `edgefer/preprocess.py` makes them.""",
                 f"""Output: int8 {output.values}. The runtime divides them by a temperature and applies a
@@ -127,9 +127,13 @@ def _stages(settings) -> str:
     """`22 epochs at 32x32 and 2 epochs at 48x48`: what was done before the run ended or was left off."""
     sides = [settings.side(epoch) for epoch in range(settings.stop or settings.epochs)]
     counts = {side: sides.count(side) for side in sides}
-    return " and ".join(f"{n} epoch{'s' * (n > 1)} at {side}x{side}" for side, n in counts.items()) + (
-        " with weights and activations rounded as they are in int8" * settings.quantisation_aware
-    )
+    words = " and ".join(f"{n} epoch{'s' * (n > 1)} at {side}x{side}" for side, n in counts.items())
+    if settings.quantisation_aware:
+        words += " with weights and activations rounded as they are in int8"
+    if settings.teachers:
+        teachers = " and ".join(f"`{name}`" for name in settings.teachers.split(","))
+        words += f" with {settings.distil:.0%} of each target being what {teachers} says of the image"
+    return words
 
 
 def _text(words: str, first: str = "", rest: str = "") -> str:

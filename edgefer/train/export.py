@@ -362,8 +362,8 @@ def described(settings: Settings) -> str:
 
 
 def _described(settings: Settings) -> str:
-    title = architectures.find(settings.architecture).title
-    return f"{settings.architecture}: {title}, input {described(settings)}"
+    names = dict.fromkeys((settings.architecture, architectures.find(settings.architecture).title))
+    return f"{': '.join(names)}, input {described(settings)}"
 
 
 def _draft(name: str, runs: list, done: dict, content: bytes, margin: float) -> manifest.Manifest:

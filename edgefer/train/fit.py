@@ -29,6 +29,7 @@ import numpy as np
 
 from edgefer import datasets
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
+from edgefer.labels import label_set
 from edgefer.progress import track
 from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
 from edgefer.train.distil import Ensemble
@@ -278,13 +279,26 @@ def _keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None
 
 
 def _start(run: Path, model) -> float:
-    """Give the model the averaged weights of another run; returns the seconds that run took."""
+    """Give the model the averaged weights of another run; returns the seconds that run took.
+
+    A run with other classes gives all but its last layer, which stays random.
+    """
     try:
         with np.load(run / "checkpoint.npz") as kept:
-            _assign(model.variables, [kept[f"averaged{i}"] for i in range(len(model.variables))])
-            return json.loads(str(kept["state"]))["seconds"]
+            values = [kept[f"averaged{i}"] for i in range(len(model.variables))]
+            seconds = json.loads(str(kept["state"]))["seconds"]
     except FileNotFoundError:
         raise UsageError(f"{run}: no run to start from: has no checkpoint.npz") from None
+    classes, before = model.output_shape[-1], len(label_set(Settings.read(run / "settings.json").labels))
+    for variable, value in zip(model.variables, values, strict=True):
+        if tuple(variable.shape) == value.shape:
+            variable.assign(value)
+        elif classes == before or (variable.shape[-1], value.shape[-1]) != (classes, before):
+            raise UsageError(
+                f"{run}: holds another network: expected {variable.path} of shape {tuple(variable.shape)}, "
+                f"got {value.shape}; start from a run of the same architecture, input and mode"
+            )
+    return seconds
 
 
 def _finished(run: Path, model):

@@ -21,22 +21,6 @@ def _small_to_full(name: str, channels: str, mode: str = "concatenated") -> Runs
     )
 
 
-def _finished_at_48(
-    name: str, settings: Settings, stop: int, epochs: int, rate: float, teachers: str = ""
-) -> Runs:
-    """Left off, then finished on inputs as large as the photographs: their detail goes no further."""
-    full = replace(
-        settings,
-        size=48,
-        stages=((48, epochs),),
-        rate=rate,
-        average=0.995,
-        teachers=teachers,
-        start=f"runs/{name}-small",
-    )
-    return (f"runs/{name}-small", replace(settings, stop=stop)), (f"runs/{name}", full)
-
-
 def _vgg13(name: str, channels: str) -> Runs:
     """Dropout as in the paper. Without batch normalisation a tenth of the others' rate is safe."""
     settings = Settings(
@@ -69,6 +53,7 @@ def _divided(name: str, of: Runs, data: str, division: str, **more) -> tuple[str
 _QUICK = Settings(
     architecture="edgefer-s", stages=((32, 50), (48, 16), (64, 7)), dropout=0.2, weight_decay=0.05
 )
+_QUICK_AT_48 = replace(_QUICK, size=48, rate=1.5e-3)
 _QUICK_NANO = Settings(architecture="edgefer-nano", stages=((32, 60), (48, 30), (64, 15)), dropout=0.0)
 
 #: A teacher is as good as what is taught to it, so they learn as the students do, but from the votes alone.
@@ -134,16 +119,52 @@ RECIPES: dict[str, Runs] = {
             ),
         ),
     ),
-    # our own, in two hours of a processor
-    "edgefer-s": _finished_at_48("edgefer-s", _QUICK, 69, epochs=6, rate=4e-4),
-    "edgefer-nano": _finished_at_48(
-        "edgefer-nano", _QUICK_NANO, 59, epochs=12, rate=1.5e-3, teachers="runs/edgefer-s"
+    # our own, in hours of a processor: left off on small inputs, finished on ones as large as the
+    # photographs, whose detail goes no further; edgefer-s then goes on with itself as its teacher
+    "edgefer-s": (
+        ("runs/edgefer-s-small", replace(_QUICK, stop=69)),
+        (
+            "runs/edgefer-s-first",
+            replace(_QUICK_AT_48, stages=((48, 6),), rate=4e-4, average=0.995, start="runs/edgefer-s-small"),
+        ),
+        (
+            "runs/edgefer-s",
+            replace(
+                _QUICK_AT_48,
+                stages=((48, 30),),
+                schedule="cosine",
+                dropout=0.1,
+                teachers="runs/edgefer-s-first",
+                start="runs/edgefer-s-first",
+            ),
+        ),
+    ),
+    "edgefer-nano": (
+        ("runs/edgefer-nano-small", replace(_QUICK_NANO, stop=59)),
+        (
+            "runs/edgefer-nano",
+            replace(
+                _QUICK_NANO,
+                size=48,
+                stages=((48, 12),),
+                rate=1.5e-3,
+                average=0.995,
+                teachers="runs/edgefer-s-first",
+                start="runs/edgefer-nano-small",
+            ),
+        ),
+    ),
+    # what it learnt from the votes serves for the seven classes of FER-2013
+    "fer2013-edgefer-s": (
+        (
+            "runs/fer2013-edgefer-s",
+            replace(_OURS, stages=((48, 16),), rate=1.5e-3, start="runs/edgefer-s-first", **_SEVEN),
+        ),
     ),
     # the same with more epochs and an ensemble that teaches them, for a GPU
     "edgefer-s-teacher": (("runs/edgefer-s-teacher", _OURS),),
     "edgefer-s-taught": (("runs/edgefer-s-taught", _TAUGHT),),
     "edgefer-nano-taught": (("runs/edgefer-nano-taught", replace(_TAUGHT, **_NANO)),),
-    "fer2013-edgefer-s": (("runs/fer2013-edgefer-s", replace(_OURS, **_SEVEN)),),
     "fer2013-edgefer-nano": (("runs/fer2013-edgefer-nano", replace(_OURS, **_NANO, **_SEVEN)),),
 }
 RECIPES |= dict(
@@ -212,6 +233,13 @@ OWNERS: dict[str, tuple[str, int]] = {
     for name in RECIPES
     for number in range(1, REPEATED.get(name, 1) + 1)
 }
+#: The same of every run, those that others only start from or learn from included.
+MAKERS: dict[str, tuple[str, int]] = {
+    run: (name, number)
+    for name in RECIPES
+    for number in range(1, REPEATED.get(name, 1) + 1)
+    for run, _ in repetition(name, number)
+}
 
 
 def in_order(names: Iterable[str]) -> list[tuple[str, int]]:
@@ -220,9 +248,9 @@ def in_order(names: Iterable[str]) -> list[tuple[str, int]]:
 
     def add(name: str, number: int) -> None:
         for _, settings in repetition(name, number):
-            for teacher in settings.teachers.split(","):
-                if teacher in OWNERS:
-                    add(*OWNERS[teacher])
+            for needed in (settings.start, *settings.teachers.split(",")):
+                if needed in MAKERS and MAKERS[needed] != (name, number):
+                    add(*MAKERS[needed])
         found[name, number] = None
 
     for name in names:

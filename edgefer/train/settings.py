@@ -30,6 +30,7 @@ IMPLIED = {
     "rule": "plurality",
     "size": 64,
     "division": "",
+    "rows": 0,
     "schedule": "linear",
     "mixup": 0.0,
     "cutmix": 0.0,
@@ -57,7 +58,8 @@ class Settings:
             distribution of the votes. With majority it is the one class. val is by majority always.
         size: full side of the input, pixels; the last stage must have it.
         data: file or folder, see `find_data`. division: how its rows are parted into those that teach and
-            those that judge, in the words of splits.divide; empty for its own train and val.
+            those that judge, in the words of splits.divide; empty for its own train and val. rows: learn from
+            this many of them, drawn once and the same for every seed; 0 for all.
         stages: (side, epochs) in order. The network is convolutional with a mean at its end, so it can learn
             the most on small inputs, at a fraction of the cost, and finish on full ones. One with dense
             layers takes inputs of one size.
@@ -89,6 +91,7 @@ class Settings:
     size: int = 64
     data: str = "fer2013_train_val.npz"
     division: str = ""
+    rows: int = 0
     stages: tuple[tuple[int, int], ...] = ((32, 22), (48, 8), (64, 5))
     batch: int = 128
     rate: float = 3e-3
@@ -116,6 +119,8 @@ class Settings:
             raise UsageError(
                 f"mixup and cutmix: expected 1 at most together, got {self.mixup + self.cutmix:g}"
             )
+        if self.rows < 0:
+            raise UsageError(f"rows: expected 0, for all, or more, got {self.rows}")
         if self.temperature <= 0:
             raise UsageError(f"temperature: expected a number above 0, got {self.temperature:g}")
         if self.quantisation_aware and not self.start:
@@ -188,15 +193,23 @@ def load_data(settings: Settings) -> tuple[datasets.Dataset, datasets.Dataset]:
     if train.labels != settings.labels:
         raise UsageError(f"{path}: has the classes of {train.labels}, got --labels {settings.labels}")
     if not settings.division:
-        return train, datasets.load(path, "val", labels=settings.labels)
+        return _drawn(train, settings.rows), datasets.load(path, "val", labels=settings.labels)
     train, judged = divide(train, settings.division)
     known = {image.tobytes() for image in train.images}
     new = np.array([image.tobytes() not in known for image in judged.images])
-    return train, replace(
+    return _drawn(train, settings.rows), replace(
         judged.take(np.flatnonzero(new)),
         rule=f"{judged.rule}; {settings.division} of {judged.split}",
         dropped={"duplicates of a row it learns from": int((~new).sum())},
     )
+
+
+def _drawn(train: datasets.Dataset, rows: int) -> datasets.Dataset:
+    """That many rows, in order; all of them for 0 or where there are no more."""
+    if not 0 < rows < len(train):
+        return train
+    chosen = np.sort(np.random.default_rng(1).choice(len(train), rows, replace=False))
+    return replace(train.take(chosen), dropped={**train.dropped, "not drawn": len(train) - rows})
 
 
 def targets(data: datasets.Dataset, votes: bool = True) -> np.ndarray:

@@ -174,6 +174,41 @@ def settings(small_set):
     )
 
 
+def test_a_run_can_learn_from_fewer_rows_the_same_for_every_seed(settings):
+    train, val = load_data(replace(settings, rows=10))
+    again, _ = load_data(replace(settings, rows=10, seed=5))
+    whole, _ = load_data(settings)
+    assert (len(train), len(val)) == (10, 8) and train.dropped["not drawn"] == 14
+    assert np.array_equal(train.images, again.images)
+    places = [
+        next(i for i, image in enumerate(whole.images) if np.array_equal(image, x)) for x in train.images
+    ]
+    assert places == sorted(places) and list(whole.truth[places]) == list(train.truth)
+    assert len(load_data(replace(settings, rows=99))[0]) == 24
+    with pytest.raises(UsageError, match="rows: expected 0, for all, or more, got -1"):
+        replace(settings, rows=-1)
+
+
+def test_a_run_with_other_classes_gives_all_but_its_last_layer(settings, finished):
+    run, _ = finished
+    seven = build(replace(settings, labels="basic7"), size=32, dropout=settings.dropout)
+    before = fitting._values(seven.variables)
+    fitting._start(run, seven)
+    eight = build(settings, size=32, dropout=settings.dropout)
+    fitting._start(run, eight)
+    after, given = fitting._values(seven.variables), fitting._values(eight.variables)
+    kept = [i for i, value in enumerate(given) if value.shape != after[i].shape]
+    assert kept, "the last layer has other classes"
+    for i, value in enumerate(after):
+        assert np.array_equal(value, before[i] if i in kept else given[i]), i
+
+
+def test_a_run_of_another_network_cannot_be_started_from(settings, finished):
+    run, _ = finished
+    with pytest.raises(UsageError, match="holds another network: expected .* start from a run of the same"):
+        fitting._start(run, build(replace(settings, input="grey+sobel"), size=32, dropout=settings.dropout))
+
+
 @pytest.fixture(scope="module")
 def finished(settings, tmp_path_factory):
     """A run with these settings, and its done.json."""

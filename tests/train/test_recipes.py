@@ -3,6 +3,7 @@
 import json
 import subprocess
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from edgefer.labels import label_set
 from edgefer.train import __main__ as listing
 from edgefer.train import architectures
 from edgefer.train import fit as fitting
+from edgefer.train import short as shortened
 from edgefer.train.recipes import OWED, OWNERS, RECIPES, REPEATED, SHIPPED, epochs, in_order, repetition
 from edgefer.train.streams import Streams
 
@@ -72,15 +74,30 @@ def test_teachers_come_before_those_they_teach():
     assert order[-1] == ("edgefer-nano-taught", 1) and len(order) > 3
     everything = in_order(RECIPES)
     assert sorted(everything) == sorted(OWNERS.values())
+    made = []
     for name, number in everything:
-        for teacher in filter(None, repetition(name, number)[-1][1].teachers.split(",")):
-            assert everything.index(OWNERS[teacher]) < everything.index((name, number)), (
-                "each teacher is a run"
-            )
+        for run, settings in repetition(name, number):
+            assert set(filter(None, (settings.start, *settings.teachers.split(",")))) <= set(made), run
+            made.append(run)
 
 
 def test_epochs_after_a_stop_cost_nothing():
     assert epochs(RECIPES["ferplus-sobel"]) == {32: 22, 48: 2, 64: 8}
+
+
+def test_short_forms_of_one_network_are_trained_alike_and_on_few_rows():
+    forms = shortened.runs(list(RECIPES))
+    assert set(RECIPES) <= set(forms)
+    for _, settings in forms.values():
+        architecture = settings.architecture
+        budget = shortened.BUDGETS[architecture]
+        assert (settings.rows, settings.epochs) == (budget.rows, budget.epochs)
+        assert settings.side(0) == settings.size and not settings.start and not settings.stop
+    assert forms["ferplus-sobel-2"][1].seed == 2
+    names = list(forms)
+    for name, (_, settings) in forms.items():
+        for teacher in filter(None, settings.teachers.split(",")):
+            assert names.index(Path(teacher).name) < names.index(name)
 
 
 def finish(folder, name, number, **other):
@@ -137,10 +154,38 @@ def test_one_model_is_trained_with_its_teachers_and_exported_by_tensorflow(comma
 
 def test_what_fails_or_lacks_its_data_is_named_and_the_rest_goes_on(commands, capsys):
     assert listing.main(["all", "rtnn-grey", "kdef-rtnn-grey", "rtnn-stl"]) == 7
-    assert [command.split()[-1] for command, _ in commands] == ["runs/rtnn-grey", "runs/rtnn-stl"]
+    trained = [command.split()[-1] for command, _ in commands if "train.fit" in command]
+    assert trained == ["runs/rtnn-grey", "runs/rtnn-stl"]
+    assert commands[-1][0] == "-m edgefer.train.export runs/rtnn-stl --precision float32", (
+        "it has no int8 form"
+    )
     out, err = capsys.readouterr()
     assert "kdef-rtnn-grey: left out, needs KDEF" in out
     assert "edgefer: rtnn-grey failed with exit code 7" in err
+
+
+def test_short_forms_are_trained_exported_and_kept(commands, tmp_path, monkeypatch):
+    """The export of what is too short to quantise well is refused; the record says so."""
+    monkeypatch.setattr(listing.report, "SHORT_RECORDS", tmp_path / "records")
+
+    def trained(words, check, env, **options):
+        if "edgefer.train.fit" in words:
+            folder = Path(words[-1])
+            folder.mkdir(parents=True)
+            (folder / "settings.json").write_text("{}")
+            (folder / "done.json").write_text(json.dumps({"val_accuracy_float32": 50.0}))
+            (folder / "metrics.jsonl").write_text('{"loss": 2.0}\n{"loss": 1.5}\n')
+            code = 7 if "rtnn-grey" in words[-1] else 0
+            return subprocess.CompletedProcess(words, code)
+        return subprocess.CompletedProcess(words, 1, stderr="a warning\nedgefer: export: lost too much\n")
+
+    monkeypatch.setattr(listing.subprocess, "run", trained)
+    assert listing.main(["short", "rtnn-stl", "kdef-rtnn-grey", "rtnn-grey"]) == 7
+    kept = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "records").iterdir()}
+    assert set(kept) == {"rtnn-stl", "rtnn-stl-2"}, "KDEF is not here, rtnn-grey fails"
+    assert kept["rtnn-stl"]["losses"] == [2.0, 1.5]
+    assert kept["rtnn-stl"]["exported"] == "export: lost too much"
+    assert kept["rtnn-stl-2"]["exported"] == "", "one seed is enough"
 
 
 def test_a_damaged_model_is_owed_and_its_runs_go_in_order(commands, monkeypatch):
@@ -169,10 +214,11 @@ def test_an_unknown_model_is_refused_with_those_there_are(capsys):
     assert "unknown model 'edgefer-xl'; available: ferplus-sobel" in capsys.readouterr().err
 
 
-def test_a_model_that_does_not_ship_is_exported_elsewhere_and_one_with_a_transformer_not_at_all():
+def test_a_model_that_does_not_ship_is_exported_elsewhere_and_one_with_a_transformer_in_float():
     assert listing.commands("ferplus-grey")[-1] == "python -m edgefer.train.export runs/ferplus-grey"
     assert listing.commands("vgg13-grey")[-1].endswith("runs/vgg13-grey --out build/models/vgg13-grey")
-    assert all("edgefer.train.fit" in command for command in listing.commands("rtnn-stl"))
+    assert listing.commands("rtnn-stl")[-1].endswith("runs/rtnn-stl --precision float32")
+    assert all("edgefer.train.fit" in command for command in listing.commands("folds-breuer-grey"))
 
 
 def test_every_shipped_model_has_a_recipe():

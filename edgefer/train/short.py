@@ -1,0 +1,103 @@
+"""Short forms of the recipes: every network, by the same code, on part of the rows and for a few epochs.
+
+    python -m edgefer.train short [NAME …]
+
+They show, in minutes of a CPU, that a recipe runs from its rows to an exported model and that its network
+learns; and what inputs are worth where all train equally shortly. What they reach says nothing of what the
+whole recipe would. Networks of one kind get the same rows, epochs and seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgefer.train import architectures
+from edgefer.train.recipes import OWNERS, RECIPES, in_order, repetition
+from edgefer.train.settings import Settings
+
+FOLDER = "runs/short"
+SIDE = 32  # pixels, of networks that take any size
+BATCH = 32  # small, for many steps: the statistics of batch normalisation take hundreds to forget their start
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a short form is given.
+
+    Attributes:
+        rows: it learns from. epochs: over them. seeds: 1 to this; more than one where a paper's table sets
+            inputs beside each other and the network is quick.
+    """
+
+    rows: int
+    epochs: int
+    seeds: int = 1
+
+
+#: By architecture: some minutes of a core for each of a recipe's short forms.
+BUDGETS = {
+    "pandey": Budget(4096, 5, 2),
+    "vgg13": Budget(1024, 4),
+    "rtnn": Budget(4096, 8, 2),
+    "breuer": Budget(2048, 4),
+    "edgefer-s": Budget(4096, 5),
+    "edgefer-nano": Budget(4096, 5),
+}
+
+
+def short(name: str, seed: int = 1) -> tuple[str, Settings]:
+    """The run directory and settings of a recipe's short form."""
+    settings = repetition(name, 1)[-1][1]
+    budget, network = BUDGETS[settings.architecture], architectures.find(settings.architecture)
+    side = SIDE if network.any_size else settings.size
+    teachers = dict.fromkeys(
+        f"{FOLDER}/{OWNERS[run][0]}" for run in settings.teachers.split(",") if run in OWNERS
+    )
+    directory = f"{FOLDER}/{name}" + (f"-{seed}" if seed > 1 else "")
+    return directory, replace(
+        settings,
+        size=side,
+        stages=((side, budget.epochs),),
+        rows=budget.rows,
+        batch=BATCH,
+        rate=repetition(name, 1)[0][1].rate,
+        teachers=",".join(teachers),
+        start="",
+        seed=seed,
+    )
+
+
+def runs(names: list[str]) -> dict[str, tuple[str, Settings]]:
+    """Short forms of these recipes by the names of their directories, teachers first."""
+    found = {}
+    for name in dict.fromkeys(name for name, _ in in_order(names)):
+        settings = RECIPES[name][-1][1]
+        seeds = 1 if settings.division else BUDGETS[settings.architecture].seeds
+        for seed in range(1, seeds + 1):
+            directory, settings = short(name, seed)
+            found[Path(directory).name] = directory, settings
+    return found
+
+
+def export(directory: str, settings: Settings) -> tuple[str, Path]:
+    """The command that exports a short form, in the one way its network has, and what it writes."""
+    out = Path("build/short") / Path(directory).name
+    if settings.stl:
+        out = out.with_suffix(".tflite")
+    precision = " --precision float32" if settings.stl else ""
+    return f"python -m edgefer.train.export {directory}{precision} --out {out}", out
+
+
+def record(directory: Path, exported: str, records: Path) -> None:
+    """Keep what a short form left: settings, results, losses of the first and the last epoch, export."""
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    content = {
+        "settings": json.loads((directory / "settings.json").read_text()),
+        "done": json.loads((directory / "done.json").read_text()),
+        "losses": [json.loads(line)["loss"] for line in (lines[0], lines[-1])],
+        "exported": exported,
+    }
+    records.mkdir(parents=True, exist_ok=True)
+    (records / f"{directory.name}.json").write_text(json.dumps(content, indent=2) + "\n")
