@@ -41,7 +41,8 @@ def standing(name: str) -> tuple[bool, str]:
         metrics = manifest.load(recognize.find(name)).metrics
     except ModelError as error:
         return False, f"owed: {error}"
-    return True, f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}"
+    words = f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}, int8"
+    return True, words + ("" if metrics.ece is None else f", ECE {metrics.ece:.2f} %")
 
 
 def finished(runs: Runs) -> dict | None:

@@ -153,10 +153,11 @@ def members(found: dict[str, Run], name: str) -> list[Run]:
 
 def _accuracies(entry: Table, found: dict[str, Run], manifests: dict[str, manifest.Manifest]) -> str:
     header = ["model", *entry.columns]
-    for _, data in entry.ours:
+    int8 = {prefix: any(prefix + row.recipe in manifests for row in entry.rows) for prefix, _ in entry.ours}
+    for prefix, data in entry.ours:
         header += [f"ours ({data}): avg", "min", "max", "runs"]
         header += ["gain over the first (paper's; p)"] if entry.base else []
-    int8 = any(row.recipe in manifests for row in entry.rows)
+        header += ["int8", "its ECE %"] if int8[prefix] else []
     lines = []
     for row in entry.rows:
         cells = [row.name, *row.printed]
@@ -164,11 +165,18 @@ def _accuracies(entry: Table, found: dict[str, Run], manifests: dict[str, manife
             cells += _figures(found, prefix + row.recipe)
             if entry.base:
                 cells.append(_gain(entry, row, prefix, found))
-        if int8:
-            model = manifests.get(row.recipe)
-            cells.append(f"{model.metrics.accuracy_int8:.2f}" if model else "")
+            if int8[prefix]:
+                cells += _shipped_figures(manifests.get(prefix + row.recipe))
         lines.append(cells)
-    return _markdown([*header, *(["int8"] if int8 else [])], lines)
+    return _markdown(header, lines)
+
+
+def _shipped_figures(model: manifest.Manifest | None) -> list[str]:
+    """Accuracy of what ships, and its expected calibration error; blanks for what does not ship."""
+    if model is None:
+        return ["", ""]
+    error = model.metrics.ece
+    return [f"{model.metrics.accuracy_int8:.2f}", "" if error is None else f"{error:.2f}"]
 
 
 def _figures(found: dict[str, Run], recipe: str) -> list[str]:
@@ -279,6 +287,8 @@ def _short_runs(folder: Path, rules: list[str]) -> list[str]:
         found.setdefault(re.sub(r"-\d+$", "", path.stem), []).append(content)
     if not found:
         return []
+    for made in found.values():
+        made.sort(key=lambda run: run["settings"]["seed"])
     accuracies = {
         name: {run["settings"]["seed"]: run["done"]["val_accuracy_float32"] for run in made}
         for name, made in found.items()

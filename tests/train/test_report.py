@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from edgefer.errors import UsageError
 from edgefer.train import report
 from edgefer.train.papers import CROSS, OWN, TABLES
 from edgefer.train.recipes import OWNERS, RECIPES, repetition
+from edgefer.train.short import record as keep_short
+from edgefer.train.short import short
 
 DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[2] / "../shared/data"))
 
@@ -62,6 +64,34 @@ def cells(page, start):
 def test_the_page_in_the_tree_is_what_the_records_give():
     """`python -m edgefer.train.report` writes it anew."""
     assert report.main(["--check"]) == 0
+
+
+def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table(tmp_path, records):
+    for name, accuracy, losses, exported in (
+        ("ferplus-grey", 50.0, [2.0, 1.5], "int8 49.90"),
+        ("ferplus-grey-2", 52.0, [2.2, 1.7], ""),
+        ("ferplus-laplacian", 53.0, [2.0, 1.4], "export: int8 has 50.00 %"),
+        ("ferplus-laplacian-2", 54.0, [2.0, 1.4], ""),
+        ("rtnn-stl", 40.0, [2.0, 1.9], "float32 40.00"),
+    ):
+        recipe, number = name.removesuffix("-2"), 2 if name.endswith("-2") else 1
+        run, settings = short(recipe, number)
+        folder = write_run(tmp_path / "short", name, accuracy, **asdict(replace(settings, rows=2948)))
+        done = json.loads((folder / "done.json").read_text()) | {"train_rows": settings.rows}
+        (folder / "done.json").write_text(json.dumps(done))
+        (folder / "metrics.jsonl").write_text("".join(f'{{"loss": {loss}}}\n' for loss in losses))
+        assert Path(run).name == name
+        keep_short(folder, exported, records / "short")
+    page = report.page(records, tmp_path / "no models")
+    tables, forms = page.split("## Short forms")
+    assert cells(forms, "ferplus-grey") == [
+        *("ferplus-grey", "4096, 5 at 32 px", "2.10 to 1.60", "51.00 (50.00 to 52.00)", "2", ""),
+        *("2948, 1", "7260", "int8 49.90"),
+    ]
+    assert re.fullmatch(r"\+2\.50 \(0\.1\d\)", cells(forms, "ferplus-laplacian")[5])
+    assert cells(forms, "ferplus-laplacian")[-1] == "export: int8 has 50.00 %"
+    assert cells(forms, "rtnn-stl")[3:6] == ["40.00", "1", "owed"], "the first row has no short form yet"
+    assert cells(tables, "base model")[5] == "80.50 ± 0.71", "they are not among the runs of the tables"
 
 
 def test_repeated_runs_stand_beside_the_paper_with_their_gain(records, tmp_path):
