@@ -40,7 +40,7 @@ train-all: $(VENV)/.train  ## list every model, trained or owed, and train what 
 train-short: $(VENV)/.train  ## train short forms of all recipes, some minutes of a CPU each, and write them into the tables
 	$(BIN)/python -m edgefer.train short
 
-test-arm: $(VENV)/.dev  ## the kernel tests and a clip on emulated ARM processors; needs root on Debian 12; with IMAGES=1 200 faces
+test-arm: $(VENV)/.dev  ## the kernel tests, a clip and IMAGES=40 faces on emulated ARM processors; needs root on Debian 12
 	PYTHON=$(BIN)/python sh tests/device/test_arm.sh
 
 test-alternative:  ## the model tests on tflite-runtime with NumPy 1, for Python 3.10 and 3.11

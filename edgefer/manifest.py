@@ -40,9 +40,9 @@ SIGNATURE_NAME = "model.sig"
 MANIFEST_MAX_BYTES = 256 * 1024
 FILE_MAX_BYTES = 64 * 1024 * 1024
 
-#: Largest difference, in int8 levels, between an output and the one the self-test expects. XNNPACK, TFLite's
-#: plain and its reference kernels round sums differently: over 40 seeds the pandey base network's outputs lay
-#: up to 3 levels apart, while they spread over 60 and more; LiteRT for aarch64 was 2 levels off x86-64's.
+#: Largest difference, in int8 levels, between an output and the one the self-test expects. XNNPACK
+#: rounds alike on every processor, but TFLite's plain and its reference kernels do not round as it does: over
+#: 40 seeds the pandey base network's outputs lay up to 3 levels apart, while they spread over 60 and more.
 #: Double that admits kernels not tried here.
 #: Damage to the file is the hash's to find; this finds a runtime that computes something else.
 SELF_TEST_TOLERANCE = 6
