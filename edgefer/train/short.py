@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgefer.train import architectures
-from edgefer.train.recipes import OWNERS, RECIPES, in_order, repetition
+from edgefer.train.recipes import OWNERS, RECIPES, in_order
 from edgefer.train.settings import Settings
 
 FOLDER = "runs/short"
@@ -27,8 +27,8 @@ class Budget:
     """What a short form is given.
 
     Attributes:
-        rows: it learns from. epochs: over them. seeds: 1 to this; more than one where a paper's table sets
-            inputs beside each other and the network is quick.
+        rows: it learns from. epochs: over them. seeds: 1 to this, of networks with one stream; others take
+            twice the time.
     """
 
     rows: int
@@ -40,7 +40,7 @@ class Budget:
 BUDGETS = {
     "pandey": Budget(4096, 5, 2),
     "vgg13": Budget(1024, 4),
-    "rtnn": Budget(4096, 8, 2),
+    "rtnn": Budget(4096, 8),
     "breuer": Budget(2048, 4),
     "edgefer-s": Budget(4096, 5),
     "edgefer-nano": Budget(4096, 5),
@@ -49,7 +49,7 @@ BUDGETS = {
 
 def short(name: str, seed: int = 1) -> tuple[str, Settings]:
     """The run directory and settings of a recipe's short form."""
-    settings = repetition(name, 1)[-1][1]
+    settings = RECIPES[name][-1][1]
     budget, network = BUDGETS[settings.architecture], architectures.find(settings.architecture)
     side = SIDE if network.any_size else settings.size
     teachers = dict.fromkeys(
@@ -62,7 +62,7 @@ def short(name: str, seed: int = 1) -> tuple[str, Settings]:
         stages=((side, budget.epochs),),
         rows=budget.rows,
         batch=BATCH,
-        rate=repetition(name, 1)[0][1].rate,
+        rate=RECIPES[name][0][1].rate,  # the later runs of a recipe begin with weights that are learnt
         teachers=",".join(teachers),
         start="",
         seed=seed,
@@ -74,7 +74,8 @@ def runs(names: list[str]) -> dict[str, tuple[str, Settings]]:
     found = {}
     for name in dict.fromkeys(name for name, _ in in_order(names)):
         settings = RECIPES[name][-1][1]
-        seeds = 1 if settings.division else BUDGETS[settings.architecture].seeds
+        alike = settings.mode == "concatenated" and not settings.division
+        seeds = BUDGETS[settings.architecture].seeds if alike else 1
         for seed in range(1, seeds + 1):
             directory, settings = short(name, seed)
             found[Path(directory).name] = directory, settings

@@ -175,17 +175,17 @@ def test_short_forms_are_trained_exported_and_kept(commands, tmp_path, monkeypat
             (folder / "settings.json").write_text("{}")
             (folder / "done.json").write_text(json.dumps({"val_accuracy_float32": 50.0}))
             (folder / "metrics.jsonl").write_text('{"loss": 2.0}\n{"loss": 1.5}\n')
-            code = 7 if "rtnn-grey" in words[-1] else 0
+            code = 7 if "ferplus-laplacian" in words[-1] else 0
             return subprocess.CompletedProcess(words, code)
         return subprocess.CompletedProcess(words, 1, stderr="a warning\nedgefer: export: lost too much\n")
 
     monkeypatch.setattr(listing.subprocess, "run", trained)
-    assert listing.main(["short", "rtnn-stl", "kdef-rtnn-grey", "rtnn-grey"]) == 7
+    assert listing.main(["short", "rtnn-stl", "kdef-rtnn-grey", "ferplus-laplacian", "ferplus-grey"]) == 7
     kept = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "records").iterdir()}
-    assert set(kept) == {"rtnn-stl", "rtnn-stl-2"}, "KDEF is not here, rtnn-grey fails"
+    assert set(kept) == {"rtnn-stl", "ferplus-grey", "ferplus-grey-2"}, "KDEF is not here, laplacian fails"
     assert kept["rtnn-stl"]["losses"] == [2.0, 1.5]
     assert kept["rtnn-stl"]["exported"] == "export: lost too much"
-    assert kept["rtnn-stl-2"]["exported"] == "", "one seed is enough"
+    assert kept["ferplus-grey-2"]["exported"] == "", "one seed is enough"
 
 
 def test_a_damaged_model_is_owed_and_its_runs_go_in_order(commands, monkeypatch):
