@@ -186,7 +186,9 @@ RECIPES |= dict(
 
 #: Models small enough to ship. Others are exported to build/models.
 SHIPPED = tuple(
-    name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")) and name != "edgefer-s-teacher"
+    name
+    for name in RECIPES
+    if name.startswith(("ferplus-", "fer2013-", "edgefer-")) and name != "edgefer-s-teacher"
 )
 
 #: Runs of each model: those of Tables II and IV, of which the paper prints average, least and most; the
