@@ -39,7 +39,7 @@ class Budget:
 #: By architecture: some minutes of a core for each of a recipe's short forms.
 BUDGETS = {
     "pandey": Budget(4096, 5, 2),
-    "vgg13": Budget(1024, 4),
+    "vgg13": Budget(1024, 2),
     "rtnn": Budget(4096, 8),
     "breuer": Budget(2048, 4),
     "edgefer-s": Budget(4096, 5),
