@@ -87,8 +87,9 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
             to MOST_PROCESSES, where Keras computes on a GPU, else a thread. The outcome is the same.
 
     Returns:
-        The content of done.json: best epoch, its val accuracy, row counts, hardware, wall time (that of the
-        run it started from included); or where it stopped, for a run that another one finishes.
+        The content of done.json: best epoch, its val accuracy, row counts, share of the commonest class,
+        hardware, wall time (that of the run it started from included); or where it stopped, for a run that
+        another one finishes.
 
     Raises:
         UsageError: the data or a teacher cannot be read, there are fewer rows than a batch takes, or the
@@ -183,6 +184,7 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
         "train_counts": train.counts(),
         "train_rule": train.rule,
         "val_rows": len(val),
+        "val_commonest": 100 * float(np.bincount(val.truth).max() / len(val)),
         "val_counts": val.counts(),
         "val_rule": val.rule,
         "seconds": round(state["seconds"]),

@@ -273,10 +273,10 @@ def _cross(folder: Path, found: dict[str, Run]) -> str:
 SHORT_HEAD = """## Short forms
 
 Every recipe, by the same code, on part of the rows and for a few epochs: `make train-short`. They show that
-it runs from its rows to an exported model and that its network learns, and what inputs are worth in equal,
-short training. Their accuracies say nothing of what the whole recipe reaches. Losses are of the first and the
-last epoch, averages over the seeds, as the accuracies are; gains and p as above. An export that is refused
-lost more than its budget allows."""
+it runs from its rows to an exported model, whether its network begins to learn (to know more than the
+commonest class), and what inputs are worth in equal, short training. Their accuracies say nothing of what the
+whole recipe reaches. Losses are of the first and the last epoch, averages over the seeds, as the accuracies
+are; gains and p as above. An export that is refused lost more than its budget allows."""
 
 
 def _short_runs(folder: Path, rules: list[str]) -> list[str]:
@@ -316,6 +316,7 @@ def _short_runs(folder: Path, rules: list[str]) -> list[str]:
                 f"{got.average:.2f}" + (f" ({got.least:.2f} to {got.most:.2f})" if got.runs > 1 else ""),
                 str(got.runs),
                 gain,
+                f"{done['val_commonest']:.2f}",
                 f"{done['val_rows']}, {rules.index(rule) + 1}",
                 str(round(np.mean([run["done"]["seconds"] for run in made]))),
                 made[0]["exported"],
@@ -323,7 +324,8 @@ def _short_runs(folder: Path, rules: list[str]) -> list[str]:
         )
         hardware[f"{done['hardware']}; {done['backend']}"] = None
     header = ["recipe", "rows, epochs", "loss", "accuracy %", "runs", "gain over the first (p)"]
-    table = _markdown([*header, "judged rows, rule", "seconds a run", "export"], lines)
+    header += ["the commonest class %", "judged rows, rule", "seconds a run", "export"]
+    table = _markdown(header, lines)
     return [SHORT_HEAD, table, f"Made on: {' and '.join(hardware)}."]
 
 
