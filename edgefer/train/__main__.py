@@ -18,8 +18,7 @@ from pathlib import Path
 
 from edgefer import manifest, recognize
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
-from edgefer.train import frontier, report
-from edgefer.train import short as shortened
+from edgefer.train import frontier, report, short
 from edgefer.train.recipes import OWED, RECIPES, REPEATED, SHIPPED, Runs, epochs, in_order, repetition
 from edgefer.train.settings import Settings, find_data
 
@@ -138,7 +137,7 @@ def train_short(names: list[str]) -> int:
         As of `train`. A refused export is no failure: it is what the record then says.
     """
     failed: dict[str, int] = {}
-    for label, (run, settings) in shortened.runs(names).items():
+    for label, (run, settings) in short.runs(names).items():
         if not find_data(settings.data).exists():
             print(f"\n{label}: left out, needs {settings.data}", flush=True)
             continue
@@ -151,7 +150,7 @@ def train_short(names: list[str]) -> int:
             failed[label] = code
             continue
         exported = _exported(run, settings) if settings.seed == 1 else ""
-        shortened.record(Path(run), exported, report.SHORT_RECORDS)
+        short.record(Path(run), exported, report.SHORT_RECORDS)
     return _failures(failed)
 
 
@@ -167,7 +166,7 @@ def run_all(lines: list[str]) -> int:
 
 def _exported(run: str, settings: Settings) -> str:
     """Export a short form: precision and accuracy of what was written, or why it was refused."""
-    command, out = shortened.export(run, settings)
+    command, out = short.export(run, settings)
     print(f"\n$ {command}", flush=True)
     done = _process(command, stderr=subprocess.PIPE, text=True)
     if done.returncode == INTERRUPTED:

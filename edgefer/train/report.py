@@ -319,7 +319,7 @@ def _short_runs(folder: Path, rules: list[str]) -> list[str]:
                 f"{done['val_commonest']:.2f}",
                 f"{done['val_rows']}, {rules.index(rule) + 1}",
                 str(round(np.mean([run["done"]["seconds"] for run in made]))),
-                made[0]["exported"],
+                re.sub(r"^export: ([^(;]*).*", r"refused: \1", made[0]["exported"]).rstrip(),
             ]
         )
         hardware[f"{done['hardware']}; {done['backend']}"] = None

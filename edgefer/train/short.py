@@ -64,6 +64,7 @@ def short(name: str, seed: int = 1) -> tuple[str, Settings]:
         batch=BATCH,
         rate=RECIPES[name][0][1].rate,  # the later runs of a recipe begin with weights that are learnt
         teachers=",".join(teachers),
+        quantisation_aware=False,
         start="",
         seed=seed,
     )

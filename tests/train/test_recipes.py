@@ -11,9 +11,8 @@ from edgefer import recognize
 from edgefer.errors import ModelError
 from edgefer.labels import label_set
 from edgefer.train import __main__ as listing
-from edgefer.train import architectures
+from edgefer.train import architectures, short
 from edgefer.train import fit as fitting
-from edgefer.train import short as shortened
 from edgefer.train.recipes import OWED, OWNERS, RECIPES, REPEATED, SHIPPED, epochs, in_order, repetition
 from edgefer.train.streams import Streams
 
@@ -86,11 +85,11 @@ def test_epochs_after_a_stop_cost_nothing():
 
 
 def test_short_forms_of_one_network_are_trained_alike_and_on_few_rows():
-    forms = shortened.runs(list(RECIPES))
+    forms = short.runs(list(RECIPES))
     assert set(RECIPES) <= set(forms)
     for _, settings in forms.values():
         architecture = settings.architecture
-        budget = shortened.BUDGETS[architecture]
+        budget = short.BUDGETS[architecture]
         assert (settings.rows, settings.epochs) == (budget.rows, budget.epochs)
         assert settings.side(0) == settings.size and not settings.start and not settings.stop
     assert forms["ferplus-sobel-2"][1].seed == 2

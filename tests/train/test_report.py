@@ -71,7 +71,7 @@ def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table
     for name, accuracy, losses, exported in (
         ("ferplus-grey", 50.0, [2.0, 1.5], "int8 49.90"),
         ("ferplus-grey-2", 52.0, [2.2, 1.7], ""),
-        ("ferplus-laplacian", 53.0, [2.0, 1.4], "export: int8 has 50.00 %"),
+        ("ferplus-laplacian", 53.0, [2.0, 1.4], "export: int8 has 50.00 % (95 % …); at most 0.3"),
         ("ferplus-laplacian-2", 54.0, [2.0, 1.4], ""),
         ("rtnn-stl", 40.0, [2.0, 1.9], "float32 40.00"),
     ):
@@ -90,7 +90,7 @@ def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table
         *("38.50", "2948, 1", "7260", "int8 49.90"),
     ]
     assert re.fullmatch(r"\+2\.50 \(0\.1\d\)", cells(forms, "ferplus-laplacian")[5])
-    assert cells(forms, "ferplus-laplacian")[-1] == "export: int8 has 50.00 %"
+    assert cells(forms, "ferplus-laplacian")[-1] == "refused: int8 has 50.00 %"
     assert cells(forms, "rtnn-stl")[3:6] == ["40.00", "1", "owed"], "the first row has no short form yet"
     assert cells(tables, "base model")[5] == "80.50 ± 0.71", "they are not among the runs of the tables"
 
