@@ -30,7 +30,7 @@ def standing(name: str) -> tuple[bool, str]:
     if name not in recognize.shipped():
         done = finished(runs)
         if done is None or name in SHIPPED:
-            return False, cost
+            return False, cost + _on_record(name)
         return (
             True,
             f"trained: {done['val_accuracy_float32']:.2f} % on {done['val_rows']} rows of val, float32"
@@ -42,6 +42,12 @@ def standing(name: str) -> tuple[bool, str]:
         return False, f"owed: {error}"
     words = f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}, int8"
     return True, words + ("" if metrics.ece is None else f", ECE {metrics.ece:.2f} %")
+
+
+def _on_record(name: str) -> str:
+    """What the project knows of a run whose weights are not here."""
+    run = report.runs_on_record().get(name)
+    return f"; on record: {run.accuracy:.2f} % on {run.rows} rows of val, float32" if run else ""
 
 
 def finished(runs: Runs) -> dict | None:

@@ -342,11 +342,16 @@ def draw(path: Path = PICTURE, record: Path = RECORD) -> None:
     have = accuracies(networks)
     figure, panels = pyplot.subplots(1, len(have), figsize=(11, 4.4), layout="constrained")
     for axes, (judged, points) in zip(panels, have.items(), strict=True):
+        named = []
         for name, (percent, int8) in points.items():
             x = networks[name]["ratio"]
+            # below the point where the name of one close by stands above
+            crowded = any(abs(np.log(x / other)) < 0.5 and abs(percent - y) < 1 for other, y in named)
+            named.append((x, percent))
             colour = "#c0392b" if name.startswith("edgefer") else "#8a8f98" if "peer" in name else "#2f6f9f"
             axes.plot(x, percent, "o", color=colour, fillstyle="full" if int8 else "none")
-            axes.annotate(name, (x, percent), (6, 4), textcoords="offset points", fontsize=8)
+            offset = (6, -11) if crowded else (6, 4)
+            axes.annotate(name, (x, percent), offset, textcoords="offset points", fontsize=8)
         best = frontier([(networks[name]["ratio"], percent) for name, (percent, _) in points.items()])
         if best:
             axes.step(*zip(*best, strict=True), where="post", color="black", linewidth=0.7, zorder=0)
