@@ -1,5 +1,6 @@
 """VGG13 has the parameters the papers print."""
 
+import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
@@ -44,3 +45,11 @@ def test_dropout_is_a_quarter_after_each_block_and_a_half_after_each_hidden_laye
     model = build("vgg13", "grey", dropout=vgg13.DROPOUT)
     rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     assert rates == [0.25] * 4 + [0.5] * 2
+
+
+def test_the_signal_keeps_its_strength_through_the_untrained_network():
+    """Without batch normalisation nothing else keeps it: a start that shrinks it learns nothing for long."""
+    keras.utils.set_random_seed(1)
+    model = build("vgg13", "grey", classes=8)
+    images = np.random.default_rng(1).normal(0, 0.5, (8, 64, 64, 1)).astype(np.float32)
+    assert np.std(np.asarray(model.predict_on_batch(images))) > 0.1 * images.std()

@@ -11,6 +11,8 @@ Where the papers are silent or we depart from them:
 * The authors' published code, not the paper's text, gives padding (same) and biases (in every layer).
 * Dropout is 0.25 after each block and 0.5 after each of the two layers in the paper. Here one number, that of
   the two layers, sets both: the blocks have half of it.
+* The papers do not say how weights begin. There is no batch normalisation to keep the signal up: with Keras's
+  own start its deviation falls two hundredfold over the depth, and hundreds of steps teach nothing.
 * The network returns logits; the loss and the run time apply the soft-max.
 """
 
@@ -21,6 +23,7 @@ from keras import layers
 BLOCKS = ((64, 2), (128, 2), (256, 3), (256, 3))  # channels, convolutions
 HIDDEN = (1024, 1024)
 DROPOUT = 0.5  # the paper's, of the hidden layers; half of it after each block
+START = "he_normal"  # weights before a ReLU: He et al., Delving Deep into Rectifiers, ICCV 2015, equation 10
 PARAMETERS = 8_757_704  # one plane of 64x64, eight classes
 
 
@@ -39,11 +42,12 @@ def body(x, classes: int, dropout: float = 0.0):
             x = layers.Dropout(dropout / 2, name=f"drop{block}")(x)
     x = layers.Flatten(name="flat")(x)
     for place, units in enumerate(HIDDEN, len(BLOCKS) + 1):
-        x = layers.Dense(units, activation="relu", name=f"fc{place}")(x)
+        x = layers.Dense(units, activation="relu", kernel_initializer=START, name=f"fc{place}")(x)
         if dropout:
             x = layers.Dropout(dropout, name=f"drop{place}")(x)
     return layers.Dense(classes, dtype="float32", name="logits")(x)
 
 
 def _convolution(x, channels, name):
-    return layers.Conv2D(channels, 3, padding="same", activation="relu", name=name)(x)
+    options = {"padding": "same", "activation": "relu", "kernel_initializer": START}
+    return layers.Conv2D(channels, 3, name=name, **options)(x)
