@@ -11,8 +11,9 @@ Where the papers are silent or we depart from them:
 * The authors' published code, not the paper's text, gives padding (same) and biases (in every layer).
 * Dropout is 0.25 after each block and 0.5 after each of the two layers in the paper. Here one number, that of
   the two layers, sets both: the blocks have half of it.
-* The papers do not say how weights begin. There is no batch normalisation to keep the signal up: with Keras's
-  own start its deviation falls two hundredfold over the depth, and hundreds of steps teach nothing.
+* The papers do not say how weights begin, and no batch normalisation keeps the signal up: with Keras's own
+  start its deviation falls two hundredfold over the depth. On 512 images, 16 a step and without dropout, the
+  loss fell to 1.70 in 200 steps with that start, and to 1.45 with this one.
 * The network returns logits; the loss and the run time apply the soft-max.
 """
 
