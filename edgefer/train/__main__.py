@@ -19,7 +19,17 @@ from pathlib import Path
 from edgefer import manifest, recognize
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.train import frontier, report, short
-from edgefer.train.recipes import OWED, RECIPES, REPEATED, SHIPPED, Runs, epochs, in_order, repetition
+from edgefer.train.recipes import (
+    MAKERS,
+    OWED,
+    RECIPES,
+    REPEATED,
+    SHIPPED,
+    Runs,
+    epochs,
+    in_order,
+    repetition,
+)
 from edgefer.train.settings import Settings, find_data
 
 
@@ -82,12 +92,24 @@ def commands(name: str, number: int = 1) -> list[str]:
     """
     runs = repetition(name, number)
     last, settings = runs[-1]
+    runs = (*_before(runs[0][1].start), *runs)
     trained = [settings.command(run) for run, settings in runs]
     if settings.division or number > 1:
         return trained
     out = "" if name in SHIPPED else f" --out build/models/{name}"
     form = " --precision float32" if settings.stl else out
     return [*trained, f"python -m edgefer.train.export {last}{form}"]
+
+
+def _before(start: str) -> Runs:
+    """The runs of another recipe that lead to one that is to be started from; none where that one is here.
+
+    A model may ship while the runs that led to it are not here.
+    """
+    if start not in MAKERS or (Path(start) / "checkpoint.npz").exists():
+        return ()
+    runs = repetition(*MAKERS[start])
+    return runs[: [run for run, _ in runs].index(start) + 1]
 
 
 def listing() -> None:

@@ -2,9 +2,9 @@
 
     python -m edgefer.train short [NAME …]
 
-They show, in minutes of a CPU, that a recipe runs from its rows to an exported model and that its network
-learns; and what inputs are worth where all train equally shortly. What they reach says nothing of what the
-whole recipe would. Networks of one kind get the same rows, epochs and seeds.
+They show, in minutes of a CPU, that a recipe runs from its rows to an exported model, whether its network
+begins to learn, and what inputs are worth where all train equally shortly. What they reach says nothing of
+what the whole recipe would. Networks of one kind get the same rows and epochs.
 """
 
 from __future__ import annotations

@@ -220,5 +220,15 @@ def test_a_model_that_does_not_ship_is_exported_elsewhere_and_one_with_a_transfo
     assert all("edgefer.train.fit" in command for command in listing.commands("folds-breuer-grey"))
 
 
+def test_what_a_run_starts_from_is_made_first_where_only_the_model_of_it_is_here(commands, tmp_path):
+    assert listing.standing("edgefer-s")[0], "it ships"
+    assert listing.main(["all", "fer2013-edgefer-s"]) == 0
+    trained = [command.split()[-1] for command, _ in commands if "train.fit" in command]
+    assert trained == ["runs/edgefer-s-small", "runs/edgefer-s-first", "runs/fer2013-edgefer-s"]
+    (tmp_path / "runs" / "edgefer-s-first").mkdir(parents=True)
+    (tmp_path / "runs" / "edgefer-s-first" / "checkpoint.npz").touch()
+    assert len(listing.commands("fer2013-edgefer-s")) == 2, "its own run, and the export"
+
+
 def test_every_shipped_model_has_a_recipe():
     assert set(recognize.shipped()) <= set(SHIPPED)
