@@ -16,7 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgefer.models import manifest
+from edgefer.models import directory as directories
+from edgefer.models import store
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -159,8 +160,9 @@ def draw_kernels(path: Path) -> None:
 def models() -> str:
     """The README's second table: what each shipped model reached, from its manifest."""
     rows = []
-    for directory in sorted(path.parent for path in (ROOT / "edgefer" / "models" / "shipped").glob("*/model.toml")):
-        found = manifest.load(directory)
+    for name in store.shipped():
+        directory = store.find(name)
+        found = directories.load(directory)
         metrics, shape = found.metrics, found.input
         rows.append(
             [
