@@ -19,13 +19,11 @@ seal his own file; that is what a signature is for. `write` makes the seal; a ma
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import stat
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -33,6 +31,8 @@ from msgspec import Meta
 
 from edgefer import labels
 from edgefer.errors import ModelError
+from edgefer.support.atomic import write_bytes
+from edgefer.support.toml import dumps
 
 MANIFEST_NAME = "model.toml"
 MODEL_NAME = "model.tflite"
@@ -253,15 +253,10 @@ def write(directory: str | os.PathLike, manifest: Manifest) -> Manifest:
     names = sorted(_names(directory) - {MANIFEST_NAME, SIGNATURE_NAME})
     files = {name: hashlib.sha256(_bytes(directory, name, FILE_MAX_BYTES)).hexdigest() for name in names}
     manifest = msgspec.structs.replace(manifest, files=files)
-    body = _toml(msgspec.to_builtins(manifest)).encode() + b"\n" + _SEAL_HEAD
+    body = dumps(msgspec.to_builtins(manifest)).encode() + b"\n" + _SEAL_HEAD
     content = body + f'sha256 = "{hashlib.sha256(body).hexdigest()}"\n'.encode()
     _parse(directory, content)
-    scratch = directory / f".{MANIFEST_NAME}.part"
-    with scratch.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, directory / MANIFEST_NAME)
+    write_bytes(directory / MANIFEST_NAME, content)
     return load(directory)
 
 
@@ -336,26 +331,3 @@ def _shown(directory: Path) -> str:
     """A path on one line, whatever characters it holds."""
     text = str(directory)
     return text if text.isprintable() else repr(text)
-
-
-def _toml(table: Mapping[str, Any], prefix: str = "") -> str:
-    """TOML of a table of scalars, lists of scalars, tables and lists of tables."""
-    plain, nested = [], []
-    for key, value in table.items():
-        name = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
-        if isinstance(value, dict):
-            nested.append(f"\n[{prefix}{name}]\n{_toml(value, f'{prefix}{name}.')}")
-        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
-            nested += [f"\n[[{prefix}{name}]]\n{_toml(item, f'{prefix}{name}.')}" for item in value]
-        else:
-            plain.append(f"{name} = {_toml_value(value)}\n")
-    return "".join(plain + nested)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, str):
-        # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    return repr(value)
