@@ -75,8 +75,8 @@ def pack(
         name, licence: for the manifest.
 
     Raises:
-        UsageError: there is no such file, or the directory is not empty. ModelError: it is not such a network.
-        EdgeferError: the directory cannot be written.
+        UsageError: there is no such file, or the directory is not empty.
+        ModelError: it is not such a network. EdgeferError: the directory cannot be written.
     """
     try:
         content = Path(file).read_bytes()

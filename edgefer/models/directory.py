@@ -19,18 +19,17 @@ A `model.sig` is refused: a signature that nobody checks must not look like one 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import stat
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from edgefer.errors import ModelError
 from edgefer.models.manifest import Manifest, from_fields
+from edgefer.support.atomic import write_bytes
+from edgefer.support.toml import dumps
 
 MANIFEST_NAME = "model.toml"
 SIGNATURE_NAME = "model.sig"
@@ -108,15 +107,10 @@ def write(directory: str | os.PathLike, manifest: Manifest) -> Manifest:
     fields = msgspec.to_builtins(manifest)
     del fields["files"]
     fields["files"] = files  # last, before the seal
-    body = _toml(fields).encode() + b"\n" + _SEAL_HEAD
+    body = dumps(fields).encode() + b"\n" + _SEAL_HEAD
     content = body + f'sha256 = "{hashlib.sha256(body).hexdigest()}"\n'.encode()
     _parse(directory, content)
-    scratch = directory / f".{MANIFEST_NAME}.part"
-    with scratch.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, directory / MANIFEST_NAME)
+    write_bytes(directory / MANIFEST_NAME, content)
     return load(directory)
 
 
@@ -179,26 +173,3 @@ def _shown(directory: Path) -> str:
     """A path on one line, whatever characters it holds."""
     text = str(directory)
     return text if text.isprintable() else repr(text)
-
-
-def _toml(table: Mapping[str, Any], prefix: str = "") -> str:
-    """TOML of a table of scalars, lists of scalars, tables and lists of tables."""
-    plain, nested = [], []
-    for key, value in table.items():
-        name = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
-        if isinstance(value, dict):
-            nested.append(f"\n[{prefix}{name}]\n{_toml(value, f'{prefix}{name}.')}")
-        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
-            nested += [f"\n[[{prefix}{name}]]\n{_toml(item, f'{prefix}{name}.')}" for item in value]
-        else:
-            plain.append(f"{name} = {_toml_value(value)}\n")
-    return "".join(plain + nested)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, str):
-        # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    return repr(value)

@@ -57,14 +57,14 @@ class Recognizer(Protocol):
     needs: Needs
 
     def observe(self, frame: Frame, face: Face) -> Observation | None:
-        """Judges a face in the next frame; None while there is nothing to say, as of a window not yet full."""
+        """Judges a face in the next frame; None while there is nothing to say, as with half a window."""
 
     def forget(self, tracks: Collection[int]) -> None:
         """Drops what is kept of faces that will not come back."""
 
 
 class WindowedRecognizer(Recognizer, Protocol):
-    """A recognizer with `needs.window_s` above 0. It sees every frame of a face, whatever is left out to save time."""
+    """A recognizer with `needs.window_s` above 0: it sees every frame of a face, judged in it or not."""
 
     def gather(self, frame: Frame, face: Face) -> None:
         """Takes a frame in which the face is not judged, so that its window has no gap."""

@@ -49,7 +49,8 @@ def open_source(
         return open_camera(spec, size, fps, format)
     scheme, separator, _ = spec.partition("://")
     if separator:
-        from edgefer.sources.camera import STREAM_SCHEMES, open_stream, without_password
+        from edgefer.sources.camera import STREAM_SCHEMES, open_stream
+        from edgefer.support.redact import without_password
 
         if scheme.lower() not in STREAM_SCHEMES:
             known = ", ".join(STREAM_SCHEMES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import threading
 import time
@@ -18,6 +17,7 @@ from edgefer.kernels import luma
 from edgefer.sources.base import NS_PER_MS, NS_PER_S, Source
 from edgefer.sources.film import frame_from_bgr
 from edgefer.sources.opencv import cv2, open_capture
+from edgefer.support.redact import without_password
 from edgefer.support.stills import decode_image
 from edgefer.values import Frame
 
@@ -241,11 +241,6 @@ def _check_device(path: str) -> None:
         )
     if not os.access(path, os.R_OK | os.W_OK):
         raise SourceError(f"{path}: no permission; add the user to the group 'video' and log in again")
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown in a log: user and password left out."""
-    return re.sub(r"//[^/]*@", "//", url)  # to the last @ of the host's part: a password may hold others
 
 
 def open_stream(url: str) -> LiveCapture:

@@ -1,8 +1,8 @@
 """One table for each seam: a name, what it stands for, how it is made, its options, and what it needs.
 
-The choices of the command line, the keys of a profile and their checks, `--help` and docs/configuration.md
-all follow from these tables. On the command line a choice is written `name[:target][,option=value…]`; the target
-fills the option that the entry names for it.
+The choices of the command line, the keys of a profile and their checks, `--help` and the page of the
+configuration all follow from these tables. On the command line a choice is written
+`name[:target][,option=value…]`; the target fills the option that the entry names for it.
 """
 
 from __future__ import annotations
