@@ -43,7 +43,7 @@ class Smoother:
         self._state[track] = (media_ns, smoothed)
         return smoothed.copy()
 
-    def forget(self, alive_tracks: Iterable[int]) -> None:
-        """Drops the memory of every track that is not in `alive_tracks`."""
-        alive = set(alive_tracks)
-        self._state = {track: state for track, state in self._state.items() if track in alive}
+    def forget(self, tracks: Iterable[int]) -> None:
+        """Drops the memory of tracks that will not come back."""
+        for track in tracks:
+            self._state.pop(track, None)
