@@ -27,7 +27,7 @@ class Frame:
     grey: np.ndarray
     media_ns: int
     captured_ns: int
-    bgr: Callable[[], np.ndarray] | None = None
+    bgr: Callable[[], np.ndarray | None] | None = None
 
 
 @dataclass(slots=True)
