@@ -41,7 +41,7 @@ class Frame:
     grey: np.ndarray
     media_ns: int
     captured_ns: int
-    bgr: Callable[[], np.ndarray] | None = None
+    bgr: Callable[[], np.ndarray | None] | None = None
 
 
 @dataclass(slots=True)
