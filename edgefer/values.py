@@ -98,7 +98,7 @@ class Face:
 
 @dataclass(slots=True)
 class ModelReading:
-    """What a further model says of a face: its strongest label, that label's smoothed score, and all of them."""
+    """What a model says of a face: its strongest label, that label's smoothed score, and all of them."""
 
     expression: str
     confidence: float

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from edgefer import __version__
+from edgefer import __version__, defaults
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.support.quiet import own_stderr, standard_streams
 
@@ -368,9 +368,8 @@ def _bench(args) -> int:
 
 def _evaluate(args) -> int:
     from edgefer.measure import evaluate
-    from edgefer.models import store
 
-    model = args.model if args.model is not None else store.DEFAULT_MODEL
+    model = args.model if args.model is not None else defaults.MODEL
     print(
         evaluate.command(
             args.data,

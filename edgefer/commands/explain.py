@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgefer import defaults
 from edgefer.errors import UsageError
 from edgefer.measure import datasets
 from edgefer.models import directory, store
@@ -43,7 +44,7 @@ def execute(args) -> int:
         layout=args.layout,
         where=dict(args.where),
         # a run has no manifest yet; all of them learn from the crops of FER-2013, as the shipped model did
-        margin=directory.load(store.find(store.DEFAULT_MODEL)).input.crop_margin,
+        margin=directory.load(store.find(defaults.MODEL)).input.crop_margin,
     )
     found = explain(network, data, args.method, args.out, args.layer, args.top, args.filters, coded)
     print(found.json() if args.json else found.text())

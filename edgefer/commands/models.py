@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from edgefer import defaults
 from edgefer.errors import ModelError
 from edgefer.models import store
 
@@ -27,7 +28,7 @@ def listing() -> str:
     """A table with one line a model; the default is marked with a star."""
     rows = [("", "name", "kind", "input", "labels", "val accuracy", "size", "licence of the training data")]
     for entry in store.entries():
-        mark = "*" if entry.name == store.DEFAULT_MODEL else ""
+        mark = "*" if entry.name == defaults.MODEL else ""
         if entry.manifest is None:
             rows.append((mark, entry.name, "refused", "", "", "", "", entry.refused))
             continue

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from edgefer import defaults
 from edgefer.loop.clock import Window
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ class Governor:
     def __init__(
         self,
         budget_p95_ms: float | None,
-        window_frames: int = 90,
-        max_temperature_c: float = 80.0,
+        window_frames: int = defaults.GOVERNOR_WINDOW_FRAMES,
+        max_temperature_c: float = defaults.MAX_TEMPERATURE_C,
         heat: Callable[[], Heat] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -10,13 +10,12 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from edgefer import recognize
+from edgefer import defaults, recognize
 from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS, label_set, translate
 from edgefer.measure import datasets, statistics
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import Calibration, Comparison
-from edgefer.models import store
 from edgefer.recognize.frame import FrameRecognizer
 from edgefer.support import drawing
 from edgefer.support.progress import progress_bar
@@ -205,7 +204,7 @@ def evaluate(recognizer: FrameRecognizer, data: Dataset) -> Report:
 
 def command(
     data: str | os.PathLike,
-    model: str | os.PathLike = store.DEFAULT_MODEL,
+    model: str | os.PathLike = defaults.MODEL,
     split: str | None = None,
     labels: str | None = None,
     threads: int = 1,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
+from edgefer import defaults
 from edgefer.errors import ModelError
 from edgefer.models import directory, store
 from edgefer.recognize.base import Recognizer
 from edgefer.recognize.registry import KINDS
 
 
-def open(model: str | os.PathLike = store.DEFAULT_MODEL, threads: int = 1, **options: object) -> Recognizer:
+def open(model: str | os.PathLike = defaults.MODEL, threads: int = 1, **options: object) -> Recognizer:
     """Open a model, after its hashes, its manifest, its tensors and its self-test were found to agree.
 
     Args:

@@ -88,7 +88,7 @@ class Choice:
 
 
 class Registry:
-    """The entries of one seam, in the order in which they are shown.
+    """The entries of one seam, in the order in which they are shown; the first is the default.
 
     Attributes:
         noun: what an entry is, for messages: "detector".
@@ -111,6 +111,11 @@ class Registry:
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
+
+    @property
+    def default(self) -> str:
+        """The name that is meant where none is given."""
+        return next(iter(self._entries))
 
     def names(self) -> list[str]:
         """The names, in order."""

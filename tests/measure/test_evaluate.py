@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny_model
 
-from edgefer import recognize
+from edgefer import defaults, recognize
 from edgefer.commands import models as models_command
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.labels import BASIC7, FERPLUS8
@@ -164,7 +164,7 @@ def models(tmp_path, monkeypatch):
 
 
 def test_the_list_shows_each_model_and_why_one_is_refused(models, monkeypatch):
-    monkeypatch.setattr(store, "DEFAULT_MODEL", "tiny")
+    monkeypatch.setattr(defaults, "MODEL", "tiny")
     header, tiny, worn = models_command.listing().splitlines()
     assert header.split() == [
         *("name", "kind", "input", "labels", "val", "accuracy", "size"),
