@@ -110,8 +110,8 @@ def on_the_frontier(directory: Path) -> dict[str, dict]:
 
     They know seven classes: where FER+ says contempt they are wrong.
     """
-    from edgefer import datasets
     from edgefer.labels import label_set
+    from edgefer.measure import datasets
     from edgefer.train import frontier
 
     path = DATA / "fer2013" / "fer2013_train_val.npz"

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgefer import manifest
+from edgefer.models import manifest
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -159,7 +159,7 @@ def draw_kernels(path: Path) -> None:
 def models() -> str:
     """The README's second table: what each shipped model reached, from its manifest."""
     rows = []
-    for directory in sorted(path.parent for path in (ROOT / "edgefer" / "models").glob("*/model.toml")):
+    for directory in sorted(path.parent for path in (ROOT / "edgefer" / "models" / "shipped").glob("*/model.toml")):
         found = manifest.load(directory)
         metrics, shape = found.metrics, found.input
         rows.append(

@@ -27,9 +27,10 @@ from report import RESULTS, machine, table
 
 from edgefer import recognize
 from edgefer.detect import open_detector
-from edgefer.pipeline import Pipeline
+from edgefer.loop.pipeline import Pipeline
+from edgefer.models import store
 from edgefer.sources import open_source
-from edgefer.track import Smoother, Tracker
+from edgefer.track.tracker import Smoother, Tracker
 from edgefer.values import Frame
 
 WARM_UP_FRAMES = 30
@@ -51,7 +52,7 @@ def frames_of(spec: str, limit: int) -> list[Frame]:
 
 def pipelines() -> dict:
     """Name to a function of a frame that returns how many faces were read."""
-    recognizer = recognize.open(recognize.DEFAULT_MODEL, threads=1)
+    recognizer = recognize.open(store.DEFAULT_MODEL, threads=1)
     ours = Pipeline(Tracker(open_detector("haar")), recognizer, Smoother(lag_ms=150))
     rows = {"edgefer": lambda frame: len(ours.process(frame).faces)}
     if peers.CONVERTED.exists():
@@ -61,9 +62,9 @@ def pipelines() -> dict:
         print("no peer network: install the train extra, run `python bench/peers.py`", file=sys.stderr)
     yunet = peers.DATA / "teachers" / "face_detection_yunet_2023mar.onnx"
     if yunet.exists():
-        network = recognize.open(recognize.DEFAULT_MODEL, threads=1)
+        network = recognize.open(store.DEFAULT_MODEL, threads=1)
         every = peers.YuNetEveryFrame(yunet, network)
-        rows[f"YuNet at 160 every frame + {recognize.DEFAULT_MODEL}"] = lambda frame: len(every(frame.grey))
+        rows[f"YuNet at 160 every frame + {store.DEFAULT_MODEL}"] = lambda frame: len(every(frame.grey))
     return rows
 
 

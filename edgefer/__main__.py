@@ -2,6 +2,6 @@
 
 import sys
 
-from edgefer.cli import main
+from edgefer.commands.console import main
 
 sys.exit(main())

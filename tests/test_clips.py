@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgefer.cli import main
+from edgefer.commands.console import main
 
 ROOT = Path(__file__).resolve().parent.parent
 VIDEOS = Path(os.environ.get("EDGEFER_DATA", ROOT.parent / "shared" / "data")) / "videos"

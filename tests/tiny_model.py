@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edgefer import manifest as manifests
+from edgefer.models import manifest as manifests
 
 FIXTURE = Path(__file__).parent / "fixtures" / "tiny.tflite"
 POOL = 8

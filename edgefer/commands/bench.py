@@ -7,8 +7,8 @@ import os
 import resource
 from itertools import islice
 
+from edgefer import assemble as build
 from edgefer import config
-from edgefer.commands import build
 from edgefer.errors import SourceError
 
 MISSED = 1
@@ -78,8 +78,8 @@ class _Measured:
 
 def _measure(loop, frames, warm_up: int, count: int) -> _Measured:
     """Runs the loop over an iterator of frames; the first `warm_up` are not counted."""
-    from edgefer.clock import StageClock
-    from edgefer.progress import track
+    from edgefer.loop.clock import StageClock
+    from edgefer.support.progress import track
 
     for frame in islice(frames, warm_up):
         loop.process(frame)

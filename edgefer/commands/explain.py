@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgefer import datasets, manifest, recognize
 from edgefer.errors import UsageError
-from edgefer.quiet import native_stderr
+from edgefer.measure import datasets
+from edgefer.models import manifest, store
+from edgefer.support.quiet import native_stderr
 
 
 def execute(args) -> int:
@@ -42,7 +43,7 @@ def execute(args) -> int:
         layout=args.layout,
         where=dict(args.where),
         # a run has no manifest yet; all of them learn from the crops of FER-2013, as the shipped model did
-        margin=manifest.load(recognize.find(recognize.DEFAULT_MODEL)).input.crop_margin,
+        margin=manifest.load(store.find(store.DEFAULT_MODEL)).input.crop_margin,
     )
     found = explain(network, data, args.method, args.out, args.layer, args.top, args.filters, coded)
     print(found.json() if args.json else found.text())

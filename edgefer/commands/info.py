@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgefer import __version__, config, kernels
-from edgefer.governor import read_heat
-from edgefer.recognize import catalog
+from edgefer.loop.governor import read_heat
+from edgefer.models import store
 
 
 def execute(args) -> int:
@@ -49,7 +49,7 @@ def gather() -> dict[str, Any]:
         },
         "profile": config.fitting_profile(board),
         "profiles": config.shipped_profiles(),
-        "models": [entry.name + (" (refused)" if entry.refused else "") for entry in catalog.entries()],
+        "models": [entry.name + (" (refused)" if entry.refused else "") for entry in store.entries()],
         "cameras": cameras(),
     }
 

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from edgefer.commands import build
-from edgefer.service import Notifier, StopSignals
+from edgefer import assemble as build
+from edgefer.device.service import Notifier, StopSignals
 from edgefer.sinks import check_outputs
 
 log = logging.getLogger("edgefer")
@@ -36,7 +36,7 @@ def _run(args, settings, outputs: list[str], stop: StopSignals):
     build.prepare_process(settings)
     recognizer = build.Background(lambda: build.open_recognizer(settings))
 
-    from edgefer import pipeline
+    from edgefer.loop import pipeline
     from edgefer.sinks import SinkThread, open_sink
     from edgefer.sources import paced
 
@@ -93,7 +93,7 @@ def _progress(source, outputs: list[str]):
     taken = source.live or "table" in outputs
     if taken or (sys.stdout.isatty() and {"jsonl", "csv"} & set(outputs)):
         return (_ for _ in ())
-    from edgefer.progress import track
+    from edgefer.support.progress import track
 
     return track(itertools.count(), f"reading {source.name}", source.length)
 

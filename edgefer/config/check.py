@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from msgspec import Struct, inspect
 
 from edgefer.config.settings import STAGES, Settings, tables
-from edgefer.config.toml_lines import Path as KeyPath
-from edgefer.config.toml_lines import tomllib
 from edgefer.errors import UsageError
 from edgefer.sinks import check_outputs
+from edgefer.support.toml import Path as KeyPath
+from edgefer.support.toml import tomllib
 
 
 class Problem(NamedTuple):

@@ -11,9 +11,9 @@ import msgspec
 
 from edgefer.config.check import check, cross_check, key_name, show
 from edgefer.config.settings import Settings
-from edgefer.config.toml_lines import Path as KeyPath
-from edgefer.config.toml_lines import key_lines, tomllib
 from edgefer.errors import UsageError
+from edgefer.support.toml import Path as KeyPath
+from edgefer.support.toml import key_lines, tomllib
 
 DEFAULT_PROFILE = "generic"
 _MAX_FILE_BYTES = 64 << 10

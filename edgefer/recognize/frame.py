@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from edgefer.geometry import Box
-from edgefer.interpreter import Interpreter, scores
-from edgefer.manifest import Manifest
-from edgefer.preprocess import Preprocess
+from edgefer.models.interpreter import Interpreter, scores
+from edgefer.models.manifest import Manifest
+from edgefer.preprocess.crop import Preprocess
 
 
 class FrameRecognizer:

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from edgefer.clock import Identities, Rate, StageClock
 from edgefer.errors import SinkClosed, SinkError
 from edgefer.labels import UNCERTAIN
+from edgefer.loop.clock import Identities, Rate, StageClock
 from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import LineOutput
 from edgefer.values import FaceReading, Frame, Reading

@@ -65,7 +65,7 @@ def _open_path(spec: str, size: tuple[int, int] | None, fps: float | None, forma
         path = Path(spec)
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            from edgefer.sources.images import open_folder
+            from edgefer.sources.stills import open_folder
 
             return open_folder(path)
         if stat.S_ISCHR(mode):
@@ -87,11 +87,11 @@ def _open_path(spec: str, size: tuple[int, int] | None, fps: float | None, forma
         raise SourceError(f"{spec}: {reason[0].lower()}{reason[1:]}; expected a readable file") from None
     if not head:
         raise SourceError(f"{spec}: the file is empty; expected a video or an image")
-    from edgefer.sources.images import Images, is_image
+    from edgefer.sources.stills import Images, is_image
 
     if is_image(head):
         return Images(spec, [path])
-    from edgefer.sources.video import VideoFile
+    from edgefer.sources.film import VideoFile
 
     return VideoFile(path)
 
@@ -100,6 +100,6 @@ def paced(source: Source) -> Source:
     """The source at its own rate, as from a camera; one that is live already comes back as it is."""
     if source.live:
         return source
-    from edgefer.sources.video import Paced
+    from edgefer.sources.film import Paced
 
     return Paced(source)

@@ -16,9 +16,9 @@ import numpy as np
 from edgefer.errors import SourceError, SourceStalled, UsageError
 from edgefer.kernels import luma
 from edgefer.sources.base import NS_PER_MS, NS_PER_S, Source
+from edgefer.sources.film import frame_from_bgr
 from edgefer.sources.opencv import cv2, open_capture
-from edgefer.sources.video import frame_from_bgr
-from edgefer.stills import decode_image
+from edgefer.support.stills import decode_image
 from edgefer.values import Frame
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp")

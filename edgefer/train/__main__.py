@@ -16,8 +16,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from edgefer import manifest, recognize
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
+from edgefer.models import manifest, store
 from edgefer.train import frontier, report, short
 from edgefer.train.recipes import (
     MAKERS,
@@ -37,7 +37,7 @@ def standing(name: str) -> tuple[bool, str]:
     """Whether a model is there and sound, and its accuracy or what it will cost, in words."""
     runs = RECIPES[name]
     cost = "owed: epochs " + ", ".join(f"{count} at {side} px" for side, count in epochs(runs).items())
-    if name not in recognize.shipped():
+    if name not in store.shipped():
         done = finished(runs)
         if done is None or name in SHIPPED:
             return False, cost + _on_record(name)
@@ -47,7 +47,7 @@ def standing(name: str) -> tuple[bool, str]:
             + ("" if follows(runs) else ", with other settings than its recipe"),
         )
     try:
-        metrics = manifest.load(recognize.find(name)).metrics
+        metrics = manifest.load(store.find(name)).metrics
     except ModelError as error:
         return False, f"owed: {error}"
     words = f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}, int8"

@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 
 from edgefer.errors import UsageError
-from edgefer.manifest import Manifest
+from edgefer.models.manifest import Manifest
 from edgefer.train import architectures
 
 _CALIBRATION = "## Calibration"

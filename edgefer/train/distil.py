@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from edgefer import manifest, recognize
-from edgefer.datasets import Dataset
 from edgefer.errors import UsageError
-from edgefer.interpreter import Interpreter, scores, self_test
-from edgefer.statistics import tempered
+from edgefer.measure.datasets import Dataset
+from edgefer.measure.statistics import tempered
+from edgefer.models import manifest, store
+from edgefer.models.interpreter import Interpreter, scores, self_test
 from edgefer.train.data.batches import Inputs, View, input_spec
 from edgefer.train.export import fit_temperature, softmax
 from edgefer.train.settings import Settings, build
@@ -77,7 +77,7 @@ class ModelTeacher:
         Raises:
             UsageError: unknown name, or other classes than val. ModelError: the model is refused.
         """
-        self._manifest, content = manifest.read(recognize.find(name))
+        self._manifest, content = manifest.read(store.find(name))
         _same_classes(name, self._manifest.output.labels, val)
         self._interpreter = Interpreter(content, self._manifest)
         self_test(self._interpreter, self._manifest)

@@ -2,7 +2,7 @@
 
     python -m edgefer.train.export runs/ferplus-sobel
     python -m edgefer.train.export runs/ferplus-sobel --precision float32
-    python -m edgefer.train.export --calibrate edgefer/models/ferplus-sobel
+    python -m edgefer.train.export --calibrate edgefer/models/shipped/ferplus-sobel
 
 The second writes a TFLite file with float input and output into the run, for other programs (edgefer's run
 time takes int8 alone), and beside it as JSON what such a program must know. The third fits the temperature of
@@ -28,10 +28,12 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from edgefer import datasets, labels, manifest, recognize, statistics
+from edgefer import labels, recognize
 from edgefer.errors import EdgeferError, UsageError
-from edgefer.interpreter import Interpreter
-from edgefer.preprocess import Preprocess
+from edgefer.measure import datasets, statistics
+from edgefer.models import manifest, store
+from edgefer.models.interpreter import Interpreter
+from edgefer.preprocess.crop import Preprocess
 from edgefer.train import architectures, card
 from edgefer.train.data import crop_margin
 from edgefer.train.data.augment import augment
@@ -429,7 +431,7 @@ def main(argv: list[str] | None = None) -> int:
                 f"by {found['logit_error']:.2g}, ECE {found['ece']:.2f} %"
             )
             return 0
-        out = options.run if options.calibrate else options.out or recognize.MODELS / name
+        out = options.run if options.calibrate else options.out or store.SHIPPED / name
         if options.calibrate:
             written = calibrate(out, load_data(Settings(labels=manifest.load(out).output.labels))[1])
         else:

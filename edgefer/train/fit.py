@@ -27,10 +27,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer import datasets
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.labels import label_set
-from edgefer.progress import track
+from edgefer.measure import datasets
+from edgefer.support.progress import track
 from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
 from edgefer.train.distil import Ensemble
 from edgefer.train.settings import Settings, build, learning_rate, load_data, parse_stages, targets

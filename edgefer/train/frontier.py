@@ -22,10 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer import datasets, recognize
+from edgefer import recognize
 from edgefer.errors import EdgeferError, UsageError
-from edgefer.evaluate import evaluate
-from edgefer.statistics import summary
+from edgefer.measure import datasets
+from edgefer.measure.evaluate import evaluate
+from edgefer.measure.statistics import summary
+from edgefer.models import store
 from edgefer.train import report
 from edgefer.train.architectures import ARCHITECTURES, build
 from edgefer.train.architectures.edgefer import CONFIGURATIONS, Configuration, Stage
@@ -251,7 +253,7 @@ def judge() -> dict[str, dict]:
     data = datasets.load(find_data(Settings.data), "val", "basic7")
     found = {}
     for name, recipe in TRAINED["FER+"].items():
-        if recipe in recognize.shipped():
+        if recipe in store.shipped():
             judged = evaluate(recognize.open(recipe), data)
             found[name] = {"fer2013": {"accuracy": judged.accuracy, "rows": judged.rows, "int8": True}}
     return found

@@ -21,10 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer import datasets, manifest
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.labels import translate
-from edgefer.statistics import paired_t, summary
+from edgefer.measure import datasets
+from edgefer.measure.statistics import paired_t, summary
+from edgefer.models import manifest
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.papers import CROSS, CROSS_ITSELF, CROSS_RECIPES, CROSS_SETS, OWN, TABLES, Row, Table
 from edgefer.train.recipes import OWNERS, RECIPES, repetition
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reproduction.md"
 RECORDS = ROOT / "docs" / "reproduction"
 SHORT_RECORDS = RECORDS / "short"
-MODELS = ROOT / "edgefer" / "models"
+MODELS = ROOT / "edgefer" / "models" / "shipped"
 OWED = "owed"
 
 

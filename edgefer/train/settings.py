@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer import datasets
 from edgefer.errors import UsageError
 from edgefer.labels import label_set
+from edgefer.measure import datasets
 from edgefer.train import architectures
 from edgefer.train.data.splits import divide
 

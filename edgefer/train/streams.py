@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgefer.errors import UsageError
-from edgefer.preprocess import CHANNELS
+from edgefer.preprocess.crop import CHANNELS
 
 #: How the images reach the network: as channels of one input; each through a sub-network of its own; or each
 #: through a first convolution of its own and one body whose weights they share.

@@ -31,10 +31,10 @@ venv=.venv-alternative-$version
 cd tests # so that the installed package is imported, not the folder beside it
 "../$venv/bin/python" -c '
 import numpy
-from edgefer.interpreter import RUNTIME
+from edgefer.models.interpreter import RUNTIME
 assert RUNTIME == "tflite-runtime", RUNTIME
 assert numpy.__version__.startswith("1."), numpy.__version__
 print(f"edgefer on {RUNTIME} with NumPy {numpy.__version__}")
 '
-"../$venv/bin/pytest" test_manifest.py test_interpreter.py test_preprocess.py test_recognize.py \
-  test_datasets.py test_evaluate.py
+"../$venv/bin/pytest" models preprocess recognize \
+  measure/test_datasets.py measure/test_evaluate.py

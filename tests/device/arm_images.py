@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 
 import edgefer
-from edgefer import manifest
-from edgefer.interpreter import Interpreter
-from edgefer.preprocess import Preprocess
+from edgefer.models import manifest
+from edgefer.models.interpreter import Interpreter
+from edgefer.preprocess.crop import Preprocess
 from edgefer.sources.demo import CYCLE_S, FPS, Demo
 
 SIDE = 160  # pixels, wider than any network's input
-MODELS = Path(edgefer.__file__).parent / "models"
+MODELS = Path(edgefer.__file__).parent / "models" / "shipped"
 
 
 def write(path: str, count: str) -> None:

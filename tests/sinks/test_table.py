@@ -204,7 +204,7 @@ def test_log_lines_appear_above_the_table_and_do_not_tear_it(tmp_path, into_a_fi
     """Where stderr is the same terminal; a stderr that goes to a file stays there."""
     code = """if True:
         import logging, sys
-        from edgefer.cli import _log_to_stderr
+        from edgefer.commands.console import _log_to_stderr
         from edgefer.sinks import open_sink
         from edgefer.values import Reading
         with _log_to_stderr():

@@ -13,7 +13,7 @@ from edgefer.errors import EdgeferError, SourceError, UsageError
 from edgefer.sources import open_source, paced
 
 
-@pytest.mark.parametrize("name", ["edgefer.sources", "edgefer.sinks", "edgefer.clock"])
+@pytest.mark.parametrize("name", ["edgefer.sources", "edgefer.sinks", "edgefer.loop.clock"])
 def test_importing_the_package_brings_no_opencv_and_no_rich(name):
     code = f"import sys, {name}; print(*[m for m in ('cv2', 'rich', 'matplotlib') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""

@@ -8,7 +8,7 @@ import pytest
 
 from edgefer import kernels
 from edgefer.geometry import Box
-from edgefer.preprocess import Preprocess
+from edgefer.preprocess.crop import Preprocess
 from edgefer.train.data import batches
 from edgefer.train.data.augment import augment, cutmix, mixup
 from edgefer.train.data.batches import Inputs, input_spec, makers, training_batches

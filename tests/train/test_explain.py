@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from edgefer import kernels
-from edgefer.cli import main
-from edgefer.datasets import Dataset
+from edgefer.commands.console import main
 from edgefer.errors import UsageError
 from edgefer.labels import label_set
-from edgefer.preprocess import REAL_VALUES
+from edgefer.measure.datasets import Dataset
+from edgefer.preprocess.crop import REAL_VALUES
 
 keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefer.cli import main
-from edgefer.datasets import Dataset
-from edgefer.datasets.folders import FolderImages
+from edgefer.commands.console import main
 from edgefer.errors import EdgeferError, UsageError
+from edgefer.measure.datasets import Dataset
+from edgefer.measure.datasets.folders import FolderImages
 from edgefer.train.data.action_units import ActionUnits
 
 keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")

@@ -9,9 +9,11 @@ import pytest
 import tiny_model
 from msgspec.structs import replace
 
-from edgefer import detect, geometry, kernels, manifest, recognize, statistics
-from edgefer.datasets import Dataset
+from edgefer import detect, geometry, kernels, recognize
 from edgefer.errors import UsageError
+from edgefer.measure import statistics
+from edgefer.measure.datasets import Dataset
+from edgefer.models import manifest
 from edgefer.sources.demo import portrait_path
 from edgefer.train.data import crop_margin
 from edgefer.train.export import Measured, calibrate, cross_fitted_ece, fit_temperature, lineage

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefer import datasets, recognize
+from edgefer import recognize
 from edgefer.errors import UsageError
 from edgefer.labels import translate
+from edgefer.measure import datasets
 from edgefer.train import fit as fitting
 from edgefer.train import report
 from edgefer.train.data import crop_margin

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edgefer import recognize
 from edgefer.errors import ModelError
 from edgefer.labels import label_set
+from edgefer.models import store
 from edgefer.train import __main__ as listing
 from edgefer.train import architectures, short
 from edgefer.train import fit as fitting
@@ -231,4 +231,4 @@ def test_what_a_run_starts_from_is_made_first_where_only_the_model_of_it_is_here
 
 
 def test_every_shipped_model_has_a_recipe():
-    assert set(recognize.shipped()) <= set(SHIPPED)
+    assert set(store.shipped()) <= set(SHIPPED)

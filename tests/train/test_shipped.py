@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefer import datasets, manifest, recognize
+from edgefer import recognize
+from edgefer.measure import datasets
+from edgefer.models import manifest, store
 from edgefer.train.recipes import MAKERS, OWED, RECIPES
 
 NAME = "ferplus-sobel"
@@ -24,7 +26,7 @@ WIDTHS = [32, 32, 24, 24, 32, 32, 32, 64, 64, 64, 64, 128, 256]
 def weights():
     """Shapes and numbers of the int8 weights of the shipped file: those of its 4-D constants."""
     litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
-    path = recognize.find(NAME) / manifest.MODEL_NAME
+    path = store.find(NAME) / manifest.MODEL_NAME
     network = litert.Interpreter(model_path=str(path))
     network.allocate_tensors()
     shapes = [tuple(int(n) for n in t["shape"]) for t in network.get_tensor_details()]
@@ -45,10 +47,10 @@ def test_the_file_holds_the_papers_number_of_parameters(weights):
     assert sum(int(np.prod(shape)) * n for shape, n in weights.items()) == 645_472 - 80 + 864
 
 
-@pytest.mark.parametrize("name", recognize.shipped())
+@pytest.mark.parametrize("name", store.shipped())
 def test_the_card_states_the_manifests_figures(name):
-    found = manifest.load(recognize.find(name))
-    card = (recognize.find(name) / "MODEL_CARD.md").read_text()
+    found = manifest.load(store.find(name))
+    card = (store.find(name) / "MODEL_CARD.md").read_text()
     for words in (
         f"{found.metrics.accuracy_int8:.2f} %",
         f"{found.metrics.accuracy_float32:.2f} %",
@@ -71,10 +73,10 @@ def lineage(name):
     return (*before[: [run for run, _ in before].index(start) + 1], *runs)
 
 
-@pytest.mark.parametrize("name", recognize.shipped())
+@pytest.mark.parametrize("name", store.shipped())
 def test_the_manifest_is_what_its_recipe_makes(name):
     """The shipped model was trained by the settings under its name, so `train all` would make it again."""
-    found = manifest.load(recognize.find(name))
+    found = manifest.load(store.find(name))
     runs = lineage(name)
     assert found.training.command == " && ".join(settings.command(run) for run, settings in runs)
     assert found.training.seed == runs[-1][1].seed
@@ -84,9 +86,9 @@ def test_recipes_and_owed_models_are_distinct():
     assert not set(RECIPES) & set(OWED)
 
 
-@pytest.mark.parametrize("name", recognize.shipped())
+@pytest.mark.parametrize("name", store.shipped())
 def test_a_model_is_good_enough_to_ship(name):
-    found = manifest.load(recognize.find(name))
+    found = manifest.load(store.find(name))
     metrics = found.metrics
     assert metrics.accuracy_int8 >= {"ferplus8": 84, "basic7": 65}[found.output.labels]
     assert metrics.accuracy_float32 - metrics.accuracy_int8 <= 0.3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgefer.datasets import Dataset
 from edgefer.errors import UsageError
+from edgefer.measure.datasets import Dataset
 from edgefer.train.data import splits
 
 ROWS = 700

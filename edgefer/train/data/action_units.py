@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.datasets.ckplus import films, frame_name, label_files, numbers_of
-from edgefer.datasets.photographs import Listing
 from edgefer.errors import UsageError
+from edgefer.measure.datasets.ckplus import films, frame_name, label_files, numbers_of
+from edgefer.measure.datasets.photographs import Listing
 
 
 @dataclass

@@ -11,8 +11,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from edgefer.manifest import Input
-from edgefer.preprocess import Preprocess
+from edgefer.models.manifest import Input
+from edgefer.preprocess.crop import Preprocess
 from edgefer.train.data.augment import augment, cutmix, mixup
 
 SCALE, ZERO_POINT = 1 / 128, 0

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgefer.datasets import Dataset
 from edgefer.errors import UsageError
+from edgefer.measure.datasets import Dataset
 
 
 class Split(NamedTuple):

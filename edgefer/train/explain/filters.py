@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgefer.datasets import Dataset
+from edgefer.measure.datasets import Dataset
 from edgefer.train.explain.network import Network, grey
 from edgefer.train.explain.pictures import Band, overlaid, patch, sheet, signed, smoothed
 from edgefer.train.explain.projection import project, to_image

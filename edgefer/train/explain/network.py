@@ -14,8 +14,8 @@ from keras import layers
 
 from edgefer.errors import ModelError, UsageError
 from edgefer.labels import label_set
-from edgefer.preprocess import CHANNELS
-from edgefer.progress import track
+from edgefer.preprocess.crop import CHANNELS
+from edgefer.support.progress import track
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.fit import Settings, build
 from edgefer.train.streams import Streams

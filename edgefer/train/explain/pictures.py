@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edgefer import drawing
+from edgefer.support import drawing
 
 TILE, GAP, LEFT, CAPTION = 96, 4, 150, 18
 

@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from edgefer.preprocess import REAL_VALUES
+from edgefer.preprocess.crop import REAL_VALUES
 from edgefer.train.explain.network import BATCH, RECTIFIERS, Filters
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.datasets import Dataset
-from edgefer.drawing import save_picture
 from edgefer.errors import EdgeferError, UsageError
+from edgefer.measure.datasets import Dataset
+from edgefer.support.drawing import save_picture
 from edgefer.train.data.action_units import ActionUnits
 from edgefer.train.explain import gradcam, units
 from edgefer.train.explain.filters import filter_sheet

@@ -21,9 +21,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgefer import drawing
-from edgefer.datasets import Dataset
 from edgefer.errors import EdgeferError, UsageError
+from edgefer.measure.datasets import Dataset
+from edgefer.support import drawing
 from edgefer.train.data.action_units import ActionUnits
 from edgefer.train.explain.strongest import Survey
 

@@ -1,0 +1,172 @@
+"""Keeping the budget: when frames take too long or the processor is too hot, ask for less work.
+
+The detector's rate goes down first, then the recogniser's. Every change holds for a while, rising needs clear
+room below the budget, and a rise that has to be taken back makes the next one wait twice as long.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from edgefer.loop.clock import Window
+
+log = logging.getLogger(__name__)
+
+
+class Rates(NamedTuple):
+    """How much work is asked for.
+
+    Attributes:
+        detect_interval_factor: multiplies the profile's detection interval.
+        recognize_every: each face is recognised in every n-th frame; its smoothed scores are carried between.
+    """
+
+    detect_interval_factor: float
+    recognize_every: int
+
+
+#: From full work downwards.
+LEVELS = (Rates(1, 1), Rates(2, 1), Rates(4, 1), Rates(4, 2), Rates(4, 3), Rates(4, 4))
+#: Share of the budget that p95 must stay under before a rate is raised.
+ROOM = 0.7
+#: Degrees below the limit at which the processor counts as cool again.
+COOL_BY_C = 5.0
+_CHECK_HEAT_EVERY_S = 2.0
+_LONGEST_HOLD = 64
+
+
+class Governor:
+    """Chooses the level from the times of the last frames and the heat of the processor."""
+
+    def __init__(
+        self,
+        budget_p95_ms: float | None,
+        window_frames: int = 90,
+        max_temperature_c: float = 80.0,
+        heat: Callable[[], Heat] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            budget_p95_ms: p95 of the total that is kept; None to look at the heat alone.
+            window_frames: frames judged together.
+            max_temperature_c: from here on the level goes down.
+            heat: gives the state of the processor; read from sysfs when None.
+            clock: seconds.
+        """
+        self.budget_p95_ms = budget_p95_ms
+        self.level = 0
+        self.changes = 0
+        self._window_frames = window_frames
+        self._max_temperature_c = max_temperature_c
+        self._heat = heat or read_heat
+        self._clock = clock
+        self._window = Window(window_frames)
+        self._hold = 1  # windows that must be calm before a rise
+        self._calm = 0
+        self._rose = False
+        self._state = Heat(None, False)
+        self._heat_read: float | None = None
+
+    @property
+    def rates(self) -> Rates:
+        """The work asked for now."""
+        return LEVELS[self.level]
+
+    def observe(self, total_ms: float) -> bool:
+        """Takes the time of one frame; True when the rates changed."""
+        self._window.add(total_ms)
+        if len(self._window) < self._window_frames:
+            return False
+        p95 = self._window.spread().p95
+        self._window = Window(self._window_frames)
+        hot, cool = self._read_heat()
+        slow = self.budget_p95_ms is not None and p95 > self.budget_p95_ms
+        roomy = self.budget_p95_ms is None or p95 < ROOM * self.budget_p95_ms
+        if slow or hot:
+            self._calm = 0
+            if self._rose:  # the last rise was a mistake
+                self._hold = min(2 * self._hold, _LONGEST_HOLD)
+                self._rose = False
+            if self.level + 1 < len(LEVELS):
+                return self._change(
+                    +1, f"p95 is {p95:.1f} ms of {self.budget_p95_ms:g}" if slow else self._why()
+                )
+            return False
+        if self.level == 0 or not (roomy and cool):
+            self._calm = 0
+            return False
+        self._calm += 1
+        if self._rose and self._calm >= self._hold:
+            self._rose = False  # it held
+        if self._calm > self._hold:
+            self._rose = True
+            self._calm = 0
+            return self._change(-1, f"p95 is {p95:.1f} ms")
+        return False
+
+    def _change(self, step: int, why: str) -> bool:
+        self.level += step
+        self.changes += 1
+        factor, every = self.rates
+        log.warning(
+            "governor: %s: work %s to level %d of %d (detection interval x%g, recognition every %s)",
+            why,
+            "lowered" if step > 0 else "raised",
+            self.level,
+            len(LEVELS) - 1,
+            factor,
+            "frame" if every == 1 else f"{every} frames",
+        )
+        return True
+
+    def _read_heat(self) -> tuple[bool, bool]:
+        """Whether the processor is too hot, and whether it is clearly not."""
+        now = self._clock()
+        if self._heat_read is None or now - self._heat_read >= _CHECK_HEAT_EVERY_S:
+            self._state, self._heat_read = self._heat(), now
+        temperature = self._state.temperature_c
+        hot = self._state.throttled or (temperature is not None and temperature >= self._max_temperature_c)
+        cool = not hot and (temperature is None or temperature < self._max_temperature_c - COOL_BY_C)
+        return hot, cool
+
+    def _why(self) -> str:
+        if self._state.throttled:
+            return "the processor is throttled"
+        return f"the processor is at {self._state.temperature_c:.0f} °C"
+
+
+class Heat(NamedTuple):
+    """State of the processor: its hottest zone, None where the system does not tell, and throttling."""
+
+    temperature_c: float | None
+    throttled: bool
+
+
+def read_heat(root: Path = Path("/sys")) -> Heat:
+    """The processor's temperature and throttling, from sysfs.
+
+    Zones of other parts (wireless, battery) are left out where the processor has one of its own. Throttling
+    is what the Raspberry Pi's firmware tells: bit 1 the frequency is capped, bit 2 throttled, both now.
+    """
+    cpu: list[float] = []
+    others: list[float] = []
+    for zone in root.glob("class/thermal/thermal_zone*"):
+        try:
+            temperature = int((zone / "temp").read_text()) / 1000
+            kind = (zone / "type").read_text()
+        except (OSError, ValueError):
+            continue
+        (cpu if re.search(r"cpu|soc|pkg", kind, re.IGNORECASE) else others).append(temperature)
+    throttled = False
+    for file in root.glob("devices/platform/soc/soc:firmware/get_throttled"):
+        try:
+            throttled = bool(int(file.read_text(), 16) & 0b110)
+        except (OSError, ValueError):
+            continue
+    return Heat(max(cpu or others, default=None), throttled)

@@ -1,0 +1,158 @@
+"""LiteRT, or its forerunner tflite-runtime, behind one class: built once, checked against its manifest.
+
+The classic Interpreter is used on purpose: CompiledModel crashes the process on damaged files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgefer.errors import ModelError
+from edgefer.models.manifest import SELF_TEST_TOLERANCE, Manifest, self_test_input
+from edgefer.support.quiet import native_stderr
+
+try:
+    from ai_edge_litert import interpreter as _runtime
+
+    RUNTIME = "ai-edge-litert"
+except ImportError:
+    from tflite_runtime import interpreter as _runtime
+
+    RUNTIME = "tflite-runtime"
+
+
+class Interpreter:
+    """An int8 network with one input and one output.
+
+    Tensors are copied in and out (a few kB): a view held on the runtime's own memory would make it refuse to
+    run, or would change under its holder.
+
+    Attributes:
+        input_shape: (1, H, W, C).
+        output_shape: (1, number of labels).
+    """
+
+    def __init__(self, content: bytes, manifest: Manifest, threads: int = 1):
+        """Build the network and hold it against its manifest.
+
+        Args:
+            content: the bytes of model.tflite, as checked by manifest.read. The check matters: LiteRT
+                verifies what it is given, tflite-runtime does not and can crash the process on other bytes.
+            threads: CPU threads of the runtime, at least 1.
+
+        Raises:
+            ModelError: the runtime refuses the bytes; or number, shape, dtype or quantisation of a tensor is
+                not what the manifest says.
+            ValueError: threads is below 1.
+        """
+        if threads < 1:
+            raise ValueError(f"threads: expected at least 1, got {threads}")
+        self._name = manifest.name
+        try:
+            with native_stderr(RUNTIME):  # it greets at every start
+                self._runtime = _runtime.Interpreter(model_content=content, num_threads=threads)
+                self._runtime.allocate_tensors()
+        except (ValueError, RuntimeError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"model {self._name}: {RUNTIME} refuses model.tflite: {reason}") from None
+        self._input, self.input_shape = self._tensor("input", manifest)
+        self._output, self.output_shape = self._tensor("output", manifest)
+
+    def _tensor(self, side: str, manifest: Manifest) -> tuple[int, tuple[int, ...]]:
+        """Index and shape of the one tensor on a side, after it was compared with the manifest."""
+        expected = manifest.input if side == "input" else manifest.output
+        if side == "input":
+            shape = (1, expected.height, expected.width, channel_count(expected.channels))
+            details = self._runtime.get_input_details()
+        else:
+            shape = (1, len(manifest.labels))
+            details = self._runtime.get_output_details()
+        if len(details) != 1:
+            raise ModelError(f"model {self._name}: expected one {side} tensor, got {len(details)}")
+        scale, zero_point = details[0]["quantization"]
+        facts = [
+            ("shape", shape, tuple(int(n) for n in details[0]["shape"])),
+            ("dtype", expected.dtype, np.dtype(details[0]["dtype"]).name),
+            ("scale", float(np.float32(expected.scale)), float(np.float32(scale))),
+            ("zero_point", expected.zero_point, int(zero_point)),
+        ]
+        for what, said, got in facts:
+            if said != got:
+                raise ModelError(
+                    f"model {self._name}: {side} {what}: model.toml says {said}, model.tflite has {got}; "
+                    "they do not belong together"
+                )
+        return details[0]["index"], shape
+
+    def run(self, tensor: np.ndarray) -> np.ndarray:
+        """One forward pass.
+
+        Args:
+            tensor: int8, of `input_shape`, C-contiguous; copied.
+
+        Returns:
+            int8, of `output_shape`; a copy that stays valid.
+
+        Raises:
+            ValueError: wrong dtype or shape. ModelError: the runtime failed.
+        """
+        if tensor.dtype != np.int8 or tensor.shape != self.input_shape:
+            raise ValueError(f"run: expected int8 {self.input_shape}, got {tensor.dtype} {tensor.shape}")
+        try:
+            self._runtime.set_tensor(self._input, tensor)
+            self._runtime.invoke()
+            return self._runtime.get_tensor(self._output)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"model {self._name}: {RUNTIME} failed: {reason}") from None
+
+
+def channel_count(channels: str) -> int:
+    """Planes of a channels name: grey 1, sobel 2, laplacian 1."""
+    return len(channels.split("+")) + ("sobel" in channels)
+
+
+def self_test(interpreter: Interpreter, manifest: Manifest) -> int:
+    """Run every self-test vector of the manifest.
+
+    Returns:
+        The largest difference found, int8 levels.
+
+    Raises:
+        ModelError: an output differs by more than SELF_TEST_TOLERANCE levels.
+    """
+    worst = 0
+    for vector in manifest.self_test:
+        got = interpreter.run(self_test_input(vector.seed, interpreter.input_shape))[0]
+        difference = int(np.abs(got.astype(int) - vector.output).max())
+        if difference > SELF_TEST_TOLERANCE:
+            raise ModelError(
+                f"model {manifest.name}: self-test {vector.seed} failed: expected {list(vector.output)} "
+                f"within {SELF_TEST_TOLERANCE}, got {got.tolist()}; {RUNTIME} computes this model wrongly"
+            )
+        worst = max(worst, difference)
+    return worst
+
+
+def scores(output: np.ndarray, manifest: Manifest) -> np.ndarray:
+    """Probabilities of the labels from the int8 output of the network.
+
+    Args:
+        output: int8, shape (n,).
+
+    Returns:
+        float32, shape (n,), each in [0, 1], summing to 1.
+    """
+    spec = manifest.output
+    levels = output.astype(np.float32)
+    if spec.values == "logits":
+        # taking off the largest leaves the softmax as it is and keeps the exponential from overflowing
+        weights = np.exp((levels - levels.max()) * np.float32(spec.scale / spec.temperature))
+    else:
+        weights = np.maximum((levels - spec.zero_point) * np.float32(spec.scale), 0)
+        if spec.temperature != 1:
+            weights = weights ** np.float32(1 / spec.temperature)
+    total = weights.sum()
+    if total == 0:
+        return np.full(len(output), 1 / len(output), np.float32)
+    return weights / total

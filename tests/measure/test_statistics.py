@@ -1,0 +1,167 @@
+"""Calibration and paired tests, against their definitions and against SciPy where it is installed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+
+from edgefer.measure import statistics
+from edgefer.measure.statistics import calibration, mcnemar, paired_t, summary, tempered, wilcoxon
+
+
+def random_scores(rows, classes=8, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet([0.4] * classes, rows).astype(np.float32), rng.integers(0, classes, rows)
+
+
+def test_calibration_is_what_its_equations_say():
+    scores, truth = random_scores(500)
+    got = calibration(scores, truth)
+    confidence, right = scores.max(axis=1).astype(float), scores.argmax(axis=1) == truth
+    ece = 0.0
+    for low, high in itertools.pairwise(np.linspace(0, 1, 16)):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            ece += inside.sum() / 500 * abs(right[inside].mean() - confidence[inside].mean())
+    assert got.ece == pytest.approx(100 * ece)
+    assert got.rows.sum() == 500
+    assert got.nll == pytest.approx(-np.log(scores[np.arange(500), truth].astype(float)).mean())
+    assert got.brier == pytest.approx(
+        np.mean(
+            [
+                sum((s - (k == t)) ** 2 for k, s in enumerate(row))
+                for row, t in zip(scores, truth, strict=True)
+            ]
+        )
+    )
+
+
+def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not():
+    sure = np.eye(8, dtype=np.float32)[[0, 1, 2]]
+    assert calibration(sure, np.array([0, 1, 2])).ece == 0
+    wrong = calibration(sure, np.array([1, 2, 3]))
+    assert (wrong.ece, wrong.brier) == (100, 2)
+    assert math.isfinite(wrong.nll) and wrong.nll > 80
+    assert wrong.rows[-1] == 3 and np.isnan(wrong.accuracy[0])
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
+    scores = np.array([[0.6, 0.4], [0.2, 0.8]])
+    assert calibration(scores, np.array([0, 1]), bins=5).rows.tolist() == [0, 0, 1, 1, 0]
+
+
+def test_another_temperature_undoes_the_first():
+    logits = np.random.default_rng(2).normal(0, 3, (50, 8))
+
+    def softmax(z):
+        return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+    np.testing.assert_allclose(tempered(softmax(logits / 1.7), 1 / 1.7), softmax(logits), rtol=1e-9)
+    assert tempered(np.array([[1.0, 0.0]]), 2).tolist() == [[1, 0]]
+
+
+def test_runs_are_summed_up_as_the_papers_do():
+    got = summary([80.37, 79.99, 80.61, 80.5])
+    assert (got.runs, got.least, got.most) == (4, 79.99, 80.61)
+    assert got.average == pytest.approx(80.3675)
+    assert math.isnan(summary([81.0]).deviation)
+
+
+def pairs(count, shift, seed, ties=False):
+    rng = np.random.default_rng(seed)
+    first = rng.normal(80, 1, count)
+    second = first + rng.normal(shift, 0.7, count)
+    return (np.round(first), np.round(second)) if ties else (first, second)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 10, 25])
+@pytest.mark.parametrize("shift", [0.0, 0.4, -2.0])
+def test_student_agrees_with_scipy(count, shift):
+    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
+    first, second = pairs(count, shift, count)
+    got, expected = paired_t(first, second), stats.ttest_rel(first, second)
+    assert got.statistic == pytest.approx(expected.statistic, rel=1e-6)
+    # 1e-9 is where differences are rounded
+    assert got.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-13)
+    interval = expected.confidence_interval(0.95)
+    assert (got.low, got.high) == pytest.approx((interval.low, interval.high), abs=1e-6)
+    assert got.effect == pytest.approx(np.mean(first - second) / np.std(first - second, ddof=1), rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [2, 3, 6, 10, 13, 30])
+@pytest.mark.parametrize("shift", [0.0, 0.5, -2.0])
+def test_wilcoxon_agrees_with_scipy(count, shift):
+    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
+    first, second = pairs(count, shift, count)
+    got = wilcoxon(first, second)
+    assert got.p == pytest.approx(stats.wilcoxon(first, second, method="exact").pvalue, rel=1e-9)
+    assert got.low <= got.difference <= got.high
+
+
+@pytest.mark.parametrize("count", [4, 8, 11])
+def test_wilcoxon_is_exact_with_ties_and_equal_pairs(count):
+    """Against all signs that the differences could have had."""
+    first, second = pairs(count, 0.6, count + 3, ties=True)
+    values = (first - second)[first != second]
+    order = np.array(
+        [(np.abs(values) < abs(v)).sum() + ((np.abs(values) == abs(v)).sum() + 1) / 2 for v in values]
+    )
+    sums = [order[list(signs)].sum() for signs in itertools.product([False, True], repeat=len(values))]
+    middle = order.sum() / 2
+    far = abs(order[values > 0].sum() - middle)
+    got = wilcoxon(first, second)
+    assert got.p == pytest.approx(np.mean([abs(s - middle) >= far for s in sums]))
+    assert got.statistic == order[values > 0].sum()
+    assert got.effect == pytest.approx((order[values > 0].sum() - order[values < 0].sum()) / order.sum())
+
+
+def test_the_interval_of_wilcoxon_holds_the_true_difference_as_often_as_it_says():
+    rng = np.random.default_rng(8)
+    held = 0
+    for _ in range(400):
+        got = wilcoxon(rng.normal(1.0, 1, 10), np.zeros(10))
+        held += got.low <= 1.0 <= got.high
+    # 95.1 % by the null distribution for ten pairs; four standard errors of 400 trials are 4.4 points
+    assert held / 400 >= 0.907
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (5, 5), (3, 12), (40, 22), (700, 610)])
+def test_mcnemar_agrees_with_the_binomial_test_of_scipy(b, c):
+    first = np.repeat([True, True, False, False], [300, b, c, 50])
+    second = np.repeat([True, False, True, False], [300, b, c, 50])
+    got = mcnemar(first, second)
+    assert got.pairs == b + c and got.statistic == b
+    assert got.difference == pytest.approx(100 * (first.mean() - second.mean()))
+    assert got.low < got.difference < got.high
+    assert mcnemar(second, first).p == got.p
+    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
+    assert got.p == pytest.approx(stats.binomtest(b, b + c).pvalue if b + c else 1.0, rel=1e-9)
+
+
+def test_student_and_normal_quantiles_agree_with_scipy():
+    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
+    for freedom in (1, 2, 3, 9, 30, 501):
+        assert statistics.student_quantile(0.975, freedom) == pytest.approx(
+            stats.t.ppf(0.975, freedom), rel=1e-9
+        )
+        for t in (0.0, 0.3, 2.0, 6.0):
+            assert statistics.student_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), abs=1e-14)
+    assert statistics.normal_quantile(0.975) == pytest.approx(stats.norm.ppf(0.975), rel=1e-9)
+
+
+def test_no_difference_and_a_constant_one_are_told_apart():
+    same = np.array([80.0, 81.0, 82.0])
+    assert (paired_t(same, same).p, wilcoxon(same, same).p) == (1, 1)
+    assert paired_t(same + 1, same).p == 0
+    assert wilcoxon(same + 1, same).p == 0.25  # three pairs can say no more
+    assert json.loads(json.dumps(paired_t(same + 1, same).json()))["statistic"] is None
+
+
+@pytest.mark.parametrize("test", [paired_t, wilcoxon, mcnemar])
+def test_arrays_that_do_not_pair_are_refused(test):
+    with pytest.raises(ValueError, match="expected two arrays of one length"):
+        test(np.zeros(3), np.zeros(4))

@@ -1,0 +1,184 @@
+"""Video files: every frame, upright, at its own time."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import picture, retime_mp4, rotate_mp4, textured, write_clip
+
+from edgefer.errors import SourceError
+from edgefer.sources import film as video
+from edgefer.sources import open_source, paced
+from edgefer.sources.base import NS_PER_S, Timeline
+from edgefer.sources.film import movie_seconds
+
+VIDEOS = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "videos"
+
+
+def read_all(source):
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_every_frame_comes_once_in_order_at_its_time(tmp_path, suffix):
+    with open_source(write_clip(tmp_path / f"clip{suffix}", 30, fps=20)) as source:
+        assert (source.live, source.fps, source.size, source.length) == (False, 20, (64, 48), 30)
+        frames = read_all(source)
+        assert source.read() is None
+    assert [frame.index for frame in frames] == list(range(30))
+    for frame in frames:
+        assert abs(int(frame.grey[40, 50]) - (40 + 2 * frame.index)) <= 3
+        assert frame.media_ns == pytest.approx(frame.index * NS_PER_S / 20, abs=1e6)
+        assert frame.grey.flags.c_contiguous
+    assert np.abs(frames[7].bgr().astype(int) - picture(7))[30:].max() <= 4
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_video_from_a_turned_phone_is_upright(tmp_path, degrees):
+    """The white quarter of the stored picture is where the display matrix takes it."""
+    path = rotate_mp4(write_clip(tmp_path / "clip.mp4", 3), degrees)
+    with open_source(path) as source:
+        grey = source.read().grey
+        assert source.size == ((64, 48) if degrees in (0, 180) else (48, 64))
+    assert grey.shape == source.size[::-1]
+    height, width = grey.shape
+    corners = {0: (4, 4), 90: (4, width - 5), 180: (height - 5, width - 5), 270: (height - 5, 4)}
+    for angle, place in corners.items():
+        assert (grey[place] > 200) == (angle == degrees)
+
+
+def test_a_variable_frame_rate_keeps_each_frames_own_time(tmp_path):
+    durations = [256, 1024, 128, 128, 1536, 512, 512, 256, 256, 512]
+    assert sum(durations) == 10 * 512  # the writer's time scale is 12800 a second
+    path = retime_mp4(write_clip(tmp_path / "clip.mp4", 10, fps=25), durations)
+    with open_source(path) as source:
+        times = [frame.media_ns for frame in read_all(source)]
+    expected = np.concatenate([[0], np.cumsum(durations[:-1])]) * NS_PER_S / 12800
+    assert times == pytest.approx(expected, abs=2e6)
+
+
+def test_a_film_trimmed_on_the_phone_is_whole(tmp_path):
+    """Its header tells a time that ends before its last frames, which are still in the file."""
+    path = retime_mp4(write_clip(tmp_path / "clip.mp4", 50, fps=25), [1024] * 50)
+    assert movie_seconds(path) == pytest.approx(2.0)
+    with open_source(path) as source:
+        frames = read_all(source)
+    assert 24 <= len(frames) <= 26 and source.length == 50
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+def test_a_truncated_video_gives_what_is_there_and_then_says_where_it_ends(tmp_path, suffix):
+    data = write_clip(tmp_path / f"whole{suffix}", 100, draw=textured).read_bytes()
+    path = tmp_path / f"cut{suffix}"
+    path.write_bytes(data[: len(data) * 6 // 10])
+    source = open_source(path)
+    frames = 0
+    with pytest.raises(SourceError, match="ends early at frame") as caught:
+        while source.read() is not None:
+            frames += 1
+    assert 50 <= frames <= 65
+    assert f"at frame {frames} of 100" in str(caught.value)
+    assert source.read() is None
+
+
+def test_an_mp4_without_its_index_is_refused_with_the_reason(tmp_path):
+    data = write_clip(tmp_path / "whole.mp4", 50, draw=textured).read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(SourceError, match="an MP4 without its index"):
+        open_source(path)
+
+
+def test_a_whole_video_is_not_called_short(tmp_path):
+    for frames in (1, 2, 3, 250):
+        with open_source(write_clip(tmp_path / f"{frames}.mp4", frames)) as source:
+            assert len(read_all(source)) == frames
+
+
+def test_broken_stamps_become_a_timeline_that_never_runs_back_or_leaps():
+    timeline = Timeline(10)
+    stamps = [5000, 5100, 5100, 5050, float("nan"), 5500, 9e9, 9e9 + 100, 9e9 + 200]
+    times = [timeline.next(stamp) // 1_000_000 for stamp in stamps]
+    assert times == [0, 100, 200, 300, 400, 500, 600, 700, 800]
+
+
+def test_without_stamps_and_rate_thirty_frames_make_a_second():
+    timeline = Timeline(None)
+    times = [timeline.next(0.0) for _ in range(31)]
+    assert times[30] == pytest.approx(NS_PER_S, abs=100)
+
+
+def test_a_paced_clip_keeps_its_own_time(tmp_path):
+    with paced(open_source(write_clip(tmp_path / "clip.avi", 10, fps=50))) as source:
+        assert source.live and source.fps == 50 and source.length == 10
+        seen = []
+        while (frame := source.read()) is not None:
+            seen.append((time.monotonic_ns(), frame))
+    due = [frame.captured_ns for _, frame in seen]
+    assert np.diff(due) == pytest.approx([NS_PER_S / 50] * 9, abs=1e6)
+    assert all(now >= captured for (now, _), captured in zip(seen, due, strict=True))
+
+
+def test_a_late_reader_of_a_paced_clip_sees_the_age_of_its_frames(tmp_path):
+    with paced(open_source(write_clip(tmp_path / "clip.avi", 10, fps=50))) as source:
+        source.read()
+        time.sleep(0.12)
+        frame = source.read()  # was due after 20 ms
+        assert time.monotonic_ns() - frame.captured_ns >= 0.09e9
+
+
+def test_a_file_that_decodes_too_slowly_is_played_more_slowly_and_its_frames_do_not_age(
+    tmp_path, monkeypatch
+):
+    """Each frame takes three intervals; if the clock were not set back, the age would reach 1.2 s."""
+    slow = open_source(write_clip(tmp_path / "clip.avi", 30, fps=50))
+    read = slow.read
+
+    def read_slowly():
+        time.sleep(0.06)
+        return read()
+
+    slow.read = read_slowly
+    said, ages_s = [], []
+    monkeypatch.setattr(video.log, "warning", lambda message, *_: said.append(message))
+    with paced(slow) as source:
+        while (frame := source.read()) is not None:
+            ages_s.append((time.monotonic_ns() - frame.captured_ns) / 1e9)
+    assert len(ages_s) == 30
+    assert max(ages_s) < 0.6 < 30 * 0.04
+    assert len(said) == 1 and "cannot keep up" in said[0]
+
+
+def test_closing_ends_a_wait_for_the_next_frame(tmp_path):
+    import threading
+
+    source = paced(open_source(write_clip(tmp_path / "clip.avi", 3, fps=1 / 20)))
+    source.read()
+    threading.Timer(0.1, source.close).start()
+    start = time.monotonic()
+    assert source.read() is None
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.skipif(not VIDEOS.is_dir(), reason="the shared clips are not here")
+@pytest.mark.parametrize(
+    ("name", "frames", "size", "last_s"),
+    [
+        ("single_face.mp4", 72, (640, 360), 2.367),
+        ("face_noface.mov", 169, (960, 540), 6.36),  # of a variable rate
+        ("asl_yes.mkv", 65, (640, 480), 2.134),
+        ("asl_please.mkv", 73, (640, 480), 2.4),
+    ],
+)
+def test_the_shared_clips_are_read_to_their_end(name, frames, size, last_s):
+    with open_source(VIDEOS / name) as source:
+        assert source.size == size
+        times = [frame.media_ns for frame in read_all(source)]
+    assert len(times) == frames
+    assert times[0] == 0 and np.all(np.diff(times) > 0)
+    assert times[-1] / NS_PER_S == pytest.approx(last_s, abs=0.05)
