@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -96,3 +97,36 @@ class Reading:
     age_ms: float
     faces: list[FaceReading] = field(default_factory=list)
     latency_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Heat(NamedTuple):
+    """State of the processor: its hottest zone, None where the system does not tell, and throttling."""
+
+    temperature_c: float | None
+    throttled: bool
+
+
+@dataclass(slots=True)
+class Health:
+    """How a run is doing, for those who watch it; given to sinks at their own pace, beside the readings.
+
+    Attributes:
+        frames, dropped, faces: since the start: frames read, frames the source gave and nobody read, and
+            identities seen.
+        fps: frames read per second, of late.
+        age_ms: age of the newest reading when it was made; None before the first, and for files.
+        reconnects: how often the source was opened again.
+        level: the governor's, 0 for full work; 0 without a governor.
+        temperature_c: of the processor; None where the system does not tell.
+        source: "running"; "stalled" while nothing comes and the source is opened again; "ended".
+    """
+
+    frames: int = 0
+    dropped: int = 0
+    faces: int = 0
+    fps: float = 0.0
+    age_ms: float | None = None
+    reconnects: int = 0
+    level: int = 0
+    temperature_c: float | None = None
+    source: Literal["running", "stalled", "ended"] = "running"
