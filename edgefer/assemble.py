@@ -123,6 +123,7 @@ def open_tracker(settings: Settings):
 
 def make_pipeline(settings: Settings, tracker, recognizer, live: bool):
     """The loop's middle. Only for a live source is work left out to keep time; a file is read whole."""
+    from edgefer.device.heat import read_heat
     from edgefer.loop.governor import Governor
     from edgefer.loop.pipeline import Pipeline
     from edgefer.track import Smoother
@@ -135,6 +136,7 @@ def make_pipeline(settings: Settings, tracker, recognizer, live: bool):
             settings.budget_ms.total.p95,
             settings.governor.window_frames,
             settings.governor.max_temperature_c,
+            heat=read_heat,
         )
     smoother = Smoother(settings.smoothing.lag_ms)
     return Pipeline(tracker, recognizer, smoother, governor, max_faces)

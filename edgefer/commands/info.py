@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefer import __version__, config, kernels
-from edgefer.loop.governor import read_heat
+from edgefer.device.heat import read_heat
 from edgefer.models import store
 from edgefer.support.cpu import model_name
 
