@@ -60,6 +60,8 @@ class AddressOptions(Options):
     url: Annotated[str, Meta(min_length=1, description="rtsp, rtsps, http, https or udp")]
 
 
+STILL = "still"
+
 SOURCES = Registry("source")
 SOURCES.add(
     Entry("camera", "camera of this machine", "edgefer.sources.camera:open_camera", CameraOptions, "device")
@@ -78,7 +80,7 @@ SOURCES.add(
         "edgefer.sources.stills:open_stills",
         PathOptions,
         "path",
-        frozenset({"still"}),
+        frozenset({STILL}),
     )
 )
 

@@ -155,7 +155,7 @@ class Registry:
             UsageError: an unknown name or option, a value that does not fit, or a target that is missing or
                 has no place.
         """
-        head, *pairs = re.split(r",(?=[a-z_0-9]+=)", text)
+        head, *pairs = split_options(text)
         name, colon, target = head.partition(":")
         entry = self.find(name)
         fields = {f.encode_name: f for f in fields_of(entry.options)}
@@ -195,6 +195,11 @@ class Registry:
                 if f.encode_name != entry.target
             ]
         return "\n".join(lines)
+
+
+def split_options(text: str) -> list[str]:
+    """What is written before the options, then each `option=value`."""
+    return re.split(r",(?=[a-z_0-9]+=)", text)
 
 
 def imported(path: str) -> Any:
