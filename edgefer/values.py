@@ -108,7 +108,7 @@ class Heat(NamedTuple):
 
 @dataclass(slots=True)
 class Health:
-    """How a run is doing, for those who watch it; given to sinks at their own pace, beside the readings.
+    """State of a run, given to sinks at their own pace beside the readings.
 
     Attributes:
         frames, dropped, faces: since the start: frames read, frames the source gave and nobody read, and

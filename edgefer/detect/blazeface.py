@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,8 +50,8 @@ class BlazeFaceDetector:
     #: Views in one search, the whole included: bounds its time on a large source.
     MAX_VIEWS = 7
     LOOK_MARGIN = 0.75
-    #: Its box against Haar's, as parts of its side: side, and shift of the centre downward (medians over 379
-    #: photographs that both detectors find).
+    #: Its box compared with Haar's, as parts of its side: side, and shift of the centre downward (medians
+    #: over 379 photographs that both detectors find).
     SIDE, SHIFT = 1.19, -0.12
 
     def __init__(self, model: bytes, name: str, min_face_px: int = DEFAULT_MIN_FACE_PX, threads: int = 1):
@@ -150,7 +151,7 @@ class BlazeFaceDetector:
         return suppressed(faces)
 
 
-def _litert(model: bytes, threads: int):
+def _litert(model: bytes, threads: int) -> Any:
     """An interpreter of LiteRT; tflite-runtime does not verify a file and can crash on a bad one."""
     try:
         from ai_edge_litert.interpreter import Interpreter

@@ -34,8 +34,8 @@ class YuNetDetector:
     SEARCH_PX = 24  # the network's finest anchors are 10 to 24 pixels
     LOOK_PX = 48
     LOOK_MARGIN = 0.5
-    #: Its box against Haar's, as parts of its height: side, and shift of the centre downward (medians over
-    #: 378 photographs that both detectors find).
+    #: Its box compared with Haar's, as parts of its height: side, and shift of the centre downward (medians
+    #: over 378 photographs that both detectors find).
     SIDE, SHIFT = 0.96, -0.025
 
     def __init__(

@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class _Diversion:
-    """File descriptor 2 led into a scratch file, from the first of several overlapping blocks to the last.
+    """File descriptor 2 redirected to a scratch file, from the first of overlapping blocks to the last.
 
-    Each by itself would put back as stderr what another had put there; waiting for each other, one thread's
-    decoding would hold up another's.
+    Blocks that each restored stderr by themselves would restore another's scratch file; a lock around the
+    blocks would make one thread's decoding wait for another's.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ def native_stderr(who: str) -> Iterator[None]:
     way, unless own_stderr() was called. Without a stderr, as some daemons run, it does nothing.
 
     Args:
-        who: begins each line in the log; where blocks of several threads overlap, all of them do.
+        who: begins each line in the log; where blocks of several threads overlap, all their names do.
     """
     try:
         _diversion.enter(who)

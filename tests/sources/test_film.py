@@ -94,7 +94,7 @@ def test_a_whole_video_is_not_called_short(tmp_path):
             assert len(read_all(source)) == frames
 
 
-def test_broken_stamps_become_a_timeline_that_never_runs_back_or_leaps():
+def test_broken_stamps_become_a_timeline_that_never_runs_back_or_jumps():
     timeline = Timeline(10)
     stamps = [5000, 5100, 5100, 5050, float("nan"), 5500, 9e9, 9e9 + 100, 9e9 + 200]
     times = [timeline.next(stamp) // 1_000_000 for stamp in stamps]
