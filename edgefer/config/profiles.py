@@ -22,10 +22,8 @@ _MAX_FILE_BYTES = 64 << 10
 
 
 def profile_directory() -> Path:
-    """The folder of the shipped profiles: in the installed package, or firmware_configs/ of a checkout."""
-    package = Path(__file__).parent.parent
-    packaged = package / "profiles"
-    return packaged if packaged.is_dir() else package.parent / "firmware_configs"
+    """The folder of the shipped profiles; in a checkout it is a link to firmware_configs/."""
+    return Path(__file__).parent.parent / "profiles"
 
 
 def shipped_profiles() -> list[str]:
