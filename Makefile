@@ -82,7 +82,9 @@ compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
 	  build/clang/edgefer/_kernels.so build/clang/fuzz/differential
 
+# What setuptools left goes first, or modules that have moved would be packed once more.
 wheel: $(VENV)/.dev  ## build the wheel into dist/
+	@rm -rf build/lib.*
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 docs: $(VENV)/.dev  ## write the pages that are generated from the code
