@@ -50,7 +50,7 @@ test-alternative:  ## the model tests on tflite-runtime with NumPy 1, where Pyth
 	sh tests/device/alternative_runtime.sh $(PYTHON)
 
 compile-arm:  ## compile the kernels for aarch64 with a cross compiler
-	sh tests/device/compile_arm.sh
+	+@sh tests/device/compile_arm.sh
 
 library: $(BUILD)/libedgefer.so $(BUILD)/libedgefer.a  ## the kernels for programs without Python: docs/embedding.md
 

@@ -110,13 +110,11 @@ make_once site.done "$(cat .arm/root.done .arm/versions) $wheels" build_site
 
 echo "test_arm: compiling"
 headers="-isystem $site/pybind11/include -isystem $root/usr/include/python$version -isystem $root/usr/include"
-flags="-O3 -std=c++17 -Wall -Wextra -ffp-contract=off"
-jobs=$(nproc)
-make --silent -j"$jobs" library BUILD=.arm/build CXX=$triple-g++ AR=$triple-ar CXXFLAGS="$flags" || fail "the kernels do not compile"
-make --silent -j"$jobs" -f tests/device/bindings.mk FOLDER=.arm/build CXX=$triple-g++ CXXFLAGS="$flags $headers" || fail "the bindings do not compile"
+make --silent -j"$(nproc)" BUILD=.arm/build CXX=$triple-g++ OPTIMISE="-O3 -Werror" INCLUDES="$headers" \
+  library .arm/build/edgefer/_kernels.so || fail "the kernels do not compile"
 
 echo "test_arm: the square root of shi_tomasi, float by float"
-$triple-g++ $flags -Icsrc -static tests/device/root_neon.cpp csrc/corners/shi_tomasi_walk.cpp -o .arm/root_neon ||
+$triple-g++ -O3 -std=c++17 -ffp-contract=off -Icsrc -static tests/device/root_neon.cpp csrc/corners/shi_tomasi_walk.cpp -o .arm/root_neon ||
   fail "root_neon.cpp does not compile"
 qemu-aarch64-static .arm/root_neon || fail "a root differs"
 
@@ -124,7 +122,7 @@ rm -rf "$house"
 mkdir -p "$house/build"
 cp -r edgefer tests csrc docs firmware_configs pyproject.toml "$house/"
 rm -f "$house"/edgefer/*.so
-cp .arm/build/_kernels.so "$house/edgefer/_kernels.so"
+cp .arm/build/edgefer/_kernels.so "$house/edgefer/_kernels.so"
 cp .arm/build/libedgefer.so.1 "$house/build/libedgefer.so"
 sed 's/#include <.*>//' csrc/c/edgefer.h | cc -E -P - >"$house/build/edgefer.i"
 
