@@ -14,7 +14,7 @@ from msgspec import Meta
 from edgefer.support.registry import Entry, Options, Registry
 
 
-class Network(Options):
+class Network(Options, frozen=True):
     """The options of a detector that runs a network from a model directory."""
 
     model: Annotated[

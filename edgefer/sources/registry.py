@@ -23,7 +23,7 @@ Index = Annotated[int, Meta(ge=0, le=255)]
 Text = Annotated[str, Meta(min_length=1)]
 
 
-class CameraOptions(Options):
+class CameraOptions(Options, frozen=True):
     """The camera that `edgefer run` opens when neither --camera nor --source is given."""
 
     device: Annotated[Index | Text, Meta(description="index of the camera, or its path")] = 0
@@ -40,7 +40,7 @@ class CameraOptions(Options):
     ] = "auto"
 
 
-class DemoOptions(Options):
+class DemoOptions(Options, frozen=True):
     """The portrait before a simulated camera."""
 
     seconds: Annotated[
@@ -48,13 +48,13 @@ class DemoOptions(Options):
     ] = 10.0
 
 
-class PathOptions(Options):
+class PathOptions(Options, frozen=True):
     """A source that lies on a disk."""
 
     path: Annotated[str, Meta(min_length=1, description="file or folder")]
 
 
-class AddressOptions(Options):
+class AddressOptions(Options, frozen=True):
     """A source in the network."""
 
     url: Annotated[str, Meta(min_length=1, description="rtsp, rtsps, http, https or udp")]

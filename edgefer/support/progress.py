@@ -30,7 +30,7 @@ def progress_bar(items: Iterable[Item], what: str, total: int | None = None) -> 
     try:
         for done, item in enumerate(items, start=1):
             yield item
-            if bar is not None:
+            if bar is not None and task is not None:
                 bar.update(task, completed=done)
             elif time.monotonic() - started > PATIENCE_S:
                 from rich.console import Console
