@@ -42,14 +42,14 @@ class BuildOnce(build_ext):
     """Keeps the objects where the editable install, the wheel and the next set of packages find them."""
 
     def finalize_options(self):
-        compiler = "".join(os.environ.get(name, "") for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS"))
+        compiler = "".join(os.environ.get(name, "") for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS"))
         folder = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}-{crc32(compiler.encode()):08x}"
         self.build_temp = os.path.join("build", "extension", folder)
         super().finalize_options()
 
 
 def outdated(made: str, source: str) -> bool:
-    """All objects are made anew where any file they may include is newer: nothing here reads #include lines."""
+    """All objects are made anew where any file they may include is newer: no #include line is read here."""
     return not os.path.exists(made) or os.path.getmtime(made) <= NEWEST
 
 
