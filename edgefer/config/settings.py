@@ -158,7 +158,7 @@ class Tables(_Table, frozen=True):
     budget_ms: Budgets = Budgets()  # type: ignore[valid-type]
 
 
-class Settings(Tables):
+class Settings(Tables, frozen=True):
     """A profile with what its tables choose: the detector, and the outputs."""
 
     detector_choice: Choice = DETECTORS.choose(DETECTORS.default)

@@ -7,7 +7,7 @@ A maker gets its options and, by name, `min_face_px`, `max_side_px` and `threads
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -39,7 +39,7 @@ class NetworkEntry(Entry):
     """
 
     network: str = ""
-    file: str = "model.tflite"
+    file: Literal["model.tflite", "model.onnx"] = "model.tflite"
     paper: str = ""
 
 

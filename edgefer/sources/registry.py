@@ -96,7 +96,7 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
         UsageError: it can mean nothing. SourceError: there is no such file.
     """
     text = os.fspath(spec)
-    name = re.match(r"[a-z0-9_]*", text)[0]
+    name = re.split(r"[^a-z0-9_]", text, maxsplit=1)[0]
     if name in SOURCES and text[len(name) :][:1] in ("", ":", ","):
         return SOURCES.parse(text)
     entry = SOURCES.find(kind_of(text))
