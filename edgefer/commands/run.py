@@ -181,6 +181,8 @@ def summary_lines(summary: RunSummary, brief: bool = False) -> list[str]:
 
 def _since_start_s(moment_ns: int | None) -> float:
     """From the start of this process to a time.monotonic_ns(), s; the system counts starts in 1/100 s."""
+    if moment_ns is None:
+        return float("nan")
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         started = int(fields[19]) / 100  # USER_HZ, which is 100 wherever /proc shows it

@@ -117,7 +117,7 @@ def read_profile(path: Path) -> tuple[Settings | None, list[str]]:
     if not problems:
         settings = settings_of(data)
         problems = list(cross_check(settings))
-    if problems:
+    if problems or settings is None:
         placed = sorted((_line(lines, problem.path), problem) for problem in problems)
         return None, [f"{path}:{line}: {key_name(key)}: {message}" for line, (key, message) in placed]
     return _resolve_paths(settings, path.parent), []
