@@ -74,7 +74,7 @@ py::object cascade(PyObject* const* values) {
   py::array windows = fresh<std::int32_t>({count, 2});
   static_assert(sizeof(Corner) == 2 * sizeof(std::int32_t));
   std::copy_n(static_cast<const Corner*>(scratch.get()), count, static_cast<Corner*>(windows.mutable_data()));
-  return std::move(windows);
+  return windows;
 }
 
 }  // namespace edgefer

@@ -141,7 +141,7 @@ py::object fully_connected(PyObject* const* values) {
     const Unlocked unlocked(layer.nanoseconds() * static_cast<double>(batch.rows));
     layer.run(kernel, from, batch.rows, to);
   }
-  return std::move(y);
+  return y;
 }
 
 namespace {
@@ -184,7 +184,7 @@ class Mlp {
     Hidden<float> hidden(layers_.size() > 1 ? 2 * widest_ * batch.rows : 0);
     const Unlocked unlocked(nanoseconds_ * static_cast<double>(batch.rows));
     run(kernel, from, batch.rows, hidden.get(), to);
-    return std::move(y);
+    return y;
   }
 
   std::vector<py::ssize_t> sizes() const {
@@ -391,7 +391,7 @@ class MlpInt8 {
              layer.rescaling.scaling, to);
       from = to;
     }
-    return std::move(y);
+    return y;
   }
 
   std::vector<py::ssize_t> sizes() const {
@@ -515,7 +515,7 @@ py::object fully_connected_int8(PyObject* const* values) {
     run(data_of<std::int8_t>(x), batch.rows, inputs, data_of<std::int8_t>(weights), data_of<std::int32_t>(bias),
         outputs, rescaling.scaling, to);
   }
-  return std::move(y);
+  return y;
 }
 
 }  // namespace edgefer

@@ -157,7 +157,7 @@ py::object stack(PyObject* const* values) {
     const Unlocked unlocked(resampling_time(columns, rows) + static_cast<double>(columns.size * rows.size) * 0.5);
     run(input, columns, rows, plan, first, scratch);
   }
-  return std::move(target);
+  return target;
 }
 
 }  // namespace edgefer

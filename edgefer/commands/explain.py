@@ -80,6 +80,7 @@ def execute(args: argparse.Namespace) -> int:
     from edgefer.errors import UsageError
     from edgefer.measure import datasets
     from edgefer.models import directory, store
+    from edgefer.models.manifest import FrameManifest
     from edgefer.support.quiet import native_stderr
 
     try:
@@ -98,6 +99,8 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError("--method units and --units FILE go together")
     coded = read_action_units(Path(args.units)) if args.units else None
     network = Network.open(Path(args.run))
+    shipped = directory.load(store.find(defaults.MODEL))
+    assert isinstance(shipped, FrameManifest)
     data = datasets.load(
         args.data,
         args.split,
@@ -106,7 +109,7 @@ def execute(args: argparse.Namespace) -> int:
         layout=args.layout,
         where=dict(args.where),
         # a run has no manifest yet; all of them learn from the crops of FER-2013, as the shipped model did
-        margin=directory.load(store.find(defaults.MODEL)).input.crop_margin,
+        margin=shipped.input.crop_margin,
     )
     found = explain(network, data, args.method, args.out, args.layer, args.top, args.filters, coded)
     print(found.json() if args.json else found.text())

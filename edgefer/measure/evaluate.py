@@ -237,7 +237,7 @@ def command(
     """
     if labels is not None and labels not in LABEL_SETS:
         raise UsageError(f"unknown label set {labels!r}; available: {', '.join(LABEL_SETS)}")
-    recognizer = recognize.open(model, threads)
+    recognizer = _open(model, threads)
     dataset = datasets.load(
         data,
         split,
@@ -249,12 +249,19 @@ def command(
     )
     report = evaluate(recognizer, dataset)
     if compare is not None:
-        report = report.compared(evaluate(recognize.open(compare, threads), dataset))
+        report = report.compared(evaluate(_open(compare, threads), dataset))
     if confusion is not None:
         drawing.save_picture(report.image(), confusion)
     if reliability is not None:
         drawing.save_picture(report.reliability(), reliability)
     return report.json() if as_json else report.text()
+
+
+def _open(model: str | os.PathLike, threads: int) -> FrameRecognizer:
+    recognizer = recognize.open(model, threads)
+    if not isinstance(recognizer, FrameRecognizer):
+        raise UsageError(f"{model}: expected a model that judges single face crops")
+    return recognizer
 
 
 def _against_text(other: Report, test: Comparison) -> str:

@@ -88,7 +88,7 @@ def load(
         layout = layout or _layout(path, labels)
     if where and layout in (None, "classes"):
         raise UsageError(f"{path}: its rows have no tags to choose by; KDEF, JAFFE, FEI, CAFE and CK+ have")
-    if path.is_dir():
+    if layout is not None and path.is_dir():
         data = _load_directory(path, layout, split, labels, margin, where)
     elif layout is not None:
         raise UsageError(f"{path}: a layout is that of a folder")

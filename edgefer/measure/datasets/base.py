@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
 SPLITS = ("train", "val", "test")
+
+
+class Images(Protocol):
+    """Grey images, uint8, shape (H, W): an array of them, or files that are decoded when asked for."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """One after the other."""
+
+    def __getitem__(self, index: Any) -> Any:
+        """The image of a row; the images of a slice or an array of rows."""
 
 
 @dataclass
@@ -33,7 +47,7 @@ class Dataset:
     split: str
     labels: str
     rule: str
-    images: Sequence[np.ndarray] | np.ndarray
+    images: Images
     truth: np.ndarray
     distributions: np.ndarray | None = None
     dropped: dict[str, int] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +36,8 @@ class FolderImages(Sequence):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index) -> np.ndarray | FolderImages:
-        """uint8, shape (H, W); the part of the images that a slice or an array of rows names.
+    def __getitem__(self, index: Any) -> Any:
+        """uint8, shape (H, W); of a slice or an array of rows, FolderImages of these.
 
         Raises:
             UsageError: the file changed since it was listed.
@@ -47,7 +48,8 @@ class FolderImages(Sequence):
         image = grey_image(self.paths[index])
         if image is None:
             raise UsageError(f"{self.paths[index]}: cannot be read any more")
-        return image if self.boxes[index] is None else cut(image, self.boxes[index])
+        box = self.boxes[index]
+        return image if box is None else cut(image, box)
 
 
 def cut(image: np.ndarray, box: Box) -> np.ndarray:
@@ -66,7 +68,8 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
         raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
     root = path / (split or "val") if divided else path
     names = label_set(labels)
-    files, found, problems, dropped = [], set(), [], Counter()
+    files, found, problems = [], set(), []
+    dropped: Counter[str] = Counter()
     for entry in _entries(root):
         name = entry.name.lower()
         if not entry.is_dir():
