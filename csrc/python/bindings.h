@@ -172,10 +172,17 @@ bool holds(py::handle object) {
   return dtype == native_dtype<T>() || numpy().PyArray_EquivTypes_(dtype, native_dtype<T>());
 }
 
+// An array as `fresh` makes it, in memory that pool.cpp keeps for the next one.
+constexpr std::size_t pooled_least = std::size_t{32} << 10;  // bytes; what is smaller stays in the heap anyway
+py::array pooled_array(PyObject* dtype, std::initializer_list<Py_intptr_t> shape, std::size_t bytes);
+
 // A new array without gaps, its elements unset.
 template <class T>
 py::array fresh(std::initializer_list<Py_intptr_t> shape) {
   PyObject* dtype = native_dtype<T>();
+  std::size_t bytes = sizeof(T);
+  for (const Py_intptr_t size : shape) bytes *= static_cast<std::size_t>(size);
+  if (bytes >= pooled_least) return pooled_array(dtype, shape, bytes);
   Py_INCREF(dtype);  // the array keeps it
   PyObject* made = numpy().PyArray_NewFromDescr_(numpy().PyArray_Type_, dtype, static_cast<int>(shape.size()),
                                                  shape.begin(), nullptr, nullptr, 0, nullptr);
