@@ -62,18 +62,18 @@ edgefer_status edgefer_mlp_create(const edgefer_layer* layers, ptrdiff_t layer_c
     *mlp = nullptr;
     check_size(op, "layer_count", layer_count);
     check_pointer(op, "layers", layers);
-    auto made = std::make_unique<edgefer_mlp>();
+    auto network = std::make_unique<edgefer_mlp>();
     for (std::ptrdiff_t i = 0; i < layer_count; ++i) {
       if (i > 0) {
-        const std::ptrdiff_t before = made->layers.back().outputs;
+        const std::ptrdiff_t before = network->layers.back().outputs;
         if (layers[i].inputs != before)
           refuse("%s: layer %td must take the %td outputs of the layer before it, got %td inputs", op, i, before,
                  layers[i].inputs);
-        made->widest_hidden = std::max(made->widest_hidden, before);
+        network->widest_hidden = std::max(network->widest_hidden, before);
       }
-      made->layers.push_back(checked_layer(op, layers[i]));
+      network->layers.push_back(checked_layer(op, layers[i]));
     }
-    *mlp = made.release();
+    *mlp = network.release();
   });
 }
 

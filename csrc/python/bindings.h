@@ -184,10 +184,10 @@ py::array fresh(std::initializer_list<Py_intptr_t> shape) {
   for (const Py_intptr_t size : shape) bytes *= static_cast<std::size_t>(size);
   if (bytes >= pooled_least) return pooled_array(dtype, shape, bytes);
   Py_INCREF(dtype);  // the array keeps it
-  PyObject* made = numpy().PyArray_NewFromDescr_(numpy().PyArray_Type_, dtype, static_cast<int>(shape.size()),
-                                                 shape.begin(), nullptr, nullptr, 0, nullptr);
-  if (!made) throw py::error_already_set();
-  return py::reinterpret_steal<py::array>(made);
+  PyObject* array = numpy().PyArray_NewFromDescr_(numpy().PyArray_Type_, dtype, static_cast<int>(shape.size()),
+                                                  shape.begin(), nullptr, nullptr, 0, nullptr);
+  if (!array) throw py::error_already_set();
+  return py::reinterpret_steal<py::array>(array);
 }
 
 // An array of exactly that dtype and rank, aligned; never a copy. Raises TypeError (dtype) or ValueError (rank).
@@ -260,9 +260,9 @@ template <class T, class In>
 Result<T> result(const char* op, const char* name, py::handle out, py::ssize_t height, py::ssize_t width,
                  const Plane<In>& input) {
   if (out.is_none()) {
-    py::array made = fresh<T>({height, width});
-    auto* data = static_cast<T*>(made.mutable_data());
-    return {std::move(made), {data, height, width, width}};
+    py::array array = fresh<T>({height, width});
+    auto* data = static_cast<T*>(array.mutable_data());
+    return {std::move(array), {data, height, width, width}};
   }
   const auto fits = [&] {
     const auto& given = *py::detail::array_proxy(out.ptr());

@@ -48,12 +48,12 @@ template <class Network>
 PyObject* new_network(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   return guarded([&] {
     Network network(arguments, keywords);
-    auto made = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
-    if (!made) throw py::error_already_set();
-    auto* callable = reinterpret_cast<Callable<Network>*>(made.ptr());
+    auto object = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
+    if (!object) throw py::error_already_set();
+    auto* callable = reinterpret_cast<Callable<Network>*>(object.ptr());
     callable->call = &call_network<Network>;
     new (&callable->network) Network(std::move(network));
-    return made;
+    return object;
   });
 }
 

@@ -79,11 +79,11 @@ py::array pooled_array(PyObject* dtype, std::initializer_list<Py_intptr_t> shape
   }
   constexpr int flags = py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
   Py_INCREF(dtype);  // the array keeps it
-  auto made = py::reinterpret_steal<py::array>(numpy().PyArray_NewFromDescr_(
+  auto array = py::reinterpret_steal<py::array>(numpy().PyArray_NewFromDescr_(
       numpy().PyArray_Type_, dtype, static_cast<int>(shape.size()), shape.begin(), nullptr, memory, flags, nullptr));
   // The array takes the reference to the block, even where this fails.
-  if (!made || numpy().PyArray_SetBaseObject_(made.ptr(), block.release().ptr()) < 0) throw py::error_already_set();
-  return made;
+  if (!array || numpy().PyArray_SetBaseObject_(array.ptr(), block.release().ptr()) < 0) throw py::error_already_set();
+  return array;
 }
 
 }  // namespace edgefer
