@@ -16,7 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgefer.models import manifest
+from edgefer.models import directory as directories
+from edgefer.models import store
+from edgefer.support.cpu import model_name
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -25,14 +27,9 @@ README = ROOT / "README.md"
 
 def machine() -> dict[str, str]:
     """What the figures were measured on: processor, cores, Python and the commit."""
-    cpu = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith(("model name", "Model")):
-            cpu = line.split(":", 1)[1].strip()
-            break
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
-        "cpu": f"{cpu} ({platform.machine()})",
+        "cpu": f"{model_name()} ({platform.machine()})",
         "cores": str(os.cpu_count()),
         "python": platform.python_version(),
         "commit": commit.stdout.strip() or "unknown",
@@ -159,8 +156,9 @@ def draw_kernels(path: Path) -> None:
 def models() -> str:
     """The README's second table: what each shipped model reached, from its manifest."""
     rows = []
-    for directory in sorted(path.parent for path in (ROOT / "edgefer" / "models" / "shipped").glob("*/model.toml")):
-        found = manifest.load(directory)
+    for name in store.shipped():
+        directory = store.find(name)
+        found = directories.load(directory)
         metrics, shape = found.metrics, found.input
         rows.append(
             [

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, DEFAULT_MIN_FACE_PX, Levels, Look, resized, within
+from edgefer import defaults
+from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, resized, within
 from edgefer.detect.cascade import CascadeSearch
 from edgefer.geometry import Box, iou, moved, scaled, squared
+from edgefer.support.registry import Options
 from edgefer.values import Detection
 
 
@@ -24,8 +26,6 @@ class HaarDetector:
     Reference: Viola and Jones, Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001;
     Lienhart, Kuranov, Pisarevsky, 2003, for the cascade.
     """
-
-    kind = "haar"
 
     #: Width of the smallest face in the reduced image; the cascade's window is 20.
     SEARCH_PX = 30
@@ -50,7 +50,7 @@ class HaarDetector:
     levels = Levels(sure=12 / FULL_SCORE, likely=8 / FULL_SCORE, keep=3 / FULL_SCORE)
     parts = len(CUTS) + 1
 
-    def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, max_side_px: int = DEFAULT_MAX_SIDE_PX):
+    def __init__(self, min_face_px: int = defaults.MIN_FACE_PX, max_side_px: int = DEFAULT_MAX_SIDE_PX):
         self._frontal = CascadeSearch("haarcascade_frontalface_alt2.xml")
         self._profile = CascadeSearch("haarcascade_profileface.xml")
         self._min_face_px = min_face_px
@@ -78,10 +78,10 @@ class HaarDetector:
             step = self.SEARCH_STEP
             limits = (smallest, *self.CUTS, largest)
             smallest, largest = max(limits[part], smallest), min(limits[part + 1], largest)
-        found = self._frontal.windows(reduced, step, smallest, largest)
-        found.sort(key=lambda window: -window[1])
+        windows = self._frontal.windows(reduced, step, smallest, largest)
+        windows.sort(key=lambda window: -window[1])
         faces: list[Detection] = []
-        for window, _ in found[: self.MAX_CANDIDATES]:
+        for window, _ in windows[: self.MAX_CANDIDATES]:
             candidate = moved(scaled(window, 1 / scale), x0, y0)
             if any(iou(candidate, box) > 0.4 for box in (*known, *(face.box for face in faces))):
                 continue
@@ -110,14 +110,14 @@ class HaarDetector:
         return look
 
     def _variants(self, image: np.ndarray, expected: Box) -> Iterator[Look | None]:
-        """What is found at other poses of the head, one after the other."""
+        """The face at other poses of the head, one after the other."""
         centre = (image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2
         for degrees in (-self.TILT_DEGREES, self.TILT_DEGREES):
             turn = cv2.getRotationMatrix2D(centre, degrees, 1.0)
             upright = cv2.warpAffine(image, turn, image.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
             yield self._best(self._frontal, upright, expected, cv2.invertAffineTransform(turn))
         yield self._best(self._profile, image, expected, turned=True)
-        mirror = np.float64([[-1, 0, image.shape[1]], [0, 1, 0]])  # boxes end exclusively
+        mirror = np.array([[-1.0, 0, image.shape[1]], [0, 1, 0]])  # boxes end exclusively
         mirrored = np.ascontiguousarray(image[:, ::-1])
         yield self._best(self._profile, mirrored, expected, mirror, turned=True)
 
@@ -126,23 +126,28 @@ class HaarDetector:
         cascade: CascadeSearch,
         image: np.ndarray,
         expected: Box,
-        back: np.ndarray | None = None,
+        to_caller: np.ndarray | None = None,
         turned: bool = False,
     ) -> Look | None:
         """The face in an image at LOOK_PX that most windows agree on, near the one expected.
 
-        `back` maps points of the image to the caller's, where that is another.
+        `to_caller` maps points of the image to the caller's image, where that is another.
         """
         small, large = (round(self.LOOK_PX * size) for size in self.LOOK_SIZES)
-        found = cascade.windows(image, self.LOOK_STEP, small, large)
-        if not found:
+        windows = cascade.windows(image, self.LOOK_STEP, small, large)
+        if not windows:
             return None
-        if back is not None:
-            points = [back @ np.float64([*box.centre, 1]) - box.centre for box, _ in found]
-            found = [
+        if to_caller is not None:
+            shifts = [to_caller @ np.array([*box.centre, 1.0]) - box.centre for box, _ in windows]
+            windows = [
                 (moved(box, float(x), float(y)), count)
-                for (box, count), (x, y) in zip(found, points, strict=True)
+                for (box, count), (x, y) in zip(windows, shifts, strict=True)
             ]
         # of two faces side by side, the one expected here
-        box, agreeing = max(found, key=lambda window: window[1] * iou(window[0], expected))
+        box, agreeing = max(windows, key=lambda window: window[1] * iou(window[0], expected))
         return Look(box, min(1.0, agreeing / self.FULL_SCORE), turned)
+
+
+def open_haar(options: Options, *, min_face_px: int, max_side_px: int, threads: int) -> HaarDetector:
+    """The detector; one that runs no network has no use for threads."""
+    return HaarDetector(min_face_px, max_side_px)

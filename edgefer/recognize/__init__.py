@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import os
 
-from edgefer.models import store
-from edgefer.recognize.frame import FrameRecognizer
+from edgefer import defaults
+from edgefer.errors import ModelError
+from edgefer.models import directory, store
+from edgefer.recognize.base import Recognizer
+from edgefer.recognize.registry import KINDS
+from edgefer.support.registry import split_options
 
-_KINDS = {"frame": FrameRecognizer}
 
-
-def open(model: str | os.PathLike = store.DEFAULT_MODEL, threads: int = 1) -> FrameRecognizer:
-    """Open a model, after its hashes, its manifest, its tensors and its self-test were found to agree.
+def open(model: str | os.PathLike = defaults.MODEL, threads: int = 1) -> Recognizer:
+    """A model as a recognizer, after its hashes, its manifest, its tensors and its self-test agreed.
 
     Args:
-        model: name of a shipped model, or a model directory.
+        model: name of a shipped model or a model directory, with options of its kind: `name,option=value`.
         threads: CPU threads of the interpreter, at least 1.
 
     Returns:
         A recognizer of the kind the manifest names.
 
     Raises:
-        UsageError: unknown name. ModelError: the model is refused.
+        UsageError: an unknown name or option. ModelError: the model is refused, or is none that recognizes.
     """
-    manifest, interpreter = store.open_model(model, threads)
-    return _KINDS[manifest.kind](manifest, interpreter)
+    name, *pairs = split_options(os.fspath(model))
+    place = store.find(name)
+    manifest, content = directory.read(place)
+    if manifest.kind not in KINDS:
+        kinds = ", ".join(KINDS.names())
+        raise ModelError(f"model {place}: expected a recognizer ({kinds}), got the kind {manifest.kind!r}")
+    choice = KINDS.parse(",".join([manifest.kind, *pairs]))
+    return choice.make(manifest=manifest, content=content, threads=threads)

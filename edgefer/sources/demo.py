@@ -1,4 +1,4 @@
-"""The demo: a portrait moves, turns and dims before a simulated camera."""
+"""The demo: a portrait moves, turns and dims in front of a simulated camera."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.errors import SourceError, UsageError
+from edgefer.errors import SourceError
 from edgefer.sources.base import NS_PER_S, Source
 from edgefer.sources.opencv import cv2
+from edgefer.sources.registry import DemoOptions
 from edgefer.values import Frame
 
 WIDTH, HEIGHT, FPS = 640, 480, 30
@@ -21,7 +22,7 @@ CYCLE_S = 10.0
 # The face in the sample portrait, pixels: the movements turn about it.
 _FACE_CENTRE = (252.0, 196.0)
 _FACE_SIDE = 239.0
-_FEATHER_PX = 48  # width over which the portrait melts into the backdrop
+_FEATHER_PX = 48  # width over which the portrait fades into the backdrop
 _FOCAL_PX = 900.0
 
 
@@ -31,8 +32,8 @@ def portrait_path() -> Path:
     Raises:
         SourceError: matplotlib is not installed, or came without its sample data.
     """
-    found = importlib.util.find_spec("matplotlib")
-    for folder in (found.submodule_search_locations or []) if found else []:
+    package = importlib.util.find_spec("matplotlib")
+    for folder in (package.submodule_search_locations or []) if package else []:
         path = Path(folder) / "mpl-data" / "sample_data" / "grace_hopper.jpg"
         if path.is_file():
             return path
@@ -62,12 +63,12 @@ def _homography(t: float) -> np.ndarray:
     # A point (u, v) of the plane, turned by yaw about the vertical, stands at depth f + u sin(yaw).
     turned = np.array([[math.cos(yaw), 0, 0], [0, 1, 0], [scale * math.sin(yaw) / _FOCAL_PX, 0, 1]])
     c, s = scale * math.cos(roll), scale * math.sin(roll)
-    placed = np.array([[c, -s, x], [s, c, y], [0, 0, 1.0]])
-    return placed @ turned @ to_face
+    to_camera = np.array([[c, -s, x], [s, c, y], [0, 0, 1.0]])
+    return to_camera @ turned @ to_face
 
 
 class Demo(Source):
-    """A 640x480 camera at 30 fps with the portrait before it; live, and each index has its picture."""
+    """A 640x480 camera at 30 fps in front of the portrait; live, and each index has its picture."""
 
     live = True
     name = "demo"
@@ -92,7 +93,7 @@ class Demo(Source):
         grey = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
         self._colour = np.dstack([portrait, mask])
         self._grey = np.dstack([grey, mask])
-        # The same picture, enlarged and far out of focus, stands behind it as a room would.
+        # The same picture, enlarged and far out of focus, is the room behind it.
         cover = cv2.resize(portrait, (WIDTH, WIDTH * height // width), interpolation=cv2.INTER_AREA)
         top = (cover.shape[0] - HEIGHT) // 2
         backdrop = cv2.GaussianBlur(cover[top : top + HEIGHT], (0, 0), 40)
@@ -147,22 +148,6 @@ class Demo(Source):
         self._closed = True
 
 
-def open_demo(spec: str) -> Demo:
-    """`demo` (10 s), `demo:SECONDS` or `demo:forever`.
-
-    Raises:
-        UsageError: the length is not a positive number.
-        SourceError: the portrait is missing.
-    """
-    _, _, length = spec.partition(":")
-    if not length:
-        return Demo()
-    if length == "forever":
-        return Demo(None)
-    try:
-        seconds = float(length)
-    except ValueError:
-        seconds = 0.0
-    if not (0 < seconds < 1e6):
-        raise UsageError(f"{spec}: expected demo, demo:SECONDS or demo:forever, got {length!r}")
-    return Demo(seconds)
+def open_demo(options: DemoOptions) -> Demo:
+    """The demo at its length; raises SourceError as Demo does."""
+    return Demo(None if isinstance(options.seconds, str) else options.seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 PATIENCE_S = 2.0
 
 
-def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+def progress_bar(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
     """Yield the items, and show how far they are on stderr.
 
     Args:
@@ -25,7 +25,8 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
         yield from items
         return
     started = time.monotonic()
-    bar = task = None
+    bar: Any = None
+    task: Any = None
     try:
         for done, item in enumerate(items, start=1):
             yield item

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
-from edgefer.models import manifest, store
+from edgefer.models import directory, store
 from edgefer.train import frontier, report, short
 from edgefer.train.recipes import (
     MAKERS,
@@ -47,7 +47,7 @@ def standing(name: str) -> tuple[bool, str]:
             + ("" if follows(runs) else ", with other settings than its recipe"),
         )
     try:
-        metrics = manifest.load(store.find(name)).metrics
+        metrics = directory.load(store.find(name)).metrics
     except ModelError as error:
         return False, f"owed: {error}"
     words = f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}, int8"
@@ -204,7 +204,7 @@ def _exported(run: str, settings: Settings) -> str:
         return done.stderr.splitlines()[-1].removeprefix("edgefer: ")
     if settings.stl:
         return f"float32 {json.loads(out.with_suffix('.json').read_text())['metrics']['accuracy']:.2f}"
-    return f"int8 {manifest.load(out).metrics.accuracy_int8:.2f}"
+    return f"int8 {directory.load(out).metrics.accuracy_int8:.2f}"
 
 
 def _process(command: str, **options) -> subprocess.CompletedProcess:

@@ -31,6 +31,7 @@ from msgspec.structs import replace
 from edgefer import labels, recognize
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.measure import datasets, statistics
+from edgefer.models import directory as directories
 from edgefer.models import manifest, store
 from edgefer.models.interpreter import Interpreter
 from edgefer.preprocess.crop import Preprocess
@@ -127,7 +128,7 @@ class Measured:
         return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
-def export(run: Path, out: Path) -> manifest.Manifest:
+def export(run: Path, out: Path) -> manifest.FrameManifest:
     """Write the model directory `out` for a finished run; a directory of that name is replaced.
 
     Raises:
@@ -169,9 +170,9 @@ def export(run: Path, out: Path) -> manifest.Manifest:
         place.mkdir()
         (place / manifest.MODEL_NAME).write_bytes(content)
         (place / CARD_NAME).write_text(card.render(final, runs, done, measured, margin, len(content)))
-        manifest.write(place, final)
+        directories.write(place, final)
         _install(place, out)
-    return manifest.load(out)
+    return directories.load(out)
 
 
 def export_float(run: Path, out: Path, precision: str) -> dict:
@@ -305,7 +306,7 @@ def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _calibrated(draft: manifest.Manifest, outputs: np.ndarray, truth: np.ndarray) -> manifest.Manifest:
+def _calibrated(draft: manifest.Manifest, outputs: np.ndarray, truth: np.ndarray) -> manifest.FrameManifest:
     """The manifest with the temperature that val asks for, and the error that is left."""
     return replace(
         draft,
@@ -314,14 +315,14 @@ def _calibrated(draft: manifest.Manifest, outputs: np.ndarray, truth: np.ndarray
     )
 
 
-def calibrate(directory: Path, val: datasets.Dataset) -> manifest.Manifest:
+def calibrate(directory: Path, val: datasets.Dataset) -> manifest.FrameManifest:
     """Fit the temperature of a model directory on val; rewrite manifest and card.
 
     Raises:
         ModelError: the directory is not sound. UsageError: val has not the rows its figures are of; or its
             card has no section for the calibration.
     """
-    found, content = manifest.read(directory)
+    found, content = directories.read(directory)
     if CARD_NAME not in found.files:
         raise UsageError(f"calibrate: {found.name} has no {CARD_NAME} to write the new figures into")
     if (len(val), val.labels) != (found.metrics.rows, found.output.labels):
@@ -334,12 +335,12 @@ def calibrate(directory: Path, val: datasets.Dataset) -> manifest.Manifest:
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".") as scratch:
         place = Path(scratch) / directory.name
         # a signature is of the old manifest
-        shutil.copytree(directory, place, ignore=shutil.ignore_patterns(manifest.SIGNATURE_NAME))
+        shutil.copytree(directory, place, ignore=shutil.ignore_patterns(directories.SIGNATURE_NAME))
         words = (place / CARD_NAME).read_text()
         (place / CARD_NAME).write_text(card.recalibrated(words, made))
-        manifest.write(place, made)
+        directories.write(place, made)
         _install(place, directory)
-    return manifest.load(directory)
+    return directories.load(directory)
 
 
 def _install(place: Path, out: Path) -> None:
@@ -368,16 +369,15 @@ def _described(settings: Settings) -> str:
     return f"{': '.join(names)}, input {described(settings)}"
 
 
-def _draft(name: str, runs: list, done: dict, content: bytes, margin: float) -> manifest.Manifest:
+def _draft(name: str, runs: list, done: dict, content: bytes, margin: float) -> manifest.FrameManifest:
     """The manifest, but for what is measured with its help: temperature, metrics, self-test."""
     scale, zero_point = quantisation(content)[1]
     settings = runs[-1][1]
     votes = settings.labels == "ferplus8"
     distribution = votes and settings.rule != "majority"
     output = manifest.Output(labels=settings.labels, values="logits", scale=scale, zero_point=zero_point)
-    return manifest.Manifest(
+    return manifest.FrameManifest(
         name=name,
-        kind="frame",
         paper=architectures.find(settings.architecture).paper,
         architecture=_described(settings),
         input=replace(input_spec(settings.input, settings.size), crop_margin=margin),
@@ -433,7 +433,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         out = options.run if options.calibrate else options.out or store.SHIPPED / name
         if options.calibrate:
-            written = calibrate(out, load_data(Settings(labels=manifest.load(out).output.labels))[1])
+            written = calibrate(out, load_data(Settings(labels=directories.load(out).output.labels))[1])
         else:
             written = export(options.run, out)
     except EdgeferError as error:

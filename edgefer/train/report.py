@@ -25,6 +25,7 @@ from edgefer.errors import EdgeferError, UsageError
 from edgefer.labels import translate
 from edgefer.measure import datasets
 from edgefer.measure.statistics import paired_t, summary
+from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.papers import CROSS, CROSS_ITSELF, CROSS_RECIPES, CROSS_SETS, OWN, TABLES, Row, Table
@@ -111,7 +112,7 @@ def _unlike(name: str, settings: Settings) -> str:
 
 def shipped(models: Path = MODELS) -> dict[str, manifest.Manifest]:
     """The manifests of the shipped models by name."""
-    return {path.parent.name: manifest.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
+    return {path.parent.name: directories.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
 
 
 def page(records: Path = RECORDS, models: Path = MODELS) -> str:

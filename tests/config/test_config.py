@@ -11,8 +11,8 @@ import pytest
 
 from edgefer import config
 from edgefer.commands.console import main
+from edgefer.config.settings import Tables
 from edgefer.errors import UsageError
-from edgefer.support.toml import key_lines, tomllib
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,7 +53,13 @@ BROKEN = {
     "table for a number": ("[smoothing.lag_ms]\nx = 1\n", 1, "smoothing.lag_ms", ["a number", "got a table"]),
     "number for a table": ("camera = 3\n", 1, "camera", ["expected a table", "got 3"]),
     "array of tables for a table": ("[[camera]]\nfps = 30\n", 1, "camera", ["expected a table"]),
-    "number for a text": ("[recognizer]\nmodel = 7\n", 2, "recognizer.model", ["text", "got 7"]),
+    "number for a text": ("[recognizer]\nmodels = 7\n", 2, "recognizer.models", ["a list", "got 7"]),
+    "one model, as it was once written": (
+        '[recognizer]\nmodel = "edgefer-s"\n',
+        2,
+        "recognizer.model",
+        ["did you mean 'models'?"],
+    ),
     "date for a text": ("board = 2026-01-01\n", 1, "board", ["a text"]),
     "time for a number": ("[camera]\nfps = 10:30:00\n", 2, "camera.fps", ["a number"]),
     "number for a list": ("[compute]\npin = 1\n", 2, "compute.pin", ["a list", "got 1"]),
@@ -84,21 +90,35 @@ BROKEN = {
     "brightness too great": ("[quality]\nmax_brightness = 300\n", 2, "quality.max_brightness", ["to 255"]),
     "zero budget": ("[budget_ms]\ntotal = { p95 = 0 }\n", 2, "budget_ms.total.p95", ["above 0"]),
     "budget as a number": ("[budget_ms]\ntotal = 17\n", 2, "budget_ms.total", ["expected a table", "17"]),
-    "empty text": ('[recognizer]\nmodel = ""\n', 2, "recognizer.model", ["non-empty"]),
+    "empty text": ('[recognizer]\nmodels = [""]\n', 2, "recognizer.models[0]", ["non-empty"]),
     "empty device": ('[camera]\ndevice = ""\n', 2, "camera.device", ["whole number", "text"]),
-    "NUL in a text": ('[recognizer]\nmodel = "a\\u0000b"\n', 2, "recognizer.model", ["text"]),
+    "NUL in a text": ('[recognizer]\nmodels = ["a\\u0000b"]\n', 2, "recognizer.models[0]", ["text"]),
     "text too long": (f"board = '{'x' * 300}'\n", 1, "board", ["at most 200"]),
     "misspelt choice": ('[detector]\nkind = "harr"\n', 2, "detector.kind", ['did you mean "haar"?']),
     "unknown choice": ('[camera]\nformat = "bayer"\n', 2, "camera.format", ["one of", "grey", "yuyv"]),
     "choice in capitals": ('[camera]\nformat = "YUYV"\n', 2, "camera.format", ["one of"]),
-    "unknown sink": ('[output]\nsinks = ["xml"]\n', 2, "output.sinks", ["unknown output 'xml'", "jsonl"]),
-    "two sinks in one place": (
-        '[output]\nsinks = ["csv:a", "jsonl:./a"]\n',
-        2,
-        "output.sinks",
+    "unknown output": ('[[output]]\nkind = "xml"\n', 2, "output[0].kind", ['"jsonl"', 'got "xml"']),
+    "misspelt output": ('[[output]]\nkind = "vidoe"\n', 2, "output[0].kind", ['did you mean "video"?']),
+    "two outputs in one place": (
+        '[[output]]\nkind = "csv"\npath = "a"\n[[output]]\nkind = "jsonl"\npath = "./a"\n',
+        1,
+        "output",
         ["'jsonl:./a' and 'csv:a' both write to"],
     ),
-    "empty sink": ('[output]\nsinks = ["table", ""]\n', 2, "output.sinks[1]", ["non-empty"]),
+    "output without a kind": ('[[output]]\npath = "x"\n', 1, "output[0].kind", ["one of", "add it"]),
+    "output without its file": ('[[output]]\nkind = "video"\n', 1, "output[0].path", ["got none"]),
+    "outputs as they were once written": (
+        '[output]\nsinks = ["table"]\n',
+        1,
+        "output",
+        ["expected [[output]] tables", "got a table"],
+    ),
+    "key of another output": (
+        '[[output]]\nkind = "table"\npath = "x"\n',
+        3,
+        "output[0].path",
+        ['with kind = "table"', "belongs to jsonl and csv and video"],
+    ),
     "p50 over p95": (
         "[budget_ms]\ntotal = { p50 = 9, p95 = 8 }\n",
         2,
@@ -119,8 +139,8 @@ BROKEN = {
         ["total's p50"],
     ),
     "stage without a total": ("[budget_ms]\ninfer = { p95 = 3 }\n", 1, "budget_ms.total.p95", ["governor"]),
-    "network without a file": ('[detector]\nkind = "yunet"\n', 1, "detector.model", ["yunet", "none"]),
-    "file without a network": ('[detector]\nmodel = "x.onnx"\n', 2, "detector.model", ["no file"]),
+    "network without a model": ('[detector]\nkind = "yunet"\n', 1, "detector.model", ["got none; add"]),
+    "model without a network": ('[detector]\nmodel = "x"\n', 2, "detector.model", ["yunet and blazeface"]),
     "processor twice": ("[compute]\npin = [1, 2, 1]\n", 2, "compute.pin", ["once"]),
     "dark over bright": (
         "[quality]\nmin_brightness = 200\nmax_brightness = 100\n",
@@ -345,14 +365,14 @@ def test_odd_texts_survive_being_written(tmp_path):
 def test_paths_in_a_profile_are_relative_to_it(tmp_path):
     """A service does not run where its profile lies; absolute paths and shipped names stay."""
     path = tmp_path / "my.toml"
-    path.write_text('[detector]\nkind = "yunet"\nmodel = "nets/y.onnx"\n[recognizer]\nmodel = "./mine"\n')
+    path.write_text('[detector]\nkind = "yunet"\nmodel = "nets/y"\n[recognizer]\nmodels = ["./mine"]\n')
     settings = config.load_profile(path)
-    assert settings.detector.model == str(tmp_path / "nets/y.onnx")
-    assert settings.recognizer.model == str(tmp_path / "mine")
-    path.write_text('[detector]\nkind = "yunet"\nmodel = "/nets/y.onnx"\n')
+    assert settings.detector_choice.options.model == str(tmp_path / "nets/y")
+    assert settings.recognizer.models == [str(tmp_path / "mine")]
+    path.write_text('[detector]\nkind = "yunet"\nmodel = "/nets/y"\n')
     settings = config.load_profile(path)
-    assert settings.detector.model == "/nets/y.onnx"
-    assert settings.recognizer.model == "edgefer-s"
+    assert settings.detector_choice.options.model == "/nets/y"
+    assert settings.recognizer.models == ["edgefer-s"]
 
 
 def test_the_documentation_is_what_the_code_says():
@@ -363,111 +383,13 @@ def test_the_documentation_is_what_the_code_says():
 def test_the_documentation_names_every_key():
     """Nothing can be set that is not explained."""
     text = config.documentation()
-    for field in msgspec.structs.fields(config.Settings):
+    for field in msgspec.structs.fields(Tables):
         default = getattr(config.Settings(), field.name)
         names = default.__struct_fields__ if isinstance(default, msgspec.Struct) else (field.name,)
         for name in names:
             rows = [row for row in text.splitlines() if row.startswith(f"| `{name}` |")]
             assert rows, name
             assert all(row.split("|")[-2].strip() for row in rows), f"{name} has no meaning"
-
-
-# --- lines of keys
-
-TRICKY = '''\
-# a = 1
-a.b = 1 # a.c
-"q.\\"x" = """
-[fake]
-k = "2"
-"""
-'lit' = \'\'\'it's
-\'\'\'
-[t . "u"] # [z]
-in = { x = 1, y = [1, # ,
- 2,
- {z = "}]#"}] }
-[[arr]]
-n = 1
-[arr.sub]
-s = 'a]'
-[[arr]]
-n = 2
-[arr.sub]
-s = 3
-d = 2026-11-21 10:00:00
-e = """a""""
-f = [[1, 2], [
-3]]
-[arr.sub.deep]
-g = """\\
-  x \\""" y"""
-h = 1e3
-'''
-
-
-def test_the_lines_of_keys_are_right_in_tricky_documents():
-    """Dotted and quoted keys, inline tables, arrays of tables, strings over lines, comments."""
-    tomllib.loads(TRICKY)  # it is valid
-    lines, duplicates = key_lines(TRICKY)
-    assert not duplicates
-    expected = {
-        ("a",): 2,
-        ("a", "b"): 2,
-        ('q."x',): 3,
-        ("lit",): 7,
-        ("t", "u"): 9,
-        ("t", "u", "in"): 10,
-        ("t", "u", "in", "y", 0): 10,
-        ("t", "u", "in", "y", 1): 11,
-        ("t", "u", "in", "y", 2, "z"): 12,
-        ("arr", 0): 13,
-        ("arr", 0, "n"): 14,
-        ("arr", 0, "sub", "s"): 16,
-        ("arr", 1): 17,
-        ("arr", 1, "n"): 18,
-        ("arr", 1, "sub"): 19,
-        ("arr", 1, "sub", "d"): 21,
-        ("arr", 1, "sub", "e"): 22,
-        ("arr", 1, "sub", "f"): 23,
-        ("arr", 1, "sub", "f", 1): 23,
-        ("arr", 1, "sub", "f", 1, 0): 24,
-        ("arr", 1, "sub", "deep", "g"): 26,
-        ("arr", 1, "sub", "deep", "h"): 28,
-    }
-    assert {path: lines.get(path) for path in expected} == expected
-
-
-def test_every_key_of_a_document_has_a_line():
-    """Walking the parsed document finds each path."""
-
-    def paths(value, at=()):
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield (*at, key)
-                yield from paths(item, (*at, key))
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                yield (*at, index)
-                yield from paths(item, (*at, index))
-
-    for text in [TRICKY, *(path.read_text() for path in (ROOT / "firmware_configs").glob("*.toml"))]:
-        lines, _ = key_lines(text)
-        for path in paths(tomllib.loads(text)):
-            assert path in lines, path
-
-
-def test_tables_may_be_opened_more_than_once_by_their_subtables():
-    """[a.b] then [a] is valid, as is an array's next table."""
-    assert key_lines("[a.b]\nx = 1\n[a]\ny = 1\n[[c]]\n[c.d]\n[[c]]\n[c.d]\n")[1] == []
-
-
-@pytest.mark.parametrize(
-    "text", ["a = [}", "a = [1, }", "a = { b = [}, }", "a = { b = }", "a = [,]", "=", "[", "a."]
-)
-def test_the_reader_of_lines_comes_to_an_end_where_no_value_stands(text):
-    lines, _ = key_lines(text)
-    assert len(lines) <= len(text) + 1
 
 
 def test_damaged_profiles_never_end_in_a_traceback(tmp_path):

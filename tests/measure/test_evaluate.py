@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +14,6 @@ import pytest
 import tiny_model
 
 from edgefer import recognize
-from edgefer.commands import models as models_command
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.labels import BASIC7, FERPLUS8
 from edgefer.measure import evaluate as evaluation
@@ -143,18 +141,6 @@ def test_the_picture_shades_each_cell_by_its_share_of_the_row(report, tmp_path):
     assert shades[0, 0] < shades[0, 1] < shades[0, 2]
 
 
-def test_a_picture_goes_into_a_pipe_and_leaves_it_one(report, tmp_path):
-    """As a device: for root, replacing it would break the machine."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
-    got = []
-    reader.start()
-    save_picture(report.image(), pipe)
-    reader.join(10)
-    assert got[0].startswith(b"\x89PNG") and pipe.is_fifo()
-
-
 def test_a_picture_that_cannot_be_written_is_one_line_and_leaves_nothing(report, tmp_path):
     with pytest.raises(EdgeferError, match="cannot write .*: No such file or directory") as caught:
         save_picture(report.image(), tmp_path / "absent" / "confusion.png")
@@ -174,36 +160,6 @@ def models(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:-1])
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
     return tmp_path / "models"
-
-
-def test_the_list_shows_each_model_and_why_one_is_refused(models, monkeypatch):
-    monkeypatch.setattr(store, "DEFAULT_MODEL", "tiny")
-    header, tiny, worn = models_command.listing().splitlines()
-    assert header.split() == [
-        *("name", "kind", "input", "labels", "val", "accuracy", "size"),
-        *("licence", "of", "the", "training", "data"),
-    ]
-    assert tiny.startswith("*  tiny  frame    64x64 grey+sobel  ferplus8  12.50 % of 0")
-    assert '2 KiB  no data; "random" weights with a tab' in tiny
-    assert worn.startswith("   worn  refused")
-    assert "model.tflite is damaged" in worn
-
-
-def test_an_empty_package_lists_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
-    assert models_command.listing() == "no models are installed"
-    assert store.verify() == []
-
-
-def test_verify_judges_each_model_and_goes_on_after_a_refusal(models):
-    verdicts = store.verify()
-    assert [verdict.ok for verdict in verdicts] == [True, False]
-    lines = models_command.verdict_text(verdicts).splitlines()
-    assert lines[0] == "ok       tiny"
-    assert lines[1].startswith(f"refused  model {models / 'worn'}: model.tflite is damaged")
-    assert [verdict.ok for verdict in store.verify(["worn", models / "tiny"])] == [False, True]
-    with pytest.raises(UsageError, match="unknown model 'tny'; available: tiny, worn"):
-        store.verify(["tny"])
 
 
 def test_the_command_judges_a_folder_with_a_real_network(models, tmp_path):

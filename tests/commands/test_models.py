@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import tiny_model
 
+from edgefer import defaults
+from edgefer.commands import models
 from edgefer.commands.console import main
+from edgefer.errors import UsageError
 from edgefer.models import store
 
 
@@ -136,3 +139,44 @@ def test_bad_eval_usage_is_one_line_and_exit_2(directory, tmp_path, monkeypatch,
     said = capfd.readouterr()
     assert words in said.err
     assert (said.out, said.err.count("\n")) == ("", 1)
+
+
+@pytest.fixture
+def two_models(tmp_path, monkeypatch):
+    """A package with one sound and one damaged model."""
+    for name in ("tiny", "worn"):
+        tiny_model.make_directory(tmp_path / "models" / name, name=name)
+    path = tmp_path / "models" / "worn" / "model.tflite"
+    path.write_bytes(path.read_bytes()[:-1])
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
+    return tmp_path / "models"
+
+
+def test_the_list_shows_each_model_and_why_one_is_refused(two_models, monkeypatch):
+    monkeypatch.setattr(defaults, "MODEL", "tiny")
+    header, tiny, worn = models.listing().splitlines()
+    assert header.split() == [
+        *("name", "kind", "input", "labels", "val", "accuracy", "size"),
+        *("licence", "of", "the", "training", "data"),
+    ]
+    assert tiny.startswith("*  tiny  frame    64x64 grey+sobel  ferplus8  12.50 % of 0")
+    assert '2 KiB  no data; "random" weights with a tab' in tiny
+    assert worn.startswith("   worn  refused")
+    assert "model.tflite is damaged" in worn
+
+
+def test_an_empty_package_lists_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
+    assert models.listing() == "no models are installed"
+    assert models.verify() == []
+
+
+def test_verify_judges_each_model_and_goes_on_after_a_refusal(two_models):
+    verdicts = models.verify()
+    assert [verdict.ok for verdict in verdicts] == [True, False]
+    lines = models.verdict_text(verdicts).splitlines()
+    assert lines[0] == "ok       tiny"
+    assert lines[1].startswith(f"refused  model {two_models / 'worn'}: model.tflite is damaged")
+    assert [verdict.ok for verdict in models.verify(["worn", two_models / "tiny"])] == [False, True]
+    with pytest.raises(UsageError, match="unknown model 'tny'; available: tiny, worn"):
+        models.verify(["tny"])
