@@ -1,4 +1,4 @@
-"""`make` names the missing package in one line instead of failing somewhere in the build."""
+"""`make` names the missing package in one line, or says what it skips, instead of failing somewhere."""
 
 import os
 import subprocess
