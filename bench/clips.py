@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from report import table
+from result_tables import table
 
 from edgefer.sources import open_source
 

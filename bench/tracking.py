@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from peers import DATA
-from report import machine, table
+from result_tables import machine, table
 
 from edgefer.detect import KINDS, open_detector
 from edgefer.sources import open_source

@@ -6,7 +6,7 @@ Every pipeline sees the same grey VGA frames in turn, one thread each, decoding 
 frame the order of the pipelines rotates, so that a noisy moment meets each of them alike. Ours is warmed
 up on the first second, as are the others. Then start-up and memory are measured from outside: a new
 process runs `edgefer run --source demo`, and the clock stops at its first line. The result goes to
-bench/results/whole_frame.json, from which bench/report.py writes the README's table.
+bench/results/whole_frame.json, from which `python -m tools.readme` writes the README's table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import peers
-from report import RESULTS, machine, table
+from result_tables import RESULTS, machine, table
 
 from edgefer import recognize
 from edgefer.detect import open_detector

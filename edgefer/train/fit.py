@@ -29,11 +29,11 @@ import numpy as np
 
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.labels import label_set
-from edgefer.measure import datasets
 from edgefer.support.progress import track
+from edgefer.train import runs
 from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
 from edgefer.train.distil import Ensemble
-from edgefer.train.settings import Settings, build, learning_rate, load_data, parse_stages, targets
+from edgefer.train.settings import TrainingSettings, build, learning_rate, load_data, parse_stages, targets
 
 MOST_PROCESSES = 16
 
@@ -79,7 +79,7 @@ class Swapped:
         _assign(self._model.variables, self._own)
 
 
-def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
+def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> dict:
     """Run, or go on with, a training.
 
     Args:
@@ -156,7 +156,7 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
                 losses.append(float(model.train_on_batch(x, teachers.targets(y, seen))))
                 averaged.update(model)
             with Swapped(model, averaged.values):
-                accuracy = evaluate(model, inputs, val)
+                accuracy = runs.accuracy(model, inputs, val)
                 if inputs.side == settings.size and accuracy > state["best"]:
                     state["best"], state["best_epoch"] = accuracy, epoch
                     _save_weights(model, out / "best.weights.h5")
@@ -193,15 +193,6 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
     }
     _write_json(out / "done.json", done)
     return done
-
-
-def evaluate(model, inputs: Inputs, data: datasets.Dataset, batch: int = 256) -> float:
-    """Accuracy in percent of the unaltered images."""
-    right = 0
-    for start in range(0, len(data), batch):
-        logits = model.predict_on_batch(inputs.stack(data.images[start : start + batch]))
-        right += int((np.argmax(logits, axis=-1) == data.truth[start : start + batch]).sum())
-    return 100 * right / len(data)
 
 
 def accelerator() -> str:
@@ -250,7 +241,7 @@ def _assign(variables, values) -> None:
 def _claim(path: Path, settings: dict) -> None:
     settings = json.loads(json.dumps(settings))
     # what an older run's file lacks, it did by default
-    if path.exists() and {**asdict(Settings()), **json.loads(path.read_text())} != settings:
+    if path.exists() and {**asdict(TrainingSettings()), **json.loads(path.read_text())} != settings:
         raise UsageError(f"{path.parent}: holds a run with other settings; choose another --out")
     _write_json(path, settings)
 
@@ -291,7 +282,10 @@ def _start(run: Path, model) -> float:
             seconds = json.loads(str(kept["state"]))["seconds"]
     except FileNotFoundError:
         raise UsageError(f"{run}: no run to start from: has no checkpoint.npz") from None
-    classes, before = model.output_shape[-1], len(label_set(Settings.read(run / "settings.json").labels))
+    classes, before = (
+        model.output_shape[-1],
+        len(label_set(TrainingSettings.read(run / "settings.json").labels)),
+    )
     for variable, value in zip(model.variables, values, strict=True):
         if tuple(variable.shape) == value.shape:
             variable.assign(value)
@@ -326,7 +320,7 @@ def _restore(path: Path, model, optimizer, averaged: Averaged) -> dict:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; every setting is an option of the same name."""
-    defaults = Settings()
+    defaults = TrainingSettings()
     parser = argparse.ArgumentParser(
         prog="python -m edgefer.train.fit",
         description=__doc__.split("\n")[0],
@@ -348,7 +342,7 @@ def main(argv: list[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     out, processes = options.pop("out"), options.pop("processes")
     try:
-        done = fit(Settings(**options), out, processes)
+        done = fit(TrainingSettings(**options), out, processes)
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)
         return error.exit_code

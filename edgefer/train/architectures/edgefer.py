@@ -14,7 +14,7 @@ sigmoid. Every operation has an int8 kernel in LiteRT and in XNNPACK: convolutio
 multiplications, means and ReLU6. ReLU6 also bounds what int8 must span.
 
 The idea of the blocks is from Sandler et al., MobileNetV2, 2018, Tan and Le, EfficientNetV2, 2021, and Howard
-et al., Searching for MobileNetV3, 2019; the numbers are ours, picked from `python -m edgefer.train.frontier`.
+et al., Searching for MobileNetV3, 2019; the numbers are ours, picked from docs/frontier.md.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from keras import ops
 
 from edgefer.labels import label_set
 from edgefer.measure.datasets import Dataset
+from edgefer.support.softmax import softmax
 from edgefer.train.explain.network import BATCH, Field, Filters, Network, batches, grey
 from edgefer.train.explain.pictures import Band, overlaid, sheet
 from edgefer.train.explain.projection import transposed
@@ -76,7 +77,7 @@ def class_sheet(
         The sheet, and for each class what is on it.
     """
     logits = [network.model.predict_on_batch(x) for x in batches(network, data.images, "judging images")]
-    scores = _softmax(np.concatenate(logits))
+    scores = softmax(np.concatenate(logits))
     paths, classes = getattr(data.images, "paths", None), label_set(data.labels)
     # (classes, top), strongest first
     strongest = np.argsort(-scores, axis=0, kind="stable")[:top].T
@@ -103,8 +104,3 @@ def class_sheet(
         bands.append(Band([label, "score, truth"], [images[drawn], over[drawn]], captions))
         listed.append({"class": label, "images": entries})
     return sheet(title, bands, top), listed
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

@@ -17,7 +17,7 @@ from edgefer.labels import label_set
 from edgefer.preprocess.crop import CHANNELS
 from edgefer.support.progress import track
 from edgefer.train.data.batches import Inputs, input_spec
-from edgefer.train.fit import Settings, build
+from edgefer.train.settings import TrainingSettings, build
 from edgefer.train.streams import Streams
 
 BATCH = 32  # the first layers of a wide network hold megabytes for every image
@@ -104,7 +104,7 @@ class Network:
         filters: of every convolution with a map of places, by name, in the order of the network.
     """
 
-    def __init__(self, name: str, settings: Settings, model):
+    def __init__(self, name: str, settings: TrainingSettings, model):
         self.name, self.settings, self.model = name, settings, model
         self.planes = CHANNELS[settings.input]
         self.labels = label_set(settings.labels)
@@ -127,7 +127,7 @@ class Network:
                     f"best.weights.h5; {file.name} is not there"
                 )
         try:
-            settings = Settings.read(settings_file)
+            settings = TrainingSettings.read(settings_file)
             model = build(settings, size=settings.size)
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{settings_file}: not the settings of a run: {error}") from None
@@ -168,7 +168,7 @@ def grey(inputs: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((inputs[..., 0] + 1) * 128), 0, 255).astype(np.uint8)
 
 
-def _filters(settings: Settings, model):
+def _filters(settings: TrainingSettings, model):
     """The filters of every convolution whose map has more than one place."""
     for prefix, logits, parts, field in _streams(settings, model):
         for part, entry in parts:
@@ -182,7 +182,7 @@ def _filters(settings: Settings, model):
             field = fields[id(part.output)]
 
 
-def _streams(settings: Settings, model):
+def _streams(settings: TrainingSettings, model):
     """Each stream: prefix of its layers, model of its logits, parts with what enters each, first field."""
     streams, pixels = Streams.of(settings.input, settings.mode), Field(1, 0, 0, settings.size)
     if len(streams.streams) == 1:

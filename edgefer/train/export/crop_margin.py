@@ -35,7 +35,7 @@ class Margin:
 
 
 def measure(images: Sequence[np.ndarray]) -> Margin:
-    """Search square face crops by the run time's own detector, at its defaults, and compare boxes with crops.
+    """Search square face crops by the runtime's detector, at its defaults, and compare boxes with crops.
 
     Each image is enlarged and framed by its repeated edges, a whole side on every side, since a crop that
     reaches to the chin alone is too tight for any detector.
