@@ -7,20 +7,17 @@ import platform
 import subprocess
 from pathlib import Path
 
+from edgefer.support.cpu import model_name
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 
 
 def machine() -> dict[str, str]:
     """What the figures were measured on: processor, cores, Python and the commit."""
-    cpu = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith(("model name", "Model")):
-            cpu = line.split(":", 1)[1].strip()
-            break
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
-        "cpu": f"{cpu} ({platform.machine()})",
+        "cpu": f"{model_name()} ({platform.machine()})",
         "cores": str(os.cpu_count()),
         "python": platform.python_version(),
         "commit": commit.stdout.strip() or "unknown",

@@ -24,7 +24,7 @@ from result_tables import machine, table
 
 from edgefer.detect import KINDS, open_detector
 from edgefer.sources import open_source
-from edgefer.track.tracker import Tracker
+from edgefer.track import Tracker
 from edgefer.values import Frame
 
 

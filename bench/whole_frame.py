@@ -30,7 +30,7 @@ from edgefer.detect import open_detector
 from edgefer.loop.pipeline import Pipeline
 from edgefer.models import store
 from edgefer.sources import open_source
-from edgefer.track.tracker import Smoother, Tracker
+from edgefer.track import Smoother, Tracker
 from edgefer.values import Frame
 
 WARM_UP_FRAMES = 30

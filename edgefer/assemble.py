@@ -103,7 +103,7 @@ def open_recognizer(settings: Settings):
 def open_tracker(settings: Settings):
     """The profile's detector with the tracker and quality gate around it."""
     from edgefer.detect import open_detector
-    from edgefer.track.tracker import QualityGate, Tracker
+    from edgefer.track import QualityGate, Tracker
 
     detector = open_detector(
         settings.detector.kind,
@@ -125,7 +125,7 @@ def make_pipeline(settings: Settings, tracker, recognizer, live: bool):
     """The loop's middle. Only for a live source is work left out to keep time; a file is read whole."""
     from edgefer.loop.governor import Governor
     from edgefer.loop.pipeline import Pipeline
-    from edgefer.track.tracker import Smoother
+    from edgefer.track import Smoother
 
     governor, max_faces = None, None
     if live:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from edgefer.geometry import Box
+
+#: The stages of a frame, in order of execution, and what is timed. `capture` ends where `total` begins; the
+#: others are parts of `total`.
+STAGES = {
+    "capture": "from the capture of a frame to the loop taking it",
+    "detect": "finding faces; 0 in frames without a detection",
+    "track": "carrying faces, identities, quality gate",
+    "landmarks": "points and pose of all faces of the frame, where something needs them",
+    "preprocess": "face to tensor, all faces of the frame",
+    "infer": "the networks, all faces of the frame",
+    "smooth": "averaging the scores",
+    "total": "everything from the loop taking the frame to its reading; the governor keeps p95",
+}
 
 
 @dataclass(slots=True)
@@ -27,7 +41,7 @@ class Frame:
     grey: np.ndarray
     media_ns: int
     captured_ns: int
-    bgr: Callable[[], np.ndarray] | None = None
+    bgr: Callable[[], np.ndarray | None] | None = None
 
 
 @dataclass(slots=True)
@@ -57,13 +71,38 @@ class Quality:
     reasons: tuple[str, ...] = ()
 
 
+class Pose(NamedTuple):
+    """Where a head looks, degrees: yaw to its left, pitch upwards, roll clockwise as the viewer sees it."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
 @dataclass(slots=True)
 class Face:
-    """A face followed over time, as the tracker gives it for one frame."""
+    """A face followed over time, as the tracker gives it for one frame.
+
+    Attributes:
+        landmarks: float32, shape (68, 2), x and y in pixels of the source in the order of iBUG; None where
+            nothing needs them.
+        pose: of the head; None where nothing needs it.
+    """
 
     track: int
     box: Box
     quality: Quality
+    landmarks: np.ndarray | None = None
+    pose: Pose | None = None
+
+
+@dataclass(slots=True)
+class ModelReading:
+    """What a further model says of a face: its strongest label, that label's smoothed score, and all of them."""
+
+    expression: str
+    confidence: float
+    scores: dict[str, float]
 
 
 @dataclass(slots=True)
@@ -77,6 +116,8 @@ class FaceReading:
         confidence: smoothed score of the strongest label, 0 to 1.
         scores: smoothed score by label, summing to 1.
         quality: the measurements behind the gate.
+        models: what the models after the first say, by name.
+        landmarks, pose: as Face has them.
     """
 
     track: int
@@ -85,6 +126,9 @@ class FaceReading:
     confidence: float
     scores: dict[str, float]
     quality: Quality
+    models: dict[str, ModelReading] = field(default_factory=dict)
+    landmarks: np.ndarray | None = None
+    pose: Pose | None = None
 
 
 @dataclass(slots=True)
@@ -96,3 +140,30 @@ class Reading:
     age_ms: float
     faces: list[FaceReading] = field(default_factory=list)
     latency_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Health:
+    """How a run is doing, for sinks that report it beside the readings.
+
+    Attributes:
+        frames, dropped: readings so far, and frames that the newest-frame rule passed over.
+        faces: in the last frame.
+        fps: readings a second, over the last seconds.
+        age_ms: of the last reading.
+        reconnects: how often the source was opened again.
+        governor_level: 0 for full work; greater where work is left out to keep the budget.
+        temperature_c: of the processor, None where the system does not tell. throttled: by its firmware.
+        source: "running", "stalled" while it is opened again, or "ended".
+    """
+
+    frames: int
+    dropped: int
+    faces: int
+    fps: float
+    age_ms: float
+    reconnects: int
+    governor_level: int
+    temperature_c: float | None
+    throttled: bool
+    source: str

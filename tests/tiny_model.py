@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from edgefer.models import directory as directories
 from edgefer.models import manifest as manifests
 
 FIXTURE = Path(__file__).parent / "fixtures" / "tiny.tflite"
@@ -97,15 +98,14 @@ def build() -> bytes:
     return bytes(builder.Output())
 
 
-def manifest(**changes) -> manifests.Manifest:
+def manifest(**changes) -> manifests.FrameManifest:
     """The tiny model's manifest; self-test vectors are computed here, not asked of the runtime."""
     vectors = []
     for seed in (0, 3, 4):
         tensor = manifests.self_test_input(seed, (1, 64, 64, 3))
         vectors.append(manifests.SelfTest(seed=seed, output=tuple(int(v) for v in np.rint(expected(tensor)))))
-    made = manifests.Manifest(
+    made = manifests.FrameManifest(
         name="tiny",
-        kind="frame",
         paper="none; a model for tests",
         architecture="average pool 8x8, fully connected",
         input=manifests.Input(
@@ -135,7 +135,7 @@ def make_directory(directory: Path, **changes) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / manifests.MODEL_NAME).write_bytes(FIXTURE.read_bytes())
     (directory / "MODEL_CARD.md").write_text("# tiny\n\nA model for tests.\n")
-    manifests.write(directory, manifest(**changes))
+    directories.write(directory, manifest(**changes))
     return directory
 
 

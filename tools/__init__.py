@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgefer.models import manifest
+from edgefer.models import directory, manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "edgefer" / "models" / "shipped"
@@ -18,6 +18,6 @@ from result_tables import table  # noqa: E402
 __all__ = ["MODELS", "RECORDS", "ROOT", "shipped", "table"]
 
 
-def shipped(models: Path = MODELS) -> dict[str, manifest.Manifest]:
+def shipped(models: Path = MODELS) -> dict[str, manifest.FrameManifest]:
     """The manifests of the shipped models by name."""
-    return {path.parent.name: manifest.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
+    return {path.parent.name: directory.load(path.parent) for path in sorted(models.glob("*/model.toml"))}

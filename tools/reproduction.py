@@ -63,7 +63,7 @@ both rows with the same seeds, and p is of Student's paired test over these seed
 `make train-all` trains what has a recipe and is not run yet."""
 
 
-def _accuracies(entry: Table, runs: dict[str, Record], manifests: dict[str, manifest.Manifest]) -> str:
+def _accuracies(entry: Table, runs: dict[str, Record], manifests: dict[str, manifest.FrameManifest]) -> str:
     header = ["model", *entry.columns]
     int8 = {prefix: any(prefix + row.recipe in manifests for row in entry.rows) for prefix, _ in entry.ours}
     for prefix, data in entry.ours:
@@ -83,7 +83,7 @@ def _accuracies(entry: Table, runs: dict[str, Record], manifests: dict[str, mani
     return table(header, lines)
 
 
-def _shipped_figures(model: manifest.Manifest | None) -> list[str]:
+def _shipped_figures(model: manifest.FrameManifest | None) -> list[str]:
     """Accuracy of what ships, and its expected calibration error; blanks for what does not ship."""
     if model is None:
         return ["", ""]

@@ -79,12 +79,12 @@ class _Measured:
 def _measure(loop, frames, warm_up: int, count: int) -> _Measured:
     """Runs the loop over an iterator of frames; the first `warm_up` are not counted."""
     from edgefer.loop.clock import StageClock
-    from edgefer.support.progress import track
+    from edgefer.support.progress import progress_bar
 
     for frame in islice(frames, warm_up):
         loop.process(frame)
     clock, measured = StageClock(count), _Measured()
-    for frame in track(islice(frames, count), "timing frames", count):
+    for frame in progress_bar(islice(frames, count), "timing frames", count):
         reading = loop.process(frame)
         # The frames come from memory or a decoder, not from a camera: their age says nothing here.
         clock.add({stage: ms for stage, ms in reading.latency_ms.items() if stage != "capture"})

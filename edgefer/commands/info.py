@@ -12,6 +12,7 @@ from typing import Any
 from edgefer import __version__, config, kernels
 from edgefer.loop.governor import read_heat
 from edgefer.models import store
+from edgefer.support.cpu import model_name
 
 
 def execute(args) -> int:
@@ -39,7 +40,7 @@ def gather() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "board": board or "no device tree (a PC or a virtual machine)",
-        "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} threads",
+        "processor": f"{model_name()}, {len(os.sched_getaffinity(0))} threads",
         "memory": _memory(),
         "temperature": temperature + (", throttled" if heat.throttled else ""),
         "packages": {name: _version(name) for name in ("numpy", "opencv-python-headless", *_interpreters())},
@@ -93,17 +94,6 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() in ("model name", "Model"):
-                return value.strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _memory() -> str:

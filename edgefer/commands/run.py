@@ -93,9 +93,9 @@ def _progress(source, outputs: list[str]):
     taken = source.live or "table" in outputs
     if taken or (sys.stdout.isatty() and {"jsonl", "csv"} & set(outputs)):
         return (_ for _ in ())
-    from edgefer.support.progress import track
+    from edgefer.support.progress import progress_bar
 
-    return track(itertools.count(), f"reading {source.name}", source.length)
+    return progress_bar(itertools.count(), f"reading {source.name}", source.length)
 
 
 def _source_spec(args, settings) -> str:
@@ -122,7 +122,7 @@ def summary_lines(summary, brief: bool = False) -> list[str]:
         noun = "frame" if summary.frames == 1 else "frames"
         lines = [
             f"{summary.frames} {noun} in {summary.seconds:.1f} s ({summary.fps:.1f} fps);"
-            f" a face in {share:.1f} %, {summary.tracks} track(s)",
+            f" a face in {share:.1f} %, {summary.tracks} progress_bar(s)",
             *lines,
             f"p50/p95/p99 ms: {stages}",
         ]

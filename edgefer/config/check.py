@@ -15,7 +15,7 @@ from edgefer.config.settings import STAGES, Settings, tables
 from edgefer.errors import UsageError
 from edgefer.sinks import check_outputs
 from edgefer.support.toml import Path as KeyPath
-from edgefer.support.toml import tomllib
+from edgefer.support.toml import tomllib, value_text
 
 
 class Problem(NamedTuple):
@@ -171,7 +171,7 @@ def default_text(path: KeyPath) -> str:
         if isinstance(part, int):
             break
         value = getattr(value, part)
-    return "" if value is None or isinstance(value, Struct) else toml_value(value)
+    return "" if value is None or isinstance(value, Struct) else value_text(value)
 
 
 def cross_check(settings: Settings) -> Iterator[Problem]:
@@ -252,18 +252,3 @@ def key_name(path: KeyPath) -> str:
             shown = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else json.dumps(part)
             name += f".{shown}" if name else shown
     return name
-
-
-def toml_value(value: Any) -> str:
-    if isinstance(value, Struct):
-        pairs = [(key, getattr(value, key)) for key in value.__struct_fields__]
-        return (
-            "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in pairs if item is not None) + " }"
-        )
-    if isinstance(value, list):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)

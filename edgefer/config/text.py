@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, inspect
+from msgspec import Struct, inspect, to_builtins
 
-from edgefer.config.check import describe, meaning_of, toml_value
+from edgefer.config.check import describe, meaning_of
 from edgefer.config.profiles import shipped_profiles
 from edgefer.config.settings import Budgets, Percentiles, Settings, tables
+from edgefer.support.toml import value_text
 
 
 def to_toml(settings: Settings) -> str:
     """The settings as a profile that reads back to the same."""
-    top = [f"{name} = {toml_value(getattr(settings, name))}" for name in ("board", "match")]
+    top = [f"{name} = {value_text(getattr(settings, name))}" for name in ("board", "match")]
     blocks = ["\n".join(top)]
     for name, _ in tables():
         table = getattr(settings, name)
@@ -19,7 +20,7 @@ def to_toml(settings: Settings) -> str:
         for key in table.__struct_fields__:
             value = getattr(table, key)
             if value != Percentiles():
-                rows.append(f"{key} = {toml_value(value)}")
+                rows.append(f"{key} = {value_text(to_builtins(value))}")
         blocks.append("\n".join(rows))
     return "\n\n".join(blocks) + "\n"
 
@@ -73,6 +74,6 @@ def _doc_table(table: type[Struct], left_out: set[str]) -> list[str]:
             continue
         meaning = meaning_of(field.type)
         default = getattr(defaults, field.name)
-        shown = "none" if default is None else f"`{toml_value(default)}`"
+        shown = "none" if default is None else f"`{value_text(default)}`"
         rows.append(f"| `{field.name}` | {describe(field.type)} | {shown} | {meaning} |")
     return rows

@@ -1,4 +1,4 @@
-"""BlazeFace, from a TFLite file the user names."""
+"""BlazeFace, from a model directory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 
 from edgefer.detect.base import DEFAULT_MIN_FACE_PX, Levels, Look, is_turned, nearest, suppressed, within
+from edgefer.detect.network import open_network
+from edgefer.detect.registry import Network
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import Box, clipped, moved, squared
 from edgefer.values import Detection
@@ -129,14 +131,7 @@ class BlazeFaceDetector:
     def _found(self, grey: np.ndarray, view: Box) -> list[tuple[Box, float, bool]]:
         """Every face in one square view of an image."""
         side = view.width
-        image = _square_view(grey, view, self.INPUT_PX)
-        tensor = np.repeat((image.astype(np.float32) / 127.5 - 1)[None, :, :, None], 3, axis=3)
-        self._network.set_tensor(self._input, tensor)
-        self._network.invoke()
-        logits = self._network.get_tensor(self._scores)[0, :, 0]
-        # sigmoid; the clip keeps exp within float32
-        scores = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
-        raw = self._network.get_tensor(self._boxes)[0]
+        scores, raw = self._run(_square_view(grey, view, self.INPUT_PX))
         found = []
         for index in np.flatnonzero(scores >= self.levels.keep):
             points = raw[index].reshape(8, 2) / self.INPUT_PX
@@ -148,6 +143,20 @@ class BlazeFaceDetector:
                 face = Box(cx - half, cy - half, cx + half, cy + half)
                 found.append((face, float(scores[index]), is_turned(points[2], points[3], points[4])))
         return suppressed(found)
+
+    def best_score(self, grey: np.ndarray) -> float:
+        """The greatest score in one view of an image, however low; for the self-test."""
+        height, width = grey.shape
+        return float(self._run(_square_view(grey, squared(Box(0, 0, width, height)), self.INPUT_PX))[0].max())
+
+    def _run(self, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (896,) and boxes with points (896, 16) of one view, uint8 (INPUT_PX, INPUT_PX)."""
+        tensor = np.repeat((view.astype(np.float32) / 127.5 - 1)[None, :, :, None], 3, axis=3)
+        self._network.set_tensor(self._input, tensor)
+        self._network.invoke()
+        logits = self._network.get_tensor(self._scores)[0, :, 0]
+        # sigmoid; the clip keeps exp within float32
+        return 1 / (1 + np.exp(-np.clip(logits, -80, 80))), self._network.get_tensor(self._boxes)[0]
 
 
 def _litert(model: bytes, threads: int):
@@ -174,3 +183,14 @@ def _square_view(grey: np.ndarray, view: Box, size: int) -> np.ndarray:
     mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     canvas[top:bottom, left:right] = cv2.resize(part, (right - left, bottom - top), interpolation=mode)
     return canvas
+
+
+def open_blazeface(
+    options: Network, *, min_face_px: int, max_side_px: int, threads: int
+) -> BlazeFaceDetector:
+    """The detector of a model directory; the number of its views bounds its time on a large source."""
+
+    def make(data: bytes, name: str) -> BlazeFaceDetector:
+        return BlazeFaceDetector(data, name, min_face_px, threads)
+
+    return open_network("blazeface", options.model, make)

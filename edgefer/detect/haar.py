@@ -10,6 +10,7 @@ import numpy as np
 from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, DEFAULT_MIN_FACE_PX, Levels, Look, resized, within
 from edgefer.detect.cascade import CascadeSearch
 from edgefer.geometry import Box, iou, moved, scaled, squared
+from edgefer.support.registry import Options
 from edgefer.values import Detection
 
 
@@ -146,3 +147,8 @@ class HaarDetector:
         # of two faces side by side, the one expected here
         box, agreeing = max(found, key=lambda window: window[1] * iou(window[0], expected))
         return Look(box, min(1.0, agreeing / self.FULL_SCORE), turned)
+
+
+def open_haar(options: Options, *, min_face_px: int, max_side_px: int, threads: int) -> HaarDetector:
+    """The detector; one that runs no network has no use for threads."""
+    return HaarDetector(min_face_px, max_side_px)

@@ -1,4 +1,4 @@
-"""YuNet, from an ONNX file the user names."""
+"""YuNet, from a model directory."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from edgefer.detect.base import (
     resized,
     within,
 )
+from edgefer.detect.network import open_network
+from edgefer.detect.registry import Network
 from edgefer.errors import ModelError
 from edgefer.geometry import Box, moved, scaled, squared
 from edgefer.values import Detection
@@ -96,6 +98,14 @@ class YuNetDetector:
             [(moved(scaled(face, 1 / scale), x0, y0), score, turned) for face, score, turned in found], box
         )
 
+    def best_score(self, grey: np.ndarray) -> float:
+        """The greatest score anywhere in a small image, however low; for the self-test."""
+        self._network.setScoreThreshold(1e-3)
+        try:
+            return max((score for _, score, _ in self._found(grey)), default=0.0)
+        finally:
+            self._network.setScoreThreshold(self.levels.keep)
+
     def _found(self, image: np.ndarray) -> list[tuple[Box, float, bool]]:
         """Every face in an image at working size."""
         height, width = image.shape
@@ -116,3 +126,12 @@ class YuNetDetector:
             box = Box(cx - half, cy - half, cx + half, cy + half)
             found.append((box, float(np.clip(row[14], 0, 1)), is_turned(points[0], points[1], points[2])))
         return sorted(found, key=lambda entry: -entry[1])
+
+
+def open_yunet(options: Network, *, min_face_px: int, max_side_px: int, threads: int) -> YuNetDetector:
+    """The detector of a model directory; OpenCV's threads are those of the process."""
+
+    def make(data: bytes, name: str) -> YuNetDetector:
+        return YuNetDetector(data, name, min_face_px, max_side_px)
+
+    return open_network("yunet", options.model, make)

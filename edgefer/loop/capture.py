@@ -26,7 +26,8 @@ class Capture:
 
     Attributes:
         dropped: frames of the source passed over between two that were taken.
-        reconnects: how often the source was opened anew.
+        reconnects: how often the source was opened again.
+        stalled: whether it is being opened again now.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Capture:
         """
         self.dropped = 0
         self.reconnects = 0
+        self.stalled = False
         self._source = source
         self._reopen = reopen
         self._patience_s = patience_s
@@ -83,7 +85,7 @@ class Capture:
             if frame is None and self._hangs():
                 raise SourceStalled(
                     f"{getattr(self._source, 'name', 'source')}: no answer for {self._patience_s:g} s;"
-                    " its driver hangs, plug it in anew"
+                    " its driver hangs; unplug it and plug it in again"
                 )
             if frame is not None:
                 self.dropped += frame.index - self._taken - 1 if self._taken >= 0 else 0
@@ -150,10 +152,11 @@ class Capture:
                 self._source.close()
 
     def _open_again(self, stall: SourceStalled) -> bool:
-        """Opens the source anew, with growing pauses; False when stopped. Raises when patience ends."""
+        """Opens the source again, with growing pauses; False when stopped. Raises when patience ends."""
         if self._reopen is None:
             raise stall
         log.warning("%s; trying again", stall)
+        self.stalled = True
         self._source.close()
         began, delay_s = self._clock(), FIRST_DELAY_S
         while not self._stop.wait(delay_s):
@@ -166,6 +169,7 @@ class Capture:
                 delay_s = min(2 * delay_s, LONGEST_DELAY_S)
                 continue
             self.reconnects += 1
+            self.stalled = False
             log.warning("%s is back", getattr(self._source, "name", "source"))
             return True
         return False

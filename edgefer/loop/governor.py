@@ -74,6 +74,11 @@ class Governor:
         self._heat_read: float | None = None
 
     @property
+    def heat(self) -> Heat:
+        """The state of the processor when it was last looked at."""
+        return self._state
+
+    @property
     def rates(self) -> Rates:
         """The work asked for now."""
         return LEVELS[self.level]

@@ -19,7 +19,7 @@ from edgefer.measure.statistics import Calibration, Comparison
 from edgefer.models import store
 from edgefer.recognize.frame import FrameRecognizer
 from edgefer.support import drawing
-from edgefer.support.progress import track
+from edgefer.support.progress import progress_bar
 
 #: Problems of a data set that the text report prints before it only counts the rest.
 PROBLEMS_SHOWN = 20
@@ -196,7 +196,7 @@ def evaluate(recognizer: FrameRecognizer, data: Dataset) -> Report:
     if not set(names) <= set(label_set(known)):
         raise UsageError(f"{data.source} has the classes {', '.join(names)}; the model knows {known} only")
     scores = np.empty((len(data), len(names)), np.float32)
-    for row, image in enumerate(track(data.images, "judging images", len(data))):
+    for row, image in enumerate(progress_bar(data.images, "judging images", len(data))):
         recognizer.prepare_crop(image)
         given = recognizer.infer()
         scores[row] = given if known == wanted else translate(given, known, wanted)

@@ -1,30 +1,13 @@
-"""model.toml: everything the runtime must know about a model, and the proof that nothing of it has changed.
+"""model.toml: everything the runtime must know about a model; a tagged union by its `kind`.
 
-A model directory holds `model.tflite`, `model.toml`, any further file its `[files]` table names (a model
-card, say), optionally `model.sig`, and nothing else: a file that is not named cannot be told from a damaged
-or misnamed one, so it is refused. Names that begin with a dot are ignored; file managers and network file
-systems leave them behind.
-
-Two hashes cover every byte. `[files]` gives the sha256 of each file. The last two lines of model.toml are its
-seal, the sha256 of all bytes that stand before the `sha256` line, so that a changed digit in a metric or a
-comment is found as surely as one in the weights:
-
-    [seal]
-    sha256 = "…64 lower-case hexadecimal digits…"
-
-This guards against damage (a worn card, a broken copy, an edit by hand), not against an attacker, who could
-seal his own file; that is what a signature is for. `write` makes the seal; a manifest is not edited by hand.
+`Manifest` holds what all kinds share, each subclass what its kind needs. A kind is known from the moment it
+is handed to `add_kind`; models/directory.py reads the file and holds it against its hashes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import re
-import stat
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -32,13 +15,8 @@ import numpy as np
 from msgspec import Meta
 
 from edgefer import labels
-from edgefer.errors import ModelError
 
-MANIFEST_NAME = "model.toml"
 MODEL_NAME = "model.tflite"
-SIGNATURE_NAME = "model.sig"
-MANIFEST_MAX_BYTES = 256 * 1024
-FILE_MAX_BYTES = 64 * 1024 * 1024
 
 #: Largest difference, in int8 levels, between an output and the one the self-test expects. XNNPACK
 #: rounds alike on every processor, but TFLite's plain and its reference kernels do not round as it does: over
@@ -46,11 +24,6 @@ FILE_MAX_BYTES = 64 * 1024 * 1024
 #: Double that admits kernels not tried here.
 #: Damage to the file is the hash's to find; this finds a runtime that computes something else.
 SELF_TEST_TOLERANCE = 6
-
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-_SEAL = re.compile(rb'(?<=\n)\[seal\]\nsha256 = "([0-9a-f]{64})"\n\Z')
-_SEAL_HEAD = b"[seal]\n"
-_CURE = "restore the directory from its source"
 
 Text = Annotated[str, Meta(min_length=1, max_length=4000)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
@@ -72,8 +45,7 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
         dtype: "int8".
         scale, zero_point: real value = (q - zero_point) * scale.
         value_range: real values of -128 and 127; follows from scale and zero_point.
-        crop_margin: part of the detector's box side added on each side before the crop.
-        alignment: "none": the box is cropped upright, eyes are not brought to fixed places.
+        crop_margin: part of the detector's box side added on each side before the crop, which is upright.
     """
 
     height: Side
@@ -84,7 +56,6 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     zero_point: ZeroPoint
     value_range: tuple[float, float]
     crop_margin: Annotated[float, Meta(ge=-0.4, le=2.0)] = 0.0
-    alignment: Literal["none"] = "none"
 
 
 class Output(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -148,26 +119,110 @@ class SelfTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     output: Annotated[tuple[ZeroPoint, ...], Meta(min_length=1, max_length=1024)]
 
 
-class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """The content of model.toml; `files` (name to sha256) is filled in by `write`."""
+class Manifest(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """What the manifests of all kinds share; `files` (name to sha256) is filled in by directory.write."""
 
     schema: Literal[1] = 1
     name: Name
-    kind: Literal["frame"]
     paper: Text
     architecture: Text
+    licence: Licence
+    files: dict[str, Digest] = {}
+
+    @property
+    def network(self) -> str:
+        """Name of the network's file in the directory."""
+        return MODEL_NAME
+
+    @property
+    def kind(self) -> str:
+        """Which of the kinds this is."""
+        return str(self.__struct_config__.tag)
+
+    def faults(self) -> Iterator[str]:
+        """What the types cannot say: a line for each value that contradicts another."""
+        yield from ()
+
+
+class FrameManifest(Manifest, tag="frame", frozen=True, kw_only=True):
+    """A network that scores the expression in one face crop."""
+
     input: Input
     output: Output
     training: Training
     metrics: Metrics
-    licence: Licence
     self_test: Annotated[tuple[SelfTest, ...], Meta(min_length=1, max_length=64)]
-    files: dict[str, Digest] = {}
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels in the order of the scores."""
         return labels.label_set(self.output.labels)
+
+    def faults(self) -> Iterator[str]:
+        if self.output.labels not in labels.LABEL_SETS:
+            known = ", ".join(labels.LABEL_SETS)
+            yield f"output.labels: expected one of {known}, got {self.output.labels!r}"
+            return
+        for vector in self.self_test:
+            if len(vector.output) != len(self.labels):
+                got = len(vector.output)
+                yield f"self_test: expected {len(self.labels)} values for each seed, got {got}"
+        tensor = self.input
+        expected = tuple((q - tensor.zero_point) * tensor.scale for q in (-128, 127))
+        if not np.allclose(tensor.value_range, expected, rtol=1e-6, atol=1e-9):
+            yield f"input.value_range: expected {list(expected)}, got {list(tensor.value_range)}"
+
+
+class DetectorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A self-test of a detector: seed of `self_test_image`, and the best score the network gave on it."""
+
+    seed: Count
+    score: Annotated[float, Meta(ge=0, le=1)]
+
+
+class DetectorManifest(Manifest, tag="detector", frozen=True, kw_only=True):
+    """A network that finds faces in an image.
+
+    Attributes:
+        decoding: the detector that turns its outputs into boxes, by name.
+        file: of the network.
+        self_test: what it gave when the directory was made.
+    """
+
+    decoding: Name
+    file: Literal["model.tflite", "model.onnx"]
+    self_test: Annotated[tuple[DetectorTest, ...], Meta(min_length=1, max_length=64)]
+
+    @property
+    def network(self) -> str:
+        return self.file
+
+
+_KINDS: dict[str, type[Manifest]] = {}
+
+
+def add_kind(kind: type[Manifest]) -> None:
+    """Makes a kind of manifest known, by its tag; the same class may come twice."""
+    _KINDS[str(kind.__struct_config__.tag)] = kind
+
+
+add_kind(FrameManifest)
+add_kind(DetectorManifest)
+
+
+def from_fields(fields: Mapping[str, Any]) -> Manifest:
+    """A manifest from the parsed tables of its file.
+
+    Raises:
+        ValueError: an unknown kind or key, a wrong type, a value out of range, or two that contradict.
+    """
+    kind = fields.get("kind")
+    if kind not in _KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(_KINDS)}, got {kind!r}")
+    manifest = msgspec.convert(fields, _KINDS[kind])
+    for fault in manifest.faults():
+        raise ValueError(fault)
+    return manifest
 
 
 def self_test_input(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -191,171 +246,3 @@ def self_test_input(seed: int, shape: tuple[int, ...]) -> np.ndarray:
     coarse = np.frombuffer(digest, np.int8).reshape(rows, columns, channels)
     blocks = coarse.repeat(side, axis=0).repeat(side, axis=1)[:height, :width]
     return np.ascontiguousarray(blocks[np.newaxis])
-
-
-def load(directory: str | os.PathLike) -> Manifest:
-    """The manifest of a model directory, after every file in it was checked against its hash.
-
-    Raises:
-        ModelError: the directory or a file is missing, unreadable, too large, not a plain file, not named in
-            the manifest or not what its hash says; or the manifest is not valid TOML, has an unknown key, a
-            wrong type or a value out of range.
-    """
-    return read(directory)[0]
-
-
-def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
-    """Like `load`, with the very bytes of model.tflite that were checked."""
-    directory = Path(directory)
-    names = _names(directory)
-    for name in (MANIFEST_NAME, MODEL_NAME):
-        if name not in names:
-            raise ModelError(f"model {_shown(directory)}: has no {name}; {_CURE}")
-    manifest = _parse(directory, _bytes(directory, MANIFEST_NAME, MANIFEST_MAX_BYTES))
-    expected = {*manifest.files, MANIFEST_NAME}
-    unknown, missing = sorted(names - expected - {SIGNATURE_NAME}), sorted(expected - names)
-    if missing:
-        raise ModelError(
-            f"model {_shown(directory)}: has no {missing[0]}, which {MANIFEST_NAME} lists; {_CURE}"
-        )
-    if unknown:
-        raise ModelError(
-            f"model {_shown(directory)}: {unknown[0]!r} is not listed in {MANIFEST_NAME}; remove it"
-        )
-    model = b""
-    for name, digest in manifest.files.items():
-        content = _bytes(directory, name, FILE_MAX_BYTES)
-        got = hashlib.sha256(content).hexdigest()
-        if got != digest:
-            raise ModelError(
-                f"model {_shown(directory)}: {name} is damaged: expected sha256 {digest[:12]}…, "
-                f"got {got[:12]}…; {_CURE}"
-            )
-        if name == MODEL_NAME:
-            model = content
-    return manifest, model
-
-
-def write(directory: str | os.PathLike, manifest: Manifest) -> Manifest:
-    """Write model.toml for the files that lie in the directory: hash them, seal, replace in one step.
-
-    Args:
-        directory: holds model.tflite and whatever else shall ship; all of it is listed.
-        manifest: `files` is ignored and filled in.
-
-    Returns:
-        The manifest as read back by `load`.
-
-    Raises:
-        ModelError: the result would be refused by `load`; model.toml is then left as it was.
-    """
-    directory = Path(directory)
-    names = sorted(_names(directory) - {MANIFEST_NAME, SIGNATURE_NAME})
-    files = {name: hashlib.sha256(_bytes(directory, name, FILE_MAX_BYTES)).hexdigest() for name in names}
-    manifest = msgspec.structs.replace(manifest, files=files)
-    body = _toml(msgspec.to_builtins(manifest)).encode() + b"\n" + _SEAL_HEAD
-    content = body + f'sha256 = "{hashlib.sha256(body).hexdigest()}"\n'.encode()
-    _parse(directory, content)
-    scratch = directory / f".{MANIFEST_NAME}.part"
-    with scratch.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, directory / MANIFEST_NAME)
-    return load(directory)
-
-
-def _names(directory: Path) -> set[str]:
-    try:
-        return {entry.name for entry in os.scandir(directory) if not entry.name.startswith(".")}
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ModelError(
-            f"model {_shown(directory)}: expected a model directory: {reason}; "
-            "`edgefer models list` shows what is installed"
-        ) from None
-
-
-def _bytes(directory: Path, name: str, limit: int) -> bytes:
-    """The content of one plain file; links, pipes and folders are refused before they are opened."""
-    path = directory / name
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise ModelError(f"model {_shown(directory)}: {name} is not a plain file; {_CURE}")
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ModelError(f"model {_shown(directory)}: cannot read {name}: {reason}; {_CURE}") from None
-    if len(content) > limit:
-        raise ModelError(
-            f"model {_shown(directory)}: {name} is larger than the {limit // 1024} KiB allowed; {_CURE}"
-        )
-    return content
-
-
-def _parse(directory: Path, content: bytes) -> Manifest:
-    """Manifest from the bytes of model.toml: seal, syntax, types, then what the types cannot say."""
-
-    def refuse(what: str) -> ModelError:
-        return ModelError(f"model {_shown(directory)}: {MANIFEST_NAME} {' '.join(what.split())}; {_CURE}")
-
-    seal = _SEAL.search(content)
-    if seal is None:
-        raise refuse("does not end with its [seal]: it is cut short or was not written by edgefer")
-    if hashlib.sha256(content[: seal.start() + len(_SEAL_HEAD)]).hexdigest() != seal[1].decode():
-        raise refuse("is damaged: its bytes do not agree with its seal")
-    try:
-        fields = msgspec.toml.decode(content)
-        if set(fields.pop("seal")) != {"sha256"}:
-            raise ValueError("seal: expected nothing but sha256")
-        manifest = msgspec.convert(fields, Manifest)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise refuse(f"is not a valid manifest: {error}") from None
-
-    if manifest.output.labels not in labels.LABEL_SETS:
-        known = ", ".join(labels.LABEL_SETS)
-        raise refuse(f"output.labels: expected one of {known}, got {manifest.output.labels!r}")
-    for vector in manifest.self_test:
-        if len(vector.output) != len(manifest.labels):
-            raise refuse(
-                f"self_test: expected {len(manifest.labels)} values for each seed, got {len(vector.output)}"
-            )
-    expected = tuple((q - manifest.input.zero_point) * manifest.input.scale for q in (-128, 127))
-    if not np.allclose(manifest.input.value_range, expected, rtol=1e-6, atol=1e-9):
-        raise refuse(f"input.value_range: expected {list(expected)}, got {list(manifest.input.value_range)}")
-    if MODEL_NAME not in manifest.files:
-        raise refuse(f"files: expected an entry for {MODEL_NAME}")
-    for name in manifest.files:
-        if not _FILE_NAME.fullmatch(name) or name in (MANIFEST_NAME, SIGNATURE_NAME):
-            raise refuse(f"files: expected the name of a file in the directory, got {name!r}")
-    return manifest
-
-
-def _shown(directory: Path) -> str:
-    """A path on one line, whatever characters it holds."""
-    text = str(directory)
-    return text if text.isprintable() else repr(text)
-
-
-def _toml(table: Mapping[str, Any], prefix: str = "") -> str:
-    """TOML of a table of scalars, lists of scalars, tables and lists of tables."""
-    plain, nested = [], []
-    for key, value in table.items():
-        name = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
-        if isinstance(value, dict):
-            nested.append(f"\n[{prefix}{name}]\n{_toml(value, f'{prefix}{name}.')}")
-        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
-            nested += [f"\n[[{prefix}{name}]]\n{_toml(item, f'{prefix}{name}.')}" for item in value]
-        else:
-            plain.append(f"{name} = {_toml_value(value)}\n")
-    return "".join(plain + nested)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, str):
-        # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    return repr(value)

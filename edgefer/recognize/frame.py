@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection
+
 import numpy as np
 
 from edgefer.geometry import Box
-from edgefer.models.interpreter import Interpreter, scores
-from edgefer.models.manifest import Manifest
+from edgefer.models.interpreter import Interpreter, scores, self_test
+from edgefer.models.manifest import FrameManifest
 from edgefer.preprocess.crop import Preprocess
+from edgefer.recognize.base import Needs, Observation
+from edgefer.support.registry import Options
+from edgefer.values import Face, Frame
 
 
 class FrameRecognizer:
-    """A network that judges single images.
+    """A network that judges single images; keeps nothing of a face.
 
     Attributes:
         manifest: of the model.
-        labels: in the order of the scores.
+        name, labels, needs: see Recognizer.
     """
 
-    def __init__(self, manifest: Manifest, interpreter: Interpreter):
+    needs = Needs()
+
+    def __init__(self, manifest: FrameManifest, interpreter: Interpreter):
         self.manifest = manifest
+        self.name = manifest.name
         self.labels = manifest.labels
         self._interpreter = interpreter
         self._preprocess = Preprocess(manifest.input)
+
+    def observe(self, frame: Frame, face: Face) -> Observation:
+        """The scores of a face in this frame."""
+        begin = time.monotonic_ns()
+        self.prepare(frame.grey, face.box)
+        prepared = time.monotonic_ns()
+        found = self.infer()
+        return Observation(found, {"preprocess": prepared - begin, "infer": time.monotonic_ns() - prepared})
+
+    def forget(self, tracks: Collection[int]) -> None:
+        """Nothing is kept."""
 
     def prepare(self, grey: np.ndarray, box: Box) -> None:
         """Turn a detector's box (made square and grown by the model's crop margin) into the input tensor.
@@ -49,3 +69,14 @@ class FrameRecognizer:
         """`prepare`, then `infer`."""
         self.prepare(grey, box)
         return self.infer()
+
+
+def open_frame(options: Options, *, manifest: FrameManifest, content: bytes, threads: int) -> FrameRecognizer:
+    """The recognizer of a model directory whose files have been checked.
+
+    Raises:
+        ModelError: the network is not what the manifest says, or fails its self-test.
+    """
+    interpreter = Interpreter(content, manifest, threads)
+    self_test(interpreter, manifest)
+    return FrameRecognizer(manifest, interpreter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgefer.values import Frame, Reading
+from edgefer.values import Frame, Health, Reading
 
 
 class Sink:
@@ -10,20 +10,21 @@ class Sink:
 
     Attributes:
         name: what a message calls it.
-        needs_frame: whether write() looks at the frame; others may be given None.
     """
 
     name: str = ""
-    needs_frame: bool = False
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
-        """Takes one reading.
+        """Takes one reading; the frame is there for outputs whose registry row needs "frames".
 
         Raises:
             SinkClosed: whoever read the output has gone; a clean end.
             SinkError: the output cannot be written; what it holds is whole, and later readings are lost.
         """
         raise TypeError(f"{type(self).__name__} does not say how to write a reading")
+
+    def report(self, health: Health) -> None:
+        """Takes the state of the run, about once a second; most sinks have no use for it."""
 
     def close(self) -> None:
         """Finishes the output; a second call does nothing. Raises SinkError as write() does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from edgefer.errors import SinkClosed, SinkError
@@ -13,7 +13,8 @@ from edgefer.labels import UNCERTAIN
 from edgefer.loop.clock import Identities, Rate, StageClock
 from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import LineOutput
-from edgefer.values import FaceReading, Frame, Reading
+from edgefer.support.registry import Options
+from edgefer.values import FaceReading, Frame, Health, Reading
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -24,7 +25,7 @@ _PANEL_WIDTH = 39  # two fit side by side into 80 columns
 _BAR_WIDTH = 18
 
 
-class Summary:
+class Totals:
     """Running figures of everything read so far."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -82,6 +83,20 @@ def _box_text(face: FaceReading) -> str:
     return f"{box.width:.0f}x{box.height:.0f} at {box.x0:.0f},{box.y0:.0f}"
 
 
+def _trouble(health: Health | None) -> str:
+    """What of a run's state is worth a word, in one; empty while all is well."""
+    if health is None:
+        return ""
+    words = []
+    if health.source == "stalled":
+        words.append("no picture, opening the source again")
+    if health.governor_level:
+        words.append(f"governor at level {health.governor_level}")
+    if health.throttled:
+        words.append("processor throttled")
+    return ", ".join(words)
+
+
 def _verdict(face: FaceReading) -> str:
     """Expression with its confidence, or why there is none."""
     if face.expression == UNCERTAIN:
@@ -96,23 +111,30 @@ class PlainTable(Sink):
         self._output = LineOutput(None)
         self.name = self._output.name
         self._clock = clock
-        self._summary: Summary | None = Summary(clock)
+        self._totals: Totals | None = Totals(clock)
         self._rate = Rate(clock=clock)
         self._stages = StageClock()
         self._printed: float | None = None
+        self._trouble = ""
         if title:
             self._output.write(f"reading {title}\n")
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
-        if self._summary is None:
+        if self._totals is None:
             return
-        self._summary.add(reading)
+        self._totals.add(reading)
         self._rate.tick()
         self._stages.add(reading.latency_ms)
         now = self._clock()
         if self._printed is None or now - self._printed >= PLAIN_INTERVAL_S:
             self._printed = now
             self._output.write(self._line(reading) + "\n")
+
+    def report(self, health: Health) -> None:
+        trouble, before = _trouble(health), self._trouble
+        self._trouble = trouble
+        if trouble != before and self._totals is not None:
+            self._output.write((trouble or "all well again") + "\n")
 
     def _line(self, reading: Reading) -> str:
         parts = [f"frame {reading.frame}"]
@@ -127,9 +149,9 @@ class PlainTable(Sink):
         return " | ".join(parts)
 
     def close(self) -> None:
-        summary, self._summary = self._summary, None
-        if summary is not None:
-            self._output.write("".join(line + "\n" for line in summary.lines()))
+        totals, self._totals = self._totals, None
+        if totals is not None:
+            self._output.write("".join(line + "\n" for line in totals.lines()))
 
 
 class LiveTable(Sink):
@@ -149,11 +171,12 @@ class LiveTable(Sink):
         self.name = "terminal"
         self._title = title
         self._clock = clock
-        self._summary: Summary | None = Summary(clock)
+        self._totals: Totals | None = Totals(clock)
         self._rate = Rate(clock=clock)
         self._stages = StageClock()
         self._drawn: float | None = None
         self._latest: Reading | None = None
+        self._trouble = ""
         self._console = console or Console(highlight=False)
         self._console.on_broken_pipe = self._gone  # rich would end the whole process
         self._unicode = self._console.encoding.lower().startswith("utf")
@@ -169,15 +192,21 @@ class LiveTable(Sink):
         raise SinkClosed("terminal: gone")
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
-        if self._summary is None:
+        if self._totals is None:
             return
-        self._summary.add(reading)
+        self._totals.add(reading)
         self._rate.tick()
         self._stages.add(reading.latency_ms)
         self._latest = reading
         now = self._clock()
         if self._drawn is None or now - self._drawn >= REFRESH_S:
             self._drawn = now
+            self._draw()
+
+    def report(self, health: Health) -> None:
+        trouble, before = _trouble(health), self._trouble
+        self._trouble = trouble
+        if trouble != before and self._totals is not None:
             self._draw()
 
     def _draw(self) -> None:
@@ -222,7 +251,8 @@ class LiveTable(Sink):
             grid.add_row(*panels[start : start + columns])
         hidden = len(reading.faces) - room
         more = [Text(f"and {_count(hidden, 'more face')}", "dim")] if hidden > 0 else []
-        return Group(header, grid, *more)
+        trouble = [Text(self._trouble, "yellow")] if self._trouble else []
+        return Group(header, *trouble, grid, *more)
 
     def _panel(self, content: RenderableType, title: str, style: str, subtitle: str = "") -> RenderableType:
         from rich.box import ASCII, ROUNDED
@@ -280,14 +310,14 @@ class LiveTable(Sink):
         return self._panel(grid, "latency", "blue")
 
     def close(self) -> None:
-        summary, self._summary = self._summary, None
-        if summary is None:
+        totals, self._totals = self._totals, None
+        if totals is None:
             return
         try:
             if self._started:
                 self._draw()
                 self._live.stop()
-            for line in summary.lines():
+            for line in totals.lines():
                 self._console.print(line, markup=False)
         except BrokenPipeError:
             self._gone()
@@ -305,3 +335,8 @@ def open_table(title: str = "", output: TextIO | None = None) -> Sink:
         if console.is_terminal and not console.is_dumb_terminal:
             return LiveTable(title, console)
     return PlainTable(title)
+
+
+def open_output(options: Options, *, labels: Sequence[str], title: str, fps: float | None) -> Sink:
+    """The output `table`."""
+    return open_table(title)

@@ -12,6 +12,7 @@ import msgspec
 
 from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import LineOutput
+from edgefer.sinks.registry import Lines
 from edgefer.values import FaceReading, Frame, Reading
 
 #: Version of the JSON line; it grows when a reader of the old one would misunderstand the new one.
@@ -19,13 +20,17 @@ SCHEMA = 1
 SCHEMA_PATH = Path(__file__).with_name("reading.schema.json")
 
 
+def _scores(scores: dict[str, float]) -> dict[str, float]:
+    return {label: round(float(score), 4) for label, score in scores.items()}
+
+
 def _face_values(face: FaceReading) -> dict[str, Any]:
-    return {
+    values: dict[str, Any] = {
         "track": face.track,
         "box": [round(float(edge), 1) for edge in face.box],
         "expression": face.expression,
         "confidence": round(float(face.confidence), 4),
-        "scores": {label: round(float(score), 4) for label, score in face.scores.items()},
+        "scores": _scores(face.scores),
         "quality": {
             "side_px": round(float(face.quality.side_px), 1),
             "sharpness": round(float(face.quality.sharpness), 4),
@@ -33,6 +38,20 @@ def _face_values(face: FaceReading) -> dict[str, Any]:
             "reasons": list(face.quality.reasons),
         },
     }
+    if face.models:
+        values["models"] = {
+            name: {
+                "expression": model.expression,
+                "confidence": round(float(model.confidence), 4),
+                "scores": _scores(model.scores),
+            }
+            for name, model in face.models.items()
+        }
+    if face.landmarks is not None:
+        values["landmarks"] = [[round(float(x), 2), round(float(y), 2)] for x, y in face.landmarks]
+    if face.pose is not None:
+        values["pose"] = {name: round(float(angle), 1) for name, angle in face.pose._asdict().items()}
+    return values
 
 
 def reading_values(reading: Reading) -> dict[str, Any]:
@@ -104,3 +123,15 @@ class Csv(Sink):
 
     def close(self) -> None:
         self._output.close()
+
+
+def open_json_lines(
+    options: Lines, *, labels: Sequence[str], title: str, fps: float | None
+) -> JsonLines:
+    """The output `jsonl`."""
+    return JsonLines(options.path or None)
+
+
+def open_csv(options: Lines, *, labels: Sequence[str], title: str, fps: float | None) -> Csv:
+    """The output `csv`."""
+    return Csv(options.path or None, labels)

@@ -9,7 +9,7 @@ from collections import deque
 
 from edgefer.errors import EdgeferError, SinkError
 from edgefer.sinks.base import Sink
-from edgefer.values import Frame, Reading
+from edgefer.values import Frame, Health, Reading
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class SinkThread:
         dropped: readings that found no room or came after the sink had failed.
     """
 
-    def __init__(self, sink: Sink, capacity: int = 32, drop: bool = True) -> None:
+    def __init__(self, sink: Sink, capacity: int = 32, drop: bool = True, frames: bool = False) -> None:
         """Starts the thread.
 
         Args:
@@ -30,6 +30,7 @@ class SinkThread:
             capacity: readings (with their frames, where the sink needs them) that may wait, at least 1.
             drop: when the queue is full, drop the oldest (a live source), or wait for room (a file that is
                 processed whole).
+            frames: whether the sink looks at the frames; without it they are let go at once.
         """
         if capacity < 1:
             raise ValueError(f"SinkThread: capacity must be at least 1, got {capacity}")
@@ -37,6 +38,8 @@ class SinkThread:
         self.dropped = 0
         self._capacity = capacity
         self._drop = drop
+        self._frames = frames
+        self._health: Health | None = None  # the newest, not yet handed over
         self._queue: deque[tuple[Reading, Frame | None]] = deque()
         self._changed = threading.Condition()
         self._error: SinkError | None = None
@@ -78,8 +81,15 @@ class SinkThread:
             if len(self._queue) >= self._capacity:
                 self._queue.popleft()
                 self.dropped += 1
-            self._queue.append((reading, frame if self.sink.needs_frame else None))
+            self._queue.append((reading, frame if self._frames else None))
             self._changed.notify_all()
+
+    def report(self, health: Health) -> None:
+        """Hands over the state of the run; where the sink is busy only the newest one waits."""
+        with self._changed:
+            if not self._failed and not self._closing:
+                self._health = health
+                self._changed.notify_all()
 
     def take_error(self) -> SinkError | None:
         """The sink's failure, once; None before it fails and after it was taken."""
@@ -119,7 +129,10 @@ class SinkThread:
     def _run(self) -> None:
         try:
             while (item := self._take()) is not None:
-                self.sink.write(*item)
+                if isinstance(item, Health):
+                    self.sink.report(item)
+                else:
+                    self.sink.write(*item)
         except SinkError as error:
             self._fail(error)
         except Exception as error:  # a thread must not die unheard; the loop reports it
@@ -133,9 +146,13 @@ class SinkThread:
             log.debug("sink %s failed to close", self.name, exc_info=True)
             self._fail(SinkError(f"{self.name}: {type(error).__name__}: {error}"))
 
-    def _take(self) -> tuple[Reading, Frame | None] | None:
+    def _take(self) -> tuple[Reading, Frame | None] | Health | None:
+        """The next reading, or the state of the run while none waits; None when there is nothing to come."""
         with self._changed:
             while not self._queue:
+                health, self._health = self._health, None
+                if health is not None:
+                    return health
                 if self._closing or self._failed:
                     return None
                 self._changed.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from edgefer.errors import SinkError, UsageError
 from edgefer.labels import UNCERTAIN
 from edgefer.sinks.base import Sink
+from edgefer.sinks.registry import Video
 from edgefer.sources.opencv import cv2, open_capture
 from edgefer.values import FaceReading, Frame, Reading
 
@@ -101,8 +103,6 @@ class AnnotatedVideo(Sink):
     All frames get the size of the first, rounded down to even sides; others are fitted into it. A frame that
     a live source dropped is made up for by repeating the one after it, so that the video keeps its time.
     """
-
-    needs_frame = True
 
     def __init__(self, path: str, fps: float | None = None) -> None:
         """Args:
@@ -197,6 +197,11 @@ class AnnotatedVideo(Sink):
         except OSError as error:
             self._part.unlink(missing_ok=True)
             raise SinkError(f"{self.name}: cannot be written: {error.strerror}; no video was kept") from None
+
+
+def open_video(options: Video, *, labels: Sequence[str], title: str, fps: float | None) -> AnnotatedVideo:
+    """The output `video`."""
+    return AnnotatedVideo(options.path, fps)
 
 
 def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -31,8 +31,8 @@ def portrait_path() -> Path:
     Raises:
         SourceError: matplotlib is not installed, or came without its sample data.
     """
-    found = importlib.util.find_spec("matplotlib")
-    for folder in (found.submodule_search_locations or []) if found else []:
+    package = importlib.util.find_spec("matplotlib")
+    for folder in (package.submodule_search_locations or []) if package else []:
         path = Path(folder) / "mpl-data" / "sample_data" / "grace_hopper.jpg"
         if path.is_file():
             return path
@@ -62,8 +62,8 @@ def _homography(t: float) -> np.ndarray:
     # A point (u, v) of the plane, turned by yaw about the vertical, stands at depth f + u sin(yaw).
     turned = np.array([[math.cos(yaw), 0, 0], [0, 1, 0], [scale * math.sin(yaw) / _FOCAL_PX, 0, 1]])
     c, s = scale * math.cos(roll), scale * math.sin(roll)
-    placed = np.array([[c, -s, x], [s, c, y], [0, 0, 1.0]])
-    return placed @ turned @ to_face
+    to_camera = np.array([[c, -s, x], [s, c, y], [0, 0, 1.0]])
+    return to_camera @ turned @ to_face
 
 
 class Demo(Source):
@@ -147,14 +147,14 @@ class Demo(Source):
         self._closed = True
 
 
-def open_demo(spec: str) -> Demo:
+def open_demo(target: str) -> Demo:
     """`demo` (10 s), `demo:SECONDS` or `demo:forever`.
 
     Raises:
         UsageError: the length is not a positive number.
         SourceError: the portrait is missing.
     """
-    _, _, length = spec.partition(":")
+    _, _, length = target.partition(":")
     if not length:
         return Demo()
     if length == "forever":
@@ -164,5 +164,5 @@ def open_demo(spec: str) -> Demo:
     except ValueError:
         seconds = 0.0
     if not (0 < seconds < 1e6):
-        raise UsageError(f"{spec}: expected demo, demo:SECONDS or demo:forever, got {length!r}")
+        raise UsageError(f"{target}: expected demo, demo:SECONDS or demo:forever, got {length!r}")
     return Demo(seconds)

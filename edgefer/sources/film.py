@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import struct
@@ -10,15 +9,10 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
-
 from edgefer.errors import SourceError
-from edgefer.kernels import luma
 from edgefer.sources.base import NS_PER_S, Source, Timeline
-from edgefer.sources.opencv import cv2, open_capture
+from edgefer.sources.opencv import cv2, frame_from_bgr, open_capture
 from edgefer.values import Frame
-
-log = logging.getLogger(__name__)
 
 # Containers round their lengths: a file is called incomplete only beyond these.
 _SLACK_FRAMES = 2
@@ -26,30 +20,23 @@ _SLACK_S = 0.25
 _SLACK_PART = 0.02
 
 
-def frame_from_bgr(index: int, image: np.ndarray, media_ns: int, captured_ns: int) -> Frame:
-    """A frame of a decoded image, uint8 (H, W, 3) BGR or (H, W) grey."""
-    if image.ndim == 2:
-        return Frame(index, image, media_ns, captured_ns, lambda: cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
-    return Frame(index, luma(image, "bgr"), media_ns, captured_ns, lambda: image)
-
-
 def movie_seconds(path: Path) -> float | None:
-    """Playing time in the header of an MP4 or MOV; None for other files, or where it is not told.
+    """Playing time in the header of an MP4 or MOV; None for other files, or where it is not given.
 
-    ISO/IEC 14496-12: a file is a row of boxes (size, type), and moov begins with mvhd, whose duration
+    ISO/IEC 14496-12: a file is a sequence of boxes (size, type), and moov begins with mvhd, whose duration
     takes edits into account.
     """
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
-        place = 0
-        while place + 16 <= end:
-            file.seek(place)
+        offset = 0
+        while offset + 16 <= end:
+            file.seek(offset)
             head = file.read(16)
             size, kind = struct.unpack(">I4s", head[:8])
             if size == 1:
                 size = struct.unpack(">Q", head[8:])[0]
             if kind == b"moov":
-                file.seek(place + 8)
+                file.seek(offset + 8)
                 box = file.read(40)
                 if len(box) < 40 or box[4:8] != b"mvhd":
                     return None
@@ -59,7 +46,7 @@ def movie_seconds(path: Path) -> float | None:
                 return duration / scale if scale and duration else None
             if size < 8 or not kind.isalnum():
                 return None
-            place += size
+            offset += size
     return None
 
 
@@ -167,44 +154,6 @@ def _looks_like(path: Path) -> str:
     return "; damaged, or of an unknown kind"
 
 
-class Paced(Source):
-    """A finite source played at its own rate, as if a camera had taken it.
-
-    A frame's `captured_ns` is the moment it was due, so age counts everything after that, the wait for a
-    late reader included. Whoever reads must drop frames to keep up: `live` is True. A file that decodes
-    more slowly than it plays would fall ever further behind; from LATE_NS on its clock is set back, and
-    it plays more slowly than its own rate, as the log then says.
-    """
-
-    live = True
-    LATE_NS = NS_PER_S // 2
-
-    def __init__(self, source: Source) -> None:
-        """Args: source: any finite source; it is closed with this one."""
-        self._source = source
-        self.name, self.fps, self.size, self.length = source.name, source.fps, source.size, source.length
-        self._start_ns: int | None = None
-        self._set_back = False
-        self._closed = False
-
-    def read(self) -> Frame | None:
-        frame = None if self._closed else self._source.read()
-        if frame is None:
-            return None
-        now = time.monotonic_ns()
-        if self._start_ns is None:
-            self._start_ns = now - frame.media_ns
-        late_ns = now - self._start_ns - frame.media_ns
-        if late_ns > self.LATE_NS:
-            if not self._set_back:
-                log.warning("%s: reading cannot keep up with its rate; played more slowly", self.name)
-            self._set_back = True
-            self._start_ns += late_ns
-        frame.captured_ns = self._start_ns + frame.media_ns
-        while not self._closed and (wait_ns := frame.captured_ns - time.monotonic_ns()) > 0:
-            time.sleep(min(wait_ns / NS_PER_S, 0.1))  # in short steps, so that close() is noticed
-        return None if self._closed else frame
-
-    def close(self) -> None:
-        self._closed = True
-        self._source.close()
+def open_film(target: str) -> VideoFile:
+    """A video file by its path; raises SourceError as VideoFile does."""
+    return VideoFile(Path(target))

@@ -12,26 +12,15 @@ from pathlib import Path
 from edgefer.errors import SourceError
 from edgefer.sources.base import NS_PER_S, Source
 from edgefer.sources.opencv import cv2
+from edgefer.sources.spec import is_image
 from edgefer.support.stills import decode_image, read_image
 from edgefer.values import Frame
 
 log = logging.getLogger(__name__)
 
-#: First bytes of the still formats; an animated GIF goes the way of a video.
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
-_PNM = re.compile(rb"P[1-6]\s")
 #: Media time between two images of a folder: they are taken for separate photographs, not for a film.
 IMAGE_INTERVAL_S = 1.0
 _NAMES_IN_A_MESSAGE = 3
-
-
-def is_image(head: bytes) -> bool:
-    """Whether a file that begins with these (at least 12) bytes is a still image, whatever it is called."""
-    return (
-        head.startswith(_SIGNATURES)
-        or bool(_PNM.match(head))
-        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-    )
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
@@ -63,13 +52,14 @@ class Images(Source):
         self._paths = paths
         self._next = 0
         self._unreadable: list[Path] = []
-        self._pending = self._advance()
-        if self._pending is None:
+        first = self._advance()
+        if first is None:
             what = "image" if len(paths) == 1 else "images"
             raise SourceError(
                 f"{name}: damaged {what}, or of a kind that cannot be decoded; open it elsewhere to check"
             )
-        height, width = self._pending.grey.shape
+        self._pending: Frame | None = first
+        height, width = first.grey.shape
         self.size = (width, height)
 
     def _advance(self) -> Frame | None:
@@ -77,14 +67,14 @@ class Images(Source):
             path, index = self._paths[self._next], self._next
             self._next += 1
             try:
-                found = read_image(path)
+                decoded = read_image(path)
             except OSError as error:
                 log.warning("%s: %s, left out", path, (error.strerror or "cannot be read").lower())
-                found = None
-            if found is None:
+                decoded = None
+            if decoded is None:
                 self._unreadable.append(path)
                 continue
-            grey, data = found
+            grey, data = decoded
             return Frame(
                 index=index,
                 grey=grey,
@@ -113,27 +103,33 @@ class Images(Source):
         self._unreadable = []
 
 
-def open_folder(path: Path) -> Images:
-    """The images of a folder, told by their content, in natural order; sub-folders are not entered.
+def open_stills(target: str) -> Images:
+    """An image by its path, or the images of a folder.
+
+    Of a folder these are the files whose content is an image, in natural order; sub-folders are not entered.
 
     Raises:
-        SourceError: the folder cannot be listed or holds no image.
+        SourceError: the folder cannot be listed or holds no image, or no image can be read.
     """
+    path = Path(target)
+    if not path.is_dir():
+        return Images(target, [path])
     try:
         entries = sorted((Path(entry.path) for entry in os.scandir(path) if entry.is_file()), key=natural_key)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}; expected a readable folder of images") from None
-    images, foreign = [], []
+    images: list[Path] = []
+    foreign: list[Path] = []
     for entry in entries:
         try:
             with entry.open("rb") as file:
                 (images if is_image(file.read(16)) else foreign).append(entry)
         except OSError:
-            images.append(entry)  # told again, by name, when its turn comes
+            images.append(entry)  # named again when it is its turn
     if not images:
         raise SourceError(
             f"{path}: no image among its {len(entries)} files; expected JPEG, PNG, BMP, WebP or TIFF"
         )
     if foreign:
         log.warning("%s: %d files are not images and are left out: %s", path, len(foreign), _names(foreign))
-    return Images(str(path), images)
+    return Images(target, images)

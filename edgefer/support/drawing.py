@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from edgefer.errors import EdgeferError
+from edgefer.support.atomic import write_bytes
 
 INK = (40, 40, 40)
 
@@ -20,17 +20,9 @@ def save_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
     """
     import cv2
 
-    path = Path(path)
-    # A device is written to, not replaced by a file.
-    device = path.exists() and not path.is_file()
-    scratch = path if device else path.with_name(f".{path.name}.part")
     try:
-        scratch.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-        if not device:
-            os.replace(scratch, path)
+        write_bytes(path, cv2.imencode(".png", picture)[1].tobytes())
     except OSError as error:
-        if not device:
-            scratch.unlink(missing_ok=True)
         raise EdgeferError(f"cannot write {path}: {error.strerror}") from None
 
 

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 PATIENCE_S = 2.0
 
 
-def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+def progress_bar(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
     """Yield the items, and show how far they are on stderr.
 
     Args:

@@ -1,6 +1,6 @@
-"""Where each key of a TOML text stands, so that a wrong value can be reported with its line.
+"""TOML: tables as text, and the line of each key of a text, so that a wrong value is reported with its line.
 
-TOML parsers keep values and forget positions. This reader does the opposite: it trusts that the text is
+TOML parsers keep values and forget positions. `key_lines` does the opposite: it trusts that the text is
 valid (a parser has read it before) and only walks over it, noting the line of every key and array element.
 """
 
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 try:
     import tomllib
@@ -27,6 +30,45 @@ _BASIC_MULTILINE = re.compile(r'"""(?:\\.|[^\\])*?"""(?!")"?"?', re.DOTALL)
 _LITERAL_MULTILINE = re.compile(r"'''.*?'''(?!')", re.DOTALL)
 _BASIC = re.compile(r'"(?:\\.|[^"\\\n])*"')
 _LITERAL = re.compile(r"'[^'\n]*'")
+
+
+def dumps(table: Mapping[str, Any], prefix: str = "") -> str:
+    """TOML of a table of values, tables and lists of tables; what is None is left out.
+
+    Args:
+        table: names to values.
+        prefix: of the headers of the tables within, such as "camera.".
+    """
+    plain, nested = [], []
+    for key, value in table.items():
+        name = key_text(key)
+        if isinstance(value, Mapping):
+            nested.append(f"\n[{prefix}{name}]\n{dumps(value, f'{prefix}{name}.')}")
+        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
+            nested += [f"\n[[{prefix}{name}]]\n{dumps(item, f'{prefix}{name}.')}" for item in value]
+        elif value is not None:
+            plain.append(f"{name} = {value_text(value)}\n")
+    return "".join(plain + nested)
+
+
+def value_text(value: Any) -> str:
+    """One value on one line: a scalar, a list, or a mapping as an inline table."""
+    if isinstance(value, str):
+        # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(value_text, value))}]"
+    if isinstance(value, Mapping):
+        pairs = [f"{key_text(key)} = {value_text(item)}" for key, item in value.items() if item is not None]
+        return f"{{ {', '.join(pairs)} }}"
+    return repr(value)
+
+
+def key_text(key: str) -> str:
+    """A key, quoted where it is not bare."""
+    return key if _BARE_KEY.fullmatch(key) else value_text(key)
 
 
 def key_lines(text: str) -> tuple[dict[Path, int], list[tuple[Path, int, int]]]:

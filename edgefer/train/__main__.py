@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
-from edgefer.models import manifest, store
+from edgefer.models import directory, store
 from edgefer.train import records, short
 from edgefer.train.explain import command as explain
 from edgefer.train.recipes import (
@@ -44,7 +44,7 @@ def status(name: str, on_record: OnRecord) -> tuple[bool, str]:
     cost = "not run yet: epochs " + ", ".join(f"{count} at {side} px" for side, count in epochs(runs).items())
     if name in store.shipped():
         try:
-            metrics = manifest.load(store.find(name)).metrics
+            metrics = directory.load(store.find(name)).metrics
         except ModelError as error:
             return False, f"refused: {error}"
         words = f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}, int8"
@@ -209,7 +209,7 @@ def _exported(run: str, settings: TrainingSettings) -> str:
         return done.stderr.splitlines()[-1].removeprefix("edgefer: ")
     if settings.stl:
         return f"float32 {json.loads(out.with_suffix('.json').read_text())['metrics']['accuracy']:.2f}"
-    return f"int8 {manifest.load(out).metrics.accuracy_int8:.2f}"
+    return f"int8 {directory.load(out).metrics.accuracy_int8:.2f}"
 
 
 def _failures(failed: dict[str, int]) -> int:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from edgefer.errors import UsageError
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import tempered
-from edgefer.models import manifest, store
+from edgefer.models import directory, store
 from edgefer.models.interpreter import Interpreter, scores, self_test
 from edgefer.support.softmax import softmax
 from edgefer.train import runs
@@ -74,7 +74,7 @@ class ModelTeacher:
         Raises:
             UsageError: unknown name, or other classes than val. ModelError: the model is refused.
         """
-        self._manifest, content = manifest.read(store.find(name))
+        self._manifest, content = directory.read(store.find(name))
         _same_classes(name, self._manifest.output.labels, val)
         self._interpreter = Interpreter(content, self._manifest)
         self_test(self._interpreter, self._manifest)

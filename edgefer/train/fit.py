@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from dataclasses import asdict, replace
@@ -29,7 +28,9 @@ import numpy as np
 
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.labels import label_set
-from edgefer.support.progress import track
+from edgefer.support.atomic import replacing, write_bytes
+from edgefer.support.cpu import model_name
+from edgefer.support.progress import progress_bar
 from edgefer.train import runs
 from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
 from edgefer.train.distil import Ensemble
@@ -150,7 +151,7 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
                 AHEAD + 2 * processes,
             )
             losses = []
-            for (x, *seen), y in track(batches, f"epoch {epoch + 1} of {last}", steps):
+            for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
                 rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)
                 optimizer.learning_rate = rate
                 losses.append(float(model.train_on_batch(x, teachers.targets(y, seen))))
@@ -216,15 +217,7 @@ def accelerator() -> str:
 
 def hardware() -> str:
     """Processor and number of threads, for the record."""
-    model = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    except OSError:
-        pass
-    return f"{model}, {os.cpu_count()} threads"
+    return f"{model_name()}, {os.cpu_count()} threads"
 
 
 def _values(variables) -> list[np.ndarray]:
@@ -247,15 +240,12 @@ def _claim(path: Path, settings: dict) -> None:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(part, path)
+    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _save_weights(model, path: Path) -> None:
-    part = path.with_name("part." + path.name)
-    model.save_weights(part)
-    os.replace(part, path)
+    with replacing(path) as scratch:
+        model.save_weights(scratch)
 
 
 def _keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None:
@@ -266,9 +256,8 @@ def _keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None
         "averaged": averaged.values,
     }
     arrays = {f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)}
-    part = path.with_name("part." + path.name)
-    np.savez(part, state=json.dumps(state), averaged_steps=averaged.steps, **arrays)
-    os.replace(part, path)
+    with replacing(path) as scratch:
+        np.savez(scratch, state=json.dumps(state), averaged_steps=averaged.steps, **arrays)
 
 
 def _start(run: Path, model) -> float:

@@ -12,7 +12,6 @@ import pytest
 from edgefer import config
 from edgefer.commands.console import main
 from edgefer.errors import UsageError
-from edgefer.support.toml import key_lines, tomllib
 
 ROOT = Path(__file__).parents[2]
 
@@ -370,104 +369,6 @@ def test_the_documentation_names_every_key():
             rows = [row for row in text.splitlines() if row.startswith(f"| `{name}` |")]
             assert rows, name
             assert all(row.split("|")[-2].strip() for row in rows), f"{name} has no meaning"
-
-
-# --- lines of keys
-
-TRICKY = '''\
-# a = 1
-a.b = 1 # a.c
-"q.\\"x" = """
-[fake]
-k = "2"
-"""
-'lit' = \'\'\'it's
-\'\'\'
-[t . "u"] # [z]
-in = { x = 1, y = [1, # ,
- 2,
- {z = "}]#"}] }
-[[arr]]
-n = 1
-[arr.sub]
-s = 'a]'
-[[arr]]
-n = 2
-[arr.sub]
-s = 3
-d = 2026-11-21 10:00:00
-e = """a""""
-f = [[1, 2], [
-3]]
-[arr.sub.deep]
-g = """\\
-  x \\""" y"""
-h = 1e3
-'''
-
-
-def test_the_lines_of_keys_are_right_in_tricky_documents():
-    """Dotted and quoted keys, inline tables, arrays of tables, strings over lines, comments."""
-    tomllib.loads(TRICKY)  # it is valid
-    lines, duplicates = key_lines(TRICKY)
-    assert not duplicates
-    expected = {
-        ("a",): 2,
-        ("a", "b"): 2,
-        ('q."x',): 3,
-        ("lit",): 7,
-        ("t", "u"): 9,
-        ("t", "u", "in"): 10,
-        ("t", "u", "in", "y", 0): 10,
-        ("t", "u", "in", "y", 1): 11,
-        ("t", "u", "in", "y", 2, "z"): 12,
-        ("arr", 0): 13,
-        ("arr", 0, "n"): 14,
-        ("arr", 0, "sub", "s"): 16,
-        ("arr", 1): 17,
-        ("arr", 1, "n"): 18,
-        ("arr", 1, "sub"): 19,
-        ("arr", 1, "sub", "d"): 21,
-        ("arr", 1, "sub", "e"): 22,
-        ("arr", 1, "sub", "f"): 23,
-        ("arr", 1, "sub", "f", 1): 23,
-        ("arr", 1, "sub", "f", 1, 0): 24,
-        ("arr", 1, "sub", "deep", "g"): 26,
-        ("arr", 1, "sub", "deep", "h"): 28,
-    }
-    assert {path: lines.get(path) for path in expected} == expected
-
-
-def test_every_key_of_a_document_has_a_line():
-    """Walking the parsed document finds each path."""
-
-    def paths(value, at=()):
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield (*at, key)
-                yield from paths(item, (*at, key))
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                yield (*at, index)
-                yield from paths(item, (*at, index))
-
-    for text in [TRICKY, *(path.read_text() for path in (ROOT / "firmware_configs").glob("*.toml"))]:
-        lines, _ = key_lines(text)
-        for path in paths(tomllib.loads(text)):
-            assert path in lines, path
-
-
-def test_tables_may_be_opened_more_than_once_by_their_subtables():
-    """[a.b] then [a] is valid, as is an array's next table."""
-    assert key_lines("[a.b]\nx = 1\n[a]\ny = 1\n[[c]]\n[c.d]\n[[c]]\n[c.d]\n")[1] == []
-
-
-@pytest.mark.parametrize(
-    "text", ["a = [}", "a = [1, }", "a = { b = [}, }", "a = { b = }", "a = [,]", "=", "[", "a."]
-)
-def test_the_reader_of_lines_comes_to_an_end_where_no_value_stands(text):
-    lines, _ = key_lines(text)
-    assert len(lines) <= len(text) + 1
 
 
 def test_damaged_profiles_never_end_in_a_traceback(tmp_path):

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
+
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from portrait import backdrop, data_file, face_box, paste
 
-from edgefer.detect import Levels, open_detector
+from edgefer.detect import DETECTORS, Levels, open_detector
 from edgefer.detect.blazeface import blazeface_anchors
 from edgefer.detect.haar import HaarDetector
+from edgefer.detect.network import pack
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import Box, iou, moved
+from edgefer.models import directory
 
 CENTRE, SIDE = (330.0, 250.0), 96.0
 TEACHERS = {
     "yunet": "teachers/face_detection_yunet_2023mar.onnx",
     "blazeface": "teachers/blazeface_short_range.tflite",
 }
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """Gives the model directory of a network detector, made once from its file."""
+
+    @functools.cache
+    def directory(kind):
+        out = tmp_path_factory.mktemp("detectors") / kind
+        pack(data_file(TEACHERS[kind]), out, DETECTORS.find(kind), name=kind, licence="as its authors state")
+        return out
+
+    return directory
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +50,9 @@ def scene() -> np.ndarray:
 
 
 @pytest.fixture(params=["haar", "yunet", "blazeface"])
-def detector(request):
+def detector(request, packed):
     return open_detector(
-        request.param, data_file(TEACHERS[request.param]) if request.param in TEACHERS else None
+        f"{request.param}:{packed(request.param)}" if request.param in TEACHERS else request.param
     )
 
 
@@ -163,15 +182,15 @@ def test_anchors_are_two_to_a_fine_cell_then_six_to_a_coarse_one():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"kind": "hog"}, "unknown detector 'hog'; available: haar, yunet, blazeface"),
-        ({"kind": "haar", "model": "x.onnx"}, "haar takes no model"),
-        ({"kind": "yunet"}, "yunet needs a model file"),
-        ({"kind": "blazeface"}, "blazeface needs a model file"),
-        ({"kind": "yunet", "model": "/nowhere/face.onnx"}, "'/nowhere/face.onnx' does not exist"),
+        ({"choice": "hog"}, "unknown detector 'hog'; available: haar, yunet:MODEL, blazeface:MODEL"),
+        ({"choice": "harr"}, "unknown detector 'harr'; did you mean 'haar'?"),
+        ({"choice": "haar:x.onnx"}, "unknown detector 'haar:x.onnx'; available: haar, yunet:MODEL"),
+        ({"choice": "yunet"}, "model is missing; write yunet:MODEL"),
+        ({"choice": "blazeface"}, "model is missing; write blazeface:MODEL"),
         ({"min_face_px": 3}, "min_face_px must be 20 to 2000, got 3"),
         ({"max_side_px": 9999}, "max_side_px must be 64 to 4096, got 9999"),
     ],
-    ids=["kind", "haar-model", "yunet-none", "blazeface-none", "missing", "min", "max"],
+    ids=["kind", "near-miss", "haar-model", "yunet-none", "blazeface-none", "min", "max"],
 )
 def test_a_wrong_request_is_a_usage_error_of_one_line(arguments, said):
     with pytest.raises(UsageError) as caught:
@@ -181,40 +200,60 @@ def test_a_wrong_request_is_a_usage_error_of_one_line(arguments, said):
 
 
 @pytest.mark.parametrize("kind", ["yunet", "blazeface"])
+def test_a_bare_file_is_refused_with_the_command_that_makes_a_directory_of_it(tmp_path, kind):
+    (tmp_path / "net.onnx").write_bytes(b"network")
+    with pytest.raises(UsageError, match=f"edgefer models pack .*net.onnx DIRECTORY --decoding {kind}"):
+        open_detector(f"{kind}:{tmp_path / 'net.onnx'}")
+    with pytest.raises(ModelError, match="No such file"):
+        open_detector(f"{kind}:{tmp_path / 'nowhere'}")
+
+
+@pytest.mark.parametrize("kind", ["yunet", "blazeface"])
 @pytest.mark.parametrize(
     "content", [b"", b"hello, I am no model\n" * 50, bytes(range(256)) * 64], ids=["empty", "text", "bytes"]
 )
-def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path, capfd, kind, content):
+def test_a_file_that_is_no_model_is_not_packed(tmp_path, capfd, kind, content):
     path = tmp_path / "model.bin"
     path.write_bytes(content)
     with pytest.raises(ModelError) as caught:
-        open_detector(kind, path)
+        pack(path, tmp_path / "out", DETECTORS.find(kind), name="x", licence="none")
     assert "model.bin" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("kind", ["yunet", "blazeface"])
-def test_a_folder_is_refused_as_a_model(tmp_path, kind):
-    with pytest.raises(ModelError, match="cannot read model file"):
-        open_detector(kind, tmp_path)
-
-
-@pytest.mark.parametrize(("kind", "other"), [("yunet", "blazeface"), ("blazeface", "yunet")])
-def test_the_model_of_another_detector_is_refused(kind, other):
-    with pytest.raises(ModelError, match=f"detector {kind}"):
-        open_detector(kind, data_file(TEACHERS[other]))
-
-
-def test_a_tflite_model_of_other_shapes_is_refused():
-    with pytest.raises(ModelError, match="not the short-range model: expected float32 input"):
-        open_detector("blazeface", data_file("teachers/face_landmark_468.tflite"))
-
-
-@pytest.mark.parametrize("kind", ["yunet", "blazeface"])
-def test_a_truncated_model_is_refused(tmp_path, kind):
+def test_a_truncated_network_is_not_packed(tmp_path, kind):
     data = data_file(TEACHERS[kind]).read_bytes()
     path = tmp_path / "half"
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelError, match="half"):
-        open_detector(kind, path)
+        pack(path, tmp_path / "out", DETECTORS.find(kind), name="x", licence="none")
+
+
+def test_a_tflite_model_of_other_shapes_is_not_packed(tmp_path):
+    file = data_file("teachers/face_landmark_468.tflite")
+    with pytest.raises(ModelError, match="not the short-range model: expected float32 input"):
+        pack(file, tmp_path / "out", DETECTORS.find("blazeface"), name="x", licence="none")
+
+
+@pytest.mark.parametrize(("kind", "other"), [("yunet", "blazeface"), ("blazeface", "yunet")])
+def test_the_model_of_another_detector_is_refused(packed, kind, other):
+    with pytest.raises(ModelError, match=f"detector {kind}: .* holds another model, {other}"):
+        open_detector(f"{kind}:{packed(other)}")
+
+
+@pytest.mark.parametrize("kind", ["yunet", "blazeface"])
+def test_a_damaged_directory_and_a_failed_self_test_are_refused(packed, tmp_path, kind):
+    place = tmp_path / "copy"
+    shutil.copytree(packed(kind), place)
+    manifest = directory.load(place)
+    wrong = msgspec.structs.replace(manifest.self_test[0], score=1 - manifest.self_test[0].score)
+    directory.write(place, msgspec.structs.replace(manifest, self_test=(wrong,)))
+    with pytest.raises(ModelError, match="self-test 0 failed"):
+        open_detector(f"{kind}:{place}")
+    with (place / manifest.network).open("r+b") as file:
+        file.write(b"damage")
+    with pytest.raises(ModelError, match="is damaged"):
+        open_detector(f"{kind}:{place}")

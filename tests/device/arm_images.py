@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 import edgefer
-from edgefer.models import manifest
+from edgefer.models import directory
 from edgefer.models.interpreter import Interpreter
 from edgefer.preprocess.crop import Preprocess
 from edgefer.sources.demo import CYCLE_S, FPS, Demo
@@ -46,7 +46,7 @@ def read(images: str, results: str) -> None:
     """What each network is given and what it answers, int8."""
     found = {}
     for folder in sorted(MODELS.iterdir()):
-        spec, content = manifest.read(folder)
+        spec, content = directory.read(folder)
         preprocess, network = Preprocess(spec.input), Interpreter(content, spec)
         pairs = [(tensor.copy(), network.run(tensor)[0]) for tensor in map(preprocess, np.load(images))]
         for side, tensors in zip(("inputs", "outputs"), zip(*pairs, strict=True), strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
@@ -443,18 +442,3 @@ def test_a_damaged_image_is_told_by_us_alone_and_a_tail_after_an_image_is_no_dam
     assert len(data) == 1 and data.dropped == {"damaged": 1}
     assert np.array_equal(data.images[0], cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE))
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_bar_is_shown_on_a_terminal_after_two_seconds_and_only_there(monkeypatch):
-    from edgefer.support import progress
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    for patience, shown in ((progress.PATIENCE_S, False), (0.0, True)):
-        terminal = Terminal()
-        monkeypatch.setattr(progress.sys, "stderr", terminal)
-        monkeypatch.setattr(progress, "PATIENCE_S", patience)
-        assert list(progress.track(range(5), "counting", 5)) == [0, 1, 2, 3, 4]
-        assert ("counting" in terminal.getvalue()) == shown

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -141,18 +140,6 @@ def test_the_picture_shades_each_cell_by_its_share_of_the_row(report, tmp_path):
     order = np.argsort(shares, axis=None)
     assert (np.diff(shades.reshape(-1)[order]) <= 0).all()
     assert shades[0, 0] < shades[0, 1] < shades[0, 2]
-
-
-def test_a_picture_goes_into_a_pipe_and_leaves_it_one(report, tmp_path):
-    """As a device: for root, replacing it would break the machine."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
-    got = []
-    reader.start()
-    save_picture(report.image(), pipe)
-    reader.join(10)
-    assert got[0].startswith(b"\x89PNG") and pipe.is_fifo()
 
 
 def test_a_picture_that_cannot_be_written_is_one_line_and_leaves_nothing(report, tmp_path):

@@ -14,6 +14,7 @@ import tiny_model
 
 from edgefer import recognize
 from edgefer.errors import ModelError
+from edgefer.models import directory as directories
 from edgefer.models import manifest as manifests
 
 
@@ -29,7 +30,7 @@ def directory(tmp_path):
 
 def reseal(directory, old: str, new: str):
     """Change the text of model.toml and give it a seal that agrees, as a careless tool would."""
-    path = directory / manifests.MANIFEST_NAME
+    path = directory / directories.MANIFEST_NAME
     text = path.read_text()
     assert text.count(old) >= 1, old
     body = text[: text.rindex("sha256 = ")].replace(old, new, 1).encode()
@@ -46,7 +47,7 @@ def refusal(directory) -> str:
 
 
 def test_what_was_written_is_read_back(pristine):
-    manifest, model = manifests.read(pristine)
+    manifest, model = directories.read(pristine)
     assert model == tiny_model.FIXTURE.read_bytes()
     assert set(manifest.files) == {"MODEL_CARD.md", "model.tflite"}
     assert msgspec.structs.replace(manifest, files={}) == tiny_model.manifest()
@@ -55,7 +56,7 @@ def test_what_was_written_is_read_back(pristine):
 @pytest.mark.parametrize("text", ['"', "\\", "\t\n", "é…", "\x7f", "a = 1 # [seal]\n", "\u2028"])
 def test_free_text_survives_whatever_it_holds(tmp_path, text):
     directory = tiny_model.make_directory(tmp_path / "m", paper=f"x{text}x")
-    assert manifests.load(directory).paper == f"x{text}x"
+    assert directories.load(directory).paper == f"x{text}x"
 
 
 @pytest.mark.parametrize("damage", ["change", "truncation"])
@@ -76,7 +77,7 @@ def test_a_hundred_random_damages_are_all_refused(directory, damage):
             broken = whole[:at]
         path.write_bytes(broken)
         try:
-            manifests.read(directory)
+            directories.read(directory)
             accepted.append((path.name, at))
         except ModelError as error:
             assert len(str(error).splitlines()) == 1
@@ -86,19 +87,19 @@ def test_a_hundred_random_damages_are_all_refused(directory, damage):
 
 
 def test_every_single_byte_of_the_manifest_counts(directory):
-    path = directory / manifests.MANIFEST_NAME
+    path = directory / directories.MANIFEST_NAME
     whole = path.read_bytes()
     for at in range(len(whole)):
         broken = bytearray(whole)
         broken[at] ^= 0x20  # turns lower case into upper case, the mildest change there is
         path.write_bytes(broken)
         with pytest.raises(ModelError):
-            manifests.load(directory)
+            directories.load(directory)
 
 
 @pytest.mark.parametrize("tail", [b"\n", b" ", b"#", b"\0", b"x = 1\n"], ids=repr)
 def test_bytes_after_the_seal_are_refused(directory, tail):
-    with (directory / manifests.MANIFEST_NAME).open("ab") as file:
+    with (directory / directories.MANIFEST_NAME).open("ab") as file:
         file.write(tail)
     assert "[seal]" in refusal(directory)
 
@@ -127,12 +128,16 @@ def test_links_pipes_and_folders_are_not_followed(directory, name):
     recognize.open(directory)
 
 
-def test_a_file_that_is_not_listed_is_refused_but_a_signature_and_dot_files_are_not(directory):
-    (directory / "model.sig").write_bytes(b"signature")
+def test_a_file_that_is_not_listed_is_refused_but_dot_files_are_not(directory):
     (directory / ".directory").write_bytes(b"")
     recognize.open(directory)
     (directory / "model (copy).tflite").write_bytes(b"")
     assert "'model (copy).tflite' is not listed" in refusal(directory)
+
+
+def test_a_signature_that_nobody_checks_is_not_accepted(directory):
+    (directory / "model.sig").write_bytes(b"signature")
+    assert "has a model.sig, which this version cannot check" in refusal(directory)
 
 
 def test_a_directory_that_is_none_is_refused(tmp_path):
@@ -145,11 +150,11 @@ def test_a_directory_that_is_none_is_refused(tmp_path):
 
 def test_oversized_files_are_refused_without_reading_them_whole(directory, monkeypatch):
     with (directory / "model.toml").open("r+b") as file:
-        file.truncate(manifests.MANIFEST_MAX_BYTES + 1)
+        file.truncate(directories.MANIFEST_MAX_BYTES + 1)
     assert "larger than the 256 KiB allowed" in refusal(directory)
     tiny_model.make_directory(directory)
     with (directory / "model.tflite").open("r+b") as file:
-        file.truncate(manifests.FILE_MAX_BYTES + 1)  # sparse: takes no room
+        file.truncate(directories.FILE_MAX_BYTES + 1)  # sparse: takes no room
     assert "larger than the 65536 KiB allowed" in refusal(directory)
 
 
@@ -179,7 +184,7 @@ def test_oversized_files_are_refused_without_reading_them_whole(directory, monke
         ("[-1.0, 0.9921875]", "[-inf, inf]", "value_range"),
         ("[-1.0, 0.9921875]", "[-1.0]", "value_range"),
         ("crop_margin = 0.1", "crop_margin = inf", "crop_margin"),
-        ('alignment = "none"', 'alignment = "eyes"', "alignment"),
+        ("crop_margin = 0.1", 'crop_margin = 0.1\nalignment = "none"', "unknown field `alignment`"),
         ('labels = "ferplus8"', 'labels = "ferplus9"', "expected one of ferplus8"),
         ('labels = "ferplus8"', 'labels = "basic7"', "expected 7 values for each seed, got 8"),
         ("temperature = 1.0", "temperature = 0.0", "temperature"),
@@ -210,7 +215,7 @@ def test_a_manifest_with_a_right_seal_and_wrong_content_is_refused(directory, ol
 
 
 def test_text_that_is_not_utf8_is_refused(directory):
-    path = directory / manifests.MANIFEST_NAME
+    path = directory / directories.MANIFEST_NAME
     body = path.read_bytes().replace(b'paper = "', b'paper = "\xff')
     body = body[: body.rindex(b"sha256 = ")]
     path.write_bytes(body + f'sha256 = "{hashlib.sha256(body).hexdigest()}"\n'.encode())
@@ -224,11 +229,11 @@ def test_a_path_with_a_line_break_still_gives_one_line(tmp_path):
 
 
 def test_write_refuses_what_load_would_and_leaves_the_old_manifest(directory):
-    before = (directory / manifests.MANIFEST_NAME).read_bytes()
+    before = (directory / directories.MANIFEST_NAME).read_bytes()
     wrong = tiny_model.manifest(output=msgspec.structs.replace(tiny_model.manifest().output, labels="basic7"))
     with pytest.raises(ModelError, match="expected 7 values"):
-        manifests.write(directory, wrong)
-    assert (directory / manifests.MANIFEST_NAME).read_bytes() == before
+        directories.write(directory, wrong)
+    assert (directory / directories.MANIFEST_NAME).read_bytes() == before
 
 
 def test_self_test_inputs_follow_the_recipe():
@@ -246,7 +251,7 @@ def test_self_test_inputs_follow_the_recipe():
 
 
 def test_digests_are_written_in_full(pristine):
-    text = (pristine / manifests.MANIFEST_NAME).read_text()
+    text = (pristine / directories.MANIFEST_NAME).read_text()
     assert len(re.findall(r'"[0-9a-f]{64}"', text)) == 3
     assert hashlib.sha256(tiny_model.FIXTURE.read_bytes()).hexdigest() in text
 

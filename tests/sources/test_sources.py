@@ -82,6 +82,24 @@ def test_a_spec_that_leads_nowhere_is_refused_in_one_line(tmp_path, monkeypatch,
     assert type(caught.value) is kind and "\n" not in str(caught.value)
 
 
+def test_the_kind_of_a_source_is_told_without_a_decoder(tmp_path):
+    (tmp_path / "image.mp4").write_bytes(cv2.imencode(".png", textured(0))[1].tobytes())
+    write_clip(tmp_path / "clip.png.avi").rename(tmp_path / "clip.png")
+    code = """if True:
+        import sys
+        from edgefer.sources import kind_of
+        print(*map(kind_of, sys.argv[1:]), "cv2" in sys.modules)
+    """
+    specs = ["demo:3", "0", "/dev/video7", "/dev/null", "RTSP://user:secret@host/path", "."]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *specs, "image.mp4", "clip.png"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "demo camera camera camera stream stills stills film False\n"
+
+
 def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match="got a pipe"):
@@ -108,14 +126,14 @@ def test_nothing_but_our_line_reaches_stderr(tmp_path):
     for name in ("a.mp4", "a.mkv", "a.avi"):
         data = bytearray(write_clip(tmp_path / name, 40, draw=textured).read_bytes())
         (tmp_path / f"cut-{name}").write_bytes(data[: len(data) * 6 // 10])
-        for place in np.random.default_rng(1).integers(2000, len(data) - 4000, 100):
-            data[place] ^= 0x55
+        for offset in np.random.default_rng(1).integers(2000, len(data) - 4000, 100):
+            data[offset] ^= 0x55
         (tmp_path / f"hurt-{name}").write_bytes(data)
     for suffix in (".jpg", ".png"):
         data = bytearray(cv2.imencode(suffix, textured(0))[1].tobytes())
         (tmp_path / f"cut{suffix}").write_bytes(data[: len(data) // 2])
-        for place in np.random.default_rng(2).integers(700, len(data) - 10, 20):
-            data[place] ^= 0x55
+        for offset in np.random.default_rng(2).integers(700, len(data) - 10, 20):
+            data[offset] ^= 0x55
         (tmp_path / f"hurt{suffix}").write_bytes(data)
     code = """if True:
         import sys

@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from portrait import as_frames, backdrop, data_file, face_box, paste, portrait
+from portrait import as_frames, backdrop, data_file, face_box, paste
 
 from edgefer.detect import open_detector
-from edgefer.geometry import Box, iou, moved, squared
-from edgefer.track.tracker import QualityGate, Smoother, Tracker
+from edgefer.geometry import iou
+from edgefer.track import Tracker
 from edgefer.values import Face, Frame
 
 CENTRE, SIDE = (320.0, 240.0), 90.0
@@ -189,13 +189,13 @@ def test_a_head_bowed_beyond_the_detector_is_followed_while_it_resembles_itself(
     assert all(faces[105:])
 
 
-def test_a_step_back_in_time_starts_anew_without_reusing_an_identity(detector, wall):
+def test_a_step_back_in_time_starts_over_without_reusing_an_identity(detector, wall):
     frames = as_frames([paste(wall, CENTRE, SIDE)] * 3)
     tracker, _ = follow(detector, frames)
     assert [face.track for face in tracker.update(frames[0])] == [2]
 
 
-def test_another_frame_size_starts_anew(detector, wall):
+def test_another_frame_size_starts_over(detector, wall):
     (frame,) = as_frames([paste(wall, CENTRE, SIDE)])
     tracker, _ = follow(detector, [frame])
     small = Frame(1, frame.grey[100:400, 150:500].copy(), frame.media_ns + 33_000_000, 0)
@@ -335,117 +335,6 @@ def test_the_clock_tells_the_detector_from_the_rest(detector, wall):
 def test_a_detection_interval_must_be_positive(detector, interval):
     with pytest.raises(ValueError, match="detect_interval_ms must be over 0"):
         Tracker(detector, detect_interval_ms=interval)
-
-
-# -- quality
-
-
-FACE = squared(Box(151, 100, 387, 336))
-
-
-def test_the_portrait_is_fit_to_be_judged():
-    quality = QualityGate().measure(portrait(), FACE)
-    assert quality.reasons == ()
-    assert quality.side_px == 236
-    assert 60 < quality.brightness < 200
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        (lambda image: cv2.GaussianBlur(image, (0, 0), 2.5 * 236 / 64), "blurred"),
-        (lambda image: (image * 0.15).astype(np.uint8), "dark"),
-        (lambda image: np.clip(image * 3.0 + 120, 0, 255).astype(np.uint8), "bright"),
-        (lambda image: np.full_like(image, 20), "dark"),
-        (lambda image: np.full_like(image, 250), "bright"),
-    ],
-    ids=["blurred", "dim", "overexposed", "black", "white"],
-)
-def test_a_spoiled_portrait_is_uncertain_for_the_reason(spoil, reason):
-    assert QualityGate().measure(spoil(portrait()), FACE).reasons == (reason,)
-
-
-def test_blur_is_seen_through_the_noise_of_the_sensor():
-    blurred = cv2.GaussianBlur(cv2.resize(portrait(), None, fx=0.4, fy=0.4), (0, 0), 3.5)
-    noisy = np.clip(blurred + np.random.default_rng(3).normal(0, 4, blurred.shape), 0, 255).astype(np.uint8)
-    assert "blurred" in QualityGate().measure(noisy, Box(*(value * 0.4 for value in FACE))).reasons
-
-
-def test_sharpness_does_not_depend_on_contrast():
-    image = portrait()
-    half = (image // 2 + 60).astype(np.uint8)
-    gate = QualityGate()
-    assert gate.measure(half, FACE).sharpness == pytest.approx(gate.measure(image, FACE).sharpness, rel=0.1)
-
-
-def test_a_tiny_face_is_small():
-    image = cv2.resize(portrait(), None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
-    assert "small" in QualityGate().measure(image, Box(*(value * 0.1 for value in FACE))).reasons
-
-
-def test_thresholds_can_be_set():
-    image = portrait()
-    assert QualityGate(min_side_px=300).measure(image, FACE).reasons == ("small",)
-    assert QualityGate(dark=200, bright=220).measure(image, FACE).reasons == ("dark",)
-    with pytest.raises(ValueError, match="dark below bright"):
-        QualityGate(dark=230)
-
-
-def test_a_box_outside_the_image_is_measured_without_a_crash():
-    assert QualityGate().measure(portrait(), moved(FACE, 5000, 5000)).reasons == (
-        "dark",
-    )  # the corner, black
-
-
-# -- smoothing
-
-
-@pytest.mark.parametrize("fps", [5, 15, 30, 100])
-def test_a_step_has_gone_63_percent_of_the_way_after_the_lag_at_any_rate(fps):
-    smoother = Smoother(lag_ms=400)
-    step = int(1e9 / fps)
-    smoother.update(1, np.float32([1, 0]), 0)
-    for i in range(1, round(0.4 * fps) + 1):
-        smoothed = smoother.update(1, np.float32([0, 1]), i * step)
-    np.testing.assert_allclose(smoothed, [np.exp(-1), 1 - np.exp(-1)], atol=1e-4)
-
-
-def test_smoothed_scores_still_sum_to_one_and_the_first_are_unchanged():
-    scores = np.random.default_rng(0).dirichlet(np.ones(8), 50).astype(np.float32)
-    smoother = Smoother(300)
-    np.testing.assert_array_equal(smoother.update(1, scores[0], 0), scores[0])
-    for i, row in enumerate(scores[1:], 1):
-        assert smoother.update(1, row, i * 33_000_000).sum() == pytest.approx(1, abs=1e-5)
-
-
-def test_a_lag_of_zero_leaves_the_scores_alone():
-    smoother = Smoother(0)
-    smoother.update(1, np.float32([1, 0]), 0)
-    np.testing.assert_array_equal(smoother.update(1, np.float32([0, 1]), 10), [0, 1])
-
-
-def test_tracks_are_smoothed_apart_and_a_forgotten_one_starts_anew():
-    smoother = Smoother(500)
-    for track, scores in ((1, [1, 0]), (2, [0, 1])):
-        smoother.update(track, np.float32(scores), 0)
-    assert smoother.update(1, np.float32([1, 0]), 33_000_000)[0] == 1
-    smoother.forget(alive_tracks=[2])
-    np.testing.assert_array_equal(smoother.update(1, np.float32([0, 1]), 66_000_000), [0, 1])
-    assert smoother.update(2, np.float32([1, 0]), 66_000_000)[0] < 0.5
-
-
-def test_the_callers_array_is_not_kept():
-    smoother = Smoother(500)
-    scores = np.float32([1, 0])
-    smoother.update(1, scores, 0)[:] = 9
-    scores[:] = 5
-    assert smoother.update(1, np.float32([1, 0]), 10).max() == 1
-
-
-@pytest.mark.parametrize("lag", [-1, float("nan"), float("inf")])
-def test_a_lag_must_be_a_time(lag):
-    with pytest.raises(ValueError, match="lag_ms must be 0 or more"):
-        Smoother(lag)
 
 
 # -- real films

@@ -13,7 +13,7 @@ from edgefer import detect, geometry, kernels, recognize
 from edgefer.errors import UsageError
 from edgefer.measure import statistics
 from edgefer.measure.datasets import Dataset
-from edgefer.models import manifest
+from edgefer.models import directory as directories
 from edgefer.sources.demo import portrait_path
 from edgefer.train.export import crop_margin
 from edgefer.train.export.__main__ import main as export
@@ -72,10 +72,10 @@ def calibratable(tmp_path):
     directory = tiny_model.make_directory(tmp_path / "tiny")
     (directory / "MODEL_CARD.md").write_text("# tiny\n\n## Calibration\n\nold\n\n## Limits\n\nMany.\n")
     found = tiny_model.manifest()
-    manifest.write(directory, replace(found, metrics=replace(found.metrics, rows=40)))
+    directories.write(directory, replace(found, metrics=replace(found.metrics, rows=40)))
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (40, 48, 48), dtype=np.uint8)
-    truth = scores_of(directory, manifest.load(directory), images).argmax(axis=1)
+    truth = scores_of(directory, directories.load(directory), images).argmax(axis=1)
     truth[::4] = (truth[::4] + 1) % 8
     return directory, Dataset("noise", "val", "ferplus8", "none", images, truth)
 
@@ -93,7 +93,7 @@ def scores_of(directory, found, images):
 
 def test_a_model_directory_is_calibrated_in_place(calibratable):
     directory, val = calibratable
-    before = manifest.load(directory)
+    before = directories.load(directory)
     made = calibrate(directory, val)
     nll = {}
     for t in (made.output.temperature - 0.05, made.output.temperature, made.output.temperature + 0.05):
@@ -120,9 +120,9 @@ def test_other_rows_than_those_it_was_measured_on_do_not_calibrate_a_model(calib
 
 def test_a_card_without_the_section_is_refused(calibratable):
     directory, val = calibratable
-    found = manifest.load(directory)
+    found = directories.load(directory)
     (directory / "MODEL_CARD.md").write_text("# tiny\n")
-    manifest.write(directory, found)
+    directories.write(directory, found)
     with pytest.raises(UsageError, match="no section '## Calibration'"):
         calibrate(directory, val)
 

@@ -10,7 +10,7 @@ import pytest
 
 from edgefer import recognize
 from edgefer.measure import datasets
-from edgefer.models import manifest, store
+from edgefer.models import directory, manifest, store
 from edgefer.train.recipes import MAKERS, RECIPES, WITHOUT_RECIPE
 from edgefer.train.steps import fit_step
 
@@ -50,7 +50,7 @@ def test_the_file_holds_the_papers_number_of_parameters(weights):
 
 @pytest.mark.parametrize("name", store.shipped())
 def test_the_card_states_the_manifests_figures(name):
-    found = manifest.load(store.find(name))
+    found = directory.load(store.find(name))
     card = (store.find(name) / "MODEL_CARD.md").read_text()
     for words in (
         f"{found.metrics.accuracy_int8:.2f} %",
@@ -77,7 +77,7 @@ def lineage(name):
 @pytest.mark.parametrize("name", store.shipped())
 def test_the_manifest_is_what_its_recipe_makes(name):
     """The shipped model was trained by the settings under its name, so `train all` would make it again."""
-    found = manifest.load(store.find(name))
+    found = directory.load(store.find(name))
     runs = lineage(name)
     assert found.training.command == " && ".join(str(fit_step(run, settings)) for run, settings in runs)
     assert found.training.seed == runs[-1][1].seed
@@ -89,7 +89,7 @@ def test_models_with_and_without_a_recipe_are_distinct():
 
 @pytest.mark.parametrize("name", store.shipped())
 def test_a_model_is_good_enough_to_ship(name):
-    found = manifest.load(store.find(name))
+    found = directory.load(store.find(name))
     metrics = found.metrics
     assert metrics.accuracy_int8 >= {"ferplus8": 84, "basic7": 65}[found.output.labels]
     assert metrics.accuracy_float32 - metrics.accuracy_int8 <= 0.3

@@ -20,7 +20,7 @@ import numpy as np
 from edgefer.errors import UsageError
 from edgefer.labels import BASIC7, FERPLUS8, label_set
 from edgefer.measure.datasets.base import SPLITS, Dataset, one_line
-from edgefer.support.progress import track
+from edgefer.support.progress import progress_bar
 from edgefer.support.stills import decode_image
 
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
@@ -185,7 +185,7 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
 
     images = np.empty((len(kept), SIDE, SIDE), np.uint8)
     webp, offset, problems, readable = arrays["webp"], arrays["offset"], [], []
-    for place, row in enumerate(track(rows[kept], "decoding images", len(kept))):
+    for place, row in enumerate(progress_bar(rows[kept], "decoding images", len(kept))):
         image = decode_image(webp[offset[row] : offset[row + 1]], cv2.IMREAD_GRAYSCALE)
         if image is None or image.shape != (SIDE, SIDE):
             problems.append(f"row {row}: not a readable {SIDE}x{SIDE} image")
@@ -272,7 +272,7 @@ def load_csv(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
             f"{', '.join(VOTE_COLUMNS)} (FER+)"
         )
     emotions, images, prints, trained = [], [], [], set()
-    for line, fields in track(table, f"reading {path.name}"):
+    for line, fields in progress_bar(table, f"reading {path.name}"):
         emotion = table.number(line, fields, "emotion", len(BASIC7) - 1)
         found, pixels = table.split(line, fields), fields[table.columns["pixels"]].strip()
         if found == split:
@@ -307,7 +307,7 @@ def _load_ferplus(table: _Table, split: str, labels: str, rule: str, keep_duplic
             raise UsageError(f"{beside}:1: expected the columns emotion, pixels and Usage")
     column = pixels.columns["pixels"]
     votes, images, prints, trained = [], [], [], set()
-    for (line, fields), (pixel_line, pixel_fields) in track(
+    for (line, fields), (pixel_line, pixel_fields) in progress_bar(
         _pairs(table, pixels), f"reading {table.path.name}"
     ):
         usage = table.split(line, fields)

@@ -12,7 +12,7 @@ from edgefer.errors import UsageError
 from edgefer.geometry import Box
 from edgefer.labels import label_set
 from edgefer.measure.datasets.base import SPLITS, Dataset
-from edgefer.support.progress import track
+from edgefer.support.progress import progress_bar
 from edgefer.support.stills import read_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".tif", ".tiff")
@@ -90,7 +90,7 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
     problems += [f"{root / name}: missing" for name in names if name not in found]
 
     paths, truth = [], []
-    for file, label in track(files, "looking at images", len(files)):
+    for file, label in progress_bar(files, "looking at images", len(files)):
         if file.suffix.lower() not in IMAGE_SUFFIXES:
             problems.append(f"{file}: not an image by its name")
             dropped["not images"] += 1

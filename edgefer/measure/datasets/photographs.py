@@ -21,7 +21,7 @@ from edgefer.geometry import Box, squared
 from edgefer.labels import BASIC7, label_set
 from edgefer.measure.datasets.base import Dataset
 from edgefer.measure.datasets.folders import FolderImages, grey_image
-from edgefer.support.progress import track
+from edgefer.support.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def assemble(
             dropped[f"{picture.label}, not in {labels}"] += 1
 
     detector, shapes, faces, prints = detect.open_detector("haar"), {}, {}, defaultdict(list)
-    for picture in track(wanted, "finding faces", len(wanted)):
+    for picture in progress_bar(wanted, "finding faces", len(wanted)):
         image = grey_image(picture.path)
         if image is None:
             problems.append(f"{picture.path}: damaged or unreadable")

@@ -66,7 +66,7 @@ def execute(args: argparse.Namespace) -> int:
             f"explain needs Keras with a backend, and {error.name} is missing; install the train extra: "
             "pip install 'edgefer[train]'"
         ) from None
-    from edgefer.models import manifest, store
+    from edgefer.models import directory, store
     from edgefer.train.data.action_units import read_action_units
     from edgefer.train.explain.explanation import explain
     from edgefer.train.explain.network import Network
@@ -76,7 +76,7 @@ def execute(args: argparse.Namespace) -> int:
     coded = read_action_units(Path(args.units)) if args.units else None
     network = Network.open(Path(args.run))
     # a run has no manifest yet; all of them learn from the crops of FER-2013, as the shipped model did
-    margin = manifest.load(store.find(store.DEFAULT_MODEL)).input.crop_margin
+    margin = directory.load(store.find(store.DEFAULT_MODEL)).input.crop_margin
     data = load_data(args, network.settings.labels, margin)
     report = explain(network, data, args.method, args.out, args.layer, args.top, args.filters, coded)
     print(report.json() if args.json else report.text())

@@ -15,7 +15,7 @@ from keras import layers
 from edgefer.errors import ModelError, UsageError
 from edgefer.labels import label_set
 from edgefer.preprocess.crop import CHANNELS
-from edgefer.support.progress import track
+from edgefer.support.progress import progress_bar
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.settings import TrainingSettings, build
 from edgefer.train.streams import Streams
@@ -159,7 +159,7 @@ class Network:
 
 def batches(network: Network, images: Sequence[np.ndarray], what: str):
     """The inputs of all images, in batches, with a bar."""
-    for start in track(range(0, len(images), BATCH), what, -(-len(images) // BATCH)):
+    for start in progress_bar(range(0, len(images), BATCH), what, -(-len(images) // BATCH)):
         yield network.inputs(images[start : start + BATCH])
 
 

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from edgefer.errors import EdgeferError
-from edgefer.models import manifest, store
+from edgefer.models import directory, store
 from edgefer.train.export.float_model import export_float
 from edgefer.train.export.int8_model import calibrate, export
 from edgefer.train.export.quantise import PRECISIONS
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if options.calibrate:
             out = options.run
-            labels = manifest.load(out).output.labels
+            labels = directory.load(out).output.labels
             written = calibrate(out, load_data(TrainingSettings(labels=labels))[1])
         else:
             out = options.out or store.SHIPPED / options.run.resolve().name

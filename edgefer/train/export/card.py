@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 
 from edgefer.errors import UsageError
-from edgefer.models.manifest import Manifest
+from edgefer.models.manifest import FrameManifest
 from edgefer.train import architectures
 from edgefer.train.export.crop_margin import Margin
 from edgefer.train.export.measured import Measured
@@ -19,7 +19,7 @@ _CALIBRATION = "## Calibration"
 
 
 def render(
-    manifest: Manifest, lineage: Runs, done: dict, measured: Measured, margin: Margin, model_bytes: int
+    manifest: FrameManifest, lineage: Runs, done: dict, measured: Measured, margin: Margin, model_bytes: int
 ) -> str:
     """The card as Markdown.
 
@@ -107,7 +107,7 @@ def render(
     )
 
 
-def calibration(manifest: Manifest) -> str:
+def calibration(manifest: FrameManifest) -> str:
     """The section that tells what a score means."""
     figures = manifest.metrics
     return f"{_CALIBRATION}\n\n" + _text(
@@ -118,7 +118,7 @@ def calibration(manifest: Manifest) -> str:
     )
 
 
-def recalibrated(card: str, manifest: Manifest) -> str:
+def recalibrated(card: str, manifest: FrameManifest) -> str:
     """A card with that section rewritten.
 
     Raises: UsageError: it has none.

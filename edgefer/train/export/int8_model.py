@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from edgefer import labels, recognize
 from edgefer.errors import UsageError
 from edgefer.measure.datasets import Dataset
+from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.interpreter import Interpreter
 from edgefer.preprocess.crop import Preprocess
@@ -38,7 +39,7 @@ LICENCE = manifest.Licence(
 )
 
 
-def export(run: Path, out: Path) -> manifest.Manifest:
+def export(run: Path, out: Path) -> manifest.FrameManifest:
     """Write the model directory `out` for a finished run; a directory of that name is replaced.
 
     Raises:
@@ -80,9 +81,9 @@ def export(run: Path, out: Path) -> manifest.Manifest:
         directory.mkdir()
         (directory / manifest.MODEL_NAME).write_bytes(content)
         (directory / CARD_NAME).write_text(card.render(final, lineage, done, measured, margin, len(content)))
-        manifest.write(directory, final)
+        directories.write(directory, final)
         _install(directory, out)
-    return manifest.load(out)
+    return directories.load(out)
 
 
 def representative(images: np.ndarray, inputs: Inputs, seed: int) -> np.ndarray:
@@ -102,7 +103,9 @@ def dequantised(
     return (levels.astype(np.float32) - output.zero_point) * np.float32(output.scale)
 
 
-def _calibrated(draft: manifest.Manifest, outputs: np.ndarray, truth: np.ndarray) -> manifest.Manifest:
+def _calibrated(
+    draft: manifest.FrameManifest, outputs: np.ndarray, truth: np.ndarray
+) -> manifest.FrameManifest:
     """The manifest with the temperature that val asks for, and the error that is left."""
     return replace(
         draft,
@@ -111,14 +114,14 @@ def _calibrated(draft: manifest.Manifest, outputs: np.ndarray, truth: np.ndarray
     )
 
 
-def calibrate(directory: Path, val: Dataset) -> manifest.Manifest:
+def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
     """Fit the temperature of a model directory on val; rewrite manifest and card.
 
     Raises:
         ModelError: the directory is not sound. UsageError: val has not the rows its figures are of; or its
             card has no section for the calibration.
     """
-    before, content = manifest.read(directory)
+    before, content = directories.read(directory)
     if CARD_NAME not in before.files:
         raise UsageError(f"calibrate: {before.name} has no {CARD_NAME} to write the new figures into")
     if (len(val), val.labels) != (before.metrics.rows, before.output.labels):
@@ -130,13 +133,12 @@ def calibrate(directory: Path, val: Dataset) -> manifest.Manifest:
     calibrated = _calibrated(before, outputs, val.truth)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".") as scratch:
         copy = Path(scratch) / directory.name
-        # a signature is of the old manifest
-        shutil.copytree(directory, copy, ignore=shutil.ignore_patterns(manifest.SIGNATURE_NAME))
+        shutil.copytree(directory, copy)
         old_card = (copy / CARD_NAME).read_text()
         (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated))
-        manifest.write(copy, calibrated)
+        directories.write(copy, calibrated)
         _install(copy, directory)
-    return manifest.load(directory)
+    return directories.load(directory)
 
 
 def _install(directory: Path, out: Path) -> None:
@@ -159,16 +161,15 @@ def describe_network(settings: TrainingSettings) -> str:
     return f"{': '.join(names)}, input {describe_input(settings)}"
 
 
-def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) -> manifest.Manifest:
+def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) -> manifest.FrameManifest:
     """The manifest, but for what is measured with its help: temperature, metrics, self-test."""
     scale, zero_point = quantisation(content)[1]
     settings = lineage[-1][1]
     votes = settings.labels == "ferplus8"
     distribution = votes and settings.rule != "majority"
     output = manifest.Output(labels=settings.labels, values="logits", scale=scale, zero_point=zero_point)
-    return manifest.Manifest(
+    return manifest.FrameManifest(
         name=name,
-        kind="frame",
         paper=architectures.find(settings.architecture).paper,
         architecture=describe_network(settings),
         input=replace(input_spec(settings.input, settings.size), crop_margin=margin),

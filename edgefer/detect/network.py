@@ -1,0 +1,112 @@
+"""Model directories of detector networks: made of a file, and read back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from edgefer.detect.registry import NetworkEntry
+from edgefer.errors import EdgeferError, ModelError, UsageError
+from edgefer.models import directory
+from edgefer.models.manifest import DetectorManifest, DetectorTest, Licence, self_test_input
+from edgefer.support.registry import imported
+
+#: Largest difference between a score and the one the self-test expects.
+TOLERANCE = 0.05
+SEEDS = (0, 1, 2, 3, 4)
+TEST_SIDE_PX = 128
+
+
+class ScoringDetector(Protocol):
+    """A detector that runs a network."""
+
+    def best_score(self, grey: np.ndarray) -> float:
+        """The greatest score the network gives anywhere in a small image, however low."""
+
+
+Made = TypeVar("Made", bound=ScoringDetector)
+
+
+def open_network(decoding: str, model: str | os.PathLike, make: Callable[[bytes, str], Made]) -> Made:
+    """A detector from its model directory.
+
+    Args:
+        decoding: the detector's name.
+        model: the directory.
+        make: gives the detector from the network's bytes and a name for messages.
+
+    Raises:
+        ModelError: the directory is refused, holds another model, or the self-test fails.
+    """
+    place = Path(model)
+    if place.is_file():
+        raise UsageError(
+            f"detector {decoding}: expected a model directory, got the file {str(model)!r}; make one: "
+            f"edgefer models pack {model} DIRECTORY --decoding {decoding}"
+        )
+    manifest, content = directory.read(place)
+    if not isinstance(manifest, DetectorManifest) or manifest.decoding != decoding:
+        kind = getattr(manifest, "decoding", manifest.kind)
+        raise ModelError(f"detector {decoding}: {place} holds another model, {manifest.name} ({kind})")
+    detector = make(content, manifest.name)
+    for vector in manifest.self_test:
+        score = detector.best_score(_test_image(vector.seed))
+        if abs(score - vector.score) > TOLERANCE:
+            raise ModelError(
+                f"model {manifest.name}: self-test {vector.seed} failed: expected a score of "
+                f"{vector.score:.3f} within {TOLERANCE}, got {score:.3f}"
+            )
+    return detector
+
+
+def pack(
+    file: str | os.PathLike, out: str | os.PathLike, entry: NetworkEntry, *, name: str, licence: str
+) -> None:
+    """Makes a model directory of a network file.
+
+    Args:
+        file: the network, in the form its detector reads (.onnx or .tflite).
+        out: directory to make; must not exist, or be empty.
+        entry: the detector that it is for.
+        name, licence: for the manifest.
+
+    Raises:
+        UsageError: there is no such file, or the directory is not empty.
+        ModelError: it is not such a network. EdgeferError: the directory cannot be written.
+    """
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}; expected the file of a network") from None
+    detector = imported(entry.network)(content, str(file))
+    tests = tuple(
+        DetectorTest(seed=seed, score=round(detector.best_score(_test_image(seed)), 4)) for seed in SEEDS
+    )
+    manifest = DetectorManifest(
+        name=name,
+        paper=entry.paper,
+        architecture=entry.name,
+        licence=Licence(weights=licence, training_data="as its authors state"),
+        decoding=entry.name,
+        file=entry.file,
+        self_test=tests,
+    )
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise UsageError(f"{out}: expected a new or an empty directory, it has files in it")
+        (out / manifest.network).write_bytes(content)
+    except OSError as error:
+        raise EdgeferError(f"{out}: cannot be written: {error.strerror}; choose another directory") from None
+    directory.write(out, manifest)
+
+
+def _test_image(seed: int) -> np.ndarray:
+    """uint8 (TEST_SIDE_PX, TEST_SIDE_PX), of the self-test's pattern."""
+    tensor = self_test_input(seed, (1, TEST_SIDE_PX, TEST_SIDE_PX, 1))
+    return (tensor[0, :, :, 0].astype(np.int16) + 128).astype(np.uint8)

@@ -1,0 +1,176 @@
+"""A run: frames from a source through the pipeline to the sinks, until the end, a limit or a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from edgefer.errors import SinkClosed, SinkError
+from edgefer.loop.capture import Capture
+from edgefer.loop.clock import Rate
+from edgefer.loop.pipeline import Pipeline
+from edgefer.loop.tally import RunSummary, Tally
+from edgefer.values import Frame, Health, Reading
+
+log = logging.getLogger(__name__)
+
+#: Longest time in which a stop is not noticed while no frame comes.
+_POLL_S = 0.1
+#: How often sinks are told how the run is doing.
+_HEALTH_INTERVAL_S = 1.0
+
+
+class SinkSet:
+    """The sinks of a run. One that fails is reported once and left out; without any left, the run is over."""
+
+    def __init__(self, sinks: Sequence, stop: threading.Event) -> None:
+        self.errors: list[SinkError] = []
+        self._sinks = list(sinks)
+        self._had_any = bool(sinks)
+        self._stop = stop
+
+    def write(self, reading: Reading, frame: Frame) -> None:
+        for sink in self._sinks:
+            sink.write(reading, frame, self._stop)
+        self._drop_failed()
+
+    def report(self, health: Health) -> None:
+        """Hands the state of the run to every sink."""
+        for sink in self._sinks:
+            sink.report(health)
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close()
+        self._drop_failed()
+
+    def _drop_failed(self) -> None:
+        for sink in list(self._sinks):
+            error = sink.take_error()
+            if error is not None:
+                self._sinks.remove(sink)
+                self.errors.append(error)
+                if self._sinks and not isinstance(error, SinkClosed):
+                    log.error("%s; going on without it", error)
+        if self._had_any and not self._sinks:
+            self._had_any = False
+            raise next((error for error in self.errors if not isinstance(error, SinkClosed)), self.errors[0])
+
+
+def run(
+    source,
+    pipeline: Pipeline,
+    sinks: Sequence = (),
+    realtime: bool = False,
+    stop: threading.Event | None = None,
+    *,
+    frames: int | None = None,
+    seconds: float | None = None,
+    reopen: Callable[[], object] | None = None,
+    patience_s: float = 30.0,
+    on_beat: Callable[[RunSummary], None] | None = None,
+) -> RunSummary:
+    """Reads a source to its end, or until told to stop; closes source and sinks whatever happens.
+
+    A live source, and any with `realtime`, follows the newest-frame rule (see capture.py). Any other is read
+    whole: every frame, in order, as fast as it goes.
+
+    Args:
+        source: with `read()`, `close()` and `live`; wrap a file in sources.paced for its own rate.
+        pipeline: from frames to readings.
+        sinks: each a sinks.SinkThread, or what has its `write`, `take_error` and `close`.
+        stop: set from outside (another thread, a signal) to end after the current frame.
+        frames, seconds: end after so many readings, or so long after the first frame.
+        reopen: opens a stalled source again, see Capture.
+        patience_s: how long that is tried.
+        on_beat: called on this thread with the counts so far, after each frame and while none comes.
+
+    Raises:
+        SourceError: the source failed for good. SinkError: no sink is left; a pipe whose reader has gone
+        (SinkClosed) is a clean end instead.
+    """
+    stop = stop or threading.Event()
+    tally = Tally()
+    outputs = SinkSet(sinks, stop)
+    capture = Capture(source, reopen, patience_s) if realtime or source.live else None
+    reporter = _HealthReporter(pipeline, capture, outputs)
+    try:
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(outputs.close)
+            cleanup.callback(capture.close if capture else source.close)
+            while not stop.is_set():
+                frame = capture.take(_POLL_S) if capture else source.read()
+                if frame is not None:
+                    tally.begin()
+                    reading = pipeline.process(frame)
+                    tally.add(reading)
+                    outputs.write(reading, frame)
+                    reporter.add(reading)
+                elif capture is None or capture.ended:
+                    break
+                reporter.beat()
+                if on_beat is not None:
+                    on_beat(tally.summary)
+                if frames is not None and tally.summary.frames >= frames:
+                    break
+                if seconds is not None and tally.elapsed_s() >= seconds:
+                    break
+            reporter.finish()
+    except SinkClosed:
+        pass  # whoever read our output has had enough
+    summary = tally.finish()
+    summary.sink_errors = [error for error in outputs.errors if not isinstance(error, SinkClosed)]
+    if capture is not None:
+        summary.dropped, summary.reconnects = capture.dropped, capture.reconnects
+    return summary
+
+
+class _HealthReporter:
+    """Tells the sinks once a second how the run is doing, also while no frame comes."""
+
+    def __init__(self, pipeline: Pipeline, capture: Capture | None, outputs: SinkSet) -> None:
+        self._pipeline = pipeline
+        self._capture = capture
+        self._outputs = outputs
+        self._rate = Rate()
+        self._frames = 0
+        self._faces = 0
+        self._age_ms = 0.0
+        self._next_s = time.monotonic() + _HEALTH_INTERVAL_S
+
+    def add(self, reading: Reading) -> None:
+        """Takes the reading of one more frame."""
+        self._rate.tick()
+        self._frames += 1
+        self._faces, self._age_ms = len(reading.faces), reading.age_ms
+
+    def beat(self) -> None:
+        """Reports when it is time to."""
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + _HEALTH_INTERVAL_S
+            stalled = self._capture is not None and self._capture.stalled
+            self._outputs.report(self._health("stalled" if stalled else "running"))
+
+    def finish(self) -> None:
+        """The last report, of a source that has ended."""
+        self._outputs.report(self._health("ended"))
+
+    def _health(self, source: str) -> Health:
+        governor, capture = self._pipeline.governor, self._capture
+        heat = governor.heat if governor is not None else None
+        return Health(
+            frames=self._frames,
+            dropped=capture.dropped if capture is not None else 0,
+            faces=self._faces,
+            fps=self._rate.per_second() if source == "running" else 0.0,
+            age_ms=self._age_ms,
+            reconnects=capture.reconnects if capture is not None else 0,
+            governor_level=governor.level if governor is not None else 0,
+            temperature_c=heat.temperature_c if heat is not None else None,
+            throttled=heat.throttled if heat is not None else False,
+            source=source,
+        )

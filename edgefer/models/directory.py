@@ -1,0 +1,175 @@
+"""A model directory on disk: read whole or refused, hashed and sealed.
+
+A model directory holds `model.toml`, the files its `[files]` table names (the network, a model card), and
+nothing else: a file that is not named cannot be told from a damaged or misnamed one, so it is refused. Names
+that begin with a dot are ignored; file managers and network file systems leave them behind.
+
+Two hashes cover every byte. `[files]` gives the sha256 of each file. The last two lines of model.toml are its
+seal, the sha256 of all bytes that stand before the `sha256` line, so that a changed digit in a metric or a
+comment is found as surely as one in the weights:
+
+    [seal]
+    sha256 = "…64 lower-case hexadecimal digits…"
+
+This guards against damage (a worn card, a broken copy, an edit by hand), not against an attacker, who could
+seal his own file; that is what a signature is for. `write` makes the seal; a manifest is not edited by hand.
+A `model.sig` is refused: a signature that nobody checks must not look like one that was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from pathlib import Path
+
+import msgspec
+
+from edgefer.errors import ModelError
+from edgefer.models.manifest import Manifest, from_fields
+from edgefer.support.atomic import write_bytes
+from edgefer.support.toml import dumps
+
+MANIFEST_NAME = "model.toml"
+SIGNATURE_NAME = "model.sig"
+MANIFEST_MAX_BYTES = 256 * 1024
+FILE_MAX_BYTES = 64 * 1024 * 1024
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_SEAL = re.compile(rb'(?<=\n)\[seal\]\nsha256 = "([0-9a-f]{64})"\n\Z')
+_SEAL_HEAD = b"[seal]\n"
+_CURE = "restore the directory from its source"
+
+
+def load(directory: str | os.PathLike) -> Manifest:
+    """The manifest of a model directory, after every file in it was checked against its hash.
+
+    Raises:
+        ModelError: the directory or a file is missing, unreadable, too large, not a plain file, not named in
+            the manifest or not what its hash says; or the manifest is not valid TOML, has an unknown key, a
+            wrong type or a value out of range.
+    """
+    return read(directory)[0]
+
+
+def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
+    """Like `load`, with the very bytes of the network that were checked."""
+    directory = Path(directory)
+    names = _names(directory)
+    if MANIFEST_NAME not in names:
+        raise ModelError(f"model {_shown(directory)}: has no {MANIFEST_NAME}; {_CURE}")
+    manifest = _parse(directory, _bytes(directory, MANIFEST_NAME, MANIFEST_MAX_BYTES))
+    if SIGNATURE_NAME in names:
+        raise ModelError(
+            f"model {_shown(directory)}: has a {SIGNATURE_NAME}, which this version cannot check; remove it"
+        )
+    expected = {*manifest.files, MANIFEST_NAME}
+    unknown, missing = sorted(names - expected), sorted(expected - names)
+    if missing:
+        raise ModelError(
+            f"model {_shown(directory)}: has no {missing[0]}, which {MANIFEST_NAME} lists; {_CURE}"
+        )
+    if unknown:
+        raise ModelError(
+            f"model {_shown(directory)}: {unknown[0]!r} is not listed in {MANIFEST_NAME}; remove it"
+        )
+    model = b""
+    for name, digest in manifest.files.items():
+        content = _bytes(directory, name, FILE_MAX_BYTES)
+        got = hashlib.sha256(content).hexdigest()
+        if got != digest:
+            raise ModelError(
+                f"model {_shown(directory)}: {name} is damaged: expected sha256 {digest[:12]}…, "
+                f"got {got[:12]}…; {_CURE}"
+            )
+        if name == manifest.network:
+            model = content
+    return manifest, model
+
+
+def write(directory: str | os.PathLike, manifest: Manifest) -> Manifest:
+    """Write model.toml for the files that lie in the directory: hash them, seal, replace in one step.
+
+    Args:
+        directory: holds model.tflite and whatever else shall ship; all of it is listed.
+        manifest: `files` is ignored and filled in.
+
+    Returns:
+        The manifest as read back by `load`.
+
+    Raises:
+        ModelError: the result would be refused by `load`; model.toml is then left as it was.
+    """
+    directory = Path(directory)
+    names = sorted(_names(directory) - {MANIFEST_NAME})
+    files = {name: hashlib.sha256(_bytes(directory, name, FILE_MAX_BYTES)).hexdigest() for name in names}
+    fields = msgspec.to_builtins(manifest)
+    del fields["files"]
+    fields["files"] = files  # last, before the seal
+    body = dumps(fields).encode() + b"\n" + _SEAL_HEAD
+    content = body + f'sha256 = "{hashlib.sha256(body).hexdigest()}"\n'.encode()
+    _parse(directory, content)
+    write_bytes(directory / MANIFEST_NAME, content)
+    return load(directory)
+
+
+def _names(directory: Path) -> set[str]:
+    try:
+        return {entry.name for entry in os.scandir(directory) if not entry.name.startswith(".")}
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(
+            f"model {_shown(directory)}: expected a model directory: {reason}; "
+            "`edgefer models list` shows what is installed"
+        ) from None
+
+
+def _bytes(directory: Path, name: str, limit: int) -> bytes:
+    """The content of one plain file; links, pipes and folders are refused before they are opened."""
+    path = directory / name
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ModelError(f"model {_shown(directory)}: {name} is not a plain file; {_CURE}")
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(f"model {_shown(directory)}: cannot read {name}: {reason}; {_CURE}") from None
+    if len(content) > limit:
+        raise ModelError(
+            f"model {_shown(directory)}: {name} is larger than the {limit // 1024} KiB allowed; {_CURE}"
+        )
+    return content
+
+
+def _parse(directory: Path, content: bytes) -> Manifest:
+    """Manifest from the bytes of model.toml: seal, syntax, types, then what the types cannot say."""
+
+    def refuse(what: str) -> ModelError:
+        return ModelError(f"model {_shown(directory)}: {MANIFEST_NAME} {' '.join(what.split())}; {_CURE}")
+
+    seal = _SEAL.search(content)
+    if seal is None:
+        raise refuse("does not end with its [seal]: it is cut short or was not written by edgefer")
+    if hashlib.sha256(content[: seal.start() + len(_SEAL_HEAD)]).hexdigest() != seal[1].decode():
+        raise refuse("is damaged: its bytes do not agree with its seal")
+    try:
+        fields = msgspec.toml.decode(content)
+        if set(fields.pop("seal")) != {"sha256"}:
+            raise ValueError("seal: expected nothing but sha256")
+        manifest = from_fields(fields)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise refuse(f"is not a valid manifest: {error}") from None
+    if manifest.network not in manifest.files:
+        raise refuse(f"files: expected an entry for {manifest.network}")
+    for name in manifest.files:
+        if not _FILE_NAME.fullmatch(name) or name in (MANIFEST_NAME, SIGNATURE_NAME):
+            raise refuse(f"files: expected the name of a file in the directory, got {name!r}")
+    return manifest
+
+
+def _shown(directory: Path) -> str:
+    """A path on one line, whatever characters it holds."""
+    text = str(directory)
+    return text if text.isprintable() else repr(text)

@@ -1,0 +1,70 @@
+"""What every recognizer is: faces in, observations out; what it remembers of a face is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from edgefer.values import Face, Frame
+
+
+class Needs(NamedTuple):
+    """What a recognizer has to be given.
+
+    Attributes:
+        landmarks: faces come with their landmarks and pose.
+        colour: frames come with their colours.
+        window_s: length of the window it judges, s of media time; 0 where it judges single frames. A kind
+            with a window cannot read photographs.
+        rate_hz: frames a second its window is made of; 0 where any rate will do.
+        min_face_px: smallest face it can judge, side in pixels of the source.
+    """
+
+    landmarks: bool = False
+    colour: bool = False
+    window_s: float = 0.0
+    rate_hz: float = 0.0
+    min_face_px: float = 0.0
+
+
+@dataclass(slots=True)
+class Observation:
+    """What a recognizer says of one face.
+
+    Attributes:
+        scores: float32, shape (number of labels,), summing to 1; not smoothed.
+        spent_ns: time by stage, of "preprocess" and "infer".
+    """
+
+    scores: np.ndarray
+    spent_ns: dict[str, int] = field(default_factory=dict)
+
+
+class Recognizer(Protocol):
+    """What the pipeline needs of a recognizer, whatever its kind.
+
+    Attributes:
+        name: of the model.
+        labels: in the order of the scores.
+        needs: what it has to be given.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    needs: Needs
+
+    def observe(self, frame: Frame, face: Face) -> Observation | None:
+        """Judges a face in the next frame; None while there is nothing to say, as with half a window."""
+
+    def forget(self, tracks: Collection[int]) -> None:
+        """Drops what is kept of faces that will not come back."""
+
+
+class WindowedRecognizer(Recognizer, Protocol):
+    """A recognizer with `needs.window_s` above 0: it sees every frame of a face, judged in it or not."""
+
+    def gather(self, frame: Frame, face: Face) -> None:
+        """Takes a frame in which the face is not judged, so that its window has no gap."""

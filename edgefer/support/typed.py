@@ -1,0 +1,150 @@
+"""Values against msgspec types, in words: what a key takes, whether a value fits, and a value from text."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import math
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+
+def bare(kind: inspect.Type) -> inspect.Type:
+    """The type itself, without what is written about it."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return kind
+
+
+def meaning_of(kind: inspect.Type) -> str:
+    """The description in a field's type."""
+    while isinstance(kind, inspect.Metadata):
+        if kind.extra_json_schema and "description" in kind.extra_json_schema:
+            return str(kind.extra_json_schema["description"])
+        kind = kind.type
+    return ""
+
+
+def fields_of(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    """The fields of a struct, with their types, in order."""
+    kind = inspect.type_info(struct)
+    assert isinstance(kind, inspect.StructType)
+    return kind.fields
+
+
+def fits(value: Any, kind: inspect.Type) -> bool:
+    """Whether a plain value (not a table or list) is of that type and in its range."""
+    kind = bare(kind)
+    if isinstance(kind, inspect.UnionType):
+        return any(fits(value, member) for member in kind.types)
+    if isinstance(kind, inspect.BoolType):
+        return isinstance(value, bool)
+    if isinstance(kind, inspect.IntType):
+        return isinstance(value, int) and not isinstance(value, bool) and _in_range(value, kind)
+    if isinstance(kind, inspect.FloatType):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and _in_range(value, kind) and not math.isnan(value)
+    if isinstance(kind, inspect.StrType):
+        low, high = length_range(kind)
+        return isinstance(value, str) and low <= len(value) <= high and "\0" not in value
+    if isinstance(kind, inspect.LiteralType):
+        return isinstance(value, str) and value in kind.values
+    return False  # NoneType: TOML has no null
+
+
+def length_range(kind: inspect.StrType | inspect.ListType) -> tuple[int, float]:
+    """Least and greatest length."""
+    return kind.min_length or 0, kind.max_length if kind.max_length is not None else math.inf
+
+
+def _in_range(value: float, kind: inspect.IntType | inspect.FloatType) -> bool:
+    return (
+        (kind.ge is None or value >= kind.ge)
+        and (kind.gt is None or value > kind.gt)
+        and (kind.le is None or value <= kind.le)
+    )
+
+
+def describe(kind: inspect.Type) -> str:
+    """What a key takes, in words."""
+    kind = bare(kind)
+    if isinstance(kind, inspect.UnionType):
+        return " or ".join(describe(part) for part in kind.types if not isinstance(part, inspect.NoneType))
+    if isinstance(kind, inspect.BoolType):
+        return "true or false"
+    if isinstance(kind, (inspect.IntType, inspect.FloatType)):
+        noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
+        low = (
+            "" if kind.ge is None and kind.gt is None else f" from {kind.ge:g}" if kind.ge is not None else ""
+        )
+        low = low or (f" above {kind.gt:g}" if kind.gt is not None else "")
+        return noun + low + (f" to {kind.le:g}" if kind.le is not None else "")
+    if isinstance(kind, inspect.StrType):
+        size = f" of at most {kind.max_length} characters" if kind.max_length else ""
+        return ("a non-empty text" if kind.min_length else "a text") + size
+    if isinstance(kind, inspect.LiteralType):
+        return "one of " + ", ".join(json.dumps(value) for value in kind.values)
+    if isinstance(kind, inspect.ListType):
+        low_count, high_count = kind.min_length, kind.max_length
+        count = (
+            f"{low_count} items"
+            if low_count and low_count == high_count
+            else f"at most {high_count} items"
+            if high_count
+            else "items"
+        )
+        return f"a list of {count}, each {describe(kind.item_type)}"
+    return "a table"
+
+
+def show(value: Any) -> str:
+    """A value as TOML writes it, cut to one short line."""
+    if isinstance(value, dict):
+        return "a table"
+    try:
+        text = str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:  # a whole number too long to be printed
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """`; did you mean 'x'?` where a known name is close, else nothing."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def from_text(text: str, kind: inspect.Type) -> Any:
+    """The value that a text on the command line stands for.
+
+    Args:
+        text: `yes` and `no` (or `true`, `false`) for booleans, numbers as Python writes them, all else as it
+            is; a list's items stand between slashes, as in 640/480.
+        kind: the type wanted.
+
+    Raises:
+        ValueError: the text is no such value.
+    """
+    kind = bare(kind)
+    if isinstance(kind, inspect.UnionType):
+        for member in kind.types:
+            with contextlib.suppress(ValueError):
+                return from_text(text, member)
+    elif isinstance(kind, inspect.ListType):
+        low, high = length_range(kind)
+        items = [from_text(item, kind.item_type) for item in text.split("/")]
+        if low <= len(items) <= high:
+            return items
+    else:
+        value: Any = text
+        if isinstance(kind, inspect.BoolType):
+            value = {"yes": True, "true": True, "no": False, "false": False}.get(text.lower())
+        elif isinstance(kind, (inspect.IntType, inspect.FloatType)):
+            with contextlib.suppress(ValueError):
+                value = int(text) if isinstance(kind, inspect.IntType) else float(text)
+        if fits(value, kind):
+            return value
+    raise ValueError(f"expected {describe(kind)}, got {show(text)}")

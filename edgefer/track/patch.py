@@ -1,0 +1,144 @@
+"""A face's pixels at one size: how they move into the next frame, and whether they still show that face."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import cv2
+import numpy as np
+
+from edgefer.geometry import Box, moved, squared
+from edgefer.kernels import crop_resize, flow, good_corners
+
+#: Correlation with the patch last confirmed from which a face resembles itself.
+RESEMBLANCE = 0.6
+#: A face that something covers remains while this many of its nine cells are as they were, each by a
+#: correlation of this; a face that has gone leaves none of them.
+CELLS, CELL_RESEMBLANCE = 3, 0.7
+
+
+class Patch:
+    """A face and its surroundings at one size, from which its motion into the next frame is read."""
+
+    FACE_PX = 48
+    MARGIN = 0.35  # room for the face to move in, as a part of its side, on every side
+    SIZE = round(FACE_PX * (1 + 2 * MARGIN))
+    CORNERS = 24
+    WINDOW, LEVELS = 13, 3
+    #: Flow there and back again has to return this close, pixels of the patch.
+    RETURN_PX = 1.0
+    #: A corner moves with the others when it ends this close to where their motion takes it, pixels of the
+    #: patch.
+    APART_PX = 2.0
+    #: Part of the corners that has to do both.
+    SURVIVE = 0.4
+    FEWEST = 6
+
+    def __init__(self, grey: np.ndarray, box: Box):
+        self.region = squared(box, self.MARGIN)
+        self.pixels = crop_resize(grey, self.region, (self.SIZE, self.SIZE))
+        edge = round(self.FACE_PX * self.MARGIN)
+        #: the face without its surroundings
+        self.face = self.pixels[edge : edge + self.FACE_PX, edge : edge + self.FACE_PX]
+
+    def motion(self, grey: np.ndarray) -> tuple[float, float, float] | None:
+        """Shift (pixels of the source) and change of size of the face from this patch's frame to another.
+
+        Lucas-Kanade on corners inside the face, forward and back; the median of the shifts and of the changes
+        of distance between corners. None when too few corners return to where they started, or move together.
+
+        Reference: Kalal, Mikolajczyk and Matas, Forward-Backward Error, ICPR 2010.
+        """
+        inset = round(self.FACE_PX * (self.MARGIN + 0.05))
+        inner = self.pixels[inset:-inset, inset:-inset]
+        before = good_corners(inner, self.CORNERS, 0.02, 4) + np.float32(inset)
+        if len(before) < self.FEWEST:
+            return None
+        after = crop_resize(grey, self.region, (self.SIZE, self.SIZE))
+        tracked, error = flow(self.pixels, after, before, self.WINDOW, self.LEVELS)
+        good = error < self.RETURN_PX
+        if good.sum() < max(self.FEWEST, self.SURVIVE * len(before)):
+            return None
+        p, q = before[good], tracked[good]
+        first, second = _pairs(len(p))
+        distance, new_distance = _lengths(p[first] - p[second]), _lengths(q[first] - q[second])
+        far = distance > self.FACE_PX / 4
+        scale = float(_median(new_distance[far] / distance[far])) if far.any() else 1.0
+        # the box grows about its centre, the corners about theirs
+        centre = np.float32(self.SIZE / 2 - 0.5)
+        moves = q - (centre + (p - centre) * np.float32(scale))
+        shift = _median(moves)
+        # corners that something else has carried off do not follow the rest
+        together = _lengths(moves - shift) < self.APART_PX
+        if together.sum() < self.SURVIVE * len(before):
+            return None
+        pixel = self.region.width / self.SIZE
+        return float(shift[0]) * pixel, float(shift[1]) * pixel, min(max(scale, 0.8), 1.25)
+
+
+@functools.lru_cache(maxsize=Patch.CORNERS + 1)
+def _pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The two indices of every pair of `count` points."""
+    return np.triu_indices(count, 1)
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    return np.hypot(vectors[:, 0], vectors[:, 1])
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Along the first axis; np.median takes ten times as long for so few."""
+    values = np.sort(values, axis=0)
+    return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two patches of one shape, -1 to 1; 0 when one is flat."""
+    a, b = a.astype(np.float32).ravel(), b.astype(np.float32).ravel()
+    a -= a.mean()
+    b -= b.mean()
+    energy_a, energy_b = float(a @ a), float(b @ b)
+    flat = min(energy_a, energy_b) <= a.size  # a standard deviation of one grey level
+    return 0.0 if flat else float(a @ b) / math.sqrt(energy_a * energy_b)
+
+
+def part_remains(grey: np.ndarray, box: Box, appearance: np.ndarray) -> bool:
+    """Whether part of a face is still where it last was, as when a hand passes in front of the rest.
+
+    Args:
+        grey: uint8, shape (H, W).
+        box: where the face was.
+        appearance: its pixels then, uint8, shape (FACE_PX, FACE_PX) of a Patch.
+    """
+    face = crop_resize(grey, box, appearance.shape)
+    # without the rim, where there is background that would stay when the face goes
+    now, before = (_cells(image[6:-6, 6:-6]) for image in (face, appearance))
+    spread = np.sqrt((now**2).sum(axis=1) * (before**2).sum(axis=1))
+    textured = before.std(axis=1) > 4
+    alike = (now * before).sum(axis=1) > CELL_RESEMBLANCE * spread
+    return int((alike & textured).sum()) >= CELLS
+
+
+def _cells(image: np.ndarray) -> np.ndarray:
+    """The nine cells of a square image of 36 pixels, float32, shape (9, 144), each less its mean."""
+    cells = image.astype(np.float32).reshape(3, 12, 3, 12).swapaxes(1, 2).reshape(9, 144)
+    return cells - cells.mean(axis=1, keepdims=True)
+
+
+def match_nearby(grey: np.ndarray, box: Box, appearance: np.ndarray) -> Box:
+    """The best match of a whole face within one side of its box, for one that moved too far for flow.
+
+    Args:
+        grey: uint8, shape (H, W).
+        box: where the face was; returned as it is when nothing around it resembles the face.
+        appearance: its pixels then, uint8, square.
+    """
+    face_px, reach_px = 20, 20  # coarse: the detector then looks there, and finds the exact box
+    around = crop_resize(grey, squared(box, reach_px / face_px), (face_px + 2 * reach_px,) * 2)
+    face = cv2.resize(appearance, (face_px, face_px), interpolation=cv2.INTER_AREA)
+    if face.std() <= 1:
+        return box
+    _, best, _, (x, y) = cv2.minMaxLoc(cv2.matchTemplate(around, face, cv2.TM_CCOEFF_NORMED))
+    pixel = max(box.width, box.height) / face_px
+    return moved(box, (x - reach_px) * pixel, (y - reach_px) * pixel) if best >= RESEMBLANCE else box
