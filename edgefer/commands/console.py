@@ -8,14 +8,16 @@ import difflib
 import logging
 import math
 import os
-import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from edgefer import __version__
+from edgefer.commands import eval, explain
+from edgefer.commands.arguments import add_command
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
+from edgefer.support.arguments import whole
 from edgefer.support.quiet import own_stderr, standard_streams
 
 EXIT_CODES = """exit codes:
@@ -45,32 +47,6 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, got {text!r}")
-
-    return convert
-
-
-def _where(text: str) -> tuple[str, list[str]]:
-    name, equals, values = text.partition("=")
-    if not name or not equals or not all(values.split(",")):
-        raise argparse.ArgumentTypeError(f"expected TAG=VALUE[,VALUE], as in angle=straight, got {text!r}")
-    return name, values.split(",")
-
-
-def _numbers(text: str) -> list[int]:
-    numbers: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip(), re.ASCII)
-        if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise argparse.ArgumentTypeError(f"expected numbers and ranges, as in 0,7,12-20, got {text!r}")
-        numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return list(dict.fromkeys(numbers))
-
-
 def _seconds(text: str) -> float:
     with contextlib.suppress(ValueError):
         if (seconds := float(text)) > 0 and math.isfinite(seconds):
@@ -87,7 +63,7 @@ def _add_source(parser: argparse.ArgumentParser, default: str) -> None:
         f" (default: {default})",
     )
     which.add_argument(
-        "--camera", metavar="N", type=_whole(0, 255), help="the same as --source N for a camera"
+        "--camera", metavar="N", type=whole(0, 255), help="the same as --source N for a camera"
     )
 
 
@@ -100,38 +76,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--detector", choices=("haar", "yunet", "blazeface"), help="how faces are found")
     parser.add_argument("--detector-model", metavar="FILE", help="network of the yunet or blazeface detector")
-    parser.add_argument("--threads", metavar="N", type=_whole(1, 64), help="threads of the networks")
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        metavar="D",
-        required=True,
-        help="fer2013.csv, a FER+ csv, an npz, a folder with one folder a class, or that of KDEF, JAFFE, "
-        "FEI, CAFE or CK+",
-    )
-    parser.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        help="rows that count (default: val; a folder's images all)",
-    )
-    parser.add_argument(
-        "--layout",
-        metavar="L",
-        help="what a folder holds: classes, kdef, jaffe, fei, cafe, ckplus (default: told by its names)",
-    )
-    parser.add_argument(
-        "--where",
-        metavar="TAG=VALUE[,VALUE]",
-        type=_where,
-        action="append",
-        default=[],
-        help="only some rows of a set of people, as angle=straight,half-left or subject=F01",
-    )
-    parser.add_argument(
-        "--keep-duplicates", action="store_true", help="count rows that are byte-equal to a train row"
-    )
+    parser.add_argument("--threads", metavar="N", type=whole(1, 64), help="threads of the networks")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -148,19 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"edgefer {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
 
-    def add(group, name: str, summary: str, examples: str, execute=None) -> argparse.ArgumentParser:
-        sub = group.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog="examples:\n" + "".join(f"  edgefer {line}\n" for line in examples.splitlines()),
-        )
-        sub.add_argument("-v", "--verbose", action="store_true", help="more log lines, and tracebacks")
-        if execute is not None:
-            sub.set_defaults(execute=execute)
-        return sub
-
-    run = add(
+    run = add_command(
         commands,
         "run",
         "read expressions from a camera, a file or the demo",
@@ -184,11 +117,11 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="play a file at its own rate and drop frames that come too fast, as with a camera",
     )
-    run.add_argument("--frames", metavar="N", type=_whole(1, 10**9 - 1), help="stop after N readings")
+    run.add_argument("--frames", metavar="N", type=whole(1, 10**9 - 1), help="stop after N readings")
     run.add_argument("--seconds", metavar="T", type=_seconds, help="stop T seconds after the first frame")
     run.add_argument("-q", "--quiet", action="store_true", help="no summary, and errors alone in the log")
 
-    info = add(
+    info = add_command(
         commands,
         "info",
         "show versions, processor, kernels, models, cameras and the fitting profile",
@@ -197,7 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     info.add_argument("--json", action="store_true", help="as one JSON object")
 
-    bench = add(
+    bench = add_command(
         commands,
         "bench",
         "time every stage against a profile's budget; exit code 1 when it is missed",
@@ -209,102 +142,28 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--frames",
         metavar="N",
-        type=_whole(10, 100_000),
+        type=whole(10, 100_000),
         default=600,
         help="frames that are timed (default: %(default)s)",
     )
     bench.add_argument(
         "--warm-up",
         metavar="N",
-        type=_whole(0, 100_000),
+        type=whole(0, 100_000),
         default=60,
         help="frames before that (default: %(default)s)",
     )
     bench.add_argument("--json", action="store_true", help="as one JSON object")
 
-    evaluate = add(
-        commands,
-        "eval",
-        "measure a model's accuracy on a data set",
-        "eval --data fer2013.csv --split val\n"
-        "eval --model ferplus-sobel --data faces/ --confusion confusion.png\n"
-        "eval --data fer2013_train_val.npz --json",
-        _evaluate,
-    )
-    _add_data(evaluate)
-    evaluate.add_argument(
-        "--model", metavar="M", help="shipped model or model directory (default: the default model)"
-    )
-    evaluate.add_argument(
-        "--labels", metavar="SET", help="label set to judge in, ferplus8 or basic7 (default: the model's)"
-    )
-    evaluate.add_argument(
-        "--threads",
-        metavar="N",
-        type=_whole(1, 64),
-        default=1,
-        help="threads of the network (default: %(default)s)",
-    )
-    evaluate.add_argument("--confusion", metavar="PNG", help="write the confusion matrix as a picture")
-    evaluate.add_argument(
-        "--reliability", metavar="PNG", help="write the accuracy over the confidence as a picture"
-    )
-    evaluate.add_argument(
-        "--compare", metavar="M", help="judge another model on the same rows and test the difference"
-    )
-    evaluate.add_argument("--json", action="store_true", help="everything as one JSON object")
+    eval.add_parser(commands)
+    explain.add_parser(commands)
 
-    explain = add(
-        commands,
-        "explain",
-        "draw what the filters of a trained network respond to; needs the train extra",
-        "explain runs/edgefer-s --data fer2013_train_val.npz --out filters\n"
-        "explain runs/breuer-grey --data faces/ --method deconvolution --filters 0,7,12-20 --out filters\n"
-        "explain runs/breuer-ckplus --data CK+ --method units --units CK+ --out filters",
-        _explain,
-    )
-    explain.add_argument("run", metavar="RUN", help="directory of a training run")
-    _add_data(explain)
-    explain.add_argument(
-        "--method",
-        choices=("guided", "deconvolution", "patches", "gradcam", "units"),
-        default="guided",
-        help="what to draw: what excites a filter in the images it answers most to, by one of two rules, or "
-        "the patches it sees; what speaks for each class; or the action units of each filter "
-        "(default: %(default)s)",
-    )
-    explain.add_argument(
-        "--layer", metavar="L", help="a convolution (default: the last one that is rectified)"
-    )
-    explain.add_argument(
-        "--filters",
-        metavar="N[,N|N-N]",
-        type=_numbers,
-        help="filters to draw, as 0,7,12-20 (default: the first 16 that are active, of units 64)",
-    )
-    explain.add_argument(
-        "--top",
-        metavar="N",
-        type=_whole(1, 100),
-        default=9,
-        help="images a filter or class (default: %(default)s)",
-    )
-    explain.add_argument(
-        "--units",
-        metavar="FILE",
-        help="for units: a csv with the columns image, AU1, AU2, …, each 0 or 1, or the folder of CK+",
-    )
-    explain.add_argument(
-        "--out", metavar="DIR", required=True, help="folder for the pictures, made where it is not there"
-    )
-    explain.add_argument("--json", action="store_true", help="everything as one JSON object")
-
-    models = add(
+    models = add_command(
         commands, "models", "list or verify models", "models list\nmodels verify\nmodels verify ./my-model"
     )
     actions = models.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
-    add(actions, "list", "list the shipped models with their figures", "models list", _models_list)
-    verify = add(
+    add_command(actions, "list", "list the shipped models with their figures", "models list", _models_list)
+    verify = add_command(
         actions,
         "verify",
         "check hash, manifest and self-test of models; exit code 4 when one is refused",
@@ -315,11 +174,11 @@ def build_parser() -> argparse.ArgumentParser:
         "models", metavar="MODEL", nargs="*", help="name or directory (default: all that are shipped)"
     )
 
-    configs = add(
+    configs = add_command(
         commands, "config", "check or show a profile", "config check my.toml\nconfig show --profile pi4"
     )
     actions = configs.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
-    check = add(
+    check = add_command(
         actions,
         "check",
         "list every problem of a profile with its line",
@@ -329,7 +188,7 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "profiles", metavar="FILE", nargs="+", help="a .toml file, or the name of a shipped profile"
     )
-    show = add(
+    show = add_command(
         actions,
         "show",
         "print the settings in effect as a profile",
@@ -364,36 +223,6 @@ def _bench(args) -> int:
     from edgefer.commands import bench
 
     return bench.execute(args)
-
-
-def _evaluate(args) -> int:
-    from edgefer.measure import evaluate
-    from edgefer.models import store
-
-    model = args.model if args.model is not None else store.DEFAULT_MODEL
-    print(
-        evaluate.command(
-            args.data,
-            model,
-            split=args.split,
-            labels=args.labels,
-            threads=args.threads,
-            confusion=args.confusion,
-            keep_duplicates=args.keep_duplicates,
-            layout=args.layout,
-            where=dict(args.where),
-            as_json=args.json,
-            reliability=args.reliability,
-            compare=args.compare,
-        )
-    )
-    return 0
-
-
-def _explain(args) -> int:
-    from edgefer.commands import explain
-
-    return explain.execute(args)
 
 
 def _models_list(args) -> int:

@@ -1,12 +1,30 @@
-"""`edgefer explain`: the one command that needs the training side, which has the same as its own verb."""
+"""`edgefer explain`: the one command that needs the training side, of which it is a verb as well."""
 
 from __future__ import annotations
 
 import argparse
 
+from edgefer.commands.arguments import Subparsers, add_command
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the command."""
+    from edgefer.train.explain import command
+
+    parser = add_command(
+        subparsers,
+        "explain",
+        command.SUMMARY,
+        "explain runs/edgefer-s --data fer2013_train_val.npz --out filters\n"
+        "explain runs/breuer-grey --data faces/ --method deconvolution --filters 0,7,12-20 --out filters\n"
+        "explain runs/breuer-ckplus --data CK+ --method units --units CK+ --out filters",
+        execute,
+    )
+    command.add_arguments(parser)
+
 
 def execute(args: argparse.Namespace) -> int:
-    """Write the pictures and print the report.
+    """Writes the pictures and prints the report.
 
     Raises:
         UsageError: among others, Keras is not installed.
