@@ -1,4 +1,4 @@
-"""Detection and tracking on real films: faces kept, identities, and the time beside Haar on every frame.
+"""Detection and tracking on real films: faces kept, identities, and the time against Haar on every frame.
 
     python bench/tracking.py [--detector haar] [--model FILE] [--every N] [--json FILE] [CLIP …]
 

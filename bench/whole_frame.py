@@ -1,4 +1,4 @@
-"""The whole frame, from grey image to reading, beside the pipelines people use today.
+"""The whole frame, from grey image to reading, compared with the pipelines people use today.
 
     python bench/whole_frame.py [--frames 300] [--clip PATH …]
 
@@ -109,8 +109,8 @@ def start_and_memory(runs: int = 5) -> dict[str, float]:
         high = 0
         for _line in child.stdout:
             status = Path(f"/proc/{child.pid}/status").read_text()
-            found = re.search(r"VmHWM:\s+(\d+) kB", status)
-            high = max(high, int(found[1])) if found else high
+            peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+            high = max(high, int(peak[1])) if peak else high
         child.wait()
         peak_mb.append(high / 1024)
     return {"first_reading_s": statistics.median(seconds), "peak_resident_mb": max(peak_mb)}

@@ -125,7 +125,7 @@ def draw(path: Path = PICTURE, record: Path = RECORD) -> None:
         if best:
             axes.step(*zip(*best, strict=True), where="post", color="black", linewidth=0.7, zorder=0)
         axes.set_xscale("log")
-        axes.set_xlim(0.045, 8)
+        axes.set_xlim(0.045, 14)
         axes.set_xticks([0.05, 0.1, 0.2, 0.5, 1, 2, 5], ["0.05", "0.1", "0.2", "0.5", "1", "2", "5"])
         axes.set_xticks([], minor=True)
         axes.margins(y=0.2)

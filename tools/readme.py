@@ -61,7 +61,7 @@ def kernels() -> str:
 
 
 def arm_cycles() -> str:
-    """The forecast for ARM processors, and what made it."""
+    """The forecast for ARM processors, and what computed it."""
     result = json.loads((RESULTS / "arm_cycles.json").read_text())
     return (
         forecast.table(result)

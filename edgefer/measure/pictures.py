@@ -49,7 +49,7 @@ def shaded_cell(picture: np.ndarray, cell: tuple[int, int, int, int], share: flo
 
 
 def reliability(report: Report) -> np.ndarray:
-    """A bar a bin, as high as its accuracy, beside the diagonal; below it how many rows the bin has."""
+    """A bar a bin, as high as its accuracy, and the diagonal; below it how many rows the bin has."""
     bins, side, left, top, counts = report.calibration, 480, 80, 84, 90
     picture = np.full((top + side + counts + 76, left + side + 40, 3), 255, np.uint8)
     write = partial(drawing.write, picture)

@@ -142,7 +142,7 @@ def list_models(on_record: OnRecord) -> None:
     for name, paper in WITHOUT_RECIPE.items():
         print(f"{name:<32} not run yet: {paper}; has no recipe yet")
     print(
-        f"\n{waiting.total()} runs are not run yet, {waiting[True]} of them for want of data. "
+        f"\n{waiting.total()} trainings are not run yet, {waiting[True]} of them for want of data. "
         "`make train-all` makes the others; "
         "`python -m edgefer.train all NAME` those of one model and its teachers."
     )

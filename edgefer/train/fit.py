@@ -84,7 +84,7 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
     """Run, or go on with, a training.
 
     Args:
-        processes: that make batches beside this one; 0 for a thread, None for as many as there are cores, up
+        processes: that make batches; 0 for a thread, None for as many as there are cores, up
             to MOST_PROCESSES, where Keras computes on a GPU, else a thread. The outcome is the same.
 
     Returns:
@@ -211,8 +211,8 @@ def accelerator() -> str:
         return jax.devices()[0].device_kind if jax.default_backend() != "cpu" else ""
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
-    return tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU") if found else ""
+    devices = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(devices[0]).get("device_name", "GPU") if devices else ""
 
 
 def hardware() -> str:

@@ -179,8 +179,8 @@ class TrainingSettings:
 def find_data(name: str) -> Path:
     """Where data of that name is: at its path, or under EDGEFER_DATA or `fer2013/` there; else its path."""
     shared = Path(os.environ.get("EDGEFER_DATA", "../shared/data"))
-    places = (Path(name), shared / name, shared / "fer2013" / name)
-    return next((place for place in places if place.exists()), places[0])
+    candidates = (Path(name), shared / name, shared / "fer2013" / name)
+    return next((path for path in candidates if path.exists()), candidates[0])
 
 
 def load_data(settings: TrainingSettings) -> tuple[datasets.Dataset, datasets.Dataset]:

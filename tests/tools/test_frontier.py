@@ -1,13 +1,10 @@
 """The page and the picture of the frontier: what was timed, with the accuracies on record."""
 
-import json
-
 import pytest
+from networks import remember
 
 from edgefer.train.records import Record
 from tools import frontier, shipped
-
-from networks import remember  # isort: skip
 
 TIMED = {"size": 64, "parameters": 1000, "macs": 2_000_000, "bytes": 2048, "ms": 0.5}
 
@@ -39,13 +36,6 @@ def test_the_page_gives_what_is_on_record_and_names_what_is_missing(record):
     assert "| peer: x | 64 |  |  | 0 | 0.400 | 0.300 | 63.00 (float) | 63.00 (float) |" in page
     assert "| rtnn grey | 64 | 1,000 | 2.0 | 2 | 0.500 | 0.200 |  | 65.00 (float) |" in page
     assert "on record: FER+: pandey shared grey+sobel, vgg13 grey, edgefer-s; FER-2013: breuer grey," in page
-
-
-def test_new_figures_of_a_network_are_added_to_those_that_are_kept(record):
-    remember({frontier.BASE: {"ms": 0.6}}, record)
-    known = json.loads(record.read_text())
-    assert known["networks"][frontier.BASE] == {**TIMED, "ratio": 1.0, "ms": 0.6}
-    assert known["hardware"] == "a processor" and len(known["networks"]) == 5
 
 
 def test_the_int8_figures_of_a_shipped_model_go_before_those_of_runs():

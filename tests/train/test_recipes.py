@@ -227,7 +227,7 @@ def test_the_list_names_every_model_and_what_it_takes(capsys):
     *lines, _, last = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [*RECIPES, *WITHOUT_RECIPE]
     assert "trained: " in lines[0] and all("not run yet" in line for line in lines[len(RECIPES) :])
-    assert "runs are not run yet" in last and "`make train-all`" in last
+    assert "trainings are not run yet" in last and "`make train-all`" in last
 
 
 def test_an_unknown_model_is_refused_with_those_there_are(capsys):

@@ -66,7 +66,7 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
         raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
     root = path / (split or "val") if divided else path
     names = label_set(labels)
-    files, found, problems, dropped = [], set(), [], Counter()
+    files, present, problems, dropped = [], set(), [], Counter()
     for entry in _entries(root):
         name = entry.name.lower()
         if not entry.is_dir():
@@ -78,16 +78,16 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
             problems.append(f"{entry}: not a class of {labels}; its {len(inside)} files do not count")
             dropped["outside the class folders"] += len(inside)
             continue
-        found.add(name)
+        present.add(name)
         files += [(file, names.index(name)) for file in inside]
         if not inside:
             problems.append(f"{entry}: empty")
-    if not found:
+    if not present:
         raise UsageError(
             f"{root}: expected class folders named {', '.join(names)}; found none, and no files named as in "
             "KDEF, JAFFE, FEI, CAFE or CK+"
         )
-    problems += [f"{root / name}: missing" for name in names if name not in found]
+    problems += [f"{root / name}: missing" for name in names if name not in present]
 
     paths, truth = [], []
     for file, label in progress_bar(files, "looking at images", len(files)):
@@ -126,7 +126,7 @@ def hidden(file: Path, root: Path) -> bool:
 def grey_image(path: Path) -> np.ndarray | None:
     """The grey image of a file, uint8 (H, W); None when it is unreadable, no image, or cut short."""
     try:
-        found = read_image(path)
+        decoded = read_image(path)
     except OSError:
         return None
-    return None if found is None else found[0]
+    return None if decoded is None else decoded[0]

@@ -102,8 +102,8 @@ def training_batches(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        for made in waiting:
-            made.cancel()
+        for future in waiting:
+            future.cancel()
 
 
 def make_batch(

@@ -73,15 +73,15 @@ def subject_folds(truth: np.ndarray, subjects: np.ndarray, k: int = 10, seed: in
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(names))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
-    totals, place = np.zeros((k, counts.shape[1]), np.int64), np.empty(len(names), np.int64)
+    totals, fold_of = np.zeros((k, counts.shape[1]), np.int64), np.empty(len(names), np.int64)
     for index in order:
         # adding c to t changes the sum of squares by 2 t.c + c.c, of which the last is the same for all folds
         gain = totals @ counts[index]
         best = np.flatnonzero(gain == gain.min())
         smallest = best[totals[best].sum(axis=1) == totals[best].sum(axis=1).min()]
-        place[index] = rng.choice(smallest)
-        totals[place[index]] += counts[index]
-    return _splits(place[person], range(k))
+        fold_of[index] = rng.choice(smallest)
+        totals[fold_of[index]] += counts[index]
+    return _splits(fold_of[person], range(k))
 
 
 def subject_holdout(truth: np.ndarray, subjects: np.ndarray, seed: int = 1) -> Split:

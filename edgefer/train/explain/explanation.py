@@ -25,7 +25,7 @@ DRAWN, DRAWN_UNITS = 16, 64
 
 @dataclass
 class Explanation:
-    """What was found.
+    """What was asked, and the answer.
 
     Attributes:
         network, data, survey: who was asked, about what, with what answer.
@@ -132,10 +132,9 @@ def explain(
         raise UsageError(f"--filters: {filters.name} has 0 to {filters.count - 1}, got {unknown[0]}")
     if method == "units":
         data, present = units.matched(data, coded, top)
-    found = Explanation(network, data, survey(network, filters, data.images), method)
-    drawn = (
-        chosen or np.flatnonzero(found.survey.active)[: DRAWN_UNITS if method == "units" else DRAWN].tolist()
-    )
+    answers = survey(network, filters, data.images)
+    explanation = Explanation(network, data, answers, method)
+    drawn = chosen or np.flatnonzero(answers.active)[: DRAWN_UNITS if method == "units" else DRAWN].tolist()
     title = [
         f"{method}, {network.name} ({network.settings.architecture}), layer {filters.name}",
         f"{data.source}, split {data.split}, {len(data)} rows",
@@ -146,15 +145,15 @@ def explain(
     except OSError as error:
         raise EdgeferError(f"cannot make the folder {path.parent}: {error.strerror}") from None
     if method == "units":
-        correlation = units.correlate(found.survey, coded.units, present, top)
-        found.content.update(correlation.content())
-        found.lines += correlation.lines()
+        correlation = units.correlate(answers, coded.units, present, top)
+        explanation.content.update(correlation.content())
+        explanation.lines += correlation.lines()
         picture = correlation.picture(title, drawn)
-        found.files.append(correlation.write(path.with_suffix(".csv")))
+        explanation.files.append(correlation.write(path.with_suffix(".csv")))
     elif method == "gradcam":
-        picture, found.content["top"] = gradcam.class_sheet(network, filters, data, top, title)
+        picture, explanation.content["top"] = gradcam.class_sheet(network, filters, data, top, title)
     else:
-        picture, found.content["top"] = filter_sheet(network, data, found.survey, method, drawn, top, title)
+        picture, explanation.content["top"] = filter_sheet(network, data, answers, method, drawn, top, title)
     save_picture(picture, path)
-    found.files.append(path)
-    return found
+    explanation.files.append(path)
+    return explanation

@@ -109,7 +109,7 @@ class Network:
         self.planes = CHANNELS[settings.input]
         self.labels = label_set(settings.labels)
         self._inputs = Inputs(input_spec(settings.input, settings.size))
-        self.filters = {found.name: found for found in _filters(settings, model)}
+        self.filters = {filters.name: filters for filters in _filters(settings, model)}
 
     @classmethod
     def open(cls, run: Path) -> Network:
@@ -146,7 +146,7 @@ class Network:
             UsageError: there is no such convolution; the message lists those there are.
         """
         if layer is None:
-            return [found for found in self.filters.values() if found.rectifier is not None][-1]
+            return [filters for filters in self.filters.values() if filters.rectifier is not None][-1]
         try:
             return self.filters[layer]
         except KeyError:
@@ -220,13 +220,13 @@ def _reader(part, tensor):
 
 def _fields(part, start: Field | None) -> dict[int, Field | None]:
     """The pixels of a unit of every tensor, by the tensor's id."""
-    found = {id(part.input): start}
+    fields = {id(part.input): start}
     for layer in part.layers:
         if isinstance(layer, layers.InputLayer):
             continue
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        found[id(layer.output)] = _through(layer, [found[id(tensor)] for tensor in inputs])
-    return found
+        fields[id(layer.output)] = _through(layer, [fields[id(tensor)] for tensor in inputs])
+    return fields
 
 
 def _through(layer, fields: list[Field | None]) -> Field | None:

@@ -49,7 +49,7 @@ def survey(network: Network, filters: Filters, images: Sequence[np.ndarray]) -> 
     for inputs in batches(network, images, f"asking {filters.name}"):
         maps = np.asarray(filters.response.predict_on_batch(inputs))
         flat = maps.reshape(len(maps), -1, filters.count)
-        found = flat.argmax(axis=1)
-        answers.append(np.take_along_axis(flat, found[:, np.newaxis], axis=1)[:, 0])
-        places.append(np.stack(np.unravel_index(found, filters.places), axis=-1))
+        strongest = flat.argmax(axis=1)
+        answers.append(np.take_along_axis(flat, strongest[:, np.newaxis], axis=1)[:, 0])
+        places.append(np.stack(np.unravel_index(strongest, filters.places), axis=-1))
     return Survey(filters, np.concatenate(answers), np.concatenate(places))

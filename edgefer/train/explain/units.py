@@ -90,7 +90,7 @@ def matched(data: Dataset, coded: ActionUnits, count: int) -> tuple[Dataset, np.
 
 @dataclass(frozen=True)
 class Correlation:
-    """Filters beside action units.
+    """Filters compared with action units.
 
     Attributes:
         survey: what the filters answered. units: numbers of the action units.

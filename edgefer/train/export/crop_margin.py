@@ -45,9 +45,9 @@ def measure(images: Sequence[np.ndarray]) -> Margin:
     for image in images:
         big = cv2.resize(image, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
         big = cv2.copyMakeBorder(big, *[ENLARGED] * 4, cv2.BORDER_REPLICATE)
-        found = detector.detect(big)
-        if found:
-            box = geometry.squared(max(found, key=lambda face: face.box.area).box)
+        faces = detector.detect(big)
+        if faces:
+            box = geometry.squared(max(faces, key=lambda face: face.box.area).box)
             margins.append((ENLARGED / box.width - 1) / 2)
             shifts.append([(big.shape[0] / 2 - middle) / box.width for middle in box.centre])
     if not margins:
