@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 BUILD  ?= build
-NATIVE  = setup.py pyproject.toml $(wildcard csrc/*)
-KERNEL_TESTS = $(wildcard tests/test_kernels*.py)
+NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/*)
+KERNEL_TESTS = tests/kernels
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
 .PHONY: library arm-cycles fuzz fuzz-abi test-sanitized compile-clang
@@ -77,7 +77,7 @@ test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports w
 	cd build/sanitized && ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  $(abspath $(BIN))/python -m pytest -p no:cacheprovider $(abspath $(KERNEL_TESTS)) \
-	  --deselect tests/test_kernels.py::test_working_memory_that_is_not_there_is_a_memory_error
+	  --deselect tests/kernels/test_variants.py::test_working_memory_that_is_not_there_is_a_memory_error
 
 compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang, warnings as errors
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
@@ -99,17 +99,17 @@ clean:  ## remove everything that was built
 # BUILD folder.
 OPTIMISE  = -O3
 CXXFLAGS  = $(OPTIMISE) -std=c++17 -Wall -Wextra -ffp-contract=off
-KERNELS   = $(filter-out csrc/bindings%,$(wildcard csrc/*.cpp))
-OBJECTS   = $(KERNELS:csrc/%.cpp=$(BUILD)/objects/%.o)
+SOURCES   = $(wildcard csrc/*/*.cpp)
+OBJECTS   = $(patsubst csrc/%.cpp,$(BUILD)/objects/%.o,$(filter-out csrc/python/%,$(SOURCES)))
 
 $(BUILD)/objects/%.o: csrc/%.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -fPIC -fvisibility=hidden $(FUZZER) $(INCLUDES) -MMD -MP -c $< -o $@
--include $(wildcard $(BUILD)/objects/*.d)
+	$(CXX) $(CXXFLAGS) -fPIC -fvisibility=hidden $(FUZZER) -Icsrc $(INCLUDES) -MMD -MP -c $< -o $@
+-include $(wildcard $(BUILD)/objects/*/*.d)
 
 # The extension in a folder of its own, beside the one that pip builds.
-EXTENSION = $(patsubst csrc/%.cpp,$(BUILD)/objects/%.o,$(filter-out csrc/c_api.cpp,$(wildcard csrc/*.cpp)))
-$(BUILD)/objects/bind%.o: INCLUDES = $(shell $(BIN)/python -c \
+EXTENSION = $(patsubst csrc/%.cpp,$(BUILD)/objects/%.o,$(filter-out csrc/c/%,$(SOURCES)))
+$(BUILD)/objects/python/%.o: INCLUDES = $(shell $(BIN)/python -c \
 	'import pybind11, sysconfig; print("-isystem", pybind11.get_include(), "-isystem", sysconfig.get_path("include"))')
 $(BUILD)/edgefer/_kernels.so: $(EXTENSION)
 	@mkdir -p $(@D)
@@ -119,18 +119,18 @@ $(BUILD)/libedgefer.a: $(OBJECTS)
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-# The number is EDGEFER_ABI_VERSION of csrc/edgefer.h.
-$(BUILD)/libedgefer.so.1: $(OBJECTS) csrc/libedgefer.map
-	@$(CXX) $(CXXFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=csrc/libedgefer.map $(OBJECTS) -o $@
+# The number is EDGEFER_ABI_VERSION of csrc/c/edgefer.h.
+$(BUILD)/libedgefer.so.1: $(OBJECTS) csrc/c/libedgefer.map
+	@$(CXX) $(CXXFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=csrc/c/libedgefer.map $(OBJECTS) -o $@
 
 $(BUILD)/libedgefer.so: $(BUILD)/libedgefer.so.1
 	@ln -sf $(<F) $@
 
 FUZZ_CASES ?= 1000000
-$(BUILD)/fuzz/differential: tests/fuzz/differential.cpp tests/fuzz/reference.cpp tests/fuzz/reference.h csrc/edgefer.h \
+$(BUILD)/fuzz/differential: tests/fuzz/differential.cpp tests/fuzz/reference.cpp tests/fuzz/reference.h csrc/c/edgefer.h \
 		$(BUILD)/libedgefer.a
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -Icsrc $(filter %.cpp %.a,$^) -o $@
+	$(CXX) $(CXXFLAGS) -Icsrc/c $(filter %.cpp %.a,$^) -o $@
 
 # What clang needs to report a wrong address or undefined arithmetic and to stop there.
 CLANGXX   ?= clang++
@@ -138,9 +138,9 @@ SANITIZE   = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 # Without recording the comparisons of every loop, which took more time than all else.
 FEWER      = -fno-sanitize-coverage=trace-cmp
 FUZZ_RUNS ?= 10000000
-$(BUILD)/fuzz_c_api: tests/fuzz/fuzz_c_api.cpp csrc/edgefer.h $(BUILD)/libedgefer.a
+$(BUILD)/fuzz_c_api: tests/fuzz/fuzz_c_api.cpp csrc/c/edgefer.h $(BUILD)/libedgefer.a
 	@mkdir -p $(BUILD)/found
-	$(CXX) $(CXXFLAGS) -fsanitize=fuzzer $(FEWER) -Icsrc $(filter %.cpp %.a,$^) -o $@
+	$(CXX) $(CXXFLAGS) -fsanitize=fuzzer $(FEWER) -Icsrc/c $(filter %.cpp %.a,$^) -o $@
 
 # One stamp per set of packages: pip runs again only when the metadata or the C++ changes.
 $(VENV)/.demo: $(NATIVE) | $(VENV)/bin/python

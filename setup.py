@@ -7,15 +7,15 @@ from pybind11.setup_helpers import ParallelCompile, Pybind11Extension
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-# No -march: one wheel serves every CPU of its architecture; csrc/dispatch.cpp picks variants at run time.
+# No -march: one wheel serves every CPU of its architecture; csrc/core/dispatch.cpp picks variants later.
 # No fused multiply-add behind our back: every variant must round like the scalar code.
 KERNEL_FLAGS = ["-O3", "-std=c++17", "-Wall", "-Wextra", "-ffp-contract=off"]
 
-# c_api.cpp is for programs without Python; `make library` builds it.
+# csrc/c/ is for programs without Python; `make library` builds it.
 kernels = Pybind11Extension(
     "edgefer._kernels",
-    sorted(set(glob("csrc/*.cpp")) - {"csrc/c_api.cpp"}),
-    depends=sorted(glob("csrc/*.h")),
+    sorted(set(glob("csrc/*/*.cpp")) - set(glob("csrc/c/*.cpp"))),
+    depends=sorted(glob("csrc/*/*.h")),
     include_dirs=["csrc"],
     cxx_std=17,
     extra_compile_args=KERNEL_FLAGS,

@@ -10,8 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "dispatch.h"
-#include "resize_axis.h"
+#include "core/dispatch.h"
 
 extern "C" __attribute__((noinline)) void arm_cycles_begin() { asm volatile("" ::: "memory"); }
 extern "C" __attribute__((noinline)) void arm_cycles_end() { asm volatile("" ::: "memory"); }
@@ -23,8 +22,8 @@ using namespace edgefer;
 constexpr std::ptrdiff_t width = 640;
 
 template <class Fn>
-Fn kernel(const char* op, const std::string& variant) {
-  return std::get<Fn>(named_row(op, variant).function);
+Fn* kernel(const char* op, const std::string& variant) {
+  return std::get<Fn*>(named_row(op, variant).function);
 }
 
 template <class T>

@@ -100,12 +100,12 @@ def built() -> Path:
     compiler = [tool("ccache"), COMPILER] if shutil.which("ccache") else [COMPILER]
     tool(COMPILER)
     BUILD.mkdir(parents=True, exist_ok=True)
-    sources = [path for path in sorted((ROOT / "csrc").glob("*.cpp")) if not path.name.startswith("bindings")]
+    sources = [path for path in sorted((ROOT / "csrc").glob("*/*.cpp")) if path.parent.name != "python"]
     sources.append(ROOT / "bench" / "arm_cycles.cpp")
-    newest_header = max(path.stat().st_mtime for path in (ROOT / "csrc").glob("*.h"))
+    newest_header = max(path.stat().st_mtime for path in (ROOT / "csrc").glob("*/*.h"))
 
     def compiled(source: Path) -> Path:
-        target = BUILD / f"{source.stem}.o"
+        target = BUILD / f"{source.parent.name}_{source.stem}.o"
         if not target.exists() or target.stat().st_mtime <= max(newest_header, source.stat().st_mtime):
             output([*compiler, *FLAGS, "-c", source, "-o", target])
         return target

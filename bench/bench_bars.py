@@ -237,7 +237,7 @@ CASES = [
     *(beside_opencv("gradients", size, 2, gradients_opencv) for size in ("112x112", "64x64")),
     beside_opencv("sobel", "640x480", None, sobel_opencv),
     beside_opencv("laplacian", "640x480", None, laplacian_opencv),
-    # the bound of the two roundings is in tests/test_kernels.py
+    # the bound of the two roundings is in tests/kernels/test_corners.py
     *(beside_opencv("shi_tomasi", size, 10, shi_tomasi_opencv, 1e-6, 6.5) for size in ("640x480", "112x112")),
     *(beside_opencv("good_corners", size, 6, good_corners_opencv) for size in ("640x480", "112x112")),
     Case("flow, 24 points and back", "82x82", "OpenCV", None, flow_calls),

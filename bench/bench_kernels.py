@@ -181,7 +181,7 @@ def flow_calls() -> tuple[Callable, Callable]:
 
 
 def check(got, expected, op: str, is_baseline: bool) -> None:
-    """Equal, but for the rounding of OpenCV's score (bounded in tests/test_kernels.py)."""
+    """Equal, but for the rounding of OpenCV's score (bounded in tests/kernels/test_corners.py)."""
     tolerance = 1e-6 if op == "shi_tomasi" and is_baseline else 0
     pairs = zip(got, expected, strict=True) if isinstance(expected, tuple) else [(got, expected)]
     for ours, theirs in pairs:

@@ -25,10 +25,9 @@ import numpy as np
 import peers
 from result_tables import RESULTS, machine, table
 
-from edgefer import recognize
+from edgefer import defaults, recognize
 from edgefer.detect import open_detector
 from edgefer.loop.pipeline import Pipeline
-from edgefer.models import store
 from edgefer.sources import open_source
 from edgefer.track import Smoother, Tracker
 from edgefer.values import Frame
@@ -52,7 +51,7 @@ def frames_of(spec: str, limit: int) -> list[Frame]:
 
 def pipelines() -> dict:
     """Name to a function of a frame that returns how many faces were read."""
-    recognizer = recognize.open(store.DEFAULT_MODEL, threads=1)
+    recognizer = recognize.open(defaults.MODEL, threads=1)
     ours = Pipeline(Tracker(open_detector("haar")), recognizer, Smoother(lag_ms=150))
     rows = {"edgefer": lambda frame: len(ours.process(frame).faces)}
     if peers.CONVERTED.exists():
@@ -62,9 +61,9 @@ def pipelines() -> dict:
         print("no peer network: install the train extra, run `python bench/peers.py`", file=sys.stderr)
     yunet = peers.DATA / "teachers" / "face_detection_yunet_2023mar.onnx"
     if yunet.exists():
-        network = recognize.open(store.DEFAULT_MODEL, threads=1)
+        network = recognize.open(defaults.MODEL, threads=1)
         every = peers.YuNetEveryFrame(yunet, network)
-        rows[f"YuNet at 160 every frame + {store.DEFAULT_MODEL}"] = lambda frame: len(every(frame.grey))
+        rows[f"YuNet at 160 every frame + {defaults.MODEL}"] = lambda frame: len(every(frame.grey))
     return rows
 
 

@@ -1,56 +1,31 @@
-"""From settings to the objects of the loop."""
+"""From settings to the objects of a run; it knows nothing of the command line."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import msgspec
-
-from edgefer import config
-from edgefer.config import Settings
+from edgefer.config.settings import Settings, limits
+from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
+from edgefer.landmarks.registry import LANDMARKERS
+from edgefer.models import directory, store
+from edgefer.models.manifest import DetectorManifest
+from edgefer.sinks.registry import LANDMARKS
+from edgefer.sources.registry import STILL, parse_source
+from edgefer.support.registry import Choice
+
+if TYPE_CHECKING:  # these bring OpenCV and the interpreter
+    from edgefer.landmarks.base import Landmarker
+    from edgefer.loop.pipeline import Pipeline
+    from edgefer.recognize.base import Recognizer
+    from edgefer.sinks import SinkThread
+    from edgefer.sources import Source
+    from edgefer.track import Tracker
 
 Made = TypeVar("Made")
-
-
-def settings_from(args) -> Settings:
-    """The profile's settings with the command line's over them.
-
-    Args:
-        args: parsed arguments; those of `profile model detector detector_model threads` that are None or
-            absent leave the profile's value.
-
-    Raises:
-        UsageError: the profile is wrong, or the command line contradicts it.
-    """
-    profile = getattr(args, "profile", None)
-    if profile is None:
-        profile = config.fitting_profile(config.board_model())
-    settings = config.load_profile(profile)
-    replace = msgspec.structs.replace
-    detector = settings.detector
-    kind, file = getattr(args, "detector", None), getattr(args, "detector_model", None)
-    if file and not kind and detector.kind == "haar":
-        raise UsageError(
-            "--detector-model: the haar detector takes no file; add --detector yunet or blazeface"
-        )
-    if kind and kind != detector.kind:
-        detector = replace(detector, kind=kind, model="")
-    if file:
-        detector = replace(detector, model=file)
-    if detector.kind != "haar" and not detector.model:
-        raise UsageError(f"--detector {detector.kind} needs its network; add --detector-model FILE")
-    if detector.kind == "haar" and detector.model:
-        raise UsageError("--detector-model: the haar detector takes no file; leave it out")
-    settings = replace(settings, detector=detector)
-    if getattr(args, "model", None) is not None:
-        settings = replace(settings, recognizer=replace(settings.recognizer, model=args.model))
-    if getattr(args, "threads", None):
-        settings = replace(settings, compute=replace(settings.compute, threads=args.threads))
-    return settings
 
 
 def prepare_process(settings: Settings) -> None:
@@ -72,42 +47,56 @@ def prepare_process(settings: Settings) -> None:
         missing = sorted(set(pin) - set(available))
         if missing:
             raise UsageError(
-                f"compute.pin: expected processors of this machine ({_shown(available)}),"
-                f" got {_shown(missing)}; change the profile"
+                f"compute.pin: expected processors of this machine ({_listed(available)}),"
+                f" got {_listed(missing)}; change the profile"
             )
         os.sched_setaffinity(0, pin)
 
 
-def _shown(processors: list[int]) -> str:
+def _listed(processors: list[int]) -> str:
     return ", ".join(map(str, processors))
 
 
-_FOURCC = {"auto": None, "grey": "GREY", "yuyv": "YUYV", "nv12": "NV12", "mjpeg": "MJPG"}
+def choose_source(settings: Settings, spec: str) -> Choice:
+    """The source that a text means; a camera is asked for the profile's size, rate and format."""
+    return parse_source(spec, settings.camera)
 
 
-def open_the_source(settings: Settings, spec: str):
-    """The source; a camera is asked for the profile's size, rate and format."""
-    from edgefer.sources import open_source
+def open_models(settings: Settings) -> list[Recognizer]:
+    """The profile's models, each verified; the first gives the expression.
 
-    camera = settings.camera
-    return open_source(spec, size=tuple(camera.size), fps=camera.fps, format=_FOURCC[camera.format])
-
-
-def open_recognizer(settings: Settings):
-    """The profile's model, verified."""
+    Raises:
+        UsageError: an unknown name or option. ModelError: one is refused.
+    """
     from edgefer import recognize
 
-    return recognize.open(settings.recognizer.model, threads=settings.compute.threads)
+    return [recognize.open(model, settings.compute.threads) for model in settings.recognizer.models]
 
 
-def open_tracker(settings: Settings):
+def verify_model(model: str | os.PathLike) -> None:
+    """Opens a model of any kind as a run would.
+
+    Raises:
+        UsageError: an unknown name. ModelError: it is refused.
+    """
+    from edgefer import recognize
+    from edgefer.detect import open_detector
+
+    place = store.find(model)
+    manifest = directory.load(place)
+    if isinstance(manifest, DetectorManifest):
+        open_detector(DETECTORS.choose(manifest.decoding, model=str(place)))
+    else:
+        recognize.open(place)
+
+
+def open_tracker(settings: Settings) -> Tracker:
     """The profile's detector with the tracker and quality gate around it."""
     from edgefer.detect import open_detector
     from edgefer.track import QualityGate, Tracker
 
     detector = open_detector(
-        settings.detector.kind,
-        settings.detector.model or None,
+        settings.detector_choice,
         min_face_px=settings.detector.min_face_px,
         threads=settings.compute.threads,
     )
@@ -121,8 +110,36 @@ def open_tracker(settings: Settings):
     return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=gate)
 
 
-def make_pipeline(settings: Settings, tracker, recognizer, live: bool):
-    """The loop's middle. Only for a live source is work left out to keep time; a file is read whole."""
+def open_landmarker(settings: Settings, who: str) -> Landmarker:
+    """What finds landmarks.
+
+    Args:
+        settings: of the run.
+        who: needs them, for the message.
+
+    Raises:
+        UsageError: nothing here does.
+    """
+    for entry in LANDMARKERS:
+        return LANDMARKERS.choose(entry.name).make(threads=settings.compute.threads)
+    raise UsageError(f"{who} needs landmarks, and no landmark network is installed")
+
+
+def make_pipeline(
+    settings: Settings, recognizers: Sequence[Recognizer], live: bool, outputs: Sequence[Choice] = ()
+) -> Pipeline:
+    """The loop's middle.
+
+    Args:
+        settings: of the run.
+        recognizers: as open_models gives them.
+        live: whether the source is; only then is work left out to keep time, for a file is read whole.
+        outputs: of the run; where one of them, or a recognizer, needs landmarks, they are found.
+
+    Raises:
+        UsageError: something needs landmarks, and nothing finds them. ModelError: the detector is refused.
+    """
+    from edgefer.device.heat import read_heat
     from edgefer.loop.governor import Governor
     from edgefer.loop.pipeline import Pipeline
     from edgefer.track import Smoother
@@ -132,15 +149,61 @@ def make_pipeline(settings: Settings, tracker, recognizer, live: bool):
         max_faces = settings.recognizer.max_faces
     if live and settings.governor.enabled:
         governor = Governor(
-            settings.budget_ms.total.p95,
+            limits(settings, "total").p95,
             settings.governor.window_frames,
             settings.governor.max_temperature_c,
+            heat=read_heat,
         )
-    smoother = Smoother(settings.smoothing.lag_ms)
-    return Pipeline(tracker, recognizer, smoother, governor, max_faces)
+    needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
+    needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
+    return Pipeline(
+        open_tracker(settings),
+        recognizers,
+        lambda: Smoother(settings.smoothing.lag_ms),
+        governor,
+        max_faces,
+        open_landmarker(settings, needing[0]) if needing else None,
+    )
 
 
-class Background:
+def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
+    """Refuses to read photographs with a model that judges a window of time.
+
+    Raises:
+        UsageError: a recognizer has a window, and the source has no time.
+    """
+    for recognizer in recognizers:
+        if STILL in source.entry.needs and recognizer.needs.window_s > 0:
+            raise UsageError(
+                f"model {recognizer.name} judges {recognizer.needs.window_s:g} s of film;"
+                f" {source.target} holds photographs: use another model for them"
+            )
+
+
+def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -> list[SinkThread]:
+    """The outputs of a run, each on its thread; all of them or, on an error, none.
+
+    Raises:
+        UsageError, SinkError: one cannot be opened.
+    """
+    from edgefer.sinks import start_sink
+
+    sinks: list[SinkThread] = []
+    try:
+        for output in outputs:
+            sinks.append(
+                start_sink(
+                    output, labels=pipeline.labels, title=source.name, fps=source.fps, drop=source.live
+                )
+            )
+    except BaseException:
+        for sink in sinks:
+            sink.close()
+        raise
+    return sinks
+
+
+class Background(Generic[Made]):
     """Something made on a thread of its own while the caller makes the rest."""
 
     def __init__(self, make: Callable[[], Made]) -> None:
@@ -160,4 +223,4 @@ class Background:
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return self._made
+        return self._made  # type: ignore[return-value]  # the thread has ended without an error

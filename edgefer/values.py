@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -98,7 +98,7 @@ class Face:
 
 @dataclass(slots=True)
 class ModelReading:
-    """What a further model says of a face: its strongest label, that label's smoothed score, and all of them."""
+    """What a model says of a face: its strongest label, that label's smoothed score, and all of them."""
 
     expression: str
     confidence: float
@@ -142,6 +142,13 @@ class Reading:
     latency_ms: dict[str, float] = field(default_factory=dict)
 
 
+class Heat(NamedTuple):
+    """State of the processor: its hottest zone, None where the system does not tell, and throttling."""
+
+    temperature_c: float | None
+    throttled: bool
+
+
 @dataclass(slots=True)
 class Health:
     """How a run is doing, for sinks that report it beside the readings.
@@ -166,4 +173,4 @@ class Health:
     governor_level: int
     temperature_c: float | None
     throttled: bool
-    source: str
+    source: Literal["running", "stalled", "ended"]

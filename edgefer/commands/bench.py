@@ -7,20 +7,51 @@ import os
 import resource
 from itertools import islice
 
-from edgefer import assemble as build
 from edgefer import config
+from edgefer.commands.arguments import add_settings, add_source, settings_from, source_of, whole_number
+from edgefer.commands.console import Commands
+from edgefer.config.settings import limits
 from edgefer.errors import SourceError
 
 MISSED = 1
 
 
+def add_parser(commands: Commands) -> None:
+    """The command's arguments."""
+    parser = commands.add(
+        "bench",
+        "time every stage against a profile's budget; exit code 1 when it is missed",
+        "bench\nbench --profile pi4\nbench --profile my.toml --source clip.mp4 --json",
+        execute,
+    )
+    add_source(parser, "the demo's portrait, rendered beforehand")
+    add_settings(parser)
+    parser.add_argument(
+        "--frames",
+        metavar="N",
+        type=whole_number(10, 100_000),
+        default=600,
+        help="frames that are timed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--warm-up",
+        metavar="N",
+        type=whole_number(0, 100_000),
+        default=60,
+        help="frames before that (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+
+
 def execute(args) -> int:
     """Times the loop frame by frame, without pauses and without a governor; 1 when a bound is missed."""
-    settings = build.settings_from(args)
-    build.prepare_process(settings)
-    recognizer = build.open_recognizer(settings)
+    from edgefer import assemble
+
+    settings = settings_from(args)
+    assemble.prepare_process(settings)
+    recognizers = assemble.open_models(settings)
     name, frames = _frames(args, settings)
-    loop = build.make_pipeline(settings, build.open_tracker(settings), recognizer, live=False)
+    loop = assemble.make_pipeline(settings, recognizers, live=False)
     measured = _measure(loop, frames, args.warm_up, args.frames)
     if not measured.frames:
         raise SourceError(
@@ -34,7 +65,7 @@ def execute(args) -> int:
         "load_average": round(os.getloadavg()[0], 2),
         "source": name,
         "size": list(measured.size),
-        "model": recognizer.manifest.name,
+        "model": ", ".join(recognizer.name for recognizer in recognizers),
         "frames": measured.frames,
         "faces_per_frame": round(measured.faces / measured.frames, 2),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -53,9 +84,9 @@ def judge(settings, latency_ms) -> list[dict]:
     """Each bound of the budget with what was measured: stage, percentile, budget and measured ms, passed."""
     verdicts = []
     for stage, spread in latency_ms.items():
-        limits = getattr(settings.budget_ms, stage)
+        bounds = limits(settings, stage)
         for part in ("p50", "p95", "p99"):
-            budget, measured = getattr(limits, part), getattr(spread, part)
+            budget, measured = getattr(bounds, part), getattr(spread, part)
             if budget is not None:
                 verdicts.append(
                     {
@@ -97,13 +128,15 @@ def _measure(loop, frames, warm_up: int, count: int) -> _Measured:
 
 def _frames(args, settings):
     """A name and an iterator of as many frames as wanted, each at its media time."""
-    spec = args.source if args.source is not None else None if args.camera is None else str(args.camera)
+    spec = source_of(args, None)
     if spec is None or spec == "demo":
         from edgefer.sources.demo import Demo
 
         demo = Demo(None)
         return "demo", (demo.render(index) for index in range(args.warm_up + args.frames))
-    source = build.open_the_source(settings, spec)
+    from edgefer import assemble
+
+    source = assemble.choose_source(settings, spec).make()
     return source.name, _read_all(source)
 
 

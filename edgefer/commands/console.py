@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import importlib
 import logging
-import math
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from edgefer import __version__
-from edgefer.commands import eval, explain
-from edgefer.commands.arguments import add_command
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
-from edgefer.support.arguments import whole
 from edgefer.support.quiet import own_stderr, standard_streams
+
+#: The commands, in the order of `--help`: each is a module of this package with `add_parser`.
+COMMANDS = ("run", "info", "bench", "eval", "explain", "models", "config")
 
 EXIT_CODES = """exit codes:
   0    done
@@ -47,40 +47,50 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
-def _seconds(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if (seconds := float(text)) > 0 and math.isfinite(seconds):
-            return seconds
-    raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
+class Commands:
+    """A group of commands that parsers can be added to: those of `edgefer`, or the actions of one of them."""
 
+    def __init__(self, parser: argparse.ArgumentParser, name: str) -> None:
+        """Args: parser: the group's. name: of the attribute that holds the choice, "command"."""
+        self._group = parser.add_subparsers(
+            dest=name, metavar=name.upper(), required=True, parser_class=_Parser
+        )
 
-def _add_source(parser: argparse.ArgumentParser, default: str) -> None:
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--source",
-        metavar="S",
-        help="video, image, folder of images, camera index, /dev/videoN, rtsp://… or demo[:SECONDS|:forever]"
-        f" (default: {default})",
-    )
-    which.add_argument(
-        "--camera", metavar="N", type=whole(0, 255), help="the same as --source N for a camera"
-    )
+    def actions(self, name: str, summary: str, examples: str) -> Commands:
+        """A command that is a group of actions, which can be added to it."""
+        return Commands(self.add(name, summary, examples), "action")
 
+    def add(
+        self,
+        name: str,
+        summary: str,
+        examples: str,
+        execute: Callable[[argparse.Namespace], int] | None = None,
+        more: str = "",
+    ) -> argparse.ArgumentParser:
+        """A parser of one command.
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)"
-    )
-    parser.add_argument(
-        "--model", metavar="M", help="shipped model or model directory (default: the profile's)"
-    )
-    parser.add_argument("--detector", choices=("haar", "yunet", "blazeface"), help="how faces are found")
-    parser.add_argument("--detector-model", metavar="FILE", help="network of the yunet or blazeface detector")
-    parser.add_argument("--threads", metavar="N", type=whole(1, 64), help="threads of the networks")
+        Args:
+            name: of the command.
+            summary: one line for the list of commands.
+            examples: command lines without the program's name, one a line.
+            execute: called with the parsed arguments, gives the exit code; None for a group of actions.
+            more: shown below the examples.
+        """
+        parser = self._group.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog="examples:\n" + "".join(f"  edgefer {line}\n" for line in examples.splitlines()) + more,
+        )
+        parser.add_argument("-v", "--verbose", action="store_true", help="more log lines, and tracebacks")
+        if execute is not None:
+            parser.set_defaults(execute=execute)
+        return parser
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; each subcommand's `execute` is a function of the parsed arguments."""
+    """The whole command line; each command's `execute` is a function of the parsed arguments."""
     parser = _Parser(
         prog="edgefer",
         description="Facial expressions from a camera, read on the device.",
@@ -91,174 +101,10 @@ def build_parser() -> argparse.ArgumentParser:
         "  edgefer bench --profile pi4\n\n" + EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"edgefer {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-
-    run = add_command(
-        commands,
-        "run",
-        "read expressions from a camera, a file or the demo",
-        "run --camera 0\n"
-        "run --source demo\n"
-        "run --source clip.mp4 --output jsonl:readings.jsonl --output video:seen.mp4\n"
-        "run --source clip.mp4 --realtime\n"
-        "run --profile pi4 --source rtsp://camera.local/stream --output csv",
-        _run,
-    )
-    _add_source(run, "the profile's camera")
-    _add_settings(run)
-    run.add_argument(
-        "--output",
-        metavar="O",
-        action="append",
-        help="table, jsonl[:FILE], csv[:FILE] or video:FILE; may be repeated (default: the profile's sinks)",
-    )
-    run.add_argument(
-        "--realtime",
-        action="store_true",
-        help="play a file at its own rate and drop frames that come too fast, as with a camera",
-    )
-    run.add_argument("--frames", metavar="N", type=whole(1, 10**9 - 1), help="stop after N readings")
-    run.add_argument("--seconds", metavar="T", type=_seconds, help="stop T seconds after the first frame")
-    run.add_argument("-q", "--quiet", action="store_true", help="no summary, and errors alone in the log")
-
-    info = add_command(
-        commands,
-        "info",
-        "show versions, processor, kernels, models, cameras and the fitting profile",
-        "info\ninfo --json",
-        _info,
-    )
-    info.add_argument("--json", action="store_true", help="as one JSON object")
-
-    bench = add_command(
-        commands,
-        "bench",
-        "time every stage against a profile's budget; exit code 1 when it is missed",
-        "bench\nbench --profile pi4\nbench --profile my.toml --source clip.mp4 --json",
-        _bench,
-    )
-    _add_source(bench, "the demo's portrait, rendered beforehand")
-    _add_settings(bench)
-    bench.add_argument(
-        "--frames",
-        metavar="N",
-        type=whole(10, 100_000),
-        default=600,
-        help="frames that are timed (default: %(default)s)",
-    )
-    bench.add_argument(
-        "--warm-up",
-        metavar="N",
-        type=whole(0, 100_000),
-        default=60,
-        help="frames before that (default: %(default)s)",
-    )
-    bench.add_argument("--json", action="store_true", help="as one JSON object")
-
-    eval.add_parser(commands)
-    explain.add_parser(commands)
-
-    models = add_command(
-        commands, "models", "list or verify models", "models list\nmodels verify\nmodels verify ./my-model"
-    )
-    actions = models.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
-    add_command(actions, "list", "list the shipped models with their figures", "models list", _models_list)
-    verify = add_command(
-        actions,
-        "verify",
-        "check hash, manifest and self-test of models; exit code 4 when one is refused",
-        "models verify\nmodels verify ferplus-sobel ./my-model",
-        _models_verify,
-    )
-    verify.add_argument(
-        "models", metavar="MODEL", nargs="*", help="name or directory (default: all that are shipped)"
-    )
-
-    configs = add_command(
-        commands, "config", "check or show a profile", "config check my.toml\nconfig show --profile pi4"
-    )
-    actions = configs.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
-    check = add_command(
-        actions,
-        "check",
-        "list every problem of a profile with its line",
-        "config check my.toml\nconfig check firmware_configs/*.toml",
-        _config_check,
-    )
-    check.add_argument(
-        "profiles", metavar="FILE", nargs="+", help="a .toml file, or the name of a shipped profile"
-    )
-    show = add_command(
-        actions,
-        "show",
-        "print the settings in effect as a profile",
-        "config show\nconfig show --profile pi4 > my.toml",
-        _config_show,
-    )
-    show.add_argument(
-        "--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)"
-    )
+    commands = Commands(parser, "command")
+    for name in COMMANDS:
+        importlib.import_module(f"edgefer.commands.{name}").add_parser(commands)
     return parser
-
-
-# Each command's module is imported when it runs: help and errors need neither OpenCV nor the interpreter.
-
-
-def _run(args) -> int:
-    from edgefer.device.service import StopSignals
-
-    with StopSignals() as stop:  # before the rest is loaded, which takes long enough to be interrupted
-        from edgefer.commands import run
-
-        return run.execute(args, stop)
-
-
-def _info(args) -> int:
-    from edgefer.commands import info
-
-    return info.execute(args)
-
-
-def _bench(args) -> int:
-    from edgefer.commands import bench
-
-    return bench.execute(args)
-
-
-def _models_list(args) -> int:
-    from edgefer.commands import models
-
-    return models.list_models(args)
-
-
-def _models_verify(args) -> int:
-    from edgefer.commands import models
-
-    return models.verify_models(args)
-
-
-def _config_check(args) -> int:
-    from edgefer import config
-
-    code = 0
-    for profile in args.profiles:
-        path = config.profile_path(profile)
-        problems = config.read_profile(path)[1]
-        for problem in problems:
-            print(f"edgefer: {problem}", file=sys.stderr)
-        if problems:
-            code = UsageError.exit_code
-        else:
-            print(f"{path}: good")
-    return code
-
-
-def _config_show(args) -> int:
-    from edgefer import assemble as build
-    from edgefer import config
-
-    print(config.to_toml(build.settings_from(args)), end="")
-    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

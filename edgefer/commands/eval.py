@@ -6,11 +6,12 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from edgefer.commands.arguments import Subparsers, add_command
+from edgefer import defaults
+from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS
 from edgefer.measure.arguments import add_data, load_data
-from edgefer.support.arguments import whole
+from edgefer.support.arguments import whole_number
 
 if TYPE_CHECKING:
     from edgefer.measure.evaluate import Report
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 PROBLEMS_SHOWN = 20
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
-    parser = add_command(
-        subparsers,
+def add_parser(commands: Commands) -> None:
+    """The command's arguments."""
+    parser = commands.add(
         "eval",
         "measure a model's accuracy on a data set",
         "eval --data fer2013.csv --split val\n"
@@ -42,7 +42,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--threads",
         metavar="N",
-        type=whole(1, 64),
+        type=whole_number(1, 64),
         default=1,
         help="threads of the network (default: %(default)s)",
     )
@@ -64,12 +64,11 @@ def execute(args: argparse.Namespace) -> int:
     """
     from edgefer.measure import pictures
     from edgefer.measure.evaluate import evaluate
-    from edgefer.models import store
     from edgefer.support.drawing import save_picture
 
     if args.labels is not None and args.labels not in LABEL_SETS:
         raise UsageError(f"unknown label set {args.labels!r}; available: {', '.join(LABEL_SETS)}")
-    recognizer = _open(args.model if args.model is not None else store.DEFAULT_MODEL, args.threads)
+    recognizer = _open(args.model if args.model is not None else defaults.MODEL, args.threads)
     manifest = recognizer.manifest
     data = load_data(args, args.labels or manifest.output.labels, manifest.input.crop_margin)
     report = evaluate(recognizer, data)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from edgefer.commands.arguments import Subparsers, add_command
+from edgefer.commands.console import Commands
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Adds the command."""
+def add_parser(commands: Commands) -> None:
+    """The command's arguments."""
     from edgefer.train.explain import command
 
-    parser = add_command(
-        subparsers,
+    parser = commands.add(
         "explain",
         command.SUMMARY,
         "explain runs/edgefer-s --data fer2013_train_val.npz --out filters\n"

@@ -10,9 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from edgefer import __version__, config, kernels
-from edgefer.loop.governor import read_heat
+from edgefer.commands.console import Commands
+from edgefer.device.heat import read_heat
 from edgefer.models import store
 from edgefer.support.cpu import model_name
+
+
+def add_parser(commands: Commands) -> None:
+    """The command's arguments."""
+    parser = commands.add(
+        "info",
+        "show versions, processor, kernels, models, cameras and the fitting profile",
+        "info\ninfo --json",
+        execute,
+    )
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
 
 
 def execute(args) -> int:

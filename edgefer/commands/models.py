@@ -2,49 +2,140 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from edgefer import defaults
+from edgefer.commands.console import Commands
+from edgefer.detect.registry import network_detectors
 from edgefer.errors import ModelError
 from edgefer.models import store
+from edgefer.models.manifest import FrameManifest
 
 
-def list_models(args) -> int:
+@dataclass(frozen=True)
+class Verdict:
+    """Outcome of `verify` for one model; `reason` is the line of the refusal, empty when it is fit to run."""
+
+    model: str
+    reason: str
+
+    @property
+    def ok(self) -> bool:
+        return not self.reason
+
+
+def add_parser(commands: Commands) -> None:
+    """The command's arguments."""
+    actions = commands.actions(
+        "models",
+        "list, verify or pack models",
+        "models list\nmodels verify\nmodels verify ./my-model\n"
+        "models pack face_detection_yunet_2023mar.onnx ./yunet --decoding yunet",
+    )
+    actions.add("list", "list the shipped models with their figures", "models list", list_models)
+    check = actions.add(
+        "verify",
+        "check hash, manifest and self-test of models; exit code 4 when one is refused",
+        "models verify\nmodels verify ferplus-sobel ./my-model",
+        verify_models,
+    )
+    check.add_argument(
+        "models", metavar="MODEL", nargs="*", help="name or directory (default: all that are shipped)"
+    )
+    pack = actions.add(
+        "pack",
+        "make a model directory of a detector's network file",
+        "models pack face_detection_yunet_2023mar.onnx ./yunet --decoding yunet --licence MIT\n"
+        "run --detector yunet:./yunet",
+        pack_model,
+    )
+    pack.add_argument("file", metavar="FILE", help="the network: .onnx for yunet, .tflite for blazeface")
+    pack.add_argument("directory", metavar="DIRECTORY", help="to be made; new, or empty")
+    pack.add_argument(
+        "--decoding",
+        choices=[entry.name for entry in network_detectors()],
+        required=True,
+        help="the detector that the network is for",
+    )
+    pack.add_argument("--name", metavar="N", help="of the model (default: the detector's name)")
+    pack.add_argument(
+        "--licence",
+        metavar="TEXT",
+        default="as its authors state",
+        help="of the network",
+    )
+
+
+def list_models(args: argparse.Namespace) -> int:
     """Prints the table of the shipped models."""
     print(listing())
     return 0
 
 
-def verify_models(args) -> int:
+def verify_models(args: argparse.Namespace) -> int:
     """Prints a verdict a model; ModelError's exit code when one is refused."""
-    verdicts = store.verify(args.models)
+    verdicts = verify(args.models)
     for verdict in verdicts:
         print(verdict_text([verdict]), file=sys.stdout if verdict.ok else sys.stderr)
     return 0 if all(verdict.ok for verdict in verdicts) else ModelError.exit_code
+
+
+def pack_model(args: argparse.Namespace) -> int:
+    """Makes the directory and says how to use it."""
+    from edgefer.detect.network import pack
+
+    entry = next(entry for entry in network_detectors() if entry.name == args.decoding)
+    pack(args.file, args.directory, entry, name=args.name or entry.name, licence=args.licence)
+    print(f"{args.directory}: ready; use it with --detector {entry.name}:{Path(args.directory)}")
+    return 0
+
+
+def verify(models: Sequence[str | os.PathLike] = ()) -> list[Verdict]:
+    """Open each model as a run would, self-test included.
+
+    Args:
+        models: names or directories; all shipped models when empty.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    from edgefer import assemble
+
+    named = [(os.fspath(model), store.find(model)) for model in models or store.shipped()]
+    verdicts = []
+    for model, place in named:
+        try:
+            assemble.verify_model(place)
+        except ModelError as error:
+            verdicts.append(Verdict(model, str(error)))
+        else:
+            verdicts.append(Verdict(model, ""))
+    return verdicts
 
 
 def listing() -> str:
     """A table with one line a model; the default is marked with a star."""
     rows = [("", "name", "kind", "input", "labels", "val accuracy", "size", "licence of the training data")]
     for entry in store.entries():
-        mark = "*" if entry.name == store.DEFAULT_MODEL else ""
+        mark = "*" if entry.name == defaults.MODEL else ""
         if entry.manifest is None:
             rows.append((mark, entry.name, "refused", "", "", "", "", entry.refused))
             continue
         manifest = entry.manifest
-        metrics, tensor = manifest.metrics, manifest.input
-        rows.append(
-            (
-                mark,
-                entry.name,
-                manifest.kind,
-                f"{tensor.width}x{tensor.height} {tensor.channels}",
-                manifest.output.labels,
-                f"{metrics.accuracy_int8:.2f} % of {metrics.rows}" if metrics.split == "val" else "",
-                f"{entry.size_bytes / 1024:.0f} KiB",
-                " ".join(manifest.licence.training_data.split()),
-            )
-        )
+        shown = ["", "", ""]  # of models that are no recognizers
+        if isinstance(manifest, FrameManifest):
+            metrics, tensor = manifest.metrics, manifest.input
+            accuracy = f"{metrics.accuracy_int8:.2f} % of {metrics.rows}" if metrics.split == "val" else ""
+            size = f"{tensor.width}x{tensor.height} {tensor.channels}"
+            shown = [size, manifest.output.labels, accuracy]
+        licence = " ".join(manifest.licence.training_data.split())
+        size_text = f"{entry.size_bytes / 1024:.0f} KiB"
+        rows.append((mark, entry.name, manifest.kind, *shown, size_text, licence))
     if len(rows) == 1:
         return "no models are installed"
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
@@ -54,7 +145,7 @@ def listing() -> str:
     )
 
 
-def verdict_text(verdicts: Sequence[store.Verdict]) -> str:
+def verdict_text(verdicts: Sequence[Verdict]) -> str:
     """One line a model: `ok NAME` or `refused NAME: why`; the caller exits with 4 if one is refused."""
     return "\n".join(
         f"ok       {verdict.model}" if verdict.ok else f"refused  {verdict.reason}" for verdict in verdicts

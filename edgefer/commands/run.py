@@ -2,78 +2,123 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import gc
 import itertools
-import logging
+import math
 import signal
 import sys
 import time
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from edgefer import assemble as build
+from edgefer.commands.arguments import add_settings, add_source, settings_from, source_of, whole_number
+from edgefer.commands.console import Commands
 from edgefer.device.service import Notifier, StopSignals
-from edgefer.sinks import check_outputs
+from edgefer.sinks.registry import OUTPUTS, STDOUT, TERMINAL, check_outputs
+from edgefer.support.registry import Choice
 
-log = logging.getLogger("edgefer")
+if TYPE_CHECKING:
+    from edgefer.config import Settings
+    from edgefer.loop.tally import RunSummary
+    from edgefer.sources import Source
 
 
-def execute(args, stop: StopSignals) -> int:
+def add_parser(commands: Commands) -> None:
+    """The command's arguments."""
+    parser = commands.add(
+        "run",
+        "read expressions from a camera, a file or the demo",
+        "run --camera 0\n"
+        "run --source demo\n"
+        "run --source clip.mp4 --output jsonl:readings.jsonl --output video:seen.mp4\n"
+        "run --source clip.mp4 --realtime\n"
+        "run --profile pi4 --source rtsp://camera.local/stream --output csv",
+        execute,
+        more=f"\noutputs, as name[:target][,option=value]:\n{OUTPUTS.help()}\n",
+    )
+    add_source(parser, "the profile's camera")
+    add_settings(parser)
+    parser.add_argument(
+        "--output",
+        metavar="O",
+        action="append",
+        help=f"{OUTPUTS.shapes()}; see below; may be repeated (default: the profile's outputs)",
+    )
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="play a file at its own rate and drop frames that come too fast, as with a camera",
+    )
+    parser.add_argument(
+        "--frames", metavar="N", type=whole_number(1, 10**9 - 1), help="stop after N readings"
+    )
+    parser.add_argument("--seconds", metavar="T", type=_seconds, help="stop T seconds after the first frame")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no summary, and errors alone in the log")
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if (seconds := float(text)) > 0 and math.isfinite(seconds):
+            return seconds
+    raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
+
+
+def execute(args: argparse.Namespace) -> int:
     """Runs until the source ends, a limit is reached or a signal comes; 130 after an interrupt, else 0."""
-    settings = build.settings_from(args)
-    outputs = args.output or settings.output.sinks
-    check_outputs(outputs, _source_spec(args, settings))
-    summary = _run(args, settings, outputs, stop)
-    interrupted = stop.received == signal.SIGINT
-    if not args.quiet and not (interrupted and not summary.frames):
-        for line in summary_lines(summary, brief="table" in outputs):
-            print(line, file=sys.stderr)
-    if interrupted:
-        raise KeyboardInterrupt  # the command line says so, once
-    return 1 if summary.sink_errors else 0
+    with StopSignals() as stop:  # before the rest is loaded, which takes long enough to be interrupted
+        settings = settings_from(args)
+        spec = source_of(args, str(settings.camera.device)) or ""
+        outputs = [OUTPUTS.parse(text) for text in args.output] if args.output else settings.outputs
+        check_outputs(outputs, spec)
+        summary = _run(args, settings, spec, outputs, stop)
+        interrupted = stop.received == signal.SIGINT
+        if not args.quiet and not (interrupted and not summary.frames):
+            for line in summary_lines(summary, brief=_uses_terminal(outputs)):
+                print(line, file=sys.stderr)
+        if interrupted:
+            raise KeyboardInterrupt  # the command line says so, once
+        return 1 if summary.sink_errors else 0
 
 
-def _run(args, settings, outputs: list[str], stop: StopSignals):
-    build.prepare_process(settings)
-    recognizer = build.Background(lambda: build.open_recognizer(settings))
+def _run(
+    args: argparse.Namespace, settings: Settings, spec: str, outputs: Sequence[Choice], stop: StopSignals
+) -> RunSummary:
+    from edgefer import assemble
 
-    from edgefer.loop import pipeline
-    from edgefer.sinks import SinkThread, open_sink
+    assemble.prepare_process(settings)
+    models = assemble.Background(lambda: assemble.open_models(settings))
+    choice = assemble.choose_source(settings, spec)
+
+    from edgefer.loop.run import run
     from edgefer.sources import paced
 
-    def open_it():
-        return build.open_the_source(settings, _source_spec(args, settings))
-
-    source = open_it()
-    reopen = open_it if source.live else None
-    sinks = []
-    try:
+    source = choice.make()
+    reopen = choice.make if source.live else None
+    with contextlib.ExitStack() as unless_started:
+        unless_started.callback(lambda: source.close())
         if args.realtime:
             source = paced(source)
-        tracker = build.open_tracker(settings)
-        loop = build.make_pipeline(settings, tracker, recognizer.result(), source.live)
-        for spec in outputs:
-            sink = open_sink(spec, labels=loop.labels, title=source.name, fps=source.fps)
-            # Frames are large: few of them may wait for the one sink that draws on them.
-            capacity = 4 if sink.needs_frame else 32
-            sinks.append(SinkThread(sink, capacity, drop=source.live))
-    except BaseException:
-        for sink in sinks:
-            sink.close()
-        source.close()
-        raise
+        recognizers = models.result()
+        assemble.check_stills(choice, recognizers)
+        pipeline = assemble.make_pipeline(settings, recognizers, source.live, outputs)
+        sinks = assemble.start_sinks(outputs, pipeline, source)
+        unless_started.pop_all()
 
     notifier = Notifier()
     progress = _progress(source, outputs)
 
-    def beat(summary) -> None:
+    def beat(summary: RunSummary) -> None:
         notifier.beat(summary.frames > 0)
         next(progress, None)
 
     gc.freeze()  # what is loaded stays: no collection need walk over it while a frame waits
     try:
-        return pipeline.run(
+        return run(
             source,
-            loop,
+            pipeline,
             sinks,
             realtime=args.realtime,
             stop=stop.event,
@@ -88,23 +133,22 @@ def _run(args, settings, outputs: list[str], stop: StopSignals):
         notifier.stopping()
 
 
-def _progress(source, outputs: list[str]):
+def _uses_terminal(outputs: Sequence[Choice]) -> bool:
+    """Whether one of the outputs draws on the terminal and says there what the run amounted to."""
+    return any(TERMINAL in output.entry.needs for output in outputs)
+
+
+def _progress(source: Source, outputs: Sequence[Choice]) -> Generator[Any, None, None]:
     """An iterator to advance with every frame of a file; draws a bar where nothing else uses the terminal."""
-    taken = source.live or "table" in outputs
-    if taken or (sys.stdout.isatty() and {"jsonl", "csv"} & set(outputs)):
+    on_stdout = any(STDOUT in output.entry.needs and not output.target for output in outputs)
+    if source.live or _uses_terminal(outputs) or (sys.stdout.isatty() and on_stdout):
         return (_ for _ in ())
     from edgefer.support.progress import progress_bar
 
     return progress_bar(itertools.count(), f"reading {source.name}", source.length)
 
 
-def _source_spec(args, settings) -> str:
-    if args.source is not None:
-        return args.source
-    return str(settings.camera.device if args.camera is None else args.camera)
-
-
-def summary_lines(summary, brief: bool = False) -> list[str]:
+def summary_lines(summary: RunSummary, brief: bool = False) -> list[str]:
     """What a run amounted to, in a few lines for a person; `brief` leaves out what the table has said."""
     if not summary.frames:
         return ["no frame was read"]
@@ -122,7 +166,7 @@ def summary_lines(summary, brief: bool = False) -> list[str]:
         noun = "frame" if summary.frames == 1 else "frames"
         lines = [
             f"{summary.frames} {noun} in {summary.seconds:.1f} s ({summary.fps:.1f} fps);"
-            f" a face in {share:.1f} %, {summary.tracks} progress_bar(s)",
+            f" a face in {share:.1f} %, {summary.tracks} track(s)",
             *lines,
             f"p50/p95/p99 ms: {stages}",
         ]
@@ -131,7 +175,7 @@ def summary_lines(summary, brief: bool = False) -> list[str]:
     return lines
 
 
-def _since_start_s(moment_ns: int) -> float:
+def _since_start_s(moment_ns: int | None) -> float:
     """From the start of this process to a time.monotonic_ns(), s; the system counts starts in 1/100 s."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

@@ -8,7 +8,7 @@ from edgefer.config.profiles import (
     read_profile,
     shipped_profiles,
 )
-from edgefer.config.settings import STAGES, Settings
+from edgefer.config.settings import Settings
 from edgefer.config.text import documentation, to_toml
 
 __all__ = [

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import math
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from msgspec import Struct, inspect
 
-from edgefer.config.settings import STAGES, Settings, tables
+from edgefer.config.settings import BOUNDED, Detector, Settings, Tables, limits, tables
+from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
-from edgefer.sinks import check_outputs
+from edgefer.sinks.registry import OUTPUTS, check_outputs
+from edgefer.support.registry import Registry
 from edgefer.support.toml import Path as KeyPath
 from edgefer.support.toml import tomllib, value_text
+from edgefer.support.typed import bare, describe, fields_of, fits, length_range, show, suggestion
 
 
 class Problem(NamedTuple):
@@ -25,28 +26,36 @@ class Problem(NamedTuple):
     message: str
 
 
+class OutputKind(Struct):
+    """The key that every `[[output]]` table has."""
+
+    kind: str
+
+
+MAX_OUTPUTS = 16
+
+
 def check(data: dict[str, Any]) -> Iterator[Problem]:
     """Unknown keys, wrong types and values out of range in a parsed profile, in the order of the file."""
-    return _check(data, inspect.type_info(Settings), ())
+    keys = {field.encode_name: field for field in fields_of(Tables)}
+    for key, value in data.items():
+        if key == "detector":
+            yield from _check_choice(value, DETECTORS, fields_of(Detector), (key,))
+        elif key == "output":
+            yield from _check_outputs(value)
+        elif key in keys:
+            yield from _check(value, keys[key].type, (key,))
+        else:
+            yield Problem((key,), _unknown_key(key, (), [*keys, "output"]))
 
 
 def _check(value: Any, kind: inspect.Type, path: KeyPath) -> Iterator[Problem]:
     """Problems of a parsed value against the type it should have."""
-    kind = _bare(kind)
+    kind = bare(kind)
     if isinstance(kind, inspect.StructType):
-        if not isinstance(value, dict):
-            yield Problem(
-                path, f"expected a table, got {show(value)}; write [{key_name(path)}] and its keys under it"
-            )
-            return
-        fields = {field.encode_name: field.type for field in kind.fields}
-        for key, item in value.items():
-            if key in fields:
-                yield from _check(item, fields[key], (*path, key))
-            else:
-                yield Problem((*path, key), _unknown_key(key, path, list(fields)))
+        yield from _check_table(value, kind.fields, path)
     elif isinstance(kind, inspect.ListType) and isinstance(value, list):
-        low, high = kind.min_length or 0, kind.max_length if kind.max_length is not None else math.inf
+        low, high = length_range(kind)
         if not low <= len(value) <= high:
             yield Problem(
                 path, f"expected {describe(kind)}, got {len(value)} of them: {show(value)}{_advice(path)}"
@@ -54,90 +63,63 @@ def _check(value: Any, kind: inspect.Type, path: KeyPath) -> Iterator[Problem]:
             return
         for index, item in enumerate(value):
             yield from _check(item, kind.item_type, (*path, index))
-    elif not _fits(value, kind):
+    elif not fits(value, kind):
         yield Problem(path, f"expected {describe(kind)}, got {show(value)}{_advice(path, value, kind)}")
 
 
-def _fits(value: Any, kind: inspect.Type) -> bool:
-    kind = _bare(kind)
-    if isinstance(kind, inspect.UnionType):
-        return any(_fits(value, member) for member in kind.types)
-    if isinstance(kind, inspect.BoolType):
-        return isinstance(value, bool)
-    if isinstance(kind, inspect.IntType):
-        return isinstance(value, int) and not isinstance(value, bool) and _in_range(value, kind)
-    if isinstance(kind, inspect.FloatType):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and _in_range(value, kind) and not math.isnan(value)
-    if isinstance(kind, inspect.StrType):
-        low, high = kind.min_length or 0, kind.max_length if kind.max_length is not None else math.inf
-        return isinstance(value, str) and low <= len(value) <= high and "\0" not in value
-    if isinstance(kind, inspect.LiteralType):
-        return isinstance(value, str) and value in kind.values
-    return False  # NoneType: TOML has no null
+def _check_table(value: Any, fields: tuple[inspect.Field, ...], path: KeyPath) -> Iterator[Problem]:
+    """Problems of a table that takes these keys."""
+    if not isinstance(value, dict):
+        yield Problem(
+            path, f"expected a table, got {show(value)}; write [{key_name(path)}] and its keys under it"
+        )
+        return
+    kinds = {field.encode_name: field.type for field in fields}
+    for key, item in value.items():
+        if key in kinds:
+            yield from _check(item, kinds[key], (*path, key))
+        else:
+            yield Problem((*path, key), _unknown_key(key, path, list(kinds)))
+    for field in fields:
+        if field.required and field.encode_name not in value:
+            what = f"expected {describe(field.type)}, got none; add {field.encode_name} = …"
+            yield Problem((*path, field.encode_name), what)
 
 
-def _in_range(value: float, kind: inspect.IntType | inspect.FloatType) -> bool:
-    return (
-        (kind.ge is None or value >= kind.ge)
-        and (kind.gt is None or value > kind.gt)
-        and (kind.le is None or value <= kind.le)
-    )
+def _check_choice(
+    value: Any, registry: Registry, own: tuple[inspect.Field, ...], path: KeyPath
+) -> Iterator[Problem]:
+    """Problems of a table whose `kind` decides which keys it takes besides its own."""
+    kind = value.get("kind", registry.default) if isinstance(value, dict) else registry.default
+    if kind in registry:
+        yield from _check_table(value, (*own, *fields_of(registry.find(kind).options)), path)
+        return
+    names = registry.names()
+    known = ", ".join(json.dumps(name) for name in names)
+    close = suggestion(kind, names).replace("'", '"') if isinstance(kind, str) else ""
+    advice = close or f"; the default is {json.dumps(registry.default)}"
+    yield Problem((*path, "kind"), f"expected one of {known}, got {show(kind)}{advice}")
 
 
-def _bare(kind: inspect.Type) -> inspect.Type:
-    while isinstance(kind, inspect.Metadata):
-        kind = kind.type
-    return kind
-
-
-def meaning_of(kind: inspect.Type) -> str:
-    """The description written beside a key's type."""
-    while isinstance(kind, inspect.Metadata):
-        if kind.extra_json_schema and "description" in kind.extra_json_schema:
-            return kind.extra_json_schema["description"]
-        kind = kind.type
-    return ""
-
-
-def describe(kind: inspect.Type) -> str:
-    """What a key takes, in words."""
-    kind = _bare(kind)
-    if isinstance(kind, inspect.UnionType):
-        return " or ".join(describe(part) for part in kind.types if not isinstance(part, inspect.NoneType))
-    if isinstance(kind, inspect.BoolType):
-        return "true or false"
-    if isinstance(kind, (inspect.IntType, inspect.FloatType)):
-        noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
-        low = f" from {kind.ge:g}" if kind.ge is not None else f" above {kind.gt:g}"
-        return noun + low + (f" to {kind.le:g}" if kind.le is not None else "")
-    if isinstance(kind, inspect.StrType):
-        size = f" of at most {kind.max_length} characters" if kind.max_length else ""
-        return ("a non-empty text" if kind.min_length else "a text") + size
-    if isinstance(kind, inspect.LiteralType):
-        return "one of " + ", ".join(json.dumps(value) for value in kind.values)
-    if isinstance(kind, inspect.ListType):
-        low, high = kind.min_length, kind.max_length
-        count = f"{low} items" if low and low == high else f"at most {high} items" if high else "items"
-        return f"a list of {count}, each {describe(kind.item_type)}"
-    return "a table"
-
-
-def show(value: Any) -> str:
-    """A value as TOML writes it, cut to one short line."""
-    if isinstance(value, dict):
-        return "a table"
-    try:
-        text = str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False, default=str)
-    except ValueError:  # a whole number too long to be printed
-        return "a number of thousands of digits"
-    return text if len(text) <= 60 else text[:57] + "…"
+def _check_outputs(value: Any) -> Iterator[Problem]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        what = 'expected [[output]] tables, got {}; write [[output]] and kind = "jsonl" under it'
+        yield Problem(("output",), what.format(show(value)))
+        return
+    if len(value) > MAX_OUTPUTS:
+        yield Problem(("output",), f"expected at most {MAX_OUTPUTS} outputs, got {len(value)}")
+    for index, table in enumerate(value):
+        if "kind" not in table:
+            known = ", ".join(json.dumps(name) for name in OUTPUTS.names())
+            yield Problem(("output", index, "kind"), f"expected one of {known}, got none; add it")
+            continue
+        yield from _check_choice(table, OUTPUTS, fields_of(OutputKind), ("output", index))
 
 
 def _unknown_key(key: str, path: KeyPath, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
+    close = suggestion(key, known)
     if close:
-        return f"unknown key; did you mean {close[0]!r}?"
+        return f"unknown key{close}"
     homes = [name for name, table in tables() if key in table.__struct_fields__ and name != key_name(path)]
     if homes:
         return f"unknown key here; it belongs in [{homes[0]}]"
@@ -148,18 +130,14 @@ def _advice(path: KeyPath, value: Any = None, kind: inspect.Type | None = None) 
     """What to do about a wrong value."""
     if isinstance(value, str) and kind is not None:
         if isinstance(kind, inspect.LiteralType):
-            close = difflib.get_close_matches(value, kind.values, n=1)
-            return (
-                f"; did you mean {json.dumps(close[0])}?"
-                if close
-                else f"; the default is {default_text(path)}"
-            )
+            close = suggestion(value, [str(known) for known in kind.values]).replace("'", '"')
+            return close or f"; the default is {default_text(path)}"
         if isinstance(kind, (inspect.IntType, inspect.FloatType, inspect.BoolType)) and value.strip():
             try:
                 bare = next(iter(tomllib.loads(f"x = {value.strip()}").values()))
             except tomllib.TOMLDecodeError:
                 bare = None
-            if bare is not None and _fits(bare, kind):
+            if bare is not None and fits(bare, kind):
                 return f"; write {value.strip()} without quotes"
     default = default_text(path)
     return f"; the default is {default}" if default else "; leave the key out to go without it"
@@ -170,31 +148,16 @@ def default_text(path: KeyPath) -> str:
     for part in path:
         if isinstance(part, int):
             break
-        value = getattr(value, part)
+        value = getattr(value, part, None)
     return "" if value is None or isinstance(value, Struct) else value_text(value)
 
 
 def cross_check(settings: Settings) -> Iterator[Problem]:
     """Problems between keys that are each right by themselves."""
-    compute, detector, quality, budget = (
-        settings.compute,
-        settings.detector,
-        settings.quality,
-        settings.budget_ms,
-    )
+    compute, detector, quality = settings.compute, settings.detector, settings.quality
     if len(set(compute.pin)) != len(compute.pin):
         yield Problem(
             ("compute", "pin"), f"expected each processor once, got {show(compute.pin)}; remove the repeats"
-        )
-    if detector.kind != "haar" and not detector.model:
-        yield Problem(
-            ("detector", "model"),
-            f'expected the file of the {detector.kind} network, got none; name it, or use kind = "haar"',
-        )
-    if detector.kind == "haar" and detector.model:
-        yield Problem(
-            ("detector", "model"),
-            f'expected no file with kind = "haar", got {show(detector.model)}; remove it or set kind',
         )
     if detector.min_face_px > min(settings.camera.size):
         yield Problem(
@@ -203,30 +166,31 @@ def cross_check(settings: Settings) -> Iterator[Problem]:
             f" got {detector.min_face_px}; no face could be found",
         )
     try:
-        check_outputs(settings.output.sinks)
+        check_outputs(settings.outputs)
     except UsageError as error:
-        yield Problem(("output", "sinks"), str(error))
+        yield Problem(("output",), str(error))
     if quality.min_brightness >= quality.max_brightness:
         yield Problem(
             ("quality", "min_brightness"),
             f"expected less than max_brightness, {quality.max_brightness:g}, got {quality.min_brightness:g};"
             " every face would be uncertain",
         )
+    total = limits(settings, "total")
     if (
         settings.governor.enabled
-        and budget.total.p95 is None
-        and any(getattr(budget, stage).p95 is not None for stage in STAGES)
+        and total.p95 is None
+        and any(limits(settings, stage).p95 is not None for stage in BOUNDED)
     ):
         yield Problem(
             ("budget_ms", "total", "p95"),
             "expected a number, because other stages have a p95 and the governor keeps the total; add it",
         )
-    for stage in STAGES:
-        limits = getattr(budget, stage)
+    for stage in BOUNDED:
+        bounds = limits(settings, stage)
         given = [
-            (name, getattr(limits, name))
+            (name, getattr(bounds, name))
             for name in ("p50", "p95", "p99")
-            if getattr(limits, name) is not None
+            if getattr(bounds, name) is not None
         ]
         for (low_name, low), (high_name, high) in zip(given, given[1:], strict=False):
             if low > high:
@@ -234,11 +198,10 @@ def cross_check(settings: Settings) -> Iterator[Problem]:
                     ("budget_ms", stage, high_name),
                     f"expected at least {low_name}, {low:g}, got {high:g}; it cannot be smaller",
                 )
-        total_p50 = budget.total.p50
-        if stage != "total" and limits.p50 and total_p50 and limits.p50 > total_p50:
+        if stage != "total" and bounds.p50 and total.p50 and bounds.p50 > total.p50:
             yield Problem(
                 ("budget_ms", stage, "p50"),
-                f"expected at most the total's p50, {total_p50:g}, got {limits.p50:g}; lower it",
+                f"expected at most the total's p50, {total.p50:g}, got {bounds.p50:g}; lower it",
             )
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from edgefer.config.check import check, cross_check, key_name, show
-from edgefer.config.settings import Settings
+from edgefer.config.check import check, cross_check, key_name
+from edgefer.config.settings import Settings, settings_of
 from edgefer.errors import UsageError
+from edgefer.support.registry import Choice
 from edgefer.support.toml import Path as KeyPath
 from edgefer.support.toml import key_lines, tomllib
+from edgefer.support.typed import fields_of, is_model_path, show
 
 DEFAULT_PROFILE = "generic"
 _MAX_FILE_BYTES = 64 << 10
@@ -115,7 +117,7 @@ def read_profile(path: Path) -> tuple[Settings | None, list[str]]:
     problems = list(check(data))
     settings = None
     if not problems:
-        settings = msgspec.convert(data, Settings)
+        settings = settings_of(data)
         problems = list(cross_check(settings))
     if problems:
         placed = sorted((_line(lines, problem.path), problem) for problem in problems)
@@ -168,14 +170,24 @@ def _syntax_problem(path: Path, text: str, message: str) -> str:
 
 
 def _resolve_paths(settings: Settings, folder: Path) -> Settings:
-    detector, recognizer = settings.detector, settings.recognizer
-    if detector.model:
-        detector = msgspec.structs.replace(detector, model=str(folder / Path(detector.model).expanduser()))
-    if "/" in recognizer.model:
-        recognizer = msgspec.structs.replace(
-            recognizer, model=str(folder / Path(recognizer.model).expanduser())
-        )
-    return msgspec.structs.replace(settings, detector=detector, recognizer=recognizer)
+    """Models are named relative to the profile."""
+
+    def resolved(text: str) -> str:
+        return str(folder / Path(text).expanduser())
+
+    choice = settings.detector_choice
+    paths = {
+        field.name: resolved(getattr(choice.options, field.name))
+        for field in fields_of(choice.options.__class__)
+        if is_model_path(field.type) and getattr(choice.options, field.name)
+    }
+    models = [resolved(model) if "/" in model else model for model in settings.recognizer.models]
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        detector_choice=Choice(choice.entry, replace(choice.options, **paths)),
+        recognizer=replace(settings.recognizer, models=models),
+    )
 
 
 def _line(lines: dict[KeyPath, int], path: KeyPath) -> int:

@@ -5,39 +5,29 @@ The validator, its messages and docs/configuration.md are all derived from these
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-STAGES = ("detect", "track", "preprocess", "infer", "smooth", "total")
+from edgefer import defaults
+from edgefer.detect.registry import DETECTORS
+from edgefer.sinks.registry import OUTPUTS
+from edgefer.sources.registry import CameraOptions
+from edgefer.support.registry import Choice, Options
+from edgefer.values import STAGES
 
-Side = Annotated[int, Meta(ge=16, le=8192)]
-Index = Annotated[int, Meta(ge=0, le=255)]
+#: The stages that a profile can bound: those of `total`, and itself.
+BOUNDED = tuple(stage for stage in STAGES if stage != "capture")
+
 Text = Annotated[str, Meta(min_length=1)]
 Cpu = Annotated[int, Meta(ge=0, le=1023)]
 Millis = Annotated[float, Meta(gt=0, le=60_000)]
 
 
-class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Table(Options, frozen=True):
     """A table of the profile."""
-
-
-class Camera(_Table):
-    """The camera that `edgefer run` opens when neither --camera nor --source is given."""
-
-    device: Annotated[Index | Text, Meta(description="index of the camera, or its path")] = 0
-    size: Annotated[
-        list[Side],
-        Meta(min_length=2, max_length=2, description="width and height asked of the camera, pixels"),
-    ] = msgspec.field(default_factory=lambda: [640, 480])
-    fps: Annotated[float, Meta(ge=1, le=240, description="frames a second asked of the camera")] = 30.0
-    format: Annotated[
-        Literal["auto", "grey", "yuyv", "nv12", "mjpeg"],
-        Meta(
-            description="pixel format asked of the camera; grey, yuyv and nv12 give luma without a conversion"
-        ),
-    ] = "auto"
 
 
 class Compute(_Table):
@@ -48,20 +38,15 @@ class Compute(_Table):
     pin: Annotated[
         list[Cpu],
         Meta(max_length=64, description="processors the process is bound to; empty: the system decides"),
-    ] = msgspec.field(default_factory=list)
+    ] = []
 
 
 class Detector(_Table):
-    """How faces are found. Between two detections each face is carried along by tracking."""
+    """How faces are found; between two detections each face is carried along by tracking."""
 
-    kind: Annotated[
-        Literal["haar", "yunet", "blazeface"],
-        Meta(description="`haar` needs no file; the others need `detector.model`"),
-    ] = "haar"
-    model: Annotated[
-        str,
-        Meta(description="file of the yunet (.onnx) or blazeface (.tflite) network, relative to the profile"),
-    ] = ""
+    kind: Annotated[str, Meta(description="which detector; each brings keys of its own, below")] = (
+        DETECTORS.default
+    )
     interval_ms: Annotated[
         float,
         Meta(
@@ -69,25 +54,27 @@ class Detector(_Table):
             le=10_000,
             description="time between two searches of the whole image; half of it while no face is seen",
         ),
-    ] = 500.0
+    ] = defaults.DETECT_INTERVAL_MS
     min_face_px: Annotated[
         int,
         Meta(ge=20, le=2000, description="smallest face that is looked for, side in pixels of the source"),
-    ] = 60
+    ] = defaults.MIN_FACE_PX
 
 
 class Recognizer(_Table):
-    """The network that reads expressions."""
+    """The networks that read expressions."""
 
-    model: Annotated[
-        str,
+    models: Annotated[
+        list[Text],
         Meta(
             min_length=1,
-            description="a shipped model (`edgefer models list`), or a directory relative to the profile",
+            max_length=8,
+            description="shipped models (`edgefer models list`), or directories relative to the profile; the "
+            "first gives the expression",
         ),
-    ] = "edgefer-s"
+    ] = msgspec.field(default_factory=lambda: [defaults.MODEL])
     max_faces: Annotated[
-        int, Meta(ge=1, le=64, description="faces recognised in one frame; with more of them they take turns")
+        int, Meta(ge=1, le=64, description="faces recognized in one frame; with more of them they take turns")
     ] = 4
 
 
@@ -105,7 +92,7 @@ class QualityGate(_Table):
 
     min_side_px: Annotated[
         float, Meta(ge=0, le=2000, description="smallest face that is judged, side in pixels")
-    ] = 40.0
+    ] = defaults.MIN_SIDE_PX
     min_sharpness: Annotated[
         float,
         Meta(
@@ -113,33 +100,26 @@ class QualityGate(_Table):
             le=1,
             description="least sharpness: variance of the smoothed Laplacian over that of the face, at 64x64",
         ),
-    ] = 0.018
-    min_brightness: Annotated[float, Meta(ge=0, le=255, description="least mean luma of the face")] = 35.0
-    max_brightness: Annotated[float, Meta(ge=0, le=255, description="greatest mean luma of the face")] = 225.0
-
-
-class Output(_Table):
-    """Where readings go when no --output is given."""
-
-    sinks: Annotated[
-        list[Text],
-        Meta(
-            max_length=16, description="as --output takes them: table, jsonl[:FILE], csv[:FILE], video:FILE"
-        ),
-    ] = msgspec.field(default_factory=lambda: ["table"])
+    ] = defaults.MIN_SHARPNESS
+    min_brightness: Annotated[float, Meta(ge=0, le=255, description="least mean luma of the face")] = (
+        defaults.MIN_BRIGHTNESS
+    )
+    max_brightness: Annotated[float, Meta(ge=0, le=255, description="greatest mean luma of the face")] = (
+        defaults.MAX_BRIGHTNESS
+    )
 
 
 class Governor(_Table):
-    """Keeps the total's p95 within the budget by lowering the detector's rate, then the recogniser's."""
+    """Keeps the total's p95 within the budget by lowering the detector's rate, then the recognizer's."""
 
     enabled: Annotated[bool, Meta(description="whether the rates may be lowered")] = True
     window_frames: Annotated[
         int, Meta(ge=10, le=10_000, description="frames whose p95 is compared to the budget")
-    ] = 90
+    ] = defaults.GOVERNOR_WINDOW_FRAMES
     max_temperature_c: Annotated[
         float,
         Meta(ge=30, le=120, description="temperature of the processor from which the rates are lowered"),
-    ] = 80.0
+    ] = defaults.MAX_TEMPERATURE_C
 
 
 class Percentiles(_Table):
@@ -150,49 +130,72 @@ class Percentiles(_Table):
     p99: Annotated[Millis | None, Meta(description="99 frames of 100")] = None
 
 
-class Budgets(_Table):
-    """Time a frame may take, ms, by stage; each an inline table `{ p50 = …, p95 = …, p99 = … }`."""
-
-    detect: Annotated[Percentiles, Meta(description="finding faces; 0 in frames without a detection")] = (
-        Percentiles()
-    )
-    track: Annotated[Percentiles, Meta(description="carrying faces, identities, quality gate")] = (
-        Percentiles()
-    )
-    preprocess: Annotated[Percentiles, Meta(description="face to tensor, all faces of the frame")] = (
-        Percentiles()
-    )
-    infer: Annotated[Percentiles, Meta(description="the network, all faces of the frame")] = Percentiles()
-    smooth: Annotated[Percentiles, Meta(description="averaging the scores")] = Percentiles()
-    total: Annotated[
-        Percentiles,
-        Meta(description="everything from the loop taking the frame to its reading; the governor keeps p95"),
-    ] = Percentiles()
+Budgets: type[Struct] = msgspec.defstruct(
+    "Budgets",
+    [(stage, Annotated[Percentiles, Meta(description=STAGES[stage])], Percentiles()) for stage in BOUNDED],
+    bases=(_Table,),
+    frozen=True,
+    kw_only=True,
+)
+Budgets.__doc__ = "Time a frame may take, ms, by stage; each an inline table `{ p50 = …, p95 = …, p99 = … }`."
 
 
-class Settings(_Table):
-    """A profile. Every key may be left out."""
+class Tables(_Table):
+    """The keys of a profile, without its `[[output]]` tables; every one may be left out."""
 
     board: Annotated[str, Meta(max_length=200, description="the board this profile is for, in words")] = ""
     match: Annotated[
         list[Text],
-        Meta(description="parts of /proc/device-tree/model by which the board is recognised"),
-    ] = msgspec.field(default_factory=list)
-    camera: Camera = Camera()
+        Meta(description="parts of /proc/device-tree/model by which the board is recognized"),
+    ] = []
+    camera: CameraOptions = CameraOptions()
     compute: Compute = Compute()
     detector: Detector = Detector()
     recognizer: Recognizer = Recognizer()
     smoothing: Smoothing = Smoothing()
     quality: QualityGate = QualityGate()
-    output: Output = Output()
     governor: Governor = Governor()
-    budget_ms: Budgets = Budgets()
+    budget_ms: Budgets = Budgets()  # type: ignore[valid-type]
+
+
+class Settings(Tables):
+    """A profile with what its tables choose: the detector, and the outputs."""
+
+    detector_choice: Choice = DETECTORS.choose(DETECTORS.default)
+    outputs: tuple[Choice, ...] = (OUTPUTS.choose(OUTPUTS.default),)
 
 
 def tables() -> list[tuple[str, type[Struct]]]:
-    """The tables of a profile by name, in order."""
+    """The tables of a profile by name, in order, without the `[[output]]` tables."""
     return [
         (field.name, type(field.default))
-        for field in msgspec.structs.fields(Settings)
-        if isinstance(field.default, _Table)
+        for field in msgspec.structs.fields(Tables)
+        if isinstance(field.default, Struct)
     ]
+
+
+def settings_of(data: Mapping[str, Any]) -> Settings:
+    """Settings from a parsed profile that has passed every check."""
+    fields = {name: value for name, value in data.items() if name != "output"}
+    own, options = split_detector(fields.get("detector", {}))
+    chosen = msgspec.convert({**fields, "detector": own}, Tables)
+    outputs = [{**table} for table in data.get("output", [{"kind": OUTPUTS.default}])]
+    return Settings(
+        **{name: getattr(chosen, name) for name in Tables.__struct_fields__},
+        detector_choice=DETECTORS.choose(chosen.detector.kind, **options),
+        outputs=tuple(OUTPUTS.choose(table.pop("kind"), **table) for table in outputs),
+    )
+
+
+def split_detector(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys of `[detector]`: those that every detector has, and those of its kind."""
+    own = Detector.__struct_fields__
+    return (
+        {key: value for key, value in table.items() if key in own},
+        {key: value for key, value in table.items() if key not in own},
+    )
+
+
+def limits(settings: Tables, stage: str) -> Percentiles:
+    """The bounds of a stage."""
+    return getattr(settings.budget_ms, stage)

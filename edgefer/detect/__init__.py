@@ -8,7 +8,8 @@ that the crop a network was trained on does not depend on the detector.
 
 from __future__ import annotations
 
-from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, DEFAULT_MIN_FACE_PX, Detector, Levels, Look
+from edgefer import defaults
+from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Detector, Levels, Look
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
 from edgefer.support.registry import Choice
@@ -19,7 +20,7 @@ __all__ = ["DETECTORS", "Detector", "Levels", "Look", "open_detector"]
 def open_detector(
     choice: Choice | str = "haar",
     *,
-    min_face_px: int = DEFAULT_MIN_FACE_PX,
+    min_face_px: int = defaults.MIN_FACE_PX,
     max_side_px: int = DEFAULT_MAX_SIDE_PX,
     threads: int = 1,
 ) -> Detector:

@@ -13,8 +13,6 @@ from edgefer import kernels
 from edgefer.geometry import Box, clipped, iou
 from edgefer.values import Detection
 
-#: Faces smaller than this are not searched for, pixels of the source.
-DEFAULT_MIN_FACE_PX = 60
 #: Longest side of the image a search works on: what bounds its time on a large source.
 DEFAULT_MAX_SIDE_PX = 480
 

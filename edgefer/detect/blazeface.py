@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from edgefer.detect.base import DEFAULT_MIN_FACE_PX, Levels, Look, is_turned, nearest, suppressed, within
+from edgefer import defaults
+from edgefer.detect.base import Levels, Look, is_turned, nearest, suppressed, within
 from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError, UsageError
@@ -56,7 +57,7 @@ class BlazeFaceDetector:
     #: photographs that both detectors find).
     SIDE, SHIFT = 1.19, -0.12
 
-    def __init__(self, model: bytes, name: str, min_face_px: int = DEFAULT_MIN_FACE_PX, threads: int = 1):
+    def __init__(self, model: bytes, name: str, min_face_px: int = defaults.MIN_FACE_PX, threads: int = 1):
         self._min_face_px = min_face_px
         self._anchors = blazeface_anchors()
         try:

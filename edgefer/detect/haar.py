@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, DEFAULT_MIN_FACE_PX, Levels, Look, resized, within
+from edgefer import defaults
+from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, resized, within
 from edgefer.detect.cascade import CascadeSearch
 from edgefer.geometry import Box, iou, moved, scaled, squared
 from edgefer.support.registry import Options
@@ -51,7 +52,7 @@ class HaarDetector:
     levels = Levels(sure=12 / FULL_SCORE, likely=8 / FULL_SCORE, keep=3 / FULL_SCORE)
     parts = len(CUTS) + 1
 
-    def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, max_side_px: int = DEFAULT_MAX_SIDE_PX):
+    def __init__(self, min_face_px: int = defaults.MIN_FACE_PX, max_side_px: int = DEFAULT_MAX_SIDE_PX):
         self._frontal = CascadeSearch("haarcascade_frontalface_alt2.xml")
         self._profile = CascadeSearch("haarcascade_profileface.xml")
         self._min_face_px = min_face_px

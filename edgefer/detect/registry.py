@@ -23,6 +23,7 @@ class Network(Options):
             min_length=1,
             description="model directory of the network, as `edgefer models pack` makes it of a file; "
             "relative to the profile",
+            extra={"model path": True},
         ),
     ]
 

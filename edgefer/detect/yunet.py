@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from edgefer import defaults
 from edgefer.detect.base import (
     DEFAULT_MAX_SIDE_PX,
-    DEFAULT_MIN_FACE_PX,
     Levels,
     Look,
     is_turned,
@@ -45,7 +45,7 @@ class YuNetDetector:
         self,
         model: bytes,
         name: str,
-        min_face_px: int = DEFAULT_MIN_FACE_PX,
+        min_face_px: int = defaults.MIN_FACE_PX,
         max_side_px: int = DEFAULT_MAX_SIDE_PX,
     ):
         self._min_face_px = min_face_px

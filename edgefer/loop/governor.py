@@ -1,19 +1,19 @@
 """Keeping the budget: when frames take too long or the processor is too hot, ask for less work.
 
-The detector's rate goes down first, then the recogniser's. Every change holds for a while, rising needs clear
+The detector's rate goes down first, then the recognizer's. Every change holds for a while, rising needs clear
 room below the budget, and a rise that has to be taken back makes the next one wait twice as long.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
+from edgefer import defaults
 from edgefer.loop.clock import Window
+from edgefer.values import Heat
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class Rates(NamedTuple):
 
     Attributes:
         detect_interval_factor: multiplies the profile's detection interval.
-        recognize_every: each face is recognised in every n-th frame; its smoothed scores are carried between.
+        recognize_every: each face is recognized in every n-th frame; its smoothed scores are carried between.
     """
 
     detect_interval_factor: float
@@ -41,13 +41,13 @@ _LONGEST_HOLD = 64
 
 
 class Governor:
-    """Chooses the level from the times of the last frames and the heat of the processor."""
+    """Chooses the level from the times of the last frames and the temperature of the processor."""
 
     def __init__(
         self,
         budget_p95_ms: float | None,
-        window_frames: int = 90,
-        max_temperature_c: float = 80.0,
+        window_frames: int = defaults.GOVERNOR_WINDOW_FRAMES,
+        max_temperature_c: float = defaults.MAX_TEMPERATURE_C,
         heat: Callable[[], Heat] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,7 +56,7 @@ class Governor:
             budget_p95_ms: p95 of the total that is kept; None to look at the heat alone.
             window_frames: frames judged together.
             max_temperature_c: from here on the level goes down.
-            heat: gives the state of the processor; read from sysfs when None.
+            heat: gives the state of the processor; without it only the times count.
             clock: seconds.
         """
         self.budget_p95_ms = budget_p95_ms
@@ -64,7 +64,7 @@ class Governor:
         self.changes = 0
         self._window_frames = window_frames
         self._max_temperature_c = max_temperature_c
-        self._heat = heat or read_heat
+        self._heat = heat
         self._clock = clock
         self._window = Window(window_frames)
         self._hold = 1  # windows that must be calm before a rise
@@ -133,7 +133,8 @@ class Governor:
     def _read_heat(self) -> tuple[bool, bool]:
         """Whether the processor is too hot, and whether it is clearly not."""
         now = self._clock()
-        if self._heat_read is None or now - self._heat_read >= _CHECK_HEAT_EVERY_S:
+        due = self._heat_read is None or now - self._heat_read >= _CHECK_HEAT_EVERY_S
+        if self._heat is not None and due:
             self._state, self._heat_read = self._heat(), now
         temperature = self._state.temperature_c
         hot = self._state.throttled or (temperature is not None and temperature >= self._max_temperature_c)
@@ -144,34 +145,3 @@ class Governor:
         if self._state.throttled:
             return "the processor is throttled"
         return f"the processor is at {self._state.temperature_c:.0f} °C"
-
-
-class Heat(NamedTuple):
-    """State of the processor: its hottest zone, None where the system does not tell, and throttling."""
-
-    temperature_c: float | None
-    throttled: bool
-
-
-def read_heat(root: Path = Path("/sys")) -> Heat:
-    """The processor's temperature and throttling, from sysfs.
-
-    Zones of other parts (wireless, battery) are left out where the processor has one of its own. Throttling
-    is what the Raspberry Pi's firmware tells: bit 1 the frequency is capped, bit 2 throttled, both now.
-    """
-    cpu: list[float] = []
-    others: list[float] = []
-    for zone in root.glob("class/thermal/thermal_zone*"):
-        try:
-            temperature = int((zone / "temp").read_text()) / 1000
-            kind = (zone / "type").read_text()
-        except (OSError, ValueError):
-            continue
-        (cpu if re.search(r"cpu|soc|pkg", kind, re.IGNORECASE) else others).append(temperature)
-    throttled = False
-    for file in root.glob("devices/platform/soc/soc:firmware/get_throttled"):
-        try:
-            throttled = bool(int(file.read_text(), 16) & 0b110)
-        except (OSError, ValueError):
-            continue
-    return Heat(max(cpu or others, default=None), throttled)

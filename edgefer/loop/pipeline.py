@@ -67,7 +67,9 @@ class Pipeline:
         self._tracker = tracker
         self._models = [_Model(recognizer, smoother()) for recognizer in recognizers]
         self._windowed: list[WindowedRecognizer] = [
-            recognizer for recognizer in recognizers if recognizer.needs.window_s > 0  # type: ignore[misc]
+            recognizer
+            for recognizer in recognizers
+            if recognizer.needs.window_s > 0  # type: ignore[misc]
         ]
         self._max_faces = max_faces
         self._landmarker = landmarker
@@ -158,9 +160,7 @@ class Pipeline:
 
     def _reading(self, face: Face) -> FaceReading:
         first, *others = [_judgement(model, face) for model in self._models]
-        named = {
-            model.recognizer.name: other for model, other in zip(self._models[1:], others, strict=True)
-        }
+        named = {model.recognizer.name: other for model, other in zip(self._models[1:], others, strict=True)}
         return FaceReading(
             face.track,
             face.box,

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from edgefer.errors import SinkClosed, SinkError
 from edgefer.loop.capture import Capture
@@ -159,7 +160,7 @@ class _HealthReporter:
         """The last report, of a source that has ended."""
         self._outputs.report(self._health("ended"))
 
-    def _health(self, source: str) -> Health:
+    def _health(self, source: Literal["running", "stalled", "ended"]) -> Health:
         governor, capture = self._pipeline.governor, self._capture
         heat = governor.heat if governor is not None else None
         return Health(

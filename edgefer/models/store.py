@@ -10,9 +10,6 @@ from edgefer.errors import ModelError, UsageError
 from edgefer.models.directory import MANIFEST_NAME, load
 from edgefer.models.manifest import Manifest
 
-#: Model that is meant where none is named.
-DEFAULT_MODEL = "edgefer-s"
-
 #: Where the models that ship with the package lie.
 SHIPPED = Path(__file__).parent / "shipped"
 

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import os
 
+from edgefer import defaults
 from edgefer.errors import ModelError
 from edgefer.models import directory, store
 from edgefer.recognize.base import Recognizer
 from edgefer.recognize.registry import KINDS
+from edgefer.support.registry import split_options
 
 
-def open(model: str | os.PathLike = store.DEFAULT_MODEL, threads: int = 1, **options: object) -> Recognizer:
-    """Open a model, after its hashes, its manifest, its tensors and its self-test were found to agree.
+def open(model: str | os.PathLike = defaults.MODEL, threads: int = 1) -> Recognizer:
+    """A model as a recognizer, after its hashes, its manifest, its tensors and its self-test agreed.
 
     Args:
-        model: name of a shipped model, or a model directory.
+        model: name of a shipped model or a model directory, with options of its kind: `name,option=value`.
         threads: CPU threads of the interpreter, at least 1.
-        options: of the kind the manifest names.
 
     Returns:
-        A recognizer of that kind.
+        A recognizer of the kind the manifest names.
 
     Raises:
-        UsageError: unknown name or option. ModelError: the model is refused, or is none that recognizes.
+        UsageError: an unknown name or option. ModelError: the model is refused, or is none that recognizes.
     """
-    place = store.find(model)
+    name, *pairs = split_options(os.fspath(model))
+    place = store.find(name)
     manifest, content = directory.read(place)
     if manifest.kind not in KINDS:
         kinds = ", ".join(KINDS.names())
         raise ModelError(f"model {place}: expected a recognizer ({kinds}), got the kind {manifest.kind!r}")
-    choice = KINDS.choose(manifest.kind, **options)
+    choice = KINDS.parse(",".join([manifest.kind, *pairs]))
     return choice.make(manifest=manifest, content=content, threads=threads)

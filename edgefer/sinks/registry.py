@@ -6,6 +6,7 @@ A maker gets its options and, by name, `labels` (of the first model), `title` (w
     frames      write() looks at the frames
     landmarks   the readings hold landmarks and pose
     stdout      it writes to standard output where it has no path
+    terminal    it draws on the terminal, and says at the end what the run amounted to
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from msgspec import Meta
 from edgefer.errors import UsageError
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
-FRAMES, LANDMARKS, STDOUT = "frames", "landmarks", "stdout"
+FRAMES, LANDMARKS, STDOUT, TERMINAL = "frames", "landmarks", "stdout", "terminal"
 
 
 class Lines(Options):
@@ -40,7 +41,7 @@ OUTPUTS.add(
         "table",
         "live table in the terminal; plain lines, one a second, where the output is no terminal",
         "edgefer.sinks.table:open_output",
-        needs=frozenset({STDOUT}),
+        needs=frozenset({STDOUT, TERMINAL}),
     )
 )
 OUTPUTS.add(

@@ -125,9 +125,7 @@ class Csv(Sink):
         self._output.close()
 
 
-def open_json_lines(
-    options: Lines, *, labels: Sequence[str], title: str, fps: float | None
-) -> JsonLines:
+def open_json_lines(options: Lines, *, labels: Sequence[str], title: str, fps: float | None) -> JsonLines:
     """The output `jsonl`."""
     return JsonLines(options.path or None)
 

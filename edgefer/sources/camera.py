@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.errors import SourceError, SourceStalled, UsageError
+from edgefer.errors import SourceError, SourceStalled
 from edgefer.kernels import luma
 from edgefer.sources.base import NS_PER_MS, NS_PER_S
 from edgefer.sources.opencv import LiveCapture, cv2, open_capture
+from edgefer.sources.registry import CameraOptions
 from edgefer.support.stills import decode_image
 from edgefer.values import Frame
 
@@ -61,7 +62,8 @@ _RAW: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
     "GREY": (_grey, cv2.COLOR_GRAY2BGR),
 }
 _COMPRESSED = ("MJPG", "JPEG")
-CAMERA_FORMATS = (*_RAW, "MJPG")
+#: What a format of the options is called by drivers.
+_ASKED = {"auto": None, "grey": "GREY", "yuyv": "YUYV", "nv12": "NV12", "mjpeg": "MJPG"}
 
 
 class Camera(LiveCapture):
@@ -114,42 +116,27 @@ class Camera(LiveCapture):
         return frame
 
 
-def open_camera(
-    target: str,
-    *,
-    size: tuple[int, int] | None = None,
-    fps: float | None = None,
-    format: str | None = None,
-) -> Camera:
-    """A V4L2 camera.
-
-    Args:
-        target: index ("0" is /dev/video0) or device path.
-        size: (width, height) to ask for; the driver may give its nearest.
-        fps: frames per second to ask for.
-        format: one of CAMERA_FORMATS to ask for, or None for the driver's choice.
+def open_camera(options: CameraOptions) -> Camera:
+    """A V4L2 camera; of size and rate the driver may give its nearest.
 
     Raises:
-        UsageError: unknown format.
         SourceError: no such camera, no permission, or not a camera.
         SourceStalled: it opened but gave no frame.
     """
-    path = f"/dev/video{int(target)}" if target.isdecimal() else target
+    device = str(options.device)
+    path = f"/dev/video{int(device)}" if device.isdecimal() else device
     _check_device(path)
-    if format is not None and format.upper() not in CAMERA_FORMATS:
-        raise UsageError(f"{path}: unknown format {format!r}; available: {', '.join(CAMERA_FORMATS)}")
     capture = open_capture(path, cv2.CAP_V4L2)
     if capture is None:
         raise SourceError(
             f"{path}: cannot be opened as a camera; used by another program, or no capture device"
         )
-    if format is not None:
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*format.upper()))
-    if size is not None:
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
-    if fps is not None:
-        capture.set(cv2.CAP_PROP_FPS, fps)
+    fourcc_wanted = _ASKED[options.format]
+    if fourcc_wanted is not None:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc_wanted))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, options.size[0])
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, options.size[1])
+    capture.set(cv2.CAP_PROP_FPS, options.fps)
     fourcc: str | None = _fourcc_name(capture.get(cv2.CAP_PROP_FOURCC))
     if fourcc in _RAW or fourcc in _COMPRESSED:
         raw = capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)

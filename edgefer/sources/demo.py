@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.errors import SourceError, UsageError
+from edgefer.errors import SourceError
 from edgefer.sources.base import NS_PER_S, Source
 from edgefer.sources.opencv import cv2
+from edgefer.sources.registry import DemoOptions
 from edgefer.values import Frame
 
 WIDTH, HEIGHT, FPS = 640, 480, 30
@@ -147,22 +148,6 @@ class Demo(Source):
         self._closed = True
 
 
-def open_demo(target: str) -> Demo:
-    """`demo` (10 s), `demo:SECONDS` or `demo:forever`.
-
-    Raises:
-        UsageError: the length is not a positive number.
-        SourceError: the portrait is missing.
-    """
-    _, _, length = target.partition(":")
-    if not length:
-        return Demo()
-    if length == "forever":
-        return Demo(None)
-    try:
-        seconds = float(length)
-    except ValueError:
-        seconds = 0.0
-    if not (0 < seconds < 1e6):
-        raise UsageError(f"{target}: expected demo, demo:SECONDS or demo:forever, got {length!r}")
-    return Demo(seconds)
+def open_demo(options: DemoOptions) -> Demo:
+    """The demo at its length; raises SourceError as Demo does."""
+    return Demo(None if isinstance(options.seconds, str) else options.seconds)

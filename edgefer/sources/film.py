@@ -12,6 +12,7 @@ from pathlib import Path
 from edgefer.errors import SourceError
 from edgefer.sources.base import NS_PER_S, Source, Timeline
 from edgefer.sources.opencv import cv2, frame_from_bgr, open_capture
+from edgefer.sources.registry import PathOptions
 from edgefer.values import Frame
 
 # Containers round their lengths: a file is called incomplete only beyond these.
@@ -154,6 +155,6 @@ def _looks_like(path: Path) -> str:
     return "; damaged, or of an unknown kind"
 
 
-def open_film(target: str) -> VideoFile:
+def open_film(options: PathOptions) -> VideoFile:
     """A video file by its path; raises SourceError as VideoFile does."""
-    return VideoFile(Path(target))
+    return VideoFile(Path(options.path))

@@ -8,12 +8,14 @@ are words of this list:
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
-from edgefer.sources.kinds import kind_of
+from edgefer.sources.spec import kind_of
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
 Side = Annotated[int, Meta(ge=16, le=8192)]
@@ -21,14 +23,14 @@ Index = Annotated[int, Meta(ge=0, le=255)]
 Text = Annotated[str, Meta(min_length=1)]
 
 
-class Camera(Options):
+class CameraOptions(Options):
     """The camera that `edgefer run` opens when neither --camera nor --source is given."""
 
     device: Annotated[Index | Text, Meta(description="index of the camera, or its path")] = 0
     size: Annotated[
         list[Side],
         Meta(min_length=2, max_length=2, description="width and height asked of the camera, pixels"),
-    ] = [640, 480]
+    ] = msgspec.field(default_factory=lambda: [640, 480])
     fps: Annotated[float, Meta(ge=1, le=240, description="frames a second asked of the camera")] = 30.0
     format: Annotated[
         Literal["auto", "grey", "yuyv", "nv12", "mjpeg"],
@@ -38,7 +40,7 @@ class Camera(Options):
     ] = "auto"
 
 
-class Demo(Options):
+class DemoOptions(Options):
     """The portrait before a simulated camera."""
 
     seconds: Annotated[
@@ -46,53 +48,58 @@ class Demo(Options):
     ] = 10.0
 
 
-class Path(Options):
+class PathOptions(Options):
     """A source that lies on a disk."""
 
     path: Annotated[str, Meta(min_length=1, description="file or folder")]
 
 
-class Address(Options):
+class AddressOptions(Options):
     """A source in the network."""
 
     url: Annotated[str, Meta(min_length=1, description="rtsp, rtsps, http, https or udp")]
 
 
+STILL = "still"
+
 SOURCES = Registry("source")
 SOURCES.add(
-    Entry("camera", "camera of this machine", "edgefer.sources.camera:open_camera", Camera, "device")
+    Entry("camera", "camera of this machine", "edgefer.sources.camera:open_camera", CameraOptions, "device")
 )
 SOURCES.add(
-    Entry("demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", Demo, "seconds")
+    Entry(
+        "demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", DemoOptions, "seconds"
+    )
 )
-SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", Path, "path"))
-SOURCES.add(Entry("stream", "network stream", "edgefer.sources.stream:open_stream", Address, "url"))
+SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", PathOptions, "path"))
+SOURCES.add(Entry("stream", "network stream", "edgefer.sources.stream:open_stream", AddressOptions, "url"))
 SOURCES.add(
     Entry(
         "stills",
         "image, or folder of images",
         "edgefer.sources.stills:open_stills",
-        Path,
+        PathOptions,
         "path",
-        frozenset({"still"}),
+        frozenset({STILL}),
     )
 )
 
 
-def parse_source(text: str, camera: Camera | None = None) -> Choice:
+def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = None) -> Choice:
     """The source that a text means: `kind:target[,option=value…]`, or what it is by itself.
 
     Args:
-        text: of a kind by name, or a camera's index, a device, a URL, or the path of a file or folder.
+        spec: a kind's name with its options, or what kind_of takes.
         camera: what to ask of a camera that is given by its index or path alone.
 
     Raises:
         UsageError: it can mean nothing. SourceError: there is no such file.
     """
+    text = os.fspath(spec)
     name = re.match(r"[a-z0-9_]*", text)[0]
     if name in SOURCES and text[len(name) :][:1] in ("", ":", ","):
         return SOURCES.parse(text)
-    kind = SOURCES.find(kind_of(text))
-    if kind.options is Camera and camera is not None:
-        return Choice(kind, camera.pointed_at(text))
-    return SOURCES.choose(kind.name, **{kind.target: text})
+    entry = SOURCES.find(kind_of(text))
+    if camera is not None and isinstance(camera, entry.options):
+        return Choice(entry, msgspec.structs.replace(camera, device=text))
+    return SOURCES.choose(entry.name, **{entry.target: text})

@@ -17,12 +17,12 @@ _PNM = re.compile(rb"P[1-6]\s")
 
 
 def kind_of(spec: str) -> str:
-    """ "demo", "camera", "stream", "stills" or "film": what a text given for a source means.
+    """What a text given for a source means: "camera", "stream", "stills" or "film".
 
     Args:
         spec: camera index ("0"); device ("/dev/video0"); stream ("rtsp://host/path", also http, https, udp);
-            path of a video, an image or a folder of images; "demo" (10 s), "demo:SECONDS", "demo:forever".
-            A file called like an index or "demo" is reached as "./0".
+            path of a video, an image or a folder of images. A file called like an index or like a kind of
+            source is reached as "./0".
 
     Raises:
         UsageError: it is empty or holds control characters.
@@ -32,8 +32,6 @@ def kind_of(spec: str) -> str:
         raise UsageError(
             f"source {spec!r}: expected a path without control characters, a camera, rtsp://… or demo"
         )
-    if spec == "demo" or spec.startswith("demo:"):
-        return "demo"
     if spec.isascii() and spec.isdecimal() or spec.startswith("/dev/video"):
         return "camera"
     scheme, separator, _ = spec.partition("://")

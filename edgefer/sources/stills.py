@@ -12,6 +12,7 @@ from pathlib import Path
 from edgefer.errors import SourceError
 from edgefer.sources.base import NS_PER_S, Source
 from edgefer.sources.opencv import cv2
+from edgefer.sources.registry import PathOptions
 from edgefer.sources.spec import is_image
 from edgefer.support.stills import decode_image, read_image
 from edgefer.values import Frame
@@ -103,7 +104,7 @@ class Images(Source):
         self._unreadable = []
 
 
-def open_stills(target: str) -> Images:
+def open_stills(options: PathOptions) -> Images:
     """An image by its path, or the images of a folder.
 
     Of a folder these are the files whose content is an image, in natural order; sub-folders are not entered.
@@ -111,9 +112,9 @@ def open_stills(target: str) -> Images:
     Raises:
         SourceError: the folder cannot be listed or holds no image, or no image can be read.
     """
-    path = Path(target)
+    path = Path(options.path)
     if not path.is_dir():
-        return Images(target, [path])
+        return Images(options.path, [path])
     try:
         entries = sorted((Path(entry.path) for entry in os.scandir(path) if entry.is_file()), key=natural_key)
     except OSError as error:
@@ -132,4 +133,4 @@ def open_stills(target: str) -> Images:
         )
     if foreign:
         log.warning("%s: %d files are not images and are left out: %s", path, len(foreign), _names(foreign))
-    return Images(target, images)
+    return Images(options.path, images)

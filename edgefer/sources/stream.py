@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from edgefer.errors import SourceError
 from edgefer.sources.opencv import LiveCapture, cv2, open_capture
+from edgefer.sources.registry import AddressOptions
 from edgefer.support.redact import without_password
 
 OPEN_TIMEOUT_MS = 8000
@@ -15,19 +16,16 @@ READ_TIMEOUT_MS = 5000
 _STREAM_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|max_delay;500000"
 
 
-def open_stream(target: str) -> LiveCapture:
+def open_stream(options: AddressOptions) -> LiveCapture:
     """A network stream through FFmpeg, without buffering.
-
-    Args:
-        target: URL of one of spec.STREAM_SCHEMES.
 
     Raises:
         SourceError: it cannot be opened within OPEN_TIMEOUT_MS.
         SourceStalled: it opened but gave no frame within READ_TIMEOUT_MS.
     """
-    name = without_password(target)
+    name = without_password(options.url)
     try:
-        host = urlsplit(target).netloc
+        host = urlsplit(options.url).netloc
     except ValueError:  # a bracket that is not closed, as of an IPv6 address
         host = ""
     if not host:
@@ -38,7 +36,7 @@ def open_stream(target: str) -> LiveCapture:
         cv2.CAP_PROP_READ_TIMEOUT_MSEC,
         READ_TIMEOUT_MS,
     )
-    capture = open_capture(target, cv2.CAP_FFMPEG, params, _STREAM_OPTIONS)
+    capture = open_capture(options.url, cv2.CAP_FFMPEG, params, _STREAM_OPTIONS)
     if capture is None:
         raise SourceError(
             f"{name}: no stream within {OPEN_TIMEOUT_MS / 1000:g} s; check address, password and camera"

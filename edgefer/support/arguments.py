@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
+def whole_number(low: int, high: int) -> Callable[[str], int]:
     """A whole number from low to high."""
 
     def convert(text: str) -> int:

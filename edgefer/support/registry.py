@@ -88,7 +88,7 @@ class Choice:
 
 
 class Registry:
-    """The entries of one seam, in the order in which they are shown.
+    """The entries of one seam, in the order in which they are shown; the first is the default.
 
     Attributes:
         noun: what an entry is, for messages: "detector".
@@ -111,6 +111,11 @@ class Registry:
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
+
+    @property
+    def default(self) -> str:
+        """The name that is meant where none is given."""
+        return next(iter(self._entries))
 
     def names(self) -> list[str]:
         """The names, in order."""
@@ -150,7 +155,7 @@ class Registry:
             UsageError: an unknown name or option, a value that does not fit, or a target that is missing or
                 has no place.
         """
-        head, *pairs = re.split(r",(?=[a-z_0-9]+=)", text)
+        head, *pairs = split_options(text)
         name, colon, target = head.partition(":")
         entry = self.find(name)
         fields = {f.encode_name: f for f in fields_of(entry.options)}
@@ -190,6 +195,11 @@ class Registry:
                 if f.encode_name != entry.target
             ]
         return "\n".join(lines)
+
+
+def split_options(text: str) -> list[str]:
+    """What is written before the options, then each `option=value`."""
+    return re.split(r",(?=[a-z_0-9]+=)", text)
 
 
 def imported(path: str) -> Any:

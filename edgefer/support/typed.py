@@ -28,6 +28,15 @@ def meaning_of(kind: inspect.Type) -> str:
     return ""
 
 
+def is_model_path(kind: inspect.Type) -> bool:
+    """Whether a field names a model directory, which a profile gives relative to itself."""
+    while isinstance(kind, inspect.Metadata):
+        if kind.extra and kind.extra.get("model path"):
+            return True
+        kind = kind.type
+    return False
+
+
 def fields_of(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
     """The fields of a struct, with their types, in order."""
     kind = inspect.type_info(struct)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from edgefer import defaults
 from edgefer.geometry import Box, squared
 from edgefer.kernels import crop_resize
 from edgefer.values import Quality
@@ -31,10 +32,10 @@ class QualityGate:
 
     def __init__(
         self,
-        min_side_px: float = 40.0,
-        min_sharpness: float = 0.018,
-        dark: float = 35.0,
-        bright: float = 225.0,
+        min_side_px: float = defaults.MIN_SIDE_PX,
+        min_sharpness: float = defaults.MIN_SHARPNESS,
+        dark: float = defaults.MIN_BRIGHTNESS,
+        bright: float = defaults.MAX_BRIGHTNESS,
         min_contrast: float = 10.0,
     ):
         if min(min_side_px, min_sharpness, dark, min_contrast) < 0 or not dark < bright:

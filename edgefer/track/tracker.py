@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edgefer import defaults
 from edgefer.detect import Detector, Look
 from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
 from edgefer.track.quality import QualityGate
 from edgefer.values import Face, Frame, Quality
 
-#: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.
-DEFAULT_DETECT_INTERVAL_MS = 500.0
 #: A search is spread over the frames of this time, so that none of them takes long.
 SPREAD_MS = 150.0
 #: A known face is looked at this often.
@@ -101,7 +100,7 @@ class Tracker:
     def __init__(
         self,
         detector: Detector,
-        detect_interval_ms: float = DEFAULT_DETECT_INTERVAL_MS,
+        detect_interval_ms: float = defaults.DETECT_INTERVAL_MS,
         gate: QualityGate | None = None,
     ):
         if not detect_interval_ms > 0:

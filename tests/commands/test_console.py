@@ -612,28 +612,6 @@ def test_processors_the_machine_lacks_are_exit_code_2(tmp_path, capsys, model, c
     assert "compute.pin" in one_line(capsys)
 
 
-def test_a_late_second_ctrl_c_frees_a_stuck_loop(monkeypatch):
-    """The first sets the event alone, and so do others shortly after; one after the patience raises."""
-    from edgefer.device import service
-
-    now = [100.0]
-    monkeypatch.setattr(service.time, "monotonic", lambda: now[0])
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        with service.StopSignals() as stop:
-            assert not stop.event.is_set()
-            signal.raise_signal(signal.SIGINT)
-            assert stop.event.is_set()
-            now[0] += service.PATIENCE_S
-            signal.raise_signal(signal.SIGINT)
-            now[0] += 0.1
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)  # what is open may now be closed in peace
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def test_explaining_without_keras_names_the_extra(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "keras", None)
     assert cli.main(["explain", "runs/mine", "--data", "faces", "--out", str(tmp_path)]) == 2

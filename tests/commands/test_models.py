@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import tiny_model
 
+from edgefer import defaults
 from edgefer.commands import models as models_command
 from edgefer.errors import UsageError
 from edgefer.models import manifest as manifests
@@ -23,7 +24,7 @@ def models(tmp_path, monkeypatch):
 
 
 def test_the_list_shows_each_model_and_why_one_is_refused(models, monkeypatch):
-    monkeypatch.setattr(store, "DEFAULT_MODEL", "tiny")
+    monkeypatch.setattr(defaults, "MODEL", "tiny")
     header, tiny, worn = models_command.listing().splitlines()
     assert header.split() == [
         *("name", "kind", "input", "labels", "val", "accuracy", "size"),
@@ -38,15 +39,15 @@ def test_the_list_shows_each_model_and_why_one_is_refused(models, monkeypatch):
 def test_an_empty_package_lists_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
     assert models_command.listing() == "no models are installed"
-    assert store.verify() == []
+    assert models_command.verify() == []
 
 
 def test_verify_judges_each_model_and_goes_on_after_a_refusal(models):
-    verdicts = store.verify()
+    verdicts = models_command.verify()
     assert [verdict.ok for verdict in verdicts] == [True, False]
     lines = models_command.verdict_text(verdicts).splitlines()
     assert lines[0] == "ok       tiny"
     assert lines[1].startswith(f"refused  model {models / 'worn'}: model.tflite is damaged")
-    assert [verdict.ok for verdict in store.verify(["worn", models / "tiny"])] == [False, True]
+    assert [verdict.ok for verdict in models_command.verify(["worn", models / "tiny"])] == [False, True]
     with pytest.raises(UsageError, match="unknown model 'tny'; available: tiny, worn"):
-        store.verify(["tny"])
+        models_command.verify(["tny"])

@@ -1,7 +1,8 @@
 # The extension, from the objects of `make library` in the same FOLDER and the bindings; CXXFLAGS name the headers.
-BINDINGS = $(wildcard csrc/bindings*.cpp)
+SOURCES  = $(filter-out csrc/c/%,$(wildcard csrc/*/*.cpp))
+BINDINGS = $(filter csrc/python/%,$(SOURCES))
 OBJECTS  = $(BINDINGS:csrc/%.cpp=$(FOLDER)/bindings/%.o)
-KERNELS  = $(patsubst csrc/%.cpp,$(FOLDER)/objects/%.o,$(filter-out $(BINDINGS),$(wildcard csrc/*.cpp)))
+KERNELS  = $(patsubst csrc/%.cpp,$(FOLDER)/objects/%.o,$(filter-out $(BINDINGS),$(SOURCES)))
 
 $(FOLDER)/_kernels.so: $(OBJECTS) $(KERNELS)
 	$(CXX) -shared $^ -o $@

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compile csrc/*.cpp for aarch64, warnings as errors; exits non-zero when a file does not compile.
+# Compile csrc/*/*.cpp for aarch64, warnings as errors; exits non-zero when a file does not compile.
 # Needs any Python 3.10+ with its headers (PYTHON) and a cross compiler: CXX_ARM, by default aarch64-linux-gnu-g++; its
 # libraries serve CXX_ARM="clang++ --target=aarch64-linux-gnu" too.
 # KEEP=folder keeps the object files there, for llvm-mca or for linking against an ARM Python.
@@ -34,10 +34,12 @@ if [ -n "$machine" ] && [ -f "$(dirname "$headers")/$machine/$version/pyconfig.h
 fi
 
 failed=0
-for source in csrc/*.cpp; do
+for source in csrc/*/*.cpp; do
+  object=$objects/${source#csrc/}
+  mkdir -p "$(dirname "$object")"
   $compiler -O3 -std=c++17 -Wall -Wextra -Werror -ffp-contract=off -fPIC -fvisibility=hidden -DNDEBUG \
     -Icsrc -isystem "$work" -isystem "$headers" -isystem "$pybind" \
-    -c "$source" -o "$objects/$(basename "$source" .cpp).o" || { echo "compile_arm: $source failed" >&2; failed=1; }
+    -c "$source" -o "${object%.cpp}.o" || { echo "compile_arm: $source failed" >&2; failed=1; }
 done
-[ $failed -eq 0 ] && echo "compile_arm: $(ls csrc/*.cpp | wc -l) files compile for aarch64"
+[ $failed -eq 0 ] && echo "compile_arm: $(ls csrc/*/*.cpp | wc -l) files compile for aarch64"
 exit $failed

@@ -1,9 +1,9 @@
-// The square root inside shi_tomasi_neon.cpp against fsqrt, for every float of two binades: they stand for all, as a
-// factor of four in x is a factor of two in the root and in all that leads to it. And for zero.
+// The square root inside corners/shi_tomasi_neon.cpp against fsqrt, for every float of two binades: they stand for all,
+// as a factor of four in x is a factor of two in the root and in all that leads to it. And for zero.
 #include <cmath>
 #include <cstdio>
 
-#include "../../csrc/shi_tomasi_neon.cpp"
+#include "../../csrc/corners/shi_tomasi_neon.cpp"
 
 namespace {
 

@@ -106,7 +106,7 @@ make --silent -j"$jobs" library BUILD=.arm/build CXX=$triple-g++ AR=$triple-ar C
 make --silent -j"$jobs" -f tests/device/bindings.mk FOLDER=.arm/build CXX=$triple-g++ CXXFLAGS="$flags $headers" || fail "the bindings do not compile"
 
 echo "test_arm: the square root of shi_tomasi, float by float"
-$triple-g++ $flags -Icsrc -static tests/device/root_neon.cpp csrc/shi_tomasi_walk.cpp csrc/border.cpp -o .arm/root_neon ||
+$triple-g++ $flags -Icsrc -static tests/device/root_neon.cpp csrc/corners/shi_tomasi_walk.cpp -o .arm/root_neon ||
   fail "root_neon.cpp does not compile"
 qemu-aarch64-static .arm/root_neon || fail "a root differs"
 
@@ -116,7 +116,7 @@ cp -r edgefer tests csrc docs firmware_configs pyproject.toml "$house/"
 rm -f "$house"/edgefer/*.so
 cp .arm/build/_kernels.so "$house/edgefer/_kernels.cpython-311-aarch64-linux-gnu.so"
 cp .arm/build/libedgefer.so.1 "$house/build/libedgefer.so"
-sed 's/#include <.*>//' csrc/edgefer.h | cc -E -P - >"$house/build/edgefer.i"
+sed 's/#include <.*>//' csrc/c/edgefer.h | cc -E -P - >"$house/build/edgefer.i"
 
 echo "test_arm: one clip on this machine"
 "$python" tests/device/arm_clip.py write "$root/opt/clip.avi"
@@ -146,16 +146,16 @@ on() { # on CPU ARGUMENTS: Python on the processor
     PYTHONPATH=/opt/edgefer:/opt/site PYTHONDONTWRITEBYTECODE=1 chroot "$root" /usr/bin/python3.11 "$@"
 }
 
-[ $# -gt 0 ] || set -- tests/test_kernels*.py tests/test_threads.py tests/test_c_api.py
-files=$(for test in "$@"; do [ ! -f "$test" ] || echo "/opt/edgefer/$test"; done)
+[ $# -gt 0 ] || set -- tests/kernels tests/c
+files=$(for test in "$@"; do [ ! -e "$test" ] || echo "/opt/edgefer/$test"; done)
 
 # Left out: qemu does not bound a process's memory, and there is no compiler in the root for programs in C.
 left_out=$(for test in \
-  test_kernels.py::test_working_memory_that_is_not_there_is_a_memory_error \
-  test_c_api.py::test_only_the_declared_functions_are_visible \
-  test_c_api.py::test_a_c_program_finds_the_corners_of_a_square \
-  test_c_api.py::test_a_wrong_isa_is_one_line_in_a_c_program \
-  test_c_api.py::test_the_header_is_cxx_too; do echo "--deselect=tests/$test"; done)
+  kernels/test_variants.py::test_working_memory_that_is_not_there_is_a_memory_error \
+  c/test_c_api.py::test_only_the_declared_functions_are_visible \
+  c/test_c_api.py::test_a_c_program_finds_the_corners_of_a_square \
+  c/test_c_api.py::test_a_wrong_isa_is_one_line_in_a_c_program \
+  c/test_c_api.py::test_the_header_is_cxx_too; do echo "--deselect=tests/$test"; done)
 
 test_cpu() {
   status=0

@@ -379,7 +379,8 @@ int random_block_size(Random& random) {
   return static_cast<int>(3 + 2 * std::min(random.between(0, 6), random.between(0, 6)));
 }
 
-// The derivation stands at test_shi_tomasi_is_within_eight_roundings_of_the_larger_eigenvalue in tests/test_kernels.py.
+// The derivation stands at test_shi_tomasi_is_within_eight_roundings_of_the_larger_eigenvalue in
+// tests/kernels/test_corners.py.
 long double shi_tomasi_bound(long double smaller, long double trace) {
   return 8 * std::ldexp(1.0L, -24) * (trace - smaller);
 }

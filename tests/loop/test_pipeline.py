@@ -14,9 +14,9 @@ from edgefer.errors import SinkClosed, SinkError, SourceError, SourceStalled
 from edgefer.geometry import Box
 from edgefer.labels import UNCERTAIN
 from edgefer.loop.capture import Capture
-from edgefer.loop.governor import LEVELS, Governor, Heat, read_heat
+from edgefer.loop.governor import LEVELS, Governor
 from edgefer.loop.pipeline import STAGES, Pipeline, run
-from edgefer.values import Face, Frame, Quality
+from edgefer.values import Face, Frame, Heat, Quality
 
 GREY = np.zeros((8, 8), np.uint8)
 
@@ -716,23 +716,3 @@ def test_the_pipeline_passes_the_rate_to_the_tracker():
     for index in range(1, 80):
         loop.process(frame_at(index))
     assert loop._tracker.detect_interval_ms == 400.0
-
-
-def test_temperature_and_throttling_are_read_from_sysfs(tmp_path):
-    """The hottest processor zone counts, others only where there is none; missing or odd files do no harm."""
-    assert read_heat(tmp_path) == Heat(None, False)
-    zones = {"0": ("x86_pkg_temp", "51000"), "1": ("cpu-thermal", "48500"), "2": ("iwlwifi_1", "90000")}
-    for number, (kind, temperature) in zones.items():
-        zone = tmp_path / "class/thermal" / f"thermal_zone{number}"
-        zone.mkdir(parents=True)
-        (zone / "type").write_text(kind + "\n")
-        (zone / "temp").write_text(temperature + "\n")
-    (tmp_path / "class/thermal/thermal_zone3").mkdir()
-    firmware = tmp_path / "devices/platform/soc/soc:firmware"
-    firmware.mkdir(parents=True)
-    (firmware / "get_throttled").write_text("50000\n")  # both happened earlier, neither now
-    assert read_heat(tmp_path) == Heat(51.0, False)
-    (firmware / "get_throttled").write_text("50004\n")
-    assert read_heat(tmp_path) == Heat(51.0, True)
-    (firmware / "get_throttled").write_text("odd")
-    assert read_heat(tmp_path) == Heat(51.0, False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edgefer import defaults
 from edgefer.errors import UsageError
 from edgefer.measure.arguments import add_data, load_data
-from edgefer.support.arguments import numbers, whole
+from edgefer.support.arguments import numbers, whole_number
 from edgefer.support.quiet import native_stderr
 
 SUMMARY = "draw what the filters of a trained network respond to; needs the train extra"
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top",
         metavar="N",
-        type=whole(1, 100),
+        type=whole_number(1, 100),
         default=9,
         help="images a filter or class (default: %(default)s)",
     )
@@ -76,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     coded = read_action_units(Path(args.units)) if args.units else None
     network = Network.open(Path(args.run))
     # a run has no manifest yet; all of them learn from the crops of FER-2013, as the shipped model did
-    margin = directory.load(store.find(store.DEFAULT_MODEL)).input.crop_margin
+    margin = directory.load(store.find(defaults.MODEL)).input.crop_margin
     data = load_data(args, network.settings.labels, margin)
     report = explain(network, data, args.method, args.out, args.layer, args.top, args.filters, coded)
     print(report.json() if args.json else report.text())

@@ -1,0 +1,131 @@
+#include "core/dispatch.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+namespace edgefer {
+namespace {
+
+// Best first within an operation; each row names the one feature it needs.
+const Row table[] = {
+#if defined(__x86_64__)
+    {"sobel", Isa::avx512bw, &sobel_u8_s16_avx512bw},
+    {"sobel", Isa::avx2, &sobel_u8_s16_avx2},
+    {"sobel", Isa::sse41, &sobel_u8_s16_sse41},
+    {"laplacian", Isa::avx2, &laplacian_u8_s16_avx2},
+    {"laplacian", Isa::sse41, &laplacian_u8_s16_sse41},
+    {"gradients", Isa::avx512bw, &gradients_u8_s16_avx512bw},
+    {"gradients", Isa::avx2, &gradients_u8_s16_avx2},
+    {"gradients", Isa::sse41, &gradients_u8_s16_sse41},
+    {"shi_tomasi", Isa::avx512vnni, &shi_tomasi_u8_f32_avx512vnni},
+    {"shi_tomasi", Isa::avx2, &shi_tomasi_u8_f32_avx2},
+    {"good_corners", Isa::avx512vnni, &good_corners_u8_avx512vnni},
+    {"good_corners", Isa::avx2, &good_corners_u8_avx2},
+    {"flow", Isa::avx2, &flow_u8_f32_avx2},
+    {"cascade", Isa::avx2, &cascade_u8_avx2},
+    {"luma", Isa::avx2, &luma_u8_avx2},
+    {"luma", Isa::sse41, &luma_u8_sse41},
+    {"crop_resize", Isa::avx2, &crop_resize_u8_avx2},
+    {"stack", Isa::avx2, &stack_u8_s8_avx2},
+    {"fully_connected", Isa::avx2, &fully_connected_f32_avx2},
+    {"fully_connected_int8", Isa::avx512vnni, &fully_connected_s8_avx512vnni},
+    {"fully_connected_int8", Isa::avx2, &fully_connected_s8_avx2},
+#elif defined(__aarch64__)
+    {"sobel", Isa::neon, &sobel_u8_s16_neon},
+    {"laplacian", Isa::neon, &laplacian_u8_s16_neon},
+    {"gradients", Isa::neon, &gradients_u8_s16_neon},
+    {"shi_tomasi", Isa::neon, &shi_tomasi_u8_f32_neon},
+    {"good_corners", Isa::neon, &good_corners_u8_neon},
+    {"flow", Isa::neon, &flow_u8_f32_neon},
+    {"cascade", Isa::neon, &cascade_u8_neon},
+    {"luma", Isa::neon, &luma_u8_neon},
+    {"crop_resize", Isa::neon, &crop_resize_u8_neon},
+    {"stack", Isa::neon, &stack_u8_s8_neon},
+    {"fully_connected", Isa::neon, &fully_connected_f32_neon},
+    {"fully_connected_int8", Isa::neon_dotprod, &fully_connected_s8_neon_dotprod},
+    {"fully_connected_int8", Isa::neon, &fully_connected_s8_neon},
+#endif
+    {"sobel", Isa::scalar, &sobel_u8_s16_scalar},
+    {"laplacian", Isa::scalar, &laplacian_u8_s16_scalar},
+    {"gradients", Isa::scalar, &gradients_u8_s16_scalar},
+    {"shi_tomasi", Isa::scalar, &shi_tomasi_u8_f32_scalar},
+    {"good_corners", Isa::scalar, &good_corners_u8_scalar},
+    {"flow", Isa::scalar, &flow_u8_f32_scalar},
+    {"cascade", Isa::scalar, &cascade_u8_scalar},
+    {"luma", Isa::scalar, &luma_u8_scalar},
+    {"crop_resize", Isa::scalar, &crop_resize_u8_scalar},
+    {"stack", Isa::scalar, &stack_u8_s8_scalar},
+    {"fully_connected", Isa::scalar, &fully_connected_f32_scalar},
+    {"fully_connected_int8", Isa::scalar, &fully_connected_s8_scalar},
+};
+
+template <class Names>
+std::string joined(const Names& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
+std::vector<std::string> isa_names(bool only_here) {
+  std::vector<std::string> names;
+  for (Isa isa : all_isas)
+    if (!only_here || cpu_has(isa)) names.emplace_back(isa_name(isa));
+  return names;
+}
+
+std::optional<Isa> read_forced_isa() {
+  const char* text = std::getenv("EDGEFER_ISA");
+  if (!text || !*text) return std::nullopt;
+  const std::string wanted(text);
+  for (Isa isa : all_isas) {
+    if (wanted != isa_name(isa)) continue;
+    if (!cpu_has(isa))
+      throw BadIsa("EDGEFER_ISA: this processor lacks '" + wanted + "'; it has: " + joined(isa_names(true)));
+    return isa;
+  }
+  throw BadIsa("EDGEFER_ISA: unknown instruction set '" + wanted + "'; known: " + joined(isa_names(false)));
+}
+
+}  // namespace
+
+const Isa* forced_isa() {
+  static const std::optional<Isa> forced = read_forced_isa();  // a throw leaves it unset: the next call throws too
+  return forced ? &*forced : nullptr;
+}
+
+std::vector<const Row*> runnable(const std::string& op) {
+  std::vector<const Row*> rows;
+  for (const Row& row : table)
+    if (op == row.op && cpu_has(row.isa)) rows.push_back(&row);
+  return rows;
+}
+
+std::vector<std::string> operations() {
+  std::vector<std::string> names;
+  for (const Row& row : table)
+    if (std::find(names.begin(), names.end(), row.op) == names.end()) names.emplace_back(row.op);
+  return names;
+}
+
+const Row& active_row(const std::string& op) {
+  const Isa* forced = forced_isa();
+  const auto rows = runnable(op);
+  if (rows.empty()) throw std::invalid_argument("unknown kernel '" + op + "'; available: " + joined(operations()));
+  for (const Row* row : rows)
+    if (!forced || row->isa <= *forced) return *row;
+  return *rows.back();  // the scalar row is the last of every operation
+}
+
+const Row& named_row(const std::string& op, const std::string& isa) {
+  const auto rows = runnable(op);
+  if (rows.empty()) throw std::invalid_argument("unknown kernel '" + op + "'; available: " + joined(operations()));
+  std::vector<std::string> names;
+  for (const Row* row : rows) {
+    if (isa == isa_name(row->isa)) return *row;
+    names.emplace_back(isa_name(row->isa));
+  }
+  throw std::invalid_argument(op + ": no variant '" + isa + "' here; available: " + joined(names));
+}
+
+}  // namespace edgefer

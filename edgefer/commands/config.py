@@ -1,0 +1,57 @@
+"""`edgefer config`: check a profile, or show the settings in effect."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from edgefer import config
+from edgefer.commands.arguments import settings_from
+from edgefer.commands.console import Commands
+from edgefer.errors import UsageError
+
+
+def add_parser(commands: Commands) -> None:
+    """The command's arguments."""
+    actions = commands.actions(
+        "config", "check or show a profile", "config check my.toml\nconfig show --profile pi4"
+    )
+    check = actions.add(
+        "check",
+        "list every problem of a profile with its line",
+        "config check my.toml\nconfig check firmware_configs/*.toml",
+        check_profiles,
+    )
+    check.add_argument(
+        "profiles", metavar="FILE", nargs="+", help="a .toml file, or the name of a shipped profile"
+    )
+    show = actions.add(
+        "show",
+        "print the settings in effect as a profile",
+        "config show\nconfig show --profile pi4 > my.toml",
+        show_settings,
+    )
+    show.add_argument(
+        "--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)"
+    )
+
+
+def check_profiles(args: argparse.Namespace) -> int:
+    """Prints the problems of each profile; UsageError's exit code when there is one."""
+    code = 0
+    for profile in args.profiles:
+        path = config.profile_path(profile)
+        problems = config.read_profile(path)[1]
+        for problem in problems:
+            print(f"edgefer: {problem}", file=sys.stderr)
+        if problems:
+            code = UsageError.exit_code
+        else:
+            print(f"{path}: good")
+    return code
+
+
+def show_settings(args: argparse.Namespace) -> int:
+    """Prints the settings as a profile."""
+    print(config.to_toml(settings_from(args)), end="")
+    return 0

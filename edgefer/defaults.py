@@ -1,0 +1,23 @@
+"""What a profile may change, and its value where no profile does: each stands here once."""
+
+from __future__ import annotations
+
+#: The model that is meant where none is named.
+MODEL = "edgefer-s"
+
+#: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.
+DETECT_INTERVAL_MS = 500.0
+#: Faces smaller than this are not searched for, pixels of the source.
+MIN_FACE_PX = 60
+
+#: A face with a smaller side is "small", pixels of the source.
+MIN_SIDE_PX = 40.0
+#: A face of lower sharpness (see values.Quality) is "blurred".
+MIN_SHARPNESS = 0.018
+#: Mean luma below and above which a face is "dark" or "bright".
+MIN_BRIGHTNESS, MAX_BRIGHTNESS = 35.0, 225.0
+
+#: Frames whose p95 is compared to the budget.
+GOVERNOR_WINDOW_FRAMES = 90
+#: Temperature of the processor from which work is left out.
+MAX_TEMPERATURE_C = 80.0
