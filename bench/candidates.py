@@ -23,7 +23,7 @@ class Candidate:
 
     def build(self) -> Any:
         """The untrained keras.Model."""
-        options = {"configuration": self.configuration} if self.configuration else {}
+        options: dict[str, Any] = {"configuration": self.configuration} if self.configuration else {}
         return build(self.architecture, self.channels, self.mode, size=self.size, **options)
 
 

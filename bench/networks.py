@@ -23,10 +23,9 @@ import numpy as np
 from candidates import BASE, CANDIDATES, TRAINED, Candidate
 from result_tables import RESULTS, table
 
-from edgefer import recognize
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.measure import datasets
-from edgefer.measure.evaluate import evaluate
+from edgefer.measure.evaluate import evaluate, open_recognizer
 from edgefer.models import store
 from edgefer.train.settings import TrainingSettings, find_data
 
@@ -104,7 +103,8 @@ def measure(directory: Path, costs: dict[str, dict], seconds: float) -> dict[str
         started = time.perf_counter()
         network.invoke()
         networks[name] = network, max(1, round(ROUND_SECONDS / (time.perf_counter() - started)))
-    rounds, end = [], time.perf_counter() + seconds
+    rounds: list[dict[str, float]] = []
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(rounds) < 3:
         times = {}
         for name, (network, repeats) in networks.items():
@@ -125,7 +125,9 @@ def measure(directory: Path, costs: dict[str, dict], seconds: float) -> dict[str
 
 def remember(networks: dict[str, dict], record: Path = RECORD, hardware: str = "") -> None:
     """Add figures of networks to those that are kept."""
-    known = json.loads(record.read_text()) if record.exists() else {"hardware": hardware, "networks": {}}
+    known: dict[str, Any] = {"hardware": hardware, "networks": {}}
+    if record.exists():
+        known = json.loads(record.read_text())
     known["hardware"] = hardware or known["hardware"]
     for name, figures in networks.items():
         known["networks"][name] = {**known["networks"].get(name, {}), **figures}
@@ -142,7 +144,7 @@ def judge() -> dict[str, dict]:
     figures = {}
     for name, recipe in TRAINED["FER+"].items():
         if recipe in store.shipped():
-            judged = evaluate(recognize.open(recipe), data)
+            judged = evaluate(open_recognizer(recipe), data)
             figures[name] = {"fer2013": {"accuracy": judged.accuracy, "rows": judged.rows, "int8": True}}
     return figures
 

@@ -20,4 +20,5 @@ __all__ = ["MODELS", "RECORDS", "ROOT", "shipped", "table"]
 
 def shipped(models: Path = MODELS) -> dict[str, manifest.FrameManifest]:
     """The manifests of the shipped models by name."""
-    return {path.parent.name: directory.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
+    paths = sorted(models.glob("*/model.toml"))
+    return {path.parent.name: directory.load_frame(path.parent) for path in paths}

@@ -111,7 +111,7 @@ def draw(path: Path = PICTURE, record: Path = RECORD) -> None:
     have = accuracies(networks)
     figure, panels = pyplot.subplots(1, len(have), figsize=(11, 4.4), layout="constrained")
     for axes, (judged, points) in zip(panels, have.items(), strict=True):
-        named = []
+        named: list[tuple[float, float]] = []
         for name, (percent, int8) in points.items():
             x = networks[name]["ratio"]
             # below the point where the name of one close by stands above

@@ -123,7 +123,7 @@ def _gain(entry: Table, row: Row, prefix: str, runs: dict[str, Record]) -> str:
 
 def _paired_gain(ours: dict[int | None, float], theirs: dict[int | None, float]) -> tuple[str, str]:
     """Average gain over the seeds that both have, and Student's p; accuracies by seed."""
-    both = sorted(set(ours) & set(theirs) - {None})
+    both = sorted(seed for seed in set(ours) & set(theirs) if seed is not None)
     if not both:
         return NOT_RUN, ""
     first, second = [ours[seed] for seed in both], [theirs[seed] for seed in both]
@@ -202,7 +202,8 @@ def _short_runs(folder: Path, rules: list[str]) -> list[str]:
         for name, seeds in forms.items()
     }
     base_of = {row.recipe: entry.base for entry in TABLES for row in entry.rows}
-    lines, hardware = [], {}
+    lines: list[list[str]] = []
+    hardware: dict[str, None] = {}
     for name in (name for name in RECIPES if name in forms):
         seeds = forms[name]
         settings, done = TrainingSettings.of(seeds[0]["settings"]), seeds[0]["done"]

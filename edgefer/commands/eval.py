@@ -16,7 +16,6 @@ from edgefer.support.arguments import whole_number
 if TYPE_CHECKING:
     from edgefer.measure.evaluate import Report
     from edgefer.measure.statistics import Calibration, Comparison
-    from edgefer.recognize.frame import FrameRecognizer
 
 #: Problems of a data set that the text report prints before it only counts the rest.
 PROBLEMS_SHOWN = 20
@@ -63,34 +62,23 @@ def execute(args: argparse.Namespace) -> int:
         UsageError, ModelError, EdgeferError: each with one line.
     """
     from edgefer.measure import pictures
-    from edgefer.measure.evaluate import evaluate
+    from edgefer.measure.evaluate import evaluate, open_recognizer
     from edgefer.support.drawing import save_picture
 
     if args.labels is not None and args.labels not in LABEL_SETS:
         raise UsageError(f"unknown label set {args.labels!r}; available: {', '.join(LABEL_SETS)}")
-    recognizer = _open(args.model if args.model is not None else defaults.MODEL, args.threads)
+    recognizer = open_recognizer(args.model if args.model is not None else defaults.MODEL, args.threads)
     manifest = recognizer.manifest
     data = load_data(args, args.labels or manifest.output.labels, manifest.input.crop_margin)
     report = evaluate(recognizer, data)
     if args.compare is not None:
-        report = report.compared(evaluate(_open(args.compare, args.threads), data))
+        report = report.compared(evaluate(open_recognizer(args.compare, args.threads), data))
     if args.confusion is not None:
         save_picture(pictures.confusion(report), args.confusion)
     if args.reliability is not None:
         save_picture(pictures.reliability(report), args.reliability)
     print(report_json(report) if args.json else report_text(report))
     return 0
-
-
-def _open(model: str, threads: int) -> FrameRecognizer:
-    """A recognizer of single face crops, which is what the rows of a data set are."""
-    from edgefer import recognize
-    from edgefer.recognize.frame import FrameRecognizer
-
-    recognizer = recognize.open(model, threads)
-    if not isinstance(recognizer, FrameRecognizer):
-        raise UsageError(f"eval: {model} does not judge single face crops")
-    return recognizer
 
 
 def report_text(report: Report) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from edgefer import recognize
 from edgefer.errors import UsageError
 from edgefer.labels import label_set, translate
 from edgefer.measure import statistics
@@ -96,6 +98,18 @@ class Report:
     def compared(self, other: Report) -> Report:
         """The same report with McNemar's test against another model on the same rows."""
         return replace(self, against=(other, statistics.mcnemar(self.right, other.right)))
+
+
+def open_recognizer(model: str | os.PathLike, threads: int = 1) -> FrameRecognizer:
+    """A recognizer of single face crops, which is what the rows of a data set are.
+
+    Raises:
+        UsageError: unknown name, or a model that does not judge single crops. ModelError: it is refused.
+    """
+    recognizer = recognize.open(model, threads)
+    if not isinstance(recognizer, FrameRecognizer):
+        raise UsageError(f"{os.fspath(model)}: does not judge single face crops, as data sets hold them")
+    return recognizer
 
 
 def evaluate(recognizer: FrameRecognizer, data: Dataset) -> Report:

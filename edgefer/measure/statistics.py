@@ -15,6 +15,8 @@ import numpy as np
 
 from edgefer.support.softmax import softmax
 
+Values = Sequence[float] | np.ndarray
+
 BINS = 15
 CONFIDENCE = 0.95
 
@@ -102,7 +104,7 @@ class Spread:
     deviation: float
 
 
-def spread(values: Sequence[float] | np.ndarray) -> Spread:
+def spread(values: Values) -> Spread:
     """Average, least, most and standard deviation of some runs or folds."""
     values = np.asarray(values, np.float64)
     deviation = float(values.std(ddof=1)) if len(values) > 1 else math.nan
@@ -182,7 +184,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:
     )
 
 
-def paired_t(first: np.ndarray, second: np.ndarray) -> Comparison:
+def paired_t(first: Values, second: Values) -> Comparison:
     """Student's test of paired values, as accuracies by fold or by seed.
 
     The folds of one cross-validation share most of their training rows, so their differences vary less than
@@ -206,7 +208,7 @@ def paired_t(first: np.ndarray, second: np.ndarray) -> Comparison:
     )
 
 
-def wilcoxon(first: np.ndarray, second: np.ndarray) -> Comparison:
+def wilcoxon(first: Values, second: Values) -> Comparison:
     """Signed-rank test of paired values, as accuracies by fold or by seed; exact, ties included.
 
     Pairs without a difference tell nothing and are left out. Equal differences share the mean of their ranks.
@@ -249,7 +251,7 @@ def wilcoxon(first: np.ndarray, second: np.ndarray) -> Comparison:
     )
 
 
-def _differences(test: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _differences(test: str, first: Values, second: Values) -> np.ndarray:
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
         raise ValueError(

@@ -44,7 +44,7 @@ def status(name: str, on_record: OnRecord) -> tuple[bool, str]:
     cost = "not run yet: epochs " + ", ".join(f"{count} at {side} px" for side, count in epochs(runs).items())
     if name in store.shipped():
         try:
-            metrics = directory.load(store.find(name)).metrics
+            metrics = directory.load_frame(store.find(name)).metrics
         except ModelError as error:
             return False, f"refused: {error}"
         words = f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}, int8"
@@ -113,7 +113,8 @@ def _absent(runs: Runs) -> Runs:
 
     A model may ship, or be on record, while the runs that led to it are not here.
     """
-    own, absent = dict(runs), {}
+    own = dict(runs)
+    absent: dict[str, TrainingSettings] = {}
     for _, settings in runs:
         for needed in settings.needed:
             left = "checkpoint.npz" if needed == settings.start else "done.json"
@@ -209,7 +210,7 @@ def _exported(run: str, settings: TrainingSettings) -> str:
         return done.stderr.splitlines()[-1].removeprefix("edgefer: ")
     if settings.stl:
         return f"float32 {json.loads(out.with_suffix('.json').read_text())['metrics']['accuracy']:.2f}"
-    return f"int8 {directory.load(out).metrics.accuracy_int8:.2f}"
+    return f"int8 {directory.load_frame(out).metrics.accuracy_int8:.2f}"
 
 
 def _failures(failed: dict[str, int]) -> int:

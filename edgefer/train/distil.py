@@ -74,7 +74,7 @@ class ModelTeacher:
         Raises:
             UsageError: unknown name, or other classes than val. ModelError: the model is refused.
         """
-        self._manifest, content = directory.read(store.find(name))
+        self._manifest, content = directory.read_frame(store.find(name))
         _same_classes(name, self._manifest.output.labels, val)
         self._interpreter = Interpreter(content, self._manifest)
         self_test(self._interpreter, self._manifest)
@@ -131,8 +131,8 @@ class Ensemble:
             return votes
         tensors = dict(zip(self.views, inputs, strict=True))
         said = [teacher(tensors[teacher.spec, teacher.spec.width]) for teacher in self.teachers]
-        said = tempered(np.mean(said, axis=0), self.temperature)
-        return ((1 - self.weight) * votes + self.weight * said).astype(np.float32)
+        mean = tempered(np.mean(said, axis=0), self.temperature)
+        return ((1 - self.weight) * votes + self.weight * mean).astype(np.float32)
 
 
 def _same_classes(name: object, labels: str, val: Dataset) -> None:

@@ -23,6 +23,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +124,7 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
     jit = keras.backend.backend() == "jax"
     model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=jit)
     optimizer.build(model.trainable_variables)
-    state = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
+    state: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
     averaged = Averaged(model, settings.average)
     if (out / "checkpoint.npz").exists():
         state = _restore(out / "checkpoint.npz", model, optimizer, averaged)
@@ -150,7 +151,7 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
                 executor,
                 AHEAD + 2 * processes,
             )
-            losses = []
+            losses: list[float] = []
             for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
                 rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)
                 optimizer.learning_rate = rate
@@ -255,7 +256,9 @@ def _keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None
         "optimizer": _values(optimizer.variables),
         "averaged": averaged.values,
     }
-    arrays = {f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)}
+    arrays: dict[str, Any] = {
+        f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)
+    }
     with replacing(path) as scratch:
         np.savez(scratch, state=json.dumps(state), averaged_steps=averaged.steps, **arrays)
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from edgefer.train.settings import TrainingSettings
 
@@ -79,14 +80,14 @@ _TEACHERS = (
 )
 _TAUGHT = replace(_OURS, teachers=",".join(_TEACHERS), distil=0.7)
 #: No parameters to spare for dropout, and more epochs.
-_NANO = {
+_NANO: dict[str, Any] = {
     "architecture": "edgefer-nano",
     "stages": ((32, 40), (48, 100)),
     "dropout": 0.0,
     "weight_decay": 0.02,
 }
 #: One class an image, and no teachers with these classes.
-_SEVEN = {"labels": "basic7", "smoothing": 0.1}
+_SEVEN: dict[str, Any] = {"labels": "basic7", "smoothing": 0.1}
 
 #: Run directories and settings, in order; the last run is the one that is exported. A model comes after its
 #: teachers. Where a run is divided into folds, its repetitions are the other folds.

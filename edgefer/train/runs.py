@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from edgefer.errors import UsageError
 from edgefer.labels import translate
 from edgefer.measure.datasets import Dataset
+from edgefer.measure.datasets.base import Images
 from edgefer.support.softmax import softmax
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.recipes import Runs
@@ -46,7 +46,7 @@ def network(run: str | Path, settings: TrainingSettings) -> Any:
     return model
 
 
-def logits(model: Any, inputs: Inputs, images: Sequence[np.ndarray]) -> np.ndarray:
+def logits(model: Any, inputs: Inputs, images: Images) -> np.ndarray:
     """What a network says of unaltered face crops: float32, shape (N, classes)."""
     batches = (inputs.stack(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
     return np.concatenate([np.asarray(model.predict_on_batch(x)) for x in batches])

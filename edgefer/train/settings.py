@@ -194,7 +194,8 @@ def load_data(settings: TrainingSettings) -> tuple[datasets.Dataset, datasets.Da
         UsageError: the data is neither at its path nor under EDGEFER_DATA, or cannot be read; has no splits
             and is not divided, or cannot be divided so; or has other classes than the settings say.
     """
-    path, whole = find_data(settings.data), "train"
+    path = find_data(settings.data)
+    whole: str | None = "train"
     if path.is_dir() and not (path / "train").is_dir():
         if not settings.division:
             raise UsageError(f"{path}: has no train and val; divide it, as by --division fold:1/10")

@@ -10,6 +10,7 @@ what the whole recipe would. Networks of one kind get the same rows and epochs.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def short(name: str, seed: int = 1) -> tuple[str, TrainingSettings]:
     )
 
 
-def runs(names: list[str]) -> dict[str, tuple[str, TrainingSettings]]:
+def runs(names: Iterable[str]) -> dict[str, tuple[str, TrainingSettings]]:
     """Short forms of these recipes by the names of their directories, teachers first."""
     forms = {}
     for name in dict.fromkeys(name for name, _ in in_order(names)):

@@ -21,7 +21,7 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 from keras import layers  # noqa: E402
 
 from edgefer.train.explain.explanation import explain  # noqa: E402
-from edgefer.train.explain.gradcam import class_sheet, grad_cam, spread  # noqa: E402
+from edgefer.train.explain.gradcam import class_sheet, grad_cam, over_image  # noqa: E402
 from edgefer.train.explain.network import Field, Network  # noqa: E402
 from edgefer.train.explain.pictures import patch  # noqa: E402
 from edgefer.train.explain.projection import project, to_image  # noqa: E402
@@ -274,13 +274,13 @@ def test_grad_cam_is_hottest_where_the_class_is_planted(planted):
     heats = grad_cam(filters, made.inputs(planted), np.full(len(planted), 2))
     assert np.unravel_index(heats[5].argmax(), heats[5].shape) == (6, 9)
     assert heats[[0, 1, 2, 3, 4, 6]].max() == 0
-    over = spread(heats[5], filters.field, SIDE)
+    over = over_image(heats[5], filters.field, SIDE)
     assert np.unravel_index(over.argmax(), over.shape) == (7, 10), "in the middle of the edge"
 
 
 def test_a_map_is_spread_so_that_each_unit_lies_in_the_middle_of_what_it_sees():
     heat = np.array([[0, 1], [0, 0]], np.float32)
-    over = spread(heat, Field(8, -2, 6, 2), SIDE)  # the middles are at 2 and 10
+    over = over_image(heat, Field(8, -2, 6, 2), SIDE)  # the middles are at 2 and 10
     assert over[2, 10] == 1 and over[2, 2] == 0 and over[10, 10] == 0
     assert over[2, 6] == pytest.approx(0.5) and over[0, 15] == 1
 

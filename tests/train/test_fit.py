@@ -29,15 +29,16 @@ from edgefer.train.settings import (
     parse_stages,
 )
 from edgefer.train.settings import targets as targets_of
+from edgefer.train.steps import fit_step
 
 
 def test_a_command_repeats_its_settings(tmp_path, monkeypatch):
     settings = TrainingSettings(stages=((32, 2), (64, 1)), rate=1e-3, seed=7)
     seen = []
     monkeypatch.setattr(fitting, "fit", lambda found, out, processes: seen.append((found, out)) or {})
-    words = settings.command(str(tmp_path)).split()
-    assert words[:3] == ["python", "-m", "edgefer.train.fit"]
-    assert main(words[3:]) == 0
+    step = fit_step(str(tmp_path), settings)
+    assert str(step).startswith("python -m edgefer.train.fit --architecture pandey ")
+    assert main(step.arguments) == 0
     assert seen == [(settings, tmp_path)]
 
 
@@ -74,7 +75,7 @@ def test_the_rate_rises_then_falls_to_zero(schedule):
 
 def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_read(tmp_path):
     settings = TrainingSettings()
-    words = settings.command("runs/x")
+    words = str(fit_step("runs/x", settings))
     assert not any(f"--{name} " in words for name in IMPLIED)
     old = {name: value for name, value in fitting.asdict(settings).items() if name not in IMPLIED}
     (tmp_path / "settings.json").write_text(json.dumps(old))
@@ -242,7 +243,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(settings, finished, tmp_
             raise KeyboardInterrupt
         return batches(*args)
 
-    words = settings.command(str(tmp_path / "parts")).split()[3:]
+    words = fit_step(str(tmp_path / "parts"), settings).arguments
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "training_batches", failing)
         assert main(words) == 130

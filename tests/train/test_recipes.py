@@ -215,7 +215,7 @@ def test_a_damaged_model_is_made_again_and_its_runs_go_in_order(commands, monkey
     def damaged(directory):
         raise ModelError("damaged")
 
-    monkeypatch.setattr(listing.directory, "load", damaged)
+    monkeypatch.setattr(listing.directory, "load_frame", damaged)
     assert listing.main(["all", "ferplus-sobel"]) == 0
     (small, full), export = ([command.split() for command, _ in commands[:2]], commands[2][0].split())
     assert full[full.index("--start") + 1] == small[-1] == "runs/ferplus-sobel-small"

@@ -84,11 +84,11 @@ def load(
             raise UsageError(f"unknown {what} {value!r}; available: {', '.join(known)}")
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
-    if path.is_dir():
-        layout = layout or _layout(path, labels)
+    if path.is_dir() and layout is None:
+        layout = _layout(path, labels)
     if where and layout in (None, "classes"):
         raise UsageError(f"{path}: its rows have no tags to choose by; KDEF, JAFFE, FEI, CAFE and CK+ have")
-    if path.is_dir():
+    if path.is_dir() and layout is not None:
         data = _load_directory(path, layout, split, labels, margin, where)
     elif layout is not None:
         raise UsageError(f"{path}: a layout is that of a folder")

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
 SPLITS = ("train", "val", "test")
+
+
+class Images(Protocol):
+    """Grey images: an array of them, or what decodes each when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """The image of an index; those of a slice or of an array of rows."""
 
 
 @dataclass
@@ -19,8 +31,7 @@ class Dataset:
         split: train, val, test, or "all" for a folder without splits.
         labels: name of the label set that `truth` indexes.
         rule: which rows count, in words.
-        images: uint8, shape (N, 48, 48); from a folder a sequence of (H, W) images, decoded when asked
-            for. Both take an index, a slice or an array of rows.
+        images: uint8, shape (N, 48, 48); from a folder a sequence of (H, W) images, decoded when asked for.
         truth: int64, shape (N,), indices of labels.
         distributions: float32, shape (N, 8), votes over FERPLUS8 scaled to sum to one, as the rule says; None
             where there are no votes.
@@ -33,7 +44,7 @@ class Dataset:
     split: str
     labels: str
     rule: str
-    images: Sequence[np.ndarray] | np.ndarray
+    images: Images
     truth: np.ndarray
     distributions: np.ndarray | None = None
     dropped: dict[str, int] = field(default_factory=dict)

@@ -180,7 +180,8 @@ def load_coded(
     Raises:
         UsageError: no file has a name of the set, or no row is as `where` asks.
     """
-    code, listing, seen = CODES[kind], Listing(), {}
+    code, listing = CODES[kind], Listing()
+    seen: dict[str, Path] = {}
     images, others = image_files(root)
     for file in others:
         listing.drop(file, "not images", "not an image by its name")

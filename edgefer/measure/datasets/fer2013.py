@@ -105,7 +105,8 @@ def crossentropy_targets(votes: np.ndarray) -> np.ndarray:
     """
     targets = np.zeros((len(votes), len(FERPLUS8)), np.float32)
     for target, row in zip(targets, np.where(votes <= 1, 0, votes).tolist(), strict=True):
-        total, taken, goes_on = sum(row), {}, True
+        taken: dict[int, int] = {}
+        total, goes_on = sum(row), True
         while goes_on and 4 * sum(taken.values()) < 3 * total and len(taken) < 3:
             most = max(count for index, count in enumerate(row) if index not in taken)
             for index in [index for index, count in enumerate(row) if count == most and index not in taken]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".tif", ".ti
 FOLDER_RULE = "one folder a class, every readable image, taken as a face crop"
 
 
-class FolderImages(Sequence):
+class FolderImages:
     """Grey images of files, decoded when asked for, so that a folder of photographs needs no memory.
 
     Attributes:
@@ -35,7 +36,10 @@ class FolderImages(Sequence):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index) -> np.ndarray | FolderImages:
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, index: Any, /) -> Any:
         """uint8, shape (H, W); the part of the images that a slice or an array of rows names.
 
         Raises:
@@ -47,7 +51,8 @@ class FolderImages(Sequence):
         image = grey_image(self.paths[index])
         if image is None:
             raise UsageError(f"{self.paths[index]}: cannot be read any more")
-        return image if self.boxes[index] is None else cut(image, self.boxes[index])
+        box = self.boxes[index]
+        return image if box is None else cut(image, box)
 
 
 def cut(image: np.ndarray, box: Box) -> np.ndarray:
@@ -66,7 +71,8 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
         raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
     root = path / (split or "val") if divided else path
     names = label_set(labels)
-    files, present, problems, dropped = [], set(), [], Counter()
+    files, present, problems = [], set(), []
+    dropped: Counter[str] = Counter()
     for entry in _entries(root):
         name = entry.name.lower()
         if not entry.is_dir():

@@ -116,7 +116,8 @@ def assemble(
         if box is None:
             missed += 1
             shape = shapes[picture.path]
-            box = _usual_box([faces[path] for path in faces if faces[path] and shapes[path] == shape], shape)
+            alike = [face for path, face in faces.items() if face and shapes[path] == shape]
+            box = _usual_box(alike, shape)
             problems.append(f"{picture.path}: no face found; cut out where those of the other pictures are")
         boxes.append(squared(box, margin))
     keys = sorted({name for picture in counted for name in picture.tags})

@@ -107,19 +107,20 @@ def divide(data: Dataset, division: str, seed: int = 1) -> tuple[Dataset, Datase
         UsageError: an unknown protocol, a fold or a person that is not there, or rows without subjects.
     """
     kind, _, detail = division.partition(":")
-    subjects = data.tags.get("subject")
-    if subjects is None and kind.startswith("subject"):
+    known = data.tags.get("subject")
+    if known is None and kind.startswith("subject"):
         raise UsageError(f"{division}: the rows of {data.source} do not tell whom they show")
+    subjects = np.array([]) if known is None else known
     fold = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", detail)
     if division == "holdout":
-        split = holdout(data.truth, seed, subjects)
+        split = holdout(data.truth, seed, known)
     elif division == "subject-holdout":
         split = subject_holdout(data.truth, subjects, seed)
     elif kind in ("fold", "subject-fold") and fold and int(fold[1]) <= int(fold[2]):
         number, k = int(fold[1]), int(fold[2])
         try:
             if kind == "fold":
-                split = folds(data.truth, k, seed, subjects)[number - 1]
+                split = folds(data.truth, k, seed, known)[number - 1]
             else:
                 split = subject_folds(data.truth, subjects, k, seed)[number - 1]
         except ValueError as error:

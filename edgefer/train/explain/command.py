@@ -77,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     coded = read_action_units(Path(args.units)) if args.units else None
     network = Network.open(Path(args.run))
     # a run has no manifest yet; all of them learn from the crops of FER-2013, as the shipped model did
-    margin = directory.load(store.find(defaults.MODEL)).input.crop_margin
+    margin = directory.load_frame(store.find(defaults.MODEL)).input.crop_margin
     data = load_data(args, network.settings.labels, margin)
     report = explain(network, data, args.method, args.out, args.layer, args.top, args.filters, coded)
     print(report.json() if args.json else report.text())

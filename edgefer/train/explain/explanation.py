@@ -51,8 +51,8 @@ class Explanation:
         settings, filters = self.network.settings, self.filters
         alive = int((self.survey.active > 0).sum())
         height, width = filters.places
-        small = filters.field and filters.field.side < settings.size
-        sight = f"{filters.field.side} px" if small else "the whole image"
+        side = filters.field.side if filters.field else settings.size
+        sight = f"{side} px" if side < settings.size else "the whole image"
         count = f"{alive} of {filters.count} active ({100 * alive / filters.count:.1f} %)"
         dead = f"{int(self.survey.dead.sum())} dead" if filters.rectifier else "linear, so that none is dead"
         return "\n".join(
@@ -113,7 +113,7 @@ def explain(
         layer: a convolution; None for the last one that is rectified.
         top: images a filter, or a class.
         chosen: numbers of filters; None for the first that are active.
-        coded: which action units the pictures show, for `units`, which is about those of the data set's
+        coded: which action units the pictures show, for `units` alone, which is about those of the data set's
             pictures that are coded.
 
     Raises:
@@ -130,7 +130,7 @@ def explain(
     unknown = [index for index in chosen or () if index >= filters.count]
     if unknown:
         raise UsageError(f"--filters: {filters.name} has 0 to {filters.count - 1}, got {unknown[0]}")
-    if method == "units":
+    if coded is not None:
         data, present = units.matched(data, coded, top)
     answers = survey(network, filters, data.images)
     explanation = Explanation(network, data, answers, method)
@@ -144,7 +144,7 @@ def explain(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EdgeferError(f"cannot make the folder {path.parent}: {error.strerror}") from None
-    if method == "units":
+    if coded is not None:
         correlation = units.correlate(answers, coded.units, present, top)
         explanation.content.update(correlation.content())
         explanation.lines += correlation.lines()

@@ -48,7 +48,7 @@ def _bands(
     images = grey(inputs)
     if method == "patches":
         sight = answers.filters.field
-        boxes = [sight and sight.box(y, x) for _, _, y, x in units]
+        boxes = [sight.box(y, x) if sight else None for _, _, y, x in units]
         tiles = [[patch(image, box)] for image, box in zip(images, boxes, strict=True)]
     else:
         signals = project(answers.filters, inputs, [(y, x, index) for index, _, y, x in units], method)
@@ -56,9 +56,9 @@ def _bands(
             [overlaid(image, smoothed(np.abs(signal))), signed(signal)]
             for image, signal in zip(images, to_image(signals, network.planes), strict=True)
         ]
-    bands, tiles = [], iter(tiles)
+    bands, columns_left = [], iter(tiles)
     for index, rows in shown.items():
-        columns = [next(tiles) for _ in rows]
+        columns = [next(columns_left) for _ in rows]
         captions = [f"{answer:.2f}" for answer in answers.answers[rows, index]]
         bands.append(Band(_words(answers, index), list(zip(*columns, strict=True)), captions))
     return bands

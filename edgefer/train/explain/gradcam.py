@@ -60,7 +60,7 @@ def _shifted(layer, shift) -> Iterator[None]:
         layer.activation = activation
 
 
-def spread(heat: np.ndarray, field: Field, side: int) -> np.ndarray:
+def over_image(heat: np.ndarray, field: Field, side: int) -> np.ndarray:
     """A map over the image, each unit at the middle of the pixels it sees: float32 (side, side)."""
     middle = (field.first + field.last) / 2
     places = ((np.arange(side) - middle) / field.step).astype(np.float32)
@@ -83,9 +83,11 @@ def class_sheet(
     strongest = np.argsort(-scores, axis=0, kind="stable")[:top].T
     inputs = network.inputs([data.images[row] for row in strongest.ravel()])
     heats = grad_cam(filters, inputs, np.repeat(np.arange(len(strongest)), strongest.shape[1]))
-    images = grey(inputs)
+    images = list(grey(inputs))
+    field = filters.field
+    assert field is not None, "only a network that moves the image has none, and it is refused"
     over = [
-        overlaid(image, spread(heat, filters.field, network.settings.size))
+        overlaid(image, over_image(heat, field, network.settings.size))
         for image, heat in zip(images, heats, strict=True)
     ]
     bands, listed = [], []

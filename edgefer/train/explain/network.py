@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from keras import layers
 
 from edgefer.errors import ModelError, UsageError
 from edgefer.labels import label_set
+from edgefer.measure.datasets.base import Images
 from edgefer.preprocess.crop import CHANNELS
 from edgefer.support.progress import progress_bar
 from edgefer.train.data.batches import Inputs, input_spec
@@ -152,12 +152,12 @@ class Network:
         except KeyError:
             raise UsageError(f"no convolution {layer!r}; available: {', '.join(self.filters)}") from None
 
-    def inputs(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def inputs(self, images: Images) -> np.ndarray:
         """uint8 face crops to what the network sees of them, float32 (N, side, side, planes)."""
         return self._inputs.stack(images)
 
 
-def batches(network: Network, images: Sequence[np.ndarray], what: str):
+def batches(network: Network, images: Images, what: str):
     """The inputs of all images, in batches, with a bar."""
     for start in progress_bar(range(0, len(images), BATCH), what, -(-len(images) // BATCH)):
         yield network.inputs(images[start : start + BATCH])
@@ -184,7 +184,8 @@ def _filters(settings: TrainingSettings, model):
 
 def _streams(settings: TrainingSettings, model):
     """Each stream: prefix of its layers, model of its logits, parts with what enters each, first field."""
-    streams, pixels = Streams.of(settings.input, settings.mode), Field(1, 0, 0, settings.size)
+    streams = Streams.of(settings.input, settings.mode)
+    pixels: Field | None = Field(1, 0, 0, settings.size)
     if len(streams.streams) == 1:
         yield "", model, [(model, model.input)], pixels
         return
@@ -230,14 +231,11 @@ def _fields(part, start: Field | None) -> dict[int, Field | None]:
 
 
 def _through(layer, fields: list[Field | None]) -> Field | None:
-    if None in fields:
+    known = [field for field in fields if field is not None]
+    if len(known) < len(fields):
         return None
-    field = Field(
-        fields[0].step,
-        min(other.first for other in fields),
-        max(other.last for other in fields),
-        fields[0].units,
-    )
+    first, last = min(field.first for field in known), max(field.last for field in known)
+    field = Field(known[0].step, first, last, known[0].units)
     if isinstance(layer, PLACE_BY_PLACE):
         return field
     if isinstance(layer, layers.MaxPooling2D):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from edgefer.measure.datasets.base import Images
 from edgefer.train.explain.network import Filters, Network, batches
 
 
@@ -43,7 +43,7 @@ class Survey:
         return rows if self.filters.rectifier is None else rows[self.answers[rows, index] > 0]
 
 
-def survey(network: Network, filters: Filters, images: Sequence[np.ndarray]) -> Survey:
+def survey(network: Network, filters: Filters, images: Images) -> Survey:
     """Ask the filters of one layer about all images."""
     answers, places = [], []
     for inputs in batches(network, images, f"asking {filters.name}"):

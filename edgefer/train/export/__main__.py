@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if options.calibrate:
             out = options.run
-            labels = directory.load(out).output.labels
+            labels = directory.load_frame(out).output.labels
             written = calibrate(out, load_data(TrainingSettings(labels=labels))[1])
         else:
             out = options.out or store.SHIPPED / options.run.resolve().name

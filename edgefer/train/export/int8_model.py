@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from edgefer import labels, recognize
 from edgefer.errors import UsageError
 from edgefer.measure.datasets import Dataset
+from edgefer.measure.datasets.base import Images
 from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.interpreter import Interpreter
@@ -83,10 +83,10 @@ def export(run: Path, out: Path) -> manifest.FrameManifest:
         (directory / CARD_NAME).write_text(card.render(final, lineage, done, measured, margin, len(content)))
         directories.write(directory, final)
         _install(directory, out)
-    return directories.load(out)
+    return directories.load_frame(out)
 
 
-def representative(images: np.ndarray, inputs: Inputs, seed: int) -> np.ndarray:
+def representative(images: Images, inputs: Inputs, seed: int) -> np.ndarray:
     """CALIBRATION_ROWS inputs drawn from training images: float32, shape (N, H, W, C)."""
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(images), min(CALIBRATION_ROWS, len(images)), replace=False)
@@ -95,7 +95,7 @@ def representative(images: np.ndarray, inputs: Inputs, seed: int) -> np.ndarray:
 
 
 def dequantised(
-    interpreter: Interpreter, spec: manifest.Input, output: manifest.Output, images: Sequence[np.ndarray]
+    interpreter: Interpreter, spec: manifest.Input, output: manifest.Output, images: Images
 ) -> np.ndarray:
     """What the shipped network says of face crops, in real values: float32, shape (N, classes)."""
     preprocess = Preprocess(spec)
@@ -121,7 +121,7 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
         ModelError: the directory is not sound. UsageError: val has not the rows its figures are of; or its
             card has no section for the calibration.
     """
-    before, content = directories.read(directory)
+    before, content = directories.read_frame(directory)
     if CARD_NAME not in before.files:
         raise UsageError(f"calibrate: {before.name} has no {CARD_NAME} to write the new figures into")
     if (len(val), val.labels) != (before.metrics.rows, before.output.labels):
@@ -138,7 +138,7 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
         (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated))
         directories.write(copy, calibrated)
         _install(copy, directory)
-    return directories.load(directory)
+    return directories.load_frame(directory)
 
 
 def _install(directory: Path, out: Path) -> None:
