@@ -69,9 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)
         return error.exit_code
-    content = reproduction.page()
-    reproduction.PAGE.write_text(content)
-    frontier.write()
+    reproduction.main([])
+    frontier.main([])
+    content = reproduction.PAGE.read_text()
     print("\n".join([content[content.index("\n## ") + 1 :], *missing]))
     return 0
 

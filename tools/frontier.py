@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from edgefer.measure.statistics import spread
 from edgefer.train.records import read_records, repetitions_of
-from tools import RECORDS, ROOT, shipped
+from tools import RECORDS, ROOT, publish, shipped
 
 from candidates import BASE, TRAINED  # isort: skip
 
@@ -137,12 +136,6 @@ def draw(path: Path = PICTURE, record: Path = RECORD) -> None:
     pyplot.close(figure)
 
 
-def write() -> None:
-    """Page and picture."""
-    PAGE.write_text(page())
-    draw()
-
-
 def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """The points, by rising time, that no faster one reaches in accuracy."""
     best: list[tuple[float, float]] = []
@@ -154,15 +147,7 @@ def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m tools.frontier", description=__doc__.split("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 when it is stale")
-    if not parser.parse_args(argv).check:
-        write()
-        return 0
-    stale = not PAGE.exists() or PAGE.read_text() != page()
-    if stale:
-        print(f"frontier: {PAGE} is stale; run `make docs`", file=sys.stderr)
-    return int(stale)
+    return publish("frontier", __doc__, {PAGE: page()}, argv, draw)
 
 
 if __name__ == "__main__":

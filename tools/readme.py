@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from tools import MODELS, ROOT, shipped  # first: it makes the modules of bench known
+from tools import MODELS, ROOT, publish, shipped  # first: it makes the modules of bench known
 
 import arm_cycles as forecast  # isort: skip
 from result_tables import RESULTS, instruction_table, kernel_table, table  # isort: skip
@@ -70,7 +70,7 @@ def arm_cycles() -> str:
     )
 
 
-def draw_kernels(path: Path) -> None:
+def draw_kernels(path: Path = RESULTS / "kernels.png") -> None:
     """The same as a picture: how many times faster than the peer, the bars as ticks."""
     from matplotlib import pyplot
 
@@ -147,15 +147,7 @@ def rewritten(page: Path) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    stale = [page for page in PAGES if page.read_text() != rewritten(page)]
-    if "--check" in (sys.argv[1:] if argv is None else argv):
-        for page in stale:
-            print(f"readme: {page.name} is stale; run `make docs`", file=sys.stderr)
-        return int(bool(stale))
-    for page in stale:
-        page.write_text(rewritten(page))
-    draw_kernels(RESULTS / "kernels.png")
-    return 0
+    return publish("readme", __doc__, {page: rewritten(page) for page in PAGES}, argv, draw_kernels)
 
 
 if __name__ == "__main__":

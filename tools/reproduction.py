@@ -10,7 +10,6 @@ figures come from the manifests of the shipped models. The figures of the papers
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -23,7 +22,7 @@ from edgefer.models import manifest
 from edgefer.train.recipes import RECIPES
 from edgefer.train.records import Record, read_records, repetitions_of
 from edgefer.train.settings import TrainingSettings
-from tools import MODELS, RECORDS, ROOT, shipped, table
+from tools import MODELS, RECORDS, ROOT, publish, shipped, table
 from tools.papers import CROSS, CROSS_ITSELF, CROSS_SETS, OWN, TABLES, Row, Table
 
 PAGE = ROOT / "docs" / "reproduction.md"
@@ -239,15 +238,7 @@ def _short_runs(folder: Path, rules: list[str]) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m tools.reproduction", description=__doc__.split("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 when it is stale")
-    if not parser.parse_args(argv).check:
-        PAGE.write_text(page())
-        return 0
-    stale = not PAGE.exists() or PAGE.read_text() != page()
-    if stale:
-        print(f"reproduction: {PAGE} is stale; run `make docs`", file=sys.stderr)
-    return int(stale)
+    return publish("reproduction", __doc__, {PAGE: page()}, argv)
 
 
 if __name__ == "__main__":

@@ -136,14 +136,5 @@ def divide(data: Dataset, division: str, seed: int = 1) -> tuple[Dataset, Datase
     return data.take(split.train), data.take(split.test)
 
 
-def balance(truth: np.ndarray, splits: Sequence[Split], labels: Sequence[str]) -> str:
-    """A table of how many test rows each class has in each split."""
-    lines = ["test rows  " + "".join(f"{label:>11}" for label in labels)]
-    for number, split in enumerate(splits, start=1):
-        counts = np.bincount(truth[split.test], minlength=len(labels))
-        lines.append(f"{number:<11}" + "".join(f"{count:>11}" for count in counts))
-    return "\n".join(lines)
-
-
 def _splits(fold: np.ndarray, numbers: Sequence[int]) -> list[Split]:
     return [Split(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in numbers]
