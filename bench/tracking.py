@@ -22,7 +22,7 @@ import numpy as np
 from peers import DATA
 from result_tables import machine, table
 
-from edgefer.detect import KINDS, open_detector
+from edgefer.detect import DETECTORS, open_detector
 from edgefer.sources import open_source
 from edgefer.track import Tracker
 from edgefer.values import Frame
@@ -80,8 +80,7 @@ def measure(frames: list[Frame], detector) -> dict[str, object]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="*", type=Path, metavar="CLIP")
-    parser.add_argument("--detector", choices=KINDS, default="haar")
-    parser.add_argument("--model", type=Path, help="file of the network, for yunet and blazeface")
+    parser.add_argument("--detector", default=DETECTORS.default, help=DETECTORS.shapes())
     parser.add_argument("--every", type=int, default=1, help="take one frame in so many (default 1)")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     options = parser.parse_args()
@@ -90,7 +89,7 @@ def main() -> int:
         print("tracking: no films; name some, or set EDGEFER_DATA to the shared data", file=sys.stderr)
         return 3
     cv2.setNumThreads(1)
-    detector = open_detector(options.detector, options.model)
+    detector = open_detector(options.detector)
     figures = {clip.name: measure(frames_of(clip, options.every), detector) for clip in clips}
     header = [
         "film",

@@ -52,7 +52,7 @@ def frames_of(spec: str, limit: int) -> list[Frame]:
 def pipelines() -> dict:
     """Name to a function of a frame that returns how many faces were read."""
     recognizer = recognize.open(defaults.MODEL, threads=1)
-    ours = Pipeline(Tracker(open_detector("haar")), recognizer, Smoother(lag_ms=150))
+    ours = Pipeline(Tracker(open_detector("haar")), [recognizer], lambda: Smoother(lag_ms=150))
     rows = {"edgefer": lambda frame: len(ours.process(frame).faces)}
     if peers.CONVERTED.exists():
         haar = peers.HaarEveryFrame(peers.FloatNetwork(*peers.FLOAT_NETWORKS[peers.MINI_XCEPTION]))

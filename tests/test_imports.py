@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "edgefer"
 # The rooms from the ground floor up; a module may import from its own room and from those before it.
 ROOMS = [
     {"_kernels", "errors"},
-    {"__init__", "kernels", "labels", "geometry", "values"},
+    {"__init__", "kernels", "labels", "geometry", "values", "defaults"},
     {"support"},
     {"models"},
     {"preprocess"},

@@ -92,7 +92,18 @@ def _check_choice(
     """Problems of a table whose `kind` decides which keys it takes besides its own."""
     kind = value.get("kind", registry.default) if isinstance(value, dict) else registry.default
     if kind in registry:
-        yield from _check_table(value, (*own, *fields_of(registry.find(kind).options)), path)
+        fields = (*own, *fields_of(registry.find(kind).options))
+        for problem in _check_table(value, fields, path):
+            key = problem.path[-1]
+            others = [
+                entry.name
+                for entry in registry
+                if len(problem.path) == len(path) + 1
+                and key not in {field.encode_name for field in fields}
+                and key in {field.encode_name for field in fields_of(entry.options)}
+            ]
+            what = f"unknown key with kind = {json.dumps(kind)}; it belongs to {' and '.join(others)}"
+            yield Problem(problem.path, what) if others else problem
         return
     names = registry.names()
     known = ", ".join(json.dumps(name) for name in names)

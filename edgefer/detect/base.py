@@ -33,7 +33,7 @@ class Levels(NamedTuple):
 
 @dataclass(slots=True)
 class Look:
-    """Answer of `look`: where the face is, how sure that is, and whether only its side was recognised."""
+    """A face looked at: where it is, how sure that is, and whether only its profile was recognized."""
 
     box: Box
     score: float
@@ -43,7 +43,6 @@ class Look:
 class Detector(Protocol):
     """What the tracker needs of a detector."""
 
-    kind: str
     levels: Levels
     #: Into how many parts of about equal time a search can be divided.
     parts: int
@@ -114,18 +113,16 @@ def is_turned(right_eye: np.ndarray, left_eye: np.ndarray, nose: np.ndarray) -> 
     return abs(along) > TURNED_NOSE * distance
 
 
-def suppressed(found: list[tuple[Box, float, bool]], overlap: float = 0.3) -> list[tuple[Box, float, bool]]:
-    """The best of each group of overlapping boxes, best first."""
-    kept: list[tuple[Box, float, bool]] = []
-    for candidate in sorted(found, key=lambda entry: -entry[1]):
-        if all(iou(candidate[0], other[0]) <= overlap for other in kept):
+def suppressed(candidates: list[Look], overlap: float = 0.3) -> list[Look]:
+    """The best of each group of overlapping faces, best first."""
+    kept: list[Look] = []
+    for candidate in sorted(candidates, key=lambda face: -face.score):
+        if all(iou(candidate.box, other.box) <= overlap for other in kept):
             kept.append(candidate)
     return kept
 
 
-def nearest(found: Sequence[tuple[Box, float, bool]], box: Box) -> Look | None:
-    """Of the faces found around an expected one, that which overlaps it most, if any does."""
-    best = max(found, key=lambda entry: iou(entry[0], box), default=None)
-    if best is None or iou(best[0], box) < 0.2:
-        return None
-    return Look(*best)
+def nearest(candidates: list[Look], box: Box) -> Look | None:
+    """The face that overlaps an expected one most, if any does."""
+    best = max(candidates, key=lambda face: iou(face.box, box), default=None)
+    return best if best is not None and iou(best.box, box) >= 0.2 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,7 +45,6 @@ class BlazeFaceDetector:
     enough for the smallest face wanted, and one view of the whole.
     """
 
-    kind = "blazeface"
     levels = Levels(sure=0.7, likely=0.6, keep=0.35)
     parts = 1
 
@@ -53,8 +53,8 @@ class BlazeFaceDetector:
     #: Views in one search, the whole included: bounds its time on a large source.
     MAX_VIEWS = 7
     LOOK_MARGIN = 0.75
-    #: Its box against Haar's, as parts of its side: side, and shift of the centre downward (medians over 379
-    #: photographs that both detectors find).
+    #: Its box compared with Haar's, as parts of its side: side, and shift of the centre downward (medians
+    #: over 379 photographs that both detectors find).
     SIDE, SHIFT = 1.19, -0.12
 
     def __init__(self, model: bytes, name: str, min_face_px: int = defaults.MIN_FACE_PX, threads: int = 1):
@@ -98,18 +98,19 @@ class BlazeFaceDetector:
         image, x0, y0 = within(grey, region)
         if image is None:
             return []
-        found = [face for view in self._views(*image.shape) for face in self._found(image, view)]
+        height, width = image.shape
+        faces = [face for view in self._views(height, width) for face in self._candidates(image, view)]
         return [
-            Detection(moved(box, x0, y0), score)
-            for box, score, _ in suppressed(found)
-            if box.width >= self._min_face_px * 0.75
+            Detection(moved(face.box, x0, y0), face.score)
+            for face in suppressed(faces)
+            if face.box.width >= self._min_face_px * 0.75
         ]
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. The network takes turned heads as they come."""
         if max(box.width, box.height) < 1 or clipped(box, grey.shape[1], grey.shape[0]).area == 0:
             return None
-        return nearest(self._found(grey, squared(box, self.LOOK_MARGIN)), box)
+        return nearest(self._candidates(grey, squared(box, self.LOOK_MARGIN)), box)
 
     def _views(self, height: int, width: int) -> list[Box]:
         """Squares to show the network so that every face wanted is large enough in one of them."""
@@ -129,11 +130,11 @@ class BlazeFaceDetector:
         ys = np.linspace(0, max(height - side, 0), rows) if rows > 1 else [(height - side) / 2]
         return [whole, *(Box(float(x), float(y), float(x + side), float(y + side)) for y in ys for x in xs)]
 
-    def _found(self, grey: np.ndarray, view: Box) -> list[tuple[Box, float, bool]]:
+    def _candidates(self, grey: np.ndarray, view: Box) -> list[Look]:
         """Every face in one square view of an image."""
         side = view.width
         scores, raw = self._run(_square_view(grey, view, self.INPUT_PX))
-        found = []
+        faces = []
         for index in np.flatnonzero(scores >= self.levels.keep):
             points = raw[index].reshape(8, 2) / self.INPUT_PX
             centre = self._anchors[index] + points[0]
@@ -141,9 +142,9 @@ class BlazeFaceDetector:
             cx, cy = view.x0 + float(centre[0]) * side, view.y0 + float(centre[1]) * side + self.SHIFT * size
             half = self.SIDE * size / 2
             if half > 0:
-                face = Box(cx - half, cy - half, cx + half, cy + half)
-                found.append((face, float(scores[index]), is_turned(points[2], points[3], points[4])))
-        return suppressed(found)
+                box = Box(cx - half, cy - half, cx + half, cy + half)
+                faces.append(Look(box, float(scores[index]), is_turned(points[2], points[3], points[4])))
+        return suppressed(faces)
 
     def best_score(self, grey: np.ndarray) -> float:
         """The greatest score in one view of an image, however low; for the self-test."""
@@ -160,7 +161,7 @@ class BlazeFaceDetector:
         return 1 / (1 + np.exp(-np.clip(logits, -80, 80))), self._network.get_tensor(self._boxes)[0]
 
 
-def _litert(model: bytes, threads: int):
+def _litert(model: bytes, threads: int) -> Any:
     """An interpreter of LiteRT; tflite-runtime does not verify a file and can crash on a bad one."""
     try:
         from ai_edge_litert.interpreter import Interpreter

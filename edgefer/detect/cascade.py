@@ -1,4 +1,4 @@
-"""A cascade that OpenCV carries, searched for over window sizes by our own kernel."""
+"""A cascade that comes with OpenCV, searched for over window sizes by our own kernel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
+import cv2.data
 import numpy as np
 
 from edgefer import kernels
@@ -20,8 +21,7 @@ EPSILON = np.float32(1e-5)
 class CascadeSearch:
     """Groups of windows at which a cascade finds what it was trained for.
 
-    They are those of cv2.CascadeClassifier.detectMultiScale2, of which the windows are found by
-    `kernels.cascade`.
+    The groups equal those of cv2.CascadeClassifier.detectMultiScale2; `kernels.cascade` does the search.
     """
 
     def __init__(self, name: str):
@@ -48,7 +48,7 @@ class CascadeSearch:
             smallest, largest: window sizes searched, pixels of the image.
         """
         height, width = image.shape
-        found: list[list[int]] = []
+        windows: list[list[int]] = []
         factor = 1.0
         while True:
             scale = np.float32(factor)  # OpenCV's arithmetic: sizes step in float64, all else is float32
@@ -62,12 +62,12 @@ class CascadeSearch:
                     level = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR_EXACT)
                 corners = kernels.cascade(level, self._cascade, 1 if scale >= 2 else 2)
                 if len(corners):
-                    places = np.rint(corners.astype(np.float32) * scale).astype(int).tolist()
-                    found += ([x, y, side, side] for x, y in places)
+                    corners = np.rint(corners.astype(np.float32) * scale).astype(int)
+                    windows += ([x, y, side, side] for x, y in corners.tolist())
             factor *= step
-        if not found:
+        if not windows:
             return []
-        boxes, counts = cv2.groupRectangles(found, 1, 0.2)
+        boxes, counts = cv2.groupRectangles(windows, 1, 0.2)
         return sorted((xywh_to_xyxy(*box), int(count)) for box, count in zip(boxes, counts, strict=True))
 
 
@@ -91,15 +91,15 @@ def _read(text: str) -> kernels.Cascade:
     listed = _numbers(feature.replace("<_>", "").replace("</_>", "") for feature in features).reshape(-1, 5)
     listed[:, 2:4] += listed[:, :2]  # width and height to the right and the bottom
     rectangles = np.zeros((len(features), 3, 5))
-    place = np.arange(len(listed)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    rectangles[np.repeat(np.arange(len(features)), sizes), place] = listed
+    column = np.arange(len(listed)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    rectangles[np.repeat(np.arange(len(features)), sizes), column] = listed
 
     trees = np.zeros((count, 2, 3, 5))
     trees[:, :depth] = rectangles[nodes[:, :, 2].astype(int)]
     thresholds = np.zeros((count, 2))
     thresholds[:, :depth] = nodes[:, :, 3]
     links = nodes[:, :, :2].astype(int)
-    ends = np.repeat(links[:, 0], 2, axis=1)  # of each side of the first node its leaf, twice
+    ends = np.repeat(links[:, 0], 2, axis=1)  # each leaf of the first node in two columns
     for side in (0, 1):
         further = links[:, 0, side] > 0  # or the two leaves of the second node
         ends[further, 2 * side : 2 * side + 2] = links[further, -1]

@@ -27,8 +27,6 @@ class HaarDetector:
     Lienhart, Kuranov, Pisarevsky, 2003, for the cascade.
     """
 
-    kind = "haar"
-
     #: Width of the smallest face in the reduced image; the cascade's window is 20.
     SEARCH_PX = 30
     #: Width at which one expected face is looked at.
@@ -80,10 +78,10 @@ class HaarDetector:
             step = self.SEARCH_STEP
             limits = (smallest, *self.CUTS, largest)
             smallest, largest = max(limits[part], smallest), min(limits[part + 1], largest)
-        found = self._frontal.windows(reduced, step, smallest, largest)
-        found.sort(key=lambda window: -window[1])
+        windows = self._frontal.windows(reduced, step, smallest, largest)
+        windows.sort(key=lambda window: -window[1])
         faces: list[Detection] = []
-        for window, _ in found[: self.MAX_CANDIDATES]:
+        for window, _ in windows[: self.MAX_CANDIDATES]:
             candidate = moved(scaled(window, 1 / scale), x0, y0)
             if any(iou(candidate, box) > 0.4 for box in (*known, *(face.box for face in faces))):
                 continue
@@ -112,14 +110,14 @@ class HaarDetector:
         return look
 
     def _variants(self, image: np.ndarray, expected: Box) -> Iterator[Look | None]:
-        """What is found at other poses of the head, one after the other."""
+        """The face at other poses of the head, one after the other."""
         centre = (image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2
         for degrees in (-self.TILT_DEGREES, self.TILT_DEGREES):
             turn = cv2.getRotationMatrix2D(centre, degrees, 1.0)
             upright = cv2.warpAffine(image, turn, image.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
             yield self._best(self._frontal, upright, expected, cv2.invertAffineTransform(turn))
         yield self._best(self._profile, image, expected, turned=True)
-        mirror = np.float64([[-1, 0, image.shape[1]], [0, 1, 0]])  # boxes end exclusively
+        mirror = np.array([[-1.0, 0, image.shape[1]], [0, 1, 0]])  # boxes end exclusively
         mirrored = np.ascontiguousarray(image[:, ::-1])
         yield self._best(self._profile, mirrored, expected, mirror, turned=True)
 
@@ -128,25 +126,25 @@ class HaarDetector:
         cascade: CascadeSearch,
         image: np.ndarray,
         expected: Box,
-        back: np.ndarray | None = None,
+        to_caller: np.ndarray | None = None,
         turned: bool = False,
     ) -> Look | None:
         """The face in an image at LOOK_PX that most windows agree on, near the one expected.
 
-        `back` maps points of the image to the caller's, where that is another.
+        `to_caller` maps points of the image to the caller's image, where that is another.
         """
         small, large = (round(self.LOOK_PX * size) for size in self.LOOK_SIZES)
-        found = cascade.windows(image, self.LOOK_STEP, small, large)
-        if not found:
+        windows = cascade.windows(image, self.LOOK_STEP, small, large)
+        if not windows:
             return None
-        if back is not None:
-            points = [back @ np.float64([*box.centre, 1]) - box.centre for box, _ in found]
-            found = [
+        if to_caller is not None:
+            shifts = [to_caller @ np.array([*box.centre, 1.0]) - box.centre for box, _ in windows]
+            windows = [
                 (moved(box, float(x), float(y)), count)
-                for (box, count), (x, y) in zip(found, points, strict=True)
+                for (box, count), (x, y) in zip(windows, shifts, strict=True)
             ]
         # of two faces side by side, the one expected here
-        box, agreeing = max(found, key=lambda window: window[1] * iou(window[0], expected))
+        box, agreeing = max(windows, key=lambda window: window[1] * iou(window[0], expected))
         return Look(box, min(1.0, agreeing / self.FULL_SCORE), turned)
 
 

@@ -30,15 +30,14 @@ class YuNetDetector:
     Reference: Wu, Peng and Yu, YuNet: A Tiny Millisecond-level Face Detector, 2023.
     """
 
-    kind = "yunet"
     levels = Levels(sure=0.75, likely=0.6, keep=0.4)
     parts = 1
 
     SEARCH_PX = 24  # the network's finest anchors are 10 to 24 pixels
     LOOK_PX = 48
     LOOK_MARGIN = 0.5
-    #: Its box against Haar's, as parts of its height: side, and shift of the centre downward (medians over
-    #: 378 photographs that both detectors find).
+    #: Its box compared with Haar's, as parts of its height: side, and shift of the centre downward (medians
+    #: over 378 photographs that both detectors find).
     SIDE, SHIFT = 0.96, -0.025
 
     def __init__(
@@ -60,7 +59,7 @@ class YuNetDetector:
                 0.3,
                 500,
             )
-            self._found(np.zeros((64, 64), np.uint8))
+            self._candidates(np.zeros((64, 64), np.uint8))
         except cv2.error as error:
             reason = str(error).strip().splitlines()[-1].rsplit("error: ", 1)[-1]
             raise ModelError(
@@ -81,10 +80,10 @@ class YuNetDetector:
             return []
         scale = min(1.0, self.SEARCH_PX / self._min_face_px, self._max_side_px / max(image.shape))
         faces = [
-            (moved(scaled(box, 1 / scale), x0, y0), score)
-            for box, score, _ in self._found(resized(image, scale))
+            Detection(moved(scaled(face.box, 1 / scale), x0, y0), face.score)
+            for face in self._candidates(resized(image, scale))
         ]
-        return [Detection(box, score) for box, score in faces if box.width >= self._min_face_px * 0.75]
+        return [face for face in faces if face.box.width >= self._min_face_px * 0.75]
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. The network takes turned heads as they come."""
@@ -93,20 +92,20 @@ class YuNetDetector:
         if part is None or side < 1:
             return None
         scale = self.LOOK_PX / side
-        found = self._found(resized(part, scale))
-        return nearest(
-            [(moved(scaled(face, 1 / scale), x0, y0), score, turned) for face, score, turned in found], box
-        )
+        faces = self._candidates(resized(part, scale))
+        for face in faces:
+            face.box = moved(scaled(face.box, 1 / scale), x0, y0)
+        return nearest(faces, box)
 
     def best_score(self, grey: np.ndarray) -> float:
         """The greatest score anywhere in a small image, however low; for the self-test."""
         self._network.setScoreThreshold(1e-3)
         try:
-            return max((score for _, score, _ in self._found(grey)), default=0.0)
+            return max((face.score for face in self._candidates(grey)), default=0.0)
         finally:
             self._network.setScoreThreshold(self.levels.keep)
 
-    def _found(self, image: np.ndarray) -> list[tuple[Box, float, bool]]:
+    def _candidates(self, image: np.ndarray) -> list[Look]:
         """Every face in an image at working size."""
         height, width = image.shape
         # The network halves the image five times; an edge is added where it would not divide. Of an image 32
@@ -115,7 +114,7 @@ class YuNetDetector:
         image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
         self._network.setInputSize((image.shape[1], image.shape[0]))
         _, rows = self._network.detect(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
-        found = []
+        faces = []
         for row in rows if rows is not None else ():
             x, y, face_width, face_height = (float(value) for value in row[:4])
             if not np.isfinite(row).all() or not 0 < face_height < 2 * max(image.shape):
@@ -124,8 +123,9 @@ class YuNetDetector:
             cy = y + face_height * (0.5 + self.SHIFT)
             points = row[4:14].astype(np.float64).reshape(5, 2)
             box = Box(cx - half, cy - half, cx + half, cy + half)
-            found.append((box, float(np.clip(row[14], 0, 1)), is_turned(points[0], points[1], points[2])))
-        return sorted(found, key=lambda entry: -entry[1])
+            turned = is_turned(points[0], points[1], points[2])
+            faces.append(Look(box, float(np.clip(row[14], 0, 1)), turned))
+        return sorted(faces, key=lambda face: -face.score)
 
 
 def open_yunet(options: Network, *, min_face_px: int, max_side_px: int, threads: int) -> YuNetDetector:

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from types import FrameType
+from typing import Any
 
 #: A stop that takes longer may be forced by another Ctrl-C.
 PATIENCE_S = 5.0
@@ -30,7 +31,7 @@ class StopSignals:
         self.event = threading.Event()
         self.received: int | None = None
         self._first_s = 0.0
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
@@ -40,9 +41,9 @@ class StopSignals:
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
-            # Someone who keeps pressing Ctrl-C has been heard: whoever called decides when it counts again.
-            heard = number == self.received == signal.SIGINT
-            signal.signal(number, signal.SIG_IGN if heard else handler)
+            # After a Ctrl-C more of them are ignored, until the caller decides that they count again.
+            ignored = number == self.received == signal.SIGINT
+            signal.signal(number, signal.SIG_IGN if ignored else handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is None:
@@ -70,7 +71,7 @@ class Notifier:
                 self._beat_s = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 / 3
 
     def beat(self, ready: bool) -> None:
-        """To be called often: says READY once `ready` is true, and WATCHDOG a few times in each period."""
+        """Call it often: it sends READY once `ready` is true, and WATCHDOG a few times in each period."""
         if not self._address:
             return
         if ready and not self._ready:

@@ -18,7 +18,7 @@ class Source:
 
     Attributes:
         name: what a message calls it; never holds a password.
-        live: True where frames come at their own time and cannot wait, so that a slow reader must drop some.
+        live: True where frames come at their own time and cannot wait: a slow reader must drop some.
         fps: nominal frames per second, or None where the source has no rate of its own.
         size: (width, height) of the first frame, pixels.
         length: number of frames the source says it has, or None where it does not know.
@@ -52,10 +52,10 @@ class Source:
 
 
 class Timeline:
-    """Media time from a container's stamps: it starts at 0, never runs back and never leaps.
+    """Media time from a container's stamps: it starts at 0, never runs back and never jumps.
 
     A stamp that repeats, runs back, is not a number or lies more than LONGEST_GAP_S ahead is replaced by the
-    previous time plus one period; after a leap the later stamps are counted from there.
+    previous time plus one period; after a jump the later stamps are counted from there.
     """
 
     def __init__(self, fps: float | None) -> None:

@@ -1,4 +1,4 @@
-"""The demo: a portrait moves, turns and dims before a simulated camera."""
+"""The demo: a portrait moves, turns and dims in front of a simulated camera."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CYCLE_S = 10.0
 # The face in the sample portrait, pixels: the movements turn about it.
 _FACE_CENTRE = (252.0, 196.0)
 _FACE_SIDE = 239.0
-_FEATHER_PX = 48  # width over which the portrait melts into the backdrop
+_FEATHER_PX = 48  # width over which the portrait fades into the backdrop
 _FOCAL_PX = 900.0
 
 
@@ -68,7 +68,7 @@ def _homography(t: float) -> np.ndarray:
 
 
 class Demo(Source):
-    """A 640x480 camera at 30 fps with the portrait before it; live, and each index has its picture."""
+    """A 640x480 camera at 30 fps in front of the portrait; live, and each index has its picture."""
 
     live = True
     name = "demo"
@@ -93,7 +93,7 @@ class Demo(Source):
         grey = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
         self._colour = np.dstack([portrait, mask])
         self._grey = np.dstack([grey, mask])
-        # The same picture, enlarged and far out of focus, stands behind it as a room would.
+        # The same picture, enlarged and far out of focus, is the room behind it.
         cover = cv2.resize(portrait, (WIDTH, WIDTH * height // width), interpolation=cv2.INTER_AREA)
         top = (cover.shape[0] - HEIGHT) // 2
         backdrop = cv2.GaussianBlur(cover[top : top + HEIGHT], (0, 0), 40)

@@ -27,9 +27,15 @@ def save_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
 
 
 def write(
-    picture: np.ndarray, text: str, x: float, y: float, size: float = 0.5, colour=INK, anchor: str = "middle"
+    picture: np.ndarray,
+    text: str,
+    x: float,
+    y: float,
+    size: float = 0.5,
+    colour: tuple[int, int, int] = INK,
+    anchor: str = "middle",
 ) -> None:
-    """One line of text, its middle at the height y; anchor tells what lies at x: start, middle or end."""
+    """One line of text, its middle at the height y; anchor is what lies at x: start, middle or end."""
     import cv2
 
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -25,7 +25,8 @@ def progress_bar(items: Iterable[Item], what: str, total: int | None = None) -> 
         yield from items
         return
     started = time.monotonic()
-    bar = task = None
+    bar: Any = None
+    task: Any = None
     try:
         for done, item in enumerate(items, start=1):
             yield item

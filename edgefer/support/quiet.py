@@ -1,4 +1,4 @@
-"""Native libraries that write to stderr on their own, kept from spoiling what we say there."""
+"""Keeps the messages that native libraries print on their own off stderr."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class _Diversion:
-    """File descriptor 2 led into a scratch file, from the first of several overlapping blocks to the last.
+    """File descriptor 2 redirected to a scratch file, from the first of overlapping blocks to the last.
 
-    Each by itself would put back as stderr what another had put there; waiting for each other, one thread's
-    decoding would hold up another's.
+    Blocks that each restored stderr by themselves would restore another's scratch file; a lock around the
+    blocks would make one thread's decoding wait for another's.
     """
 
     def __init__(self) -> None:
@@ -39,18 +39,18 @@ class _Diversion:
             self._inside += 1
 
     def leave(self) -> list[str]:
-        """What was written, line by line, once the last block is left."""
+        """The lines written, once the last block is left."""
         with self._lock:
             self._inside -= 1
             if self._inside:
                 return []
             os.dup2(self._kept, 2)
             size = os.lseek(self._scratch, 0, os.SEEK_CUR)
-            said = os.pread(self._scratch, size, 0).decode(errors="replace") if size else ""
+            written = os.pread(self._scratch, size, 0).decode(errors="replace") if size else ""
             os.close(self._scratch)
             os.close(self._kept)
             names, self._names = ", ".join(self._names), {}
-            return [f"{names}: {line}" for line in said.splitlines()]
+            return [f"{names}: {line}" for line in written.splitlines()]
 
 
 _diversion = _Diversion()
@@ -64,7 +64,7 @@ def native_stderr(who: str) -> Iterator[None]:
     way, unless own_stderr() was called. Without a stderr, as some daemons run, it does nothing.
 
     Args:
-        who: begins each line in the log; where blocks of several threads overlap, all of them do.
+        who: begins each line in the log; where blocks of several threads overlap, all their names do.
     """
     try:
         _diversion.enter(who)
@@ -107,5 +107,6 @@ def standard_streams() -> None:
         sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8", write_through=True)
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    with suppress(AttributeError, ValueError):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        with suppress(ValueError):
+            sys.stdout.reconfigure(errors="backslashreplace")

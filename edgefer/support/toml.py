@@ -10,15 +10,16 @@ import bisect
 import contextlib
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ModuleNotFoundError:  # Python 3.10
+else:
     import tomli as tomllib
 
-#: A place in the document: names of tables and keys, and indices into arrays.
+#: A path in the document: names of tables and keys, and indices into arrays.
 Path = tuple[str | int, ...]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -75,7 +76,7 @@ def key_lines(text: str) -> tuple[dict[Path, int], list[tuple[Path, int, int]]]:
     """The line, from 1, of every table, key and array element of a TOML text.
 
     Args:
-        text: a TOML document. One that a parser refuses gives what was found before the reader lost its way.
+        text: a TOML document. One that a parser refuses gives what comes before the mistake.
 
     Returns:
         lines: path to the line where it is first written; a dotted key or header also places its prefixes.
@@ -83,7 +84,7 @@ def key_lines(text: str) -> tuple[dict[Path, int], list[tuple[Path, int, int]]]:
     """
     walk = _Walk(text)
     # Where the text is not valid TOML the walk ends: the parser's own message says where.
-    with contextlib.suppress(_Lost, AttributeError, IndexError, RecursionError, tomllib.TOMLDecodeError):
+    with contextlib.suppress(_Lost, IndexError, RecursionError, tomllib.TOMLDecodeError):
         walk.document()
     return walk.lines, walk.duplicates
 
@@ -96,7 +97,7 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self.text = text.replace("\r\n", "\n")
         self.at = 0
-        self._newlines = [found.start() for found in re.finditer("\n", self.text)]
+        self._newlines = [match.start() for match in re.finditer("\n", self.text)]
         self.lines: dict[Path, int] = {(): 1}
         self.duplicates: list[tuple[Path, int, int]] = []
         self._valued: dict[Path, int] = {}
@@ -155,7 +156,7 @@ class _Walk:
                 self._comma_or("}")
             self.at += 1
         elif self._skip(_SCALAR) == before:
-            raise _Lost  # no value where one must stand: going on would never end
+            raise _Lost  # the value is missing: going on would never end
 
     def _comma_or(self, closing: str) -> None:
         """Step over a comma; anything else but the closing bracket is not TOML, and would be read forever."""
@@ -174,7 +175,7 @@ class _Walk:
                 self._string()
                 parts.append(tomllib.loads(f"x = {self.text[begin : self.at]}")["x"])
             else:
-                self.at = _BARE_KEY.match(self.text, begin).end()
+                self._skip(_BARE_KEY)
                 parts.append(self.text[begin : self.at])
             if self.text[self._skip(_SPACE)] != ".":
                 return tuple(parts)
@@ -188,7 +189,7 @@ class _Walk:
             ("'", _LITERAL),
         ):
             if self.text.startswith(start, self.at):
-                self.at = pattern.match(self.text, self.at).end()
+                self._skip(pattern)
                 return
 
     def _resolve(self, keys: tuple[str, ...], line: int) -> Path:
@@ -212,7 +213,10 @@ class _Walk:
             self._valued[path] = line
 
     def _skip(self, pattern: re.Pattern) -> int:
-        self.at = pattern.match(self.text, self.at).end()
+        match = pattern.match(self.text, self.at)
+        if match is None:
+            raise _Lost
+        self.at = match.end()
         return self.at
 
     def _line(self) -> int:

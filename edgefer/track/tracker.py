@@ -28,7 +28,7 @@ CONFIRM_INTERVAL_MS = 150.0
 #: A face that flow carries but no look confirms is reported for this long ...
 UNCONFIRMED_MS = 250.0
 #: ... or this long, though never longer than it had been confirmed before, while it resembles itself or part
-#: of it is where it was: a head that turns or bows, or has a hand before it, is beyond a frontal detector.
+#: of it is where it was: a frontal detector misses a head that turns or bows, or that a hand half covers.
 RESEMBLING_MS = 2000.0
 #: A lost face keeps its identity for this long, in case one is found where it was: a second, and the time
 #: until a search finds it.

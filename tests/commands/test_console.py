@@ -18,7 +18,11 @@ from tiny_model import make_directory
 
 from edgefer import __version__
 from edgefer.commands import console as cli
+from edgefer.commands import info
+from edgefer.commands.arguments import settings_from
+from edgefer.errors import SourceError
 from edgefer.sources.demo import portrait_path
+from edgefer.sources.registry import CameraOptions
 
 try:
     portrait_path()
@@ -124,9 +128,9 @@ WRONG_USAGE = {
     "endless seconds": (["run", "--seconds", "inf"], "above 0"),
     "no threads": (["run", "--threads", "0"], "from 1 to 64"),
     "unknown detector": (["run", "--detector", "hog"], "haar"),
-    "detector without file": (["run", "--source", "demo", "--detector", "yunet"], "--detector-model FILE"),
-    "file without detector": (["run", "--source", "demo", "--detector-model", "x"], "add --detector"),
-    "file for haar": (["run", "--detector", "haar", "--detector-model", "x"], "leave it out"),
+    "detector without model": (["run", "--source", "demo", "--detector", "yunet"], "yunet:MODEL"),
+    "model for haar": (["run", "--detector", "haar:x"], "available: haar, yunet:MODEL"),
+    "unknown option of an output": (["run", "--output", "csv:x,emtpy=yes"], "option 'emtpy' is unknown"),
     "unknown profile": (["run", "--profile", "pi44"], "did you mean"),
     "missing profile": (["run", "--profile", "./none.toml"], "no such profile"),
     "unknown model": (["run", "--source", "CLIP", "--model", "mini"], "unknown model 'mini'"),
@@ -269,7 +273,7 @@ def test_an_unexpected_error_is_one_line_and_verbose_shows_where(capsys, monkeyp
     def fail(args):
         raise ZeroDivisionError("odd\nthing")
 
-    monkeypatch.setattr(cli, "_info", fail)
+    monkeypatch.setattr(info, "execute", fail)
     assert cli.main(["info"]) == 1
     line = one_line(capsys)
     assert "ZeroDivisionError: odd thing" in line
@@ -284,7 +288,7 @@ def test_an_interrupt_anywhere_is_exit_code_130(capsys, monkeypatch):
     def interrupt(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_info", interrupt)
+    monkeypatch.setattr(info, "execute", interrupt)
     assert cli.main(["info"]) == 130
     assert one_line(capsys) == "edgefer: interrupted"
 
@@ -299,7 +303,7 @@ def test_an_interrupt_within_a_destructor_is_quiet(capsys, monkeypatch):
         def __del__(self):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_info", lambda args: Unlucky() and 0)
+    monkeypatch.setattr(info, "execute", lambda args: Unlucky() and 0)
     assert cli.main(["info"]) == 0
     assert capsys.readouterr().err == ""
 
@@ -551,19 +555,17 @@ def test_a_camera_is_asked_for_the_size_rate_and_format_of_the_profile(
     tmp_path, capsys, monkeypatch, model, command
 ):
     """By every command that opens one: what is timed is what runs."""
-    from edgefer import sources
-
     asked = []
 
-    def open_source(spec, **wishes):
-        asked.append((spec, wishes))
-        raise sources.SourceError("no camera")
+    def open_camera(options):
+        asked.append(options)
+        raise SourceError("no camera")
 
-    monkeypatch.setattr(sources, "open_source", open_source)
+    monkeypatch.setattr("edgefer.sources.camera.open_camera", open_camera)
     profile = tmp_path / "p.toml"
     profile.write_text('[camera]\nsize = [320, 240]\nfps = 15\nformat = "yuyv"\n')
     assert cli.main([command, "--profile", str(profile), "--model", model, "--camera", "5"]) == 3
-    assert asked == [("5", {"size": (320, 240), "fps": 15, "format": "YUYV"})]
+    assert asked == [CameraOptions(device="5", size=[320, 240], fps=15.0, format="yuyv")]
     assert "no camera" in one_line(capsys)
 
 
@@ -594,12 +596,10 @@ def test_config_show_prints_a_profile(tmp_path, capsys):
 
 def test_the_command_line_overrides_the_profile(model):
     """And leaves the rest."""
-    from edgefer.assemble import settings_from
-
     args = cli.build_parser().parse_args(["run", "--profile", "pi4", "--threads", "3", "--model", model])
     settings = settings_from(args)
     assert settings.compute.threads == 3
-    assert settings.recognizer.model == model
+    assert settings.recognizer.models == [model]
     assert settings.detector.min_face_px == 60
     assert settings.recognizer.max_faces == 4
 

@@ -1,31 +1,160 @@
-"""`edgefer models`: the list, and the verdict on each model."""
+"""`edgefer models` and `edgefer eval` through the command line: exit codes, streams, one line each."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
 import pytest
 import tiny_model
 
 from edgefer import defaults
-from edgefer.commands import models as models_command
+from edgefer.commands import models
+from edgefer.commands.console import main
 from edgefer.errors import UsageError
-from edgefer.models import manifest as manifests
 from edgefer.models import store
 
 
+def shipped_or_tiny():
+    shipped = [pytest.param(store.SHIPPED / name, id=name) for name in store.shipped()]
+    return [pytest.param(None, id="tiny"), *shipped]
+
+
 @pytest.fixture
-def models(tmp_path, monkeypatch):
+def directory(tmp_path, request):
+    """A copy of a model directory that may be damaged."""
+    source = getattr(request, "param", None)
+    if source is None:
+        return tiny_model.make_directory(tmp_path / "model")
+    copy = tmp_path / "model"
+    copy.mkdir()
+    for path in source.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+@pytest.mark.parametrize("directory", shipped_or_tiny(), indirect=True)
+def test_a_hundred_changed_bytes_and_a_hundred_truncations_exit_with_4(directory, capfd):
+    """Each is one line on stderr and nothing on stdout; the files take turns."""
+    rng = np.random.default_rng(412)
+    files = sorted(directory.iterdir())
+    assert main(["models", "verify", str(directory)]) == 0
+    assert capfd.readouterr().out == f"ok       {directory}\n"
+    for turn in range(200):
+        path = files[turn // 2 % len(files)]
+        whole = path.read_bytes()
+        at = int(rng.integers(len(whole)))
+        if turn % 2:
+            broken = whole[:at]
+        else:
+            broken = bytearray(whole)
+            broken[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(broken)
+        code = main(["models", "verify", str(directory)])
+        said = capfd.readouterr()
+        assert (code, said.out) == (4, ""), f"{path.name}, byte {at}"
+        assert said.err.startswith("refused") and said.err.count("\n") == 1, said.err
+        path.write_bytes(whole)
+    assert main(["models", "verify", str(directory)]) == 0
+
+
+@pytest.mark.parametrize("command", ["run", "eval", "verify"])
+def test_every_command_that_opens_a_model_refuses_a_damaged_one(directory, tmp_path, command):
+    path = directory / "model.tflite"
+    path.write_bytes(path.read_bytes()[:-1])
+    image = tmp_path / "faces" / "fear" / "a.png"
+    image.parent.mkdir(parents=True)
+    cv2.imwrite(str(image), np.zeros((48, 48), np.uint8))
+    arguments = {
+        "run": ["run", "--source", str(image), "--model", str(directory)],
+        "eval": ["eval", "--data", str(image.parents[1]), "--model", str(directory)],
+        "verify": ["models", "verify", str(directory)],
+    }[command]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from edgefer.commands.console import main; sys.exit(main())",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (4, ""), done.stderr
+    assert "model.tflite is damaged" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_verify_names_the_sound_on_stdout_and_the_refused_on_stderr(directory, tmp_path, capfd):
+    assert main(["models", "verify", str(tmp_path / "absent"), str(directory)]) == 4
+    said = capfd.readouterr()
+    assert said.out == f"ok       {directory}\n"
+    assert said.err.startswith(f"refused  model {tmp_path / 'absent'}: expected a model directory")
+
+
+def test_an_unknown_name_is_bad_usage(capfd):
+    assert main(["models", "verify", "no-such-model"]) == 2
+    said = capfd.readouterr()
+    assert "unknown model 'no-such-model'; available:" in said.err
+    assert (said.out, said.err.count("\n")) == ("", 1)
+
+
+def test_list_shows_what_ships(capfd):
+    assert main(["models", "list"]) == 0
+    out = capfd.readouterr().out
+    for name in store.shipped():
+        assert name in out
+
+
+def test_eval_prints_the_accuracy_alone_or_everything_as_json(directory, tmp_path, capfd):
+    for index in range(3):
+        image = tmp_path / "faces" / "fear" / f"{index}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(image), np.random.default_rng(index).integers(0, 256, (48, 48), np.uint8))
+    arguments = ["eval", "--data", str(tmp_path / "faces"), "--model", str(directory)]
+    assert main(arguments) == 0
+    said = capfd.readouterr()
+    (line,) = [line for line in said.out.splitlines() if line.startswith("accuracy ")]
+    assert line in {f"accuracy {value} % on 3 rows" for value in ("0.00", "33.33", "66.67", "100.00")}
+    assert said.err == ""
+    assert main([*arguments, "--json"]) == 0
+    assert f"accuracy {json.loads(capfd.readouterr().out)['accuracy']:.2f} % on 3 rows" == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "absent.csv"], "absent.csv: no such file"),
+        (["--data", ".", "--labels", "basic8"], "unknown label set 'basic8'"),
+        (["--data", ".", "--split", "dev"], "dev"),
+        ([], "--data"),
+    ],
+)
+def test_bad_eval_usage_is_one_line_and_exit_2(directory, tmp_path, monkeypatch, capfd, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", "--model", str(directory), *arguments]) == 2
+    said = capfd.readouterr()
+    assert words in said.err
+    assert (said.out, said.err.count("\n")) == ("", 1)
+
+
+@pytest.fixture
+def two_models(tmp_path, monkeypatch):
     """A package with one sound and one damaged model."""
     for name in ("tiny", "worn"):
         tiny_model.make_directory(tmp_path / "models" / name, name=name)
-    path = tmp_path / "models" / "worn" / manifests.MODEL_NAME
+    path = tmp_path / "models" / "worn" / "model.tflite"
     path.write_bytes(path.read_bytes()[:-1])
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
     return tmp_path / "models"
 
 
-def test_the_list_shows_each_model_and_why_one_is_refused(models, monkeypatch):
+def test_the_list_shows_each_model_and_why_one_is_refused(two_models, monkeypatch):
     monkeypatch.setattr(defaults, "MODEL", "tiny")
-    header, tiny, worn = models_command.listing().splitlines()
+    header, tiny, worn = models.listing().splitlines()
     assert header.split() == [
         *("name", "kind", "input", "labels", "val", "accuracy", "size"),
         *("licence", "of", "the", "training", "data"),
@@ -38,16 +167,16 @@ def test_the_list_shows_each_model_and_why_one_is_refused(models, monkeypatch):
 
 def test_an_empty_package_lists_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
-    assert models_command.listing() == "no models are installed"
-    assert models_command.verify() == []
+    assert models.listing() == "no models are installed"
+    assert models.verify() == []
 
 
-def test_verify_judges_each_model_and_goes_on_after_a_refusal(models):
-    verdicts = models_command.verify()
+def test_verify_judges_each_model_and_goes_on_after_a_refusal(two_models):
+    verdicts = models.verify()
     assert [verdict.ok for verdict in verdicts] == [True, False]
-    lines = models_command.verdict_text(verdicts).splitlines()
+    lines = models.verdict_text(verdicts).splitlines()
     assert lines[0] == "ok       tiny"
-    assert lines[1].startswith(f"refused  model {models / 'worn'}: model.tflite is damaged")
-    assert [verdict.ok for verdict in models_command.verify(["worn", models / "tiny"])] == [False, True]
+    assert lines[1].startswith(f"refused  model {two_models / 'worn'}: model.tflite is damaged")
+    assert [verdict.ok for verdict in models.verify(["worn", two_models / "tiny"])] == [False, True]
     with pytest.raises(UsageError, match="unknown model 'tny'; available: tiny, worn"):
-        models_command.verify(["tny"])
+        models.verify(["tny"])

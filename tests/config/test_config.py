@@ -11,6 +11,7 @@ import pytest
 
 from edgefer import config
 from edgefer.commands.console import main
+from edgefer.config.settings import Tables
 from edgefer.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,13 @@ BROKEN = {
     "table for a number": ("[smoothing.lag_ms]\nx = 1\n", 1, "smoothing.lag_ms", ["a number", "got a table"]),
     "number for a table": ("camera = 3\n", 1, "camera", ["expected a table", "got 3"]),
     "array of tables for a table": ("[[camera]]\nfps = 30\n", 1, "camera", ["expected a table"]),
-    "number for a text": ("[recognizer]\nmodel = 7\n", 2, "recognizer.model", ["text", "got 7"]),
+    "number for a text": ("[recognizer]\nmodels = 7\n", 2, "recognizer.models", ["a list", "got 7"]),
+    "one model, as it was once written": (
+        '[recognizer]\nmodel = "edgefer-s"\n',
+        2,
+        "recognizer.model",
+        ["did you mean 'models'?"],
+    ),
     "date for a text": ("board = 2026-01-01\n", 1, "board", ["a text"]),
     "time for a number": ("[camera]\nfps = 10:30:00\n", 2, "camera.fps", ["a number"]),
     "number for a list": ("[compute]\npin = 1\n", 2, "compute.pin", ["a list", "got 1"]),
@@ -83,21 +90,35 @@ BROKEN = {
     "brightness too great": ("[quality]\nmax_brightness = 300\n", 2, "quality.max_brightness", ["to 255"]),
     "zero budget": ("[budget_ms]\ntotal = { p95 = 0 }\n", 2, "budget_ms.total.p95", ["above 0"]),
     "budget as a number": ("[budget_ms]\ntotal = 17\n", 2, "budget_ms.total", ["expected a table", "17"]),
-    "empty text": ('[recognizer]\nmodel = ""\n', 2, "recognizer.model", ["non-empty"]),
+    "empty text": ('[recognizer]\nmodels = [""]\n', 2, "recognizer.models[0]", ["non-empty"]),
     "empty device": ('[camera]\ndevice = ""\n', 2, "camera.device", ["whole number", "text"]),
-    "NUL in a text": ('[recognizer]\nmodel = "a\\u0000b"\n', 2, "recognizer.model", ["text"]),
+    "NUL in a text": ('[recognizer]\nmodels = ["a\\u0000b"]\n', 2, "recognizer.models[0]", ["text"]),
     "text too long": (f"board = '{'x' * 300}'\n", 1, "board", ["at most 200"]),
     "misspelt choice": ('[detector]\nkind = "harr"\n', 2, "detector.kind", ['did you mean "haar"?']),
     "unknown choice": ('[camera]\nformat = "bayer"\n', 2, "camera.format", ["one of", "grey", "yuyv"]),
     "choice in capitals": ('[camera]\nformat = "YUYV"\n', 2, "camera.format", ["one of"]),
-    "unknown sink": ('[output]\nsinks = ["xml"]\n', 2, "output.sinks", ["unknown output 'xml'", "jsonl"]),
-    "two sinks in one place": (
-        '[output]\nsinks = ["csv:a", "jsonl:./a"]\n',
-        2,
-        "output.sinks",
+    "unknown output": ('[[output]]\nkind = "xml"\n', 2, "output[0].kind", ['"jsonl"', 'got "xml"']),
+    "misspelt output": ('[[output]]\nkind = "vidoe"\n', 2, "output[0].kind", ['did you mean "video"?']),
+    "two outputs in one place": (
+        '[[output]]\nkind = "csv"\npath = "a"\n[[output]]\nkind = "jsonl"\npath = "./a"\n',
+        1,
+        "output",
         ["'jsonl:./a' and 'csv:a' both write to"],
     ),
-    "empty sink": ('[output]\nsinks = ["table", ""]\n', 2, "output.sinks[1]", ["non-empty"]),
+    "output without a kind": ('[[output]]\npath = "x"\n', 1, "output[0].kind", ["one of", "add it"]),
+    "output without its file": ('[[output]]\nkind = "video"\n', 1, "output[0].path", ["got none"]),
+    "outputs as they were once written": (
+        '[output]\nsinks = ["table"]\n',
+        1,
+        "output",
+        ["expected [[output]] tables", "got a table"],
+    ),
+    "key of another output": (
+        '[[output]]\nkind = "table"\npath = "x"\n',
+        3,
+        "output[0].path",
+        ['with kind = "table"', "belongs to jsonl and csv and video"],
+    ),
     "p50 over p95": (
         "[budget_ms]\ntotal = { p50 = 9, p95 = 8 }\n",
         2,
@@ -118,8 +139,8 @@ BROKEN = {
         ["total's p50"],
     ),
     "stage without a total": ("[budget_ms]\ninfer = { p95 = 3 }\n", 1, "budget_ms.total.p95", ["governor"]),
-    "network without a file": ('[detector]\nkind = "yunet"\n', 1, "detector.model", ["yunet", "none"]),
-    "file without a network": ('[detector]\nmodel = "x.onnx"\n', 2, "detector.model", ["no file"]),
+    "network without a model": ('[detector]\nkind = "yunet"\n', 1, "detector.model", ["got none; add"]),
+    "model without a network": ('[detector]\nmodel = "x"\n', 2, "detector.model", ["yunet and blazeface"]),
     "processor twice": ("[compute]\npin = [1, 2, 1]\n", 2, "compute.pin", ["once"]),
     "dark over bright": (
         "[quality]\nmin_brightness = 200\nmax_brightness = 100\n",
@@ -344,14 +365,14 @@ def test_odd_texts_survive_being_written(tmp_path):
 def test_paths_in_a_profile_are_relative_to_it(tmp_path):
     """A service does not run where its profile lies; absolute paths and shipped names stay."""
     path = tmp_path / "my.toml"
-    path.write_text('[detector]\nkind = "yunet"\nmodel = "nets/y.onnx"\n[recognizer]\nmodel = "./mine"\n')
+    path.write_text('[detector]\nkind = "yunet"\nmodel = "nets/y"\n[recognizer]\nmodels = ["./mine"]\n')
     settings = config.load_profile(path)
-    assert settings.detector.model == str(tmp_path / "nets/y.onnx")
-    assert settings.recognizer.model == str(tmp_path / "mine")
-    path.write_text('[detector]\nkind = "yunet"\nmodel = "/nets/y.onnx"\n')
+    assert settings.detector_choice.options.model == str(tmp_path / "nets/y")
+    assert settings.recognizer.models == [str(tmp_path / "mine")]
+    path.write_text('[detector]\nkind = "yunet"\nmodel = "/nets/y"\n')
     settings = config.load_profile(path)
-    assert settings.detector.model == "/nets/y.onnx"
-    assert settings.recognizer.model == "edgefer-s"
+    assert settings.detector_choice.options.model == "/nets/y"
+    assert settings.recognizer.models == ["edgefer-s"]
 
 
 def test_the_documentation_is_what_the_code_says():
@@ -362,7 +383,7 @@ def test_the_documentation_is_what_the_code_says():
 def test_the_documentation_names_every_key():
     """Nothing can be set that is not explained."""
     text = config.documentation()
-    for field in msgspec.structs.fields(config.Settings):
+    for field in msgspec.structs.fields(Tables):
         default = getattr(config.Settings(), field.name)
         names = default.__struct_fields__ if isinstance(default, msgspec.Struct) else (field.name,)
         for name in names:

@@ -112,9 +112,9 @@ def test_the_parts_of_a_search_find_what_the_whole_search_finds(haar, side):
 
 def test_a_face_that_is_known_is_not_reported(haar):
     scene = paste(paste(backdrop(), (150, 200), 90), (470, 260), 120, mirrored=True)
-    found = haar.detect(scene, known=[face_box((150, 200), 90)])
-    assert iou(found[0].box, face_box((470, 260), 120)) > 0.7
-    assert all(face.score < haar.levels.likely for face in found[1:])
+    faces = haar.detect(scene, known=[face_box((150, 200), 90)])
+    assert iou(faces[0].box, face_box((470, 260), 120)) > 0.7
+    assert all(face.score < haar.levels.likely for face in faces[1:])
 
 
 def test_an_image_with_a_row_stride_is_searched_like_its_copy(haar, scene):
@@ -180,7 +180,7 @@ def test_anchors_are_two_to_a_fine_cell_then_six_to_a_coarse_one():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"choice": "hog"}, "unknown detector 'hog'; available: haar, yunet:MODEL, blazeface:MODEL"),
         ({"choice": "harr"}, "unknown detector 'harr'; did you mean 'haar'?"),
@@ -192,10 +192,10 @@ def test_anchors_are_two_to_a_fine_cell_then_six_to_a_coarse_one():
     ],
     ids=["kind", "near-miss", "haar-model", "yunet-none", "blazeface-none", "min", "max"],
 )
-def test_a_wrong_request_is_a_usage_error_of_one_line(arguments, said):
+def test_a_wrong_request_is_a_usage_error_of_one_line(arguments, message):
     with pytest.raises(UsageError) as caught:
         open_detector(**arguments)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Whether every shipped network says the same of the same images on two machines.
+"""Whether every shipped network gives the same output for the same images on two machines.
 
     python arm_images.py write IMAGES.npy COUNT
     python arm_images.py read IMAGES.npy RESULTS.npz
@@ -44,14 +44,14 @@ def write(path: str, count: str) -> None:
 
 def read(images: str, results: str) -> None:
     """What each network is given and what it answers, int8."""
-    found = {}
+    tensors_of = {}
     for folder in sorted(MODELS.iterdir()):
         spec, content = directory.read(folder)
         preprocess, network = Preprocess(spec.input), Interpreter(content, spec)
         pairs = [(tensor.copy(), network.run(tensor)[0]) for tensor in map(preprocess, np.load(images))]
         for side, tensors in zip(("inputs", "outputs"), zip(*pairs, strict=True), strict=True):
-            found[f"{folder.name} {side}"] = np.stack(tensors)
-    np.savez(results, **found)
+            tensors_of[f"{folder.name} {side}"] = np.stack(tensors)
+    np.savez(results, **tensors_of)
 
 
 def compare(here: str, there: str) -> None:

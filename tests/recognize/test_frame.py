@@ -9,6 +9,7 @@ import tiny_model
 from edgefer import recognize
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import Box
+from edgefer.models import directory as directories
 from edgefer.models import interpreter as interpreters
 from edgefer.models import manifest as manifests
 from edgefer.models import store
@@ -27,7 +28,7 @@ def image():
 
 def test_a_directory_is_opened_and_scores_sum_to_one(directory, image):
     recognizer = recognize.open(directory)
-    assert recognizer.labels == manifests.load(directory).labels
+    assert recognizer.labels == directories.load(directory).labels
     scores = recognizer(image, Box(20, 10, 90, 100))
     assert scores.shape == (8,)
     assert scores.dtype == np.float32
@@ -38,7 +39,7 @@ def test_a_face_is_read_from_the_square_the_manifest_asks_for(directory, image):
     """prepare, infer and the parts they are made of agree; the margin of 0.1 is in the box."""
     recognizer = recognize.open(directory)
     box = Box(20, 10, 70, 100)
-    manifest, model = manifests.read(directory)
+    manifest, model = directories.read(directory)
     tensor = Preprocess(manifest.input)(image, Box(-9.0, 1.0, 99.0, 109.0))
     expected = interpreters.scores(interpreters.Interpreter(model, manifest).run(tensor)[0], manifest)
     recognizer.prepare(image, box)
@@ -72,7 +73,7 @@ def test_a_failed_self_test_refuses_the_model(tmp_path):
     vectors = list(tiny_model.manifest().self_test)
     wrong = manifests.SelfTest(seed=11, output=vectors[0].output)
     directory = tiny_model.make_directory(tmp_path / "m", self_test=(*vectors, wrong))
-    manifests.load(directory)
+    directories.load(directory)
     with pytest.raises(ModelError, match="self-test 11 failed"):
         recognize.open(directory)
 

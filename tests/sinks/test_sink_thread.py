@@ -15,7 +15,7 @@ class Recorder(Sink):
 
     name = "recorder"
 
-    def __init__(self, fails_at=None, error=None, open_gate=True, needs_frame=False):
+    def __init__(self, fails_at=None, error=None, open_gate=True):
         self.seen = []
         self.frames = []
         self.closed = 0
@@ -24,7 +24,7 @@ class Recorder(Sink):
         self.gate = threading.Event()
         if open_gate:
             self.gate.set()
-        self.fails_at, self.error, self.needs_frame = fails_at, error, needs_frame
+        self.fails_at, self.error = fails_at, error
 
     def write(self, reading, frame=None):
         self.entered.set()
@@ -50,14 +50,14 @@ def test_readings_arrive_in_order_on_another_thread_and_close_waits_for_them():
     assert sink.dropped == 0 and not sink.failed and sink.take_error() is None
 
 
-@pytest.mark.parametrize("needs_frame", [False, True])
-def test_a_frame_is_only_kept_for_a_sink_that_looks_at_it(needs_frame):
-    recorder = Recorder(needs_frame=needs_frame)
-    sink = SinkThread(recorder)
+@pytest.mark.parametrize("frames", [False, True])
+def test_a_frame_is_only_kept_for_a_sink_that_looks_at_it(frames):
+    recorder = Recorder()
+    sink = SinkThread(recorder, frames=frames)
     image = frame(0)
     sink.write(reading(0), image)
     sink.close()
-    assert recorder.frames == [image if needs_frame else None]
+    assert recorder.frames == [image if frames else None]
 
 
 def test_a_slow_sink_loses_the_oldest_readings_and_never_delays():

@@ -16,7 +16,7 @@ from readings import face, reading
 
 from edgefer.errors import SinkClosed, SinkError, UsageError
 from edgefer.labels import FERPLUS8
-from edgefer.sinks import SINKS, open_sink
+from edgefer.sinks import OUTPUTS, open_sink
 from edgefer.sinks.text import SCHEMA_PATH, reading_values
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -168,11 +168,16 @@ def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path, monkeypatch,
     assert caught.value.exit_code == 1 and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("spec", ["", "json", "jsonl:", "csv:", "video", "video:", "table:x", "mqtt://host"])
+def test_a_video_without_a_file_is_told_how_it_is_written():
+    with pytest.raises(UsageError, match="output 'video': path is missing; write video:PATH"):
+        open_sink("video")
+
+
+@pytest.mark.parametrize("spec", ["", "json", "jsonl:", "csv:", "video:", "table:x", "mqtt://host"])
 def test_an_unknown_output_lists_the_known_ones(spec):
     with pytest.raises(UsageError, match="available: table, jsonl") as caught:
         open_sink(spec)
-    assert all(known in str(caught.value) for known in SINKS)
+    assert all(entry.shape in str(caught.value) for entry in OUTPUTS)
 
 
 def test_a_full_device_is_one_line():

@@ -1,4 +1,4 @@
-"""Small media files made on the spot."""
+"""Small media files, written for a test."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def retime_mp4(path: Path, durations: list[int]) -> Path:
     assert data.index(b"mdat") < stts, "the index must lie behind the data, whose offsets then stay right"
     data[stts : stts + old_size] = box
     for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):  # the boxes around it grow with it
-        place = _find_box(data, name) - 4
-        size = struct.unpack_from(">I", data, place)[0]
-        struct.pack_into(">I", data, place, size + len(box) - old_size)
+        offset = _find_box(data, name) - 4
+        size = struct.unpack_from(">I", data, offset)[0]
+        struct.pack_into(">I", data, offset, size + len(box) - old_size)
     path.write_bytes(data)
     return path
 

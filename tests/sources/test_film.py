@@ -1,18 +1,14 @@
 """Video files: every frame, upright, at its own time."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from clips import picture, retime_mp4, rotate_mp4, textured, write_clip
+from portrait import data_file
 
 from edgefer.errors import SourceError
 from edgefer.sources import open_source
 from edgefer.sources.base import NS_PER_S, Timeline
 from edgefer.sources.film import movie_seconds
-
-VIDEOS = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "videos"
 
 
 def read_all(source):
@@ -98,7 +94,7 @@ def test_a_whole_video_is_not_called_short(tmp_path):
             assert len(read_all(source)) == frames
 
 
-def test_broken_stamps_become_a_timeline_that_never_runs_back_or_leaps():
+def test_broken_stamps_become_a_timeline_that_never_runs_back_or_jumps():
     timeline = Timeline(10)
     stamps = [5000, 5100, 5100, 5050, float("nan"), 5500, 9e9, 9e9 + 100, 9e9 + 200]
     times = [timeline.next(stamp) // 1_000_000 for stamp in stamps]
@@ -111,7 +107,6 @@ def test_without_stamps_and_rate_thirty_frames_make_a_second():
     assert times[30] == pytest.approx(NS_PER_S, abs=100)
 
 
-@pytest.mark.skipif(not VIDEOS.is_dir(), reason="the shared clips are not here")
 @pytest.mark.parametrize(
     ("name", "frames", "size", "last_s"),
     [
@@ -122,7 +117,7 @@ def test_without_stamps_and_rate_thirty_frames_make_a_second():
     ],
 )
 def test_the_shared_clips_are_read_to_their_end(name, frames, size, last_s):
-    with open_source(VIDEOS / name) as source:
+    with open_source(data_file(f"videos/{name}")) as source:
         assert source.size == size
         times = [frame.media_ns for frame in read_all(source)]
     assert len(times) == frames

@@ -70,9 +70,9 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path, suffix, content, wh
         ("ftp://host/file", SourceError, "unknown kind of stream 'ftp'; available: rtsp"),
         ("rtsp://", SourceError, "expected a URL with a host"),
         ("/dev/null", SourceError, "cannot be opened as a camera"),
-        ("demo:soon", UsageError, "expected demo, demo:SECONDS or demo:forever"),
-        ("demo:-1", UsageError, "expected demo"),
-        ("demo:nan", UsageError, "expected demo"),
+        ("demo:soon", UsageError, 'seconds: expected a number above 0 .* or one of "forever", got "soon"'),
+        ("demo:-1", UsageError, "seconds: expected a number above 0"),
+        ("demo:nan", UsageError, "seconds: expected a number above 0"),
     ],
 )
 def test_a_spec_that_leads_nowhere_is_refused_in_one_line(tmp_path, monkeypatch, spec, kind, what):
@@ -87,8 +87,8 @@ def test_the_kind_of_a_source_is_told_without_a_decoder(tmp_path):
     write_clip(tmp_path / "clip.png.avi").rename(tmp_path / "clip.png")
     code = """if True:
         import sys
-        from edgefer.sources import kind_of
-        print(*map(kind_of, sys.argv[1:]), "cv2" in sys.modules)
+        from edgefer.sources import parse_source
+        print(*(parse_source(spec).name for spec in sys.argv[1:]), "cv2" in sys.modules)
     """
     specs = ["demo:3", "0", "/dev/video7", "/dev/null", "RTSP://user:secret@host/path", "."]
     done = subprocess.run(

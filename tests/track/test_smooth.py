@@ -37,7 +37,7 @@ def test_tracks_are_smoothed_apart_and_a_forgotten_one_starts_over():
     for track, scores in ((1, [1, 0]), (2, [0, 1])):
         smoother.update(track, np.float32(scores), 0)
     assert smoother.update(1, np.float32([1, 0]), 33_000_000)[0] == 1
-    smoother.forget(alive_tracks=[2])
+    smoother.forget([1])
     np.testing.assert_array_equal(smoother.update(1, np.float32([0, 1]), 66_000_000), [0, 1])
     assert smoother.update(2, np.float32([1, 0]), 66_000_000)[0] < 0.5
 

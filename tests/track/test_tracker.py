@@ -258,7 +258,7 @@ def test_a_search_is_spread_over_frames_once_the_first_is_done(detector, wall):
     asked = []
 
     class Listening:
-        kind, levels, parts, look = detector.kind, detector.levels, detector.parts, detector.look
+        levels, parts, look = detector.levels, detector.parts, detector.look
 
         def detect(self, grey, region=None, *, part=None, known=()):
             asked[-1].append(part)
@@ -279,7 +279,6 @@ def test_a_search_is_spread_over_frames_once_the_first_is_done(detector, wall):
 class Scripted:
     """A detector that finds one box with a given score and confirms it, or not."""
 
-    kind = "scripted"
     parts = 1
 
     def __init__(self, levels, score, confirms):
@@ -312,8 +311,8 @@ def test_a_find_never_confirmed_is_soon_dropped(detector, wall):
 
     class Once(Scripted):
         def detect(self, grey, region=None, *, part=None, known=()):
-            found, self.score = super().detect(grey), 0.0
-            return found
+            detections, self.score = super().detect(grey), 0.0
+            return detections
 
     frames = as_frames([paste(wall, CENTRE, SIDE)] * 30)
     _, faces = follow(Once(detector.levels, 0.9, False), frames)
@@ -345,8 +344,8 @@ def film(name: str) -> list[Frame]:
     capture = cv2.VideoCapture(str(data_file(f"videos/{name}")))
     fps, frames = capture.get(cv2.CAP_PROP_FPS), []
     while True:
-        there, image = capture.read()
-        if not there:
+        decoded, image = capture.read()
+        if not decoded:
             return frames
         index = len(frames)
         frames.append(Frame(index, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), round(index * 1e9 / fps), 0))

@@ -1,0 +1,192 @@
+"""The newest-frame rule."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from loop_doubles import CameraSource, FileSource, frame_at
+
+from edgefer.errors import SourceError, SourceStalled
+from edgefer.loop.capture import Capture
+
+
+def test_a_slow_consumer_sees_new_frames_only():
+    """Ten times slower than the camera: frames are dropped, and none is older than about one period."""
+    period_s = 0.004
+    capture = Capture(CameraSource(150, period_s))
+    indices, ages_s = [], []
+    while not capture.ended:
+        frame = capture.take(1.0)
+        if frame is not None:
+            ages_s.append((time.monotonic_ns() - frame.captured_ns) / 1e9)
+            indices.append(frame.index)
+            time.sleep(10 * period_s)
+    capture.close()
+    assert indices == sorted(set(indices))
+    assert len(indices) < 50
+    assert capture.dropped == indices[-1] - indices[0] + 1 - len(indices)
+    # A queue would let age grow to 150 periods; one period and the scheduler's whims are what remains.
+    assert np.median(ages_s) < 3 * period_s
+    assert np.median(ages_s[-5:]) < 3 * period_s
+
+
+def test_a_fast_consumer_sees_every_frame():
+    """Nothing is dropped or given twice when the loop keeps up."""
+    capture = Capture(CameraSource(20, 0.01))
+    indices = []
+    while not capture.ended:
+        frame = capture.take(1.0)
+        if frame is not None:
+            indices.append(frame.index)
+    capture.close()
+    assert indices == list(range(20))
+    assert capture.dropped == 0
+
+
+def test_take_gives_up_after_its_timeout():
+    """So that a stop is noticed while a camera is silent."""
+    capture = Capture(CameraSource(1, 0.5))
+    start = time.monotonic()
+    assert capture.take(0.02) is None
+    assert time.monotonic() - start < 0.4
+    assert not capture.ended
+    capture.close()
+
+
+def test_an_error_comes_after_the_last_frame():
+    """What was read is not lost to the failure behind it."""
+    capture = Capture(FileSource([frame_at(0), SourceError("broken")]))
+    time.sleep(0.05)
+    assert capture.take(1.0).index == 0
+    with pytest.raises(SourceError, match="broken"):
+        capture.take(1.0)
+    assert capture.ended
+    capture.close()
+
+
+def test_any_exception_of_the_reading_thread_reaches_the_loop():
+    """Not only those that were foreseen: a dead thread must never look like a quiet camera."""
+    capture = Capture(FileSource([ZeroDivisionError("odd")]))
+    with pytest.raises(ZeroDivisionError):
+        capture.take(1.0)
+    capture.close()
+
+
+def test_closing_stops_the_thread_and_closes_the_source():
+    """Even when frames still come."""
+    source = CameraSource(10_000, 0.001)
+    capture = Capture(source)
+    capture.take(1.0)
+    capture.close()
+    assert source.closed == 1
+    assert capture.take(0.0) is None or capture.take(0.0) is None  # at most the frame in hand
+
+
+def test_a_source_that_answers_after_closing_gave_up_is_closed_then():
+    """A camera left open could not be opened again by this process."""
+    inside, answer = threading.Event(), threading.Event()
+
+    class Stuck(CameraSource):
+        def read(self):
+            inside.set()
+            answer.wait(10)
+            return super().read()
+
+    source = Stuck(10, 0.001)
+    capture = Capture(source)
+    assert inside.wait(5)
+    capture.close(timeout_s=0.05)
+    assert source.closed == 0
+    answer.set()
+    capture._thread.join(5)
+    assert source.closed == 1
+
+
+def test_a_camera_whose_read_never_comes_back_is_given_up():
+    """Else a service would beat for ever without a reading."""
+    answer = threading.Event()
+
+    class Hanging(CameraSource):
+        def read(self):
+            answer.wait(10)
+
+    capture = Capture(Hanging(10, 0.001), reopen=lambda: None, patience_s=0.1)
+    with pytest.raises(SourceStalled, match="no answer for 0.1 s"):
+        for _ in range(100):
+            assert capture.take(0.02) is None
+    answer.set()
+    capture.close()
+
+
+def test_a_stalled_source_is_opened_again_and_carries_on():
+    """Indices and media time go on from where they were; the old source is closed."""
+    first = FileSource([frame_at(0), frame_at(1), SourceStalled("unplugged")])
+    second = FileSource([frame_at(0), frame_at(1)])
+    attempts = [SourceError("not yet"), second]
+
+    def reopen():
+        attempt = attempts.pop(0)
+        if isinstance(attempt, Exception):
+            raise attempt
+        return attempt
+
+    capture = Capture(first, reopen)
+    frames = []
+    while not capture.ended:
+        frame = capture.take(1.0)
+        if frame is not None:
+            frames.append(frame)
+    capture.close()
+    assert first.closed == second.closed == 1
+    assert capture.reconnects == 1
+    assert frames[-1].index == 3
+    assert [f.media_ns for f in frames] == sorted(f.media_ns for f in frames)
+
+
+def test_patience_with_a_stalled_source_ends():
+    """The last reason is given, and pauses grow meanwhile."""
+    now = [0.0]
+    pauses = []
+
+    class Waits:
+        """Stands in for the capture's stop event: waiting takes no time but the clock moves."""
+
+        def wait(self, seconds: float) -> bool:
+            pauses.append(seconds)
+            now[0] += seconds
+            return False
+
+        def is_set(self) -> bool:
+            return False
+
+        def set(self) -> None:
+            pass
+
+    def reopen():
+        raise SourceError("still unplugged")
+
+    class Held(FileSource):
+        gate = threading.Event()
+
+        def read(self):
+            self.gate.wait()
+            raise SourceStalled("unplugged")
+
+    source = Held(0)
+    capture = Capture(source, reopen, patience_s=10.0, clock=lambda: now[0])
+    capture._stop = Waits()
+    source.gate.set()
+    with pytest.raises(SourceError, match="still unplugged"):
+        capture.take(2.0)
+    assert pauses == [0.25, 0.5, 1.0, 2.0, 4.0]
+
+
+def test_without_reopening_a_stall_is_final():
+    """Whoever gives no way to open it again gets the error."""
+    capture = Capture(FileSource([SourceStalled("unplugged")]))
+    with pytest.raises(SourceStalled):
+        capture.take(1.0)
+    capture.close()
