@@ -14,7 +14,7 @@ Where the papers are silent or we depart from them:
 * That code adds an L2 penalty of 0.01 to the weights; here the optimiser's weight decay takes its place.
 * Dropout before the last convolution is ours, and zero unless it is asked for.
 * Batch normalisation has epsilon 1e-3 and momentum 0.99, as the code leaves them.
-* The network returns logits; the loss and the run time apply the soft-max.
+* The network returns logits; the loss and the runtime apply the soft-max.
 """
 
 from __future__ import annotations

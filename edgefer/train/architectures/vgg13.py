@@ -14,7 +14,7 @@ Where the papers are silent or we depart from them:
 * The papers do not say how weights begin, and no batch normalisation keeps the signal up: with Keras's own
   start its deviation falls two hundredfold over the depth. On 512 images, 16 a step and without dropout, the
   loss fell to 1.70 in 200 steps with that start, and to 1.45 with this one.
-* The network returns logits; the loss and the run time apply the soft-max.
+* The network returns logits; the loss and the runtime apply the soft-max.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def input_spec(channels: str, side: int = 64) -> Input:
 
 
 class Inputs:
-    """Grey images to real-valued network inputs, through the run time's own preprocess.
+    """Grey images to real-valued network inputs, through the runtime's preprocess.
 
     Attributes:
         spec: input specification; the tensor a device computes is the one trained on, level by level.
