@@ -25,7 +25,7 @@ DRAWN, DRAWN_UNITS = 16, 64
 
 @dataclass
 class Explanation:
-    """What was found.
+    """What was asked, and the answer.
 
     Attributes:
         network, data, survey: who was asked, about what, with what answer.
@@ -51,8 +51,8 @@ class Explanation:
         settings, filters = self.network.settings, self.filters
         alive = int((self.survey.active > 0).sum())
         height, width = filters.places
-        small = filters.field and filters.field.side < settings.size
-        sight = f"{filters.field.side} px" if small else "the whole image"
+        side = filters.field.side if filters.field else settings.size
+        sight = f"{side} px" if side < settings.size else "the whole image"
         count = f"{alive} of {filters.count} active ({100 * alive / filters.count:.1f} %)"
         dead = f"{int(self.survey.dead.sum())} dead" if filters.rectifier else "linear, so that none is dead"
         return "\n".join(
@@ -113,7 +113,7 @@ def explain(
         layer: a convolution; None for the last one that is rectified.
         top: images a filter, or a class.
         chosen: numbers of filters; None for the first that are active.
-        coded: which action units the pictures show, for `units`, which is about those of the data set's
+        coded: which action units the pictures show, for `units` alone, which is about those of the data set's
             pictures that are coded.
 
     Raises:
@@ -130,12 +130,11 @@ def explain(
     unknown = [index for index in chosen or () if index >= filters.count]
     if unknown:
         raise UsageError(f"--filters: {filters.name} has 0 to {filters.count - 1}, got {unknown[0]}")
-    if method == "units":
+    if coded is not None:
         data, present = units.matched(data, coded, top)
-    found = Explanation(network, data, survey(network, filters, data.images), method)
-    drawn = (
-        chosen or np.flatnonzero(found.survey.active)[: DRAWN_UNITS if method == "units" else DRAWN].tolist()
-    )
+    answers = survey(network, filters, data.images)
+    explanation = Explanation(network, data, answers, method)
+    drawn = chosen or np.flatnonzero(answers.active)[: DRAWN_UNITS if method == "units" else DRAWN].tolist()
     title = [
         f"{method}, {network.name} ({network.settings.architecture}), layer {filters.name}",
         f"{data.source}, split {data.split}, {len(data)} rows",
@@ -145,16 +144,16 @@ def explain(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EdgeferError(f"cannot make the folder {path.parent}: {error.strerror}") from None
-    if method == "units":
-        correlation = units.correlate(found.survey, coded.units, present, top)
-        found.content.update(correlation.content())
-        found.lines += correlation.lines()
+    if coded is not None:
+        correlation = units.correlate(answers, coded.units, present, top)
+        explanation.content.update(correlation.content())
+        explanation.lines += correlation.lines()
         picture = correlation.picture(title, drawn)
-        found.files.append(correlation.write(path.with_suffix(".csv")))
+        explanation.files.append(correlation.write(path.with_suffix(".csv")))
     elif method == "gradcam":
-        picture, found.content["top"] = gradcam.class_sheet(network, filters, data, top, title)
+        picture, explanation.content["top"] = gradcam.class_sheet(network, filters, data, top, title)
     else:
-        picture, found.content["top"] = filter_sheet(network, data, found.survey, method, drawn, top, title)
+        picture, explanation.content["top"] = filter_sheet(network, data, answers, method, drawn, top, title)
     save_picture(picture, path)
-    found.files.append(path)
-    return found
+    explanation.files.append(path)
+    return explanation

@@ -1,11 +1,10 @@
-"""The page and the picture of the frontier: what was timed, beside the accuracies on record."""
-
-import json
+"""The page and the picture of the frontier: what was timed, with the accuracies on record."""
 
 import pytest
+from networks import remember
 
-from edgefer.train import frontier
-from edgefer.train.report import Run
+from edgefer.train.records import Record
+from tools import frontier, shipped
 
 TIMED = {"size": 64, "parameters": 1000, "macs": 2_000_000, "bytes": 2048, "ms": 0.5}
 
@@ -14,9 +13,9 @@ TIMED = {"size": 64, "parameters": 1000, "macs": 2_000_000, "bytes": 2048, "ms":
 def record(tmp_path, monkeypatch):
     """A base network and our small one with runs on FER+, and a peer that was judged on both."""
     runs = [("ferplus-sobel", 80.0), ("ferplus-sobel-2", 81.0), ("edgefer-nano", 84.5), ("rtnn-grey", 65.0)]
-    found = {name: Run(name, accuracy, 10, "rule", 1, "", "") for name, accuracy in runs}
-    monkeypatch.setattr(frontier.report, "runs_on_record", lambda: found)
-    monkeypatch.setattr(frontier.report, "shipped", lambda: {})
+    kept = {name: Record(name, accuracy, 10, "rule", 1, "", "") for name, accuracy in runs}
+    monkeypatch.setattr(frontier, "read_records", lambda records: kept)
+    monkeypatch.setattr(frontier, "shipped", lambda: {})
     path = tmp_path / "frontier.json"
     networks = {
         frontier.BASE: {**TIMED, "ratio": 1.0},
@@ -24,13 +23,13 @@ def record(tmp_path, monkeypatch):
         "rtnn grey": {**TIMED, "ratio": 0.2},
         "vgg13 grey": {**TIMED, "ratio": 4.0},
     }
-    frontier.remember(networks, path, hardware="a processor")
+    remember(networks, path, hardware="a processor")
     judged = {key: {"accuracy": 63.0, "rows": 9, "int8": False} for key in ("ferplus", "fer2013")}
-    frontier.remember({"peer: x": {"size": 64, "bytes": 99, "ms": 0.4, "ratio": 0.3, **judged}}, path)
+    remember({"peer: x": {"size": 64, "bytes": 99, "ms": 0.4, "ratio": 0.3, **judged}}, path)
     return path
 
 
-def test_the_page_gives_what_is_on_record_and_names_what_is_owed(record):
+def test_the_page_gives_what_is_on_record_and_names_what_is_missing(record):
     page = frontier.page(record)
     assert "on a processor;" in page
     assert "| pandey grey+sobel | 64 | 1,000 | 2.0 | 2 | 0.500 | 1.000 | 80.50 (float) |  |" in page
@@ -39,15 +38,8 @@ def test_the_page_gives_what_is_on_record_and_names_what_is_owed(record):
     assert "on record: FER+: pandey shared grey+sobel, vgg13 grey, edgefer-s; FER-2013: breuer grey," in page
 
 
-def test_what_was_found_of_a_network_is_added_to_what_is_known(record):
-    frontier.remember({frontier.BASE: {"ms": 0.6}}, record)
-    known = json.loads(record.read_text())
-    assert known["networks"][frontier.BASE] == {**TIMED, "ratio": 1.0, "ms": 0.6}
-    assert known["hardware"] == "a processor" and len(known["networks"]) == 5
-
-
 def test_the_int8_figures_of_a_shipped_model_go_before_those_of_runs():
-    manifests = frontier.report.shipped()
+    manifests = shipped()
     networks = {frontier.BASE: {"fer2013": {"accuracy": 57.0, "rows": 9, "int8": True}}}
     have = frontier.accuracies(networks)
     assert have["FER+"][frontier.BASE] == (manifests["ferplus-sobel"].metrics.accuracy_int8, True)
@@ -71,5 +63,5 @@ def test_the_picture_shows_every_point_with_an_accuracy(record, tmp_path, monkey
 
 
 def test_the_page_in_the_tree_is_what_the_records_give():
-    """`python -m edgefer.train.frontier page` writes it anew."""
-    assert frontier.PAGE.read_text() == frontier.page()
+    """`make docs` writes it."""
+    assert frontier.main(["--check"]) == 0

@@ -119,4 +119,5 @@ def quantisation(content: bytes) -> tuple[tuple[float, int], tuple[float, int]]:
 
     runtime = Interpreter(model_content=content)
     details = runtime.get_input_details()[0], runtime.get_output_details()[0]
-    return tuple((float(scale), int(zero)) for scale, zero in (d["quantization"] for d in details))
+    into, out = ((float(scale), int(zero)) for scale, zero in (d["quantization"] for d in details))
+    return into, out

@@ -1,4 +1,4 @@
-"""What the papers print about still images: the one place where their figures are typed.
+"""What the papers print about still images: their figures are typed here alone.
 
 Each row that is ours to repeat names its recipe in recipes.RECIPES; rows of others, which the papers quote,
 name none.
@@ -117,7 +117,7 @@ TABLES = (
     ),
 )
 
-#: Our own, which no paper prints: beside them what they are to reach in int8.
+#: Our own, which no paper prints, with what they are to reach in int8.
 OWN = Table(
     "Our own networks",
     "",

@@ -1,6 +1,6 @@
 """Writes the tables of README.md and docs/kernels.md from bench/results and the shipped models' manifests.
 
-    python bench/report.py [--check]
+    python -m tools.readme [--check]
 
 A table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; nothing in between is typed by hand.
 bench/results/kernels.png shows the table of the kernels. With --check nothing is written, and a stale page
@@ -10,42 +10,17 @@ makes the exit status 1.
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
 import sys
 from pathlib import Path
 
-from edgefer.models import directory as directories
-from edgefer.models import store
-from edgefer.support.cpu import model_name
+from tools import MODELS, ROOT, publish, shipped  # first: it makes the modules of bench known
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "bench" / "results"
-README = ROOT / "README.md"
-
-
-def machine() -> dict[str, str]:
-    """What the figures were measured on: processor, cores, Python and the commit."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return {
-        "cpu": f"{model_name()} ({platform.machine()})",
-        "cores": str(os.cpu_count()),
-        "python": platform.python_version(),
-        "commit": commit.stdout.strip() or "unknown",
-    }
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table whose columns line up in a terminal as well."""
-    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *rows]
-    padded = [[str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+import arm_cycles as forecast  # isort: skip
+from result_tables import RESULTS, instruction_table, kernel_table, table  # isort: skip
 
 
 def whole_frame() -> str:
-    """The README's first table: what one frame costs beside the usual pipelines."""
+    """The README's first table: what one frame costs, compared with the usual pipelines."""
     result = json.loads((RESULTS / "whole_frame.json").read_text())
     rows = []
     for source, entry in result["sources"].items():
@@ -74,21 +49,6 @@ def whole_frame() -> str:
     )
 
 
-def kernel_table(rows: list[dict]) -> str:
-    """The kernels beside their peers: medians, and the ratio with its quartiles."""
-    cells = []
-    for row in rows:
-        bar = "" if row["bar"] is None else f"{row['bar']:g}"
-        met = "" if row["bar"] is None else "yes" if row["ratio"] >= row["bar"] else "no"
-        spread = f"{row['low']:.2f} to {row['high']:.2f}"
-        times = f"{row['ours_us']:.2f}", f"{row['peer_us']:.2f}"
-        cells.append(
-            [row["kernel"], row["size"], row["peer"], *times, f"{row['ratio']:.2f}", spread, bar, met]
-        )
-    header = ["kernel", "size", "beside", "ours, us", "peer, us", "ratio", "quartiles", "bar", "met"]
-    return table(header, cells)
-
-
 def kernels() -> str:
     """The table of the kernels, and where it was measured."""
     result = json.loads((RESULTS / "kernels.json").read_text())
@@ -101,9 +61,7 @@ def kernels() -> str:
 
 
 def arm_cycles() -> str:
-    """The forecast for ARM processors, and what made it."""
-    import arm_cycles as forecast  # which imports this module
-
+    """The forecast for ARM processors, and what computed it."""
     result = json.loads((RESULTS / "arm_cycles.json").read_text())
     return (
         forecast.table(result)
@@ -112,20 +70,7 @@ def arm_cycles() -> str:
     )
 
 
-def instruction_table(result: dict) -> str:
-    """Bytes and instructions for a unit of work, by variant."""
-    rows = []
-    for work, entry in result["works"].items():
-        moved = "" if entry["bytes"] is None else f"{entry['bytes']:.2g}"
-        counts = (entry["instructions"].get(variant) for variant in ("scalar", "sse41", "avx2"))
-        cells = [
-            "" if count is None else f"{count:.3g}" if count < 1000 else f"{count:.0f}" for count in counts
-        ]
-        rows.append([work, entry["unit"], moved, *cells])
-    return table(["kernel", "per", "bytes moved", "scalar", "SSE4.1", "AVX2"], rows)
-
-
-def draw_kernels(path: Path) -> None:
+def draw_kernels(path: Path = RESULTS / "kernels.png") -> None:
     """The same as a picture: how many times faster than the peer, the bars as ticks."""
     from matplotlib import pyplot
 
@@ -156,23 +101,21 @@ def draw_kernels(path: Path) -> None:
 def models() -> str:
     """The README's second table: what each shipped model reached, from its manifest."""
     rows = []
-    for name in store.shipped():
-        directory = store.find(name)
-        found = directories.load(directory)
-        metrics, shape = found.metrics, found.input
+    for model in shipped().values():
+        metrics, shape = model.metrics, model.input
         rows.append(
             [
-                f"`{found.name}`",
+                f"`{model.name}`",
                 f"{shape.height}x{shape.width} {shape.channels}",
-                found.output.labels,
+                model.output.labels,
                 f"{metrics.accuracy_int8:.2f} %",
                 f"{metrics.accuracy_float32:.2f} %",
                 f"{metrics.rows} ({metrics.split})",
-                f"{(directory / 'model.tflite').stat().st_size / 1e6:.2f} MB",
+                f"{(MODELS / model.name / 'model.tflite').stat().st_size / 1e6:.2f} MB",
             ]
         )
     header = ["model", "input", "labels", "accuracy, int8", "accuracy, float32", "rows", "size"]
-    return table(header, rows) + "\n\nThe rule behind the rows stands in the model card."
+    return table(header, rows) + "\n\nEach model card says which rows count."
 
 
 def instructions() -> str:
@@ -185,7 +128,7 @@ def instructions() -> str:
 
 
 PAGES = {
-    README: {"whole-frame": whole_frame, "models": models, "kernels": kernels},
+    ROOT / "README.md": {"whole-frame": whole_frame, "models": models, "kernels": kernels},
     ROOT / "docs" / "kernels.md": {"instructions": instructions, "arm-cycles": arm_cycles},
 }
 
@@ -196,22 +139,15 @@ def rewritten(page: Path) -> str:
     for name, build in PAGES[page].items():
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         if begin not in text or end not in text:
-            raise SystemExit(f"report: {page.name} has no section {begin} … {end}; put the two markers back")
+            raise SystemExit(f"readme: {page.name} has no section {begin} … {end}; put the two markers back")
         head, rest = text.split(begin, 1)
         text = head + begin + "\n" + build() + "\n" + end + rest.split(end, 1)[1]
     return text
 
 
-def main() -> int:
-    stale = [page for page in PAGES if page.read_text() != rewritten(page)]
-    if "--check" in sys.argv[1:]:
-        for page in stale:
-            print(f"report: {page.name} is stale; run `python bench/report.py`", file=sys.stderr)
-        return int(bool(stale))
-    for page in stale:
-        page.write_text(rewritten(page))
-    draw_kernels(RESULTS / "kernels.png")
-    return 0
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return publish("readme", __doc__, {page: rewritten(page) for page in PAGES}, argv, draw_kernels)
 
 
 if __name__ == "__main__":

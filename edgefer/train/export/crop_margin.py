@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from edgefer import detect, geometry
+from edgefer.measure.datasets.base import Images
 
 ENLARGED = 192  # side the training images are brought to, so that the detector's smallest face is no limit
 
@@ -34,8 +34,8 @@ class Margin:
         return round(self.quartiles[1], 2) + 0.0  # not -0.0
 
 
-def measure(images: Sequence[np.ndarray]) -> Margin:
-    """Search square face crops by the run time's own detector, at its defaults, and compare boxes with crops.
+def measure(images: Images) -> Margin:
+    """Search square face crops by the runtime's detector, at its defaults, and compare boxes with crops.
 
     Each image is enlarged and framed by its repeated edges, a whole side on every side, since a crop that
     reaches to the chin alone is too tight for any detector.
@@ -44,14 +44,14 @@ def measure(images: Sequence[np.ndarray]) -> Margin:
     margins, shifts = [], []
     for image in images:
         big = cv2.resize(image, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
-        big = cv2.copyMakeBorder(big, *[ENLARGED] * 4, cv2.BORDER_REPLICATE)
-        found = detector.detect(big)
-        if found:
-            box = geometry.squared(max(found, key=lambda face: face.box.area).box)
+        big = cv2.copyMakeBorder(big, ENLARGED, ENLARGED, ENLARGED, ENLARGED, cv2.BORDER_REPLICATE)
+        faces = detector.detect(big)
+        if faces:
+            box = geometry.squared(max(faces, key=lambda face: face.box.area).box)
             margins.append((ENLARGED / box.width - 1) / 2)
             shifts.append([(big.shape[0] / 2 - middle) / box.width for middle in box.centre])
     if not margins:
         raise ValueError(f"measure: no face found in {len(images)} images")
-    quartiles = tuple(float(q) for q in np.percentile(margins, [25, 50, 75]).round(3))
-    shift = tuple(float(s) for s in np.median(shifts, axis=0).round(3))
-    return Margin(len(images), len(margins), quartiles, shift)
+    low, median, high = np.percentile(margins, [25, 50, 75]).round(3).tolist()
+    right, down = np.median(shifts, axis=0).round(3).tolist()
+    return Margin(len(images), len(margins), (low, median, high), (right, down))

@@ -7,30 +7,36 @@ import textwrap
 import numpy as np
 
 from edgefer.errors import UsageError
-from edgefer.models.manifest import Manifest
+from edgefer.models.manifest import FrameManifest
 from edgefer.train import architectures
+from edgefer.train.export.crop_margin import Margin
+from edgefer.train.export.measured import Measured
+from edgefer.train.recipes import Runs
+from edgefer.train.settings import TrainingSettings
+from edgefer.train.steps import export_step
 
 _CALIBRATION = "## Calibration"
 
 
-def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_bytes: int) -> str:
+def render(
+    manifest: FrameManifest, lineage: Runs, done: dict, measured: Measured, margin: Margin, model_bytes: int
+) -> str:
     """The card as Markdown.
 
     Args:
         manifest: complete but for the hashes.
-        runs: directory and fit.Settings of each run that led to the weights, first to last.
+        lineage: directory and settings of each run that led to the weights, first to last.
         done: the last run's done.json.
-        measured: export.Measured on val.
-        margin: crop_margin.Margin.
+        measured: on val.
         model_bytes: size of model.tflite.
     """
     figures, spec, output, training = manifest.metrics, manifest.input, manifest.output, manifest.training
-    run, settings = runs[-1]
+    run, settings = lineage[-1]
     keras = "Keras, with rounding," if settings.quantisation_aware else "Keras"
     module = architectures.find(settings.architecture).module
-    stages = ", then ".join(_stages(settings) for _, settings in runs)
+    stages = ", then ".join(_stages(settings) for _, settings in lineage)
     gain = measured.gain
-    export = f"python -m edgefer.train.export {run}"
+    export = export_step(run)
     low, median, high = margin.quartiles
     right, down = margin.shift
     return "\n\n".join(
@@ -41,7 +47,7 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
                 f"""Architecture: {manifest.architecture}. Paper: {manifest.paper}. What it takes from where,
                 and with which departures, stands at the top of `edgefer/train/architectures/{module}.py`.""",
                 f"""Input: int8, {spec.height}x{spec.width}, planes {spec.channels}, as
-                `edgefer/preprocess.py` makes them.""",
+                `edgefer/preprocess/crop.py` makes them.""",
                 f"""Output: int8 {output.values}. The runtime divides them by a temperature and applies a
                 soft-max, in float.""",
                 f"Size: {model_bytes / 1024:.0f} KiB; weights and activations are int8.",
@@ -78,7 +84,7 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
             ),
             "## Crop",
             _text(
-                f"""The run time's Haar detector, at its defaults, searched {margin.rows} of the val images
+                f"""The runtime's Haar detector, at its defaults, searched {margin.rows} of the val images
                 (enlarged and framed by their repeated edges) and found {margin.found} faces. The margin that
                 turns its box into the training crop has the median {median:.3f} and the quartiles {low:.3f}
                 and {high:.3f} of the box's side; the crop's middle lies {right:+.3f} to the right of the
@@ -101,7 +107,7 @@ def render(manifest: Manifest, runs: list, done: dict, measured, margin, model_b
     )
 
 
-def calibration(manifest: Manifest) -> str:
+def calibration(manifest: FrameManifest) -> str:
     """The section that tells what a score means."""
     figures = manifest.metrics
     return f"{_CALIBRATION}\n\n" + _text(
@@ -112,8 +118,8 @@ def calibration(manifest: Manifest) -> str:
     )
 
 
-def recalibrated(card: str, manifest: Manifest) -> str:
-    """A card with that section written anew.
+def recalibrated(card: str, manifest: FrameManifest) -> str:
+    """A card with that section rewritten.
 
     Raises: UsageError: it has none.
     """
@@ -123,7 +129,7 @@ def recalibrated(card: str, manifest: Manifest) -> str:
     return before + calibration(manifest) + "".join(after.partition("\n\n## ")[1:])
 
 
-def _stages(settings) -> str:
+def _stages(settings: TrainingSettings) -> str:
     """`22 epochs at 32x32 and 2 epochs at 48x48`: what was done before the run ended or was left off."""
     sides = [settings.side(epoch) for epoch in range(settings.stop or settings.epochs)]
     counts = {side: sides.count(side) for side in sides}
@@ -131,7 +137,7 @@ def _stages(settings) -> str:
     if settings.quantisation_aware:
         words += " with weights and activations rounded as they are in int8"
     if settings.teachers:
-        teachers = " and ".join(f"`{name}`" for name in settings.teachers.split(","))
+        teachers = " and ".join(f"`{name}`" for name in settings.teacher_names)
         words += f" with {settings.distil:.0%} of each target being what {teachers} says of the image"
     return words
 

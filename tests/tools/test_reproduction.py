@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from edgefer.errors import UsageError
-from edgefer.train import report
-from edgefer.train.papers import CROSS, OWN, TABLES
 from edgefer.train.recipes import OWNERS, RECIPES, repetition
-from edgefer.train.short import record as keep_short
+from edgefer.train.records import keep
+from edgefer.train.short import keep as keep_short
 from edgefer.train.short import short
+from tools import collect as collecting
+from tools import reproduction
+from tools.papers import CROSS, OWN, TABLES
 
 DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[2] / "../shared/data"))
 
@@ -52,7 +54,7 @@ def records(tmp_path):
         ("ferplus-sobel-3", 84.0, 3),
         ("kdef-rtnn-grey", 70.5, 1),
     ):
-        report.record(write_run(tmp_path / "runs", name, accuracy, seed), folder)
+        keep(write_run(tmp_path / "runs", name, accuracy, seed), folder)
     return folder
 
 
@@ -63,8 +65,8 @@ def cells(page, start):
 
 
 def test_the_page_in_the_tree_is_what_the_records_give():
-    """`python -m edgefer.train.report` writes it anew."""
-    assert report.main(["--check"]) == 0
+    """`make docs` writes it."""
+    assert reproduction.main(["--check"]) == 0
 
 
 def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table(tmp_path, records):
@@ -83,7 +85,7 @@ def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table
         (folder / "metrics.jsonl").write_text("".join(f'{{"loss": {loss}}}\n' for loss in losses))
         assert Path(run).name == name
         keep_short(folder, exported, records / "short")
-    page = report.page(records, tmp_path / "no models")
+    page = reproduction.page(records, tmp_path / "no models")
     tables, forms = page.split("## Short forms")
     assert cells(forms, "ferplus-grey") == [
         *("ferplus-grey", "4096, 5 at 32 px", "2.10 to 1.60", "51.00 (50.00 to 52.00)", "2", ""),
@@ -91,12 +93,14 @@ def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table
     ]
     assert re.fullmatch(r"\+2\.50 \(0\.1\d\)", cells(forms, "ferplus-laplacian")[5])
     assert cells(forms, "ferplus-laplacian")[-1] == "refused: int8 has 50.00 %"
-    assert cells(forms, "rtnn-stl")[3:6] == ["40.00", "1", "owed"], "the first row has no short form yet"
+    assert cells(forms, "rtnn-stl")[3:6] == ["40.00", "1", "not run yet"], (
+        "the first row has no short form yet"
+    )
     assert cells(tables, "base model")[5] == "80.50 ± 0.71", "they are not among the runs of the tables"
 
 
-def test_repeated_runs_stand_beside_the_paper_with_their_gain(records, tmp_path):
-    page = report.page(records, tmp_path / "no models")
+def test_repeated_runs_stand_with_the_papers_figures_and_their_gain(records, tmp_path):
+    page = reproduction.page(records, tmp_path / "no models")
     sobel = cells(page, "base + Sobel (concatenated)")
     assert sobel[:9] == [
         *("base + Sobel (concatenated)", "83.3", "82.71", "83.99", "0.65"),
@@ -104,7 +108,13 @@ def test_repeated_runs_stand_beside_the_paper_with_their_gain(records, tmp_path)
     ]
     # both seeds that both rows have: (3.0 + 2.6) / 2
     assert re.fullmatch(r"\+2\.80 \(\+2\.93; 0\.0\d+\)", sobel[9])
-    assert cells(page, "base + Laplacian (concatenated)")[5:] == ["owed", "", "", "0", "owed (+2.46)"]
+    assert cells(page, "base + Laplacian (concatenated)")[5:] == [
+        "not run yet",
+        "",
+        "",
+        "0",
+        "not run yet (+2.46)",
+    ]
     assert cells(page, "ferplus-sobel-3") == [
         *("ferplus-sobel-3", "84.00", "2948", "1", "3"),
         "a processor, 2 threads; Keras 3, tensorflow; 121 min",
@@ -114,11 +124,11 @@ def test_repeated_runs_stand_beside_the_paper_with_their_gain(records, tmp_path)
 
 
 def test_a_run_on_another_set_goes_into_its_own_columns(records, tmp_path):
-    page = report.page(records, tmp_path / "no models")
+    page = reproduction.page(records, tmp_path / "no models")
     assert cells(page, "Original RTNN by Arriaga et al.")[2:] == [
         *("70.50", "70.50", "70.50", "1", ""),
-        *("owed; needs KDEF", "", "", "0", ""),
-        *("owed", "", "", "0", ""),
+        *("not run yet; needs KDEF", "", "", "0", ""),
+        *("not run yet", "", "", "0", ""),
     ]
 
 
@@ -126,19 +136,21 @@ def test_the_cross_table_takes_what_eval_said(records, tmp_path):
     (records / "cross").mkdir()
     said = {"model": "m", "data": "CK+", "split": "all", "rule": "r", "accuracy": 91.234, "rows": 654}
     (records / "cross" / "fer2013-on-ckplus.json").write_text(json.dumps(said))
-    page = report.page(records, tmp_path / "no models")
+    page = reproduction.page(records, tmp_path / "no models")
     assert cells(page, "FER2013")[1] == "92.0 / 91.23 on 654 rows"
-    assert cells(page, "CK+")[1:3] == ["98.62 / owed; needs CK+", "69.3 / owed; needs CK+"]
-    assert cells(page, "FER2013")[2:] == ["72.1 / owed", "78.0 / not to be had"]
+    assert cells(page, "CK+")[1:3] == ["98.62 / not run yet; needs CK+", "69.3 / not run yet; needs CK+"]
+    assert cells(page, "FER2013")[2:] == ["72.1 / not run yet", "78.0 / not to be had"]
     assert "`fer2013-on-ckplus`: m, CK+, split all; r." in page
 
 
 def test_folds_are_averaged_and_are_the_set_tested_on_itself(tmp_path):
     for number, accuracy in ((1, 70.0), (2, 73.0)):
         name = "folds-breuer-grey" + (f"-{number}" if number > 1 else "")
-        report.record(write_run(tmp_path / "runs", name, accuracy, rows=2871), tmp_path / "records")
-    page = report.page(tmp_path / "records", tmp_path / "no models")
-    assert cells(page, "5x5 CNN")[1:3] == ["98.62 ± 0.11", "owed; needs CK+"], "that of CK+ comes first"
+        keep(write_run(tmp_path / "runs", name, accuracy, rows=2871), tmp_path / "records")
+    page = reproduction.page(tmp_path / "records", tmp_path / "no models")
+    assert cells(page, "5x5 CNN")[1:3] == ["98.62 ± 0.11", "not run yet; needs CK+"], (
+        "that of CK+ comes first"
+    )
     assert "| 72.1 ± 0.5        | 71.50 ± 2.12" in page
     assert cells(page, "folds-breuer-grey-2")[4] == "1, fold:2/10"
     assert cells(page, "FER2013")[2] == "72.1 / 71.50 on 5742 rows, 2 folds"
@@ -148,44 +160,43 @@ def test_a_run_that_did_not_follow_its_recipe_says_so(tmp_path):
     run = write_run(
         tmp_path / "runs", "edgefer-s-taught", 83.0, stages=[[32, 5], [48, 5]], teachers="", size=48
     )
-    report.record(run, tmp_path / "records")
-    page = report.page(tmp_path / "records", tmp_path / "no models")
+    keep(run, tmp_path / "records")
+    page = reproduction.page(tmp_path / "records", tmp_path / "no models")
     assert (
         "; unlike its recipe: stages 32:5,48:5 (32:30,48:70), teachers none (runs/edgefer-s-teacher," in page
     )
 
 
-def test_tables_keep_the_runs_of_recipes_and_judge_them_on_the_other_sets(tmp_path, monkeypatch):
+def test_finished_runs_of_recipes_are_kept_and_judged_on_the_other_sets(tmp_path, monkeypatch):
     """Only what is not there, or was made otherwise, is named as missing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EDGEFER_DATA", str(tmp_path / "data"))
     write_run(tmp_path / "runs", "ferplus-grey", 80.0)
     write_run(tmp_path / "runs", "ferplus-sobel", 80.0, batch=7)
     write_run(tmp_path / "runs", "breuer-grey", 70.0)
-    target = tmp_path / "page.md"
-    printed = report.tables(tmp_path / "records", tmp_path / "no models", target)
-    assert {path.stem for path in (tmp_path / "records").glob("*.json")} == {"ferplus-grey", "breuer-grey"}
-    assert printed.splitlines()[-3].startswith(
-        "runs/ferplus-sobel: not kept; unlike its recipe: batch 7 (128)"
-    )
-    assert "ckplus-on-fer2013: runs/ckplus-breuer-grey is not there or not finished" in printed
-    assert "fer2013-on-ckplus: CK+ is neither here nor under EDGEFER_DATA" in printed
-    assert target.read_text().endswith(printed[: printed.index("\nruns/ferplus-sobel:")])
+    records = tmp_path / "records"
+    missing = collecting.collect(records)
+    assert {path.stem for path in records.glob("*.json")} == {"ferplus-grey", "breuer-grey"}
+    assert missing[0].startswith("runs/ferplus-sobel: not kept; unlike its recipe: batch 7 (128)")
+    assert "ckplus-on-fer2013: runs/ckplus-breuer-grey is not there or not finished" in missing
+    assert "fer2013-on-ckplus: CK+ is neither here nor under EDGEFER_DATA" in missing
 
     (tmp_path / "CK+").mkdir()
     judged = {"model": "breuer-grey", "data": "CK+", "split": "all", "rule": "r", "accuracy": 90.0, "rows": 9}
-    monkeypatch.setattr(report.datasets, "load", lambda path, labels: (path, labels))
-    monkeypatch.setattr(report, "judged_elsewhere", lambda run, data: {**judged, "rule": str(data)})
-    printed = report.tables(tmp_path / "records", tmp_path / "no models", target)
-    assert "92.0 / 90.00 on 9 rows" in printed and "split all; (PosixPath('CK+'), 'basic7')." in printed
-    assert "fer2013-on-ckplus: CK+ is" not in printed
+    monkeypatch.setattr(collecting.datasets, "load", lambda path, labels: (path, labels))
+    monkeypatch.setattr(collecting, "judged_on", lambda run, data: {**judged, "rule": str(data)})
+    missing = collecting.collect(records, [Path("runs/ferplus-sobel")])
+    assert not any("fer2013-on-ckplus" in line for line in missing)
+    page = reproduction.page(records, tmp_path / "no models")
+    assert "92.0 / 90.00 on 9 rows" in page and "split all; (PosixPath('CK+'), 'basic7')." in page
+    assert cells(page, "ferplus-sobel")[-1].endswith("; unlike its recipe: batch 7 (128)"), "it was named"
 
 
 def test_an_unfinished_run_is_refused(tmp_path):
     directory = write_run(tmp_path, "ferplus-grey", 80.0)
     (directory / "done.json").unlink()
     with pytest.raises(UsageError, match="done.json: not there; expected a finished run"):
-        report.record(directory, tmp_path / "records")
+        keep(directory, tmp_path / "records")
 
 
 def test_every_printed_figure_occurs_in_its_paper():
