@@ -9,7 +9,7 @@ import pytest
 from cases import photograph
 
 from edgefer import kernels
-from edgefer.detect.cascade import CascadeSearch
+from edgefer.detect.haar import CascadeSearch
 from edgefer.geometry import xywh_to_xyxy
 
 
