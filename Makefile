@@ -37,11 +37,15 @@ bench: $(VENV)/.dev  ## kernels and the whole frame beside OpenCV and other peer
 test-train: $(VENV)/.train  ## the tests of the training side, which need Keras and TensorFlow
 	$(BIN)/python -m pytest tests/train
 
-train-all: $(VENV)/.train  ## list every model, trained or owed, and train what is owed
-	$(BIN)/python -m edgefer.train all
+train-all: $(VENV)/.train  ## list every model, trained or not, train what is not run yet, and write the tables
+	$(call then_tables,all)
 
 train-short: $(VENV)/.train  ## train short forms of all recipes, some minutes of a CPU each, and write them into the tables
-	$(BIN)/python -m edgefer.train short
+	$(call then_tables,short)
+
+# What failed is told by the exit status; what finished is in the tables all the same, but for an interrupt.
+then_tables = $(BIN)/python -m edgefer.train $(1); code=$$?; \
+  [ $$code -eq 130 ] || $(BIN)/python -m tools.collect && exit $$code
 
 test-arm: $(VENV)/.dev  ## the kernel tests, a clip and IMAGES=40 faces on emulated ARM processors; needs root on Debian
 	PYTHON=$(BIN)/python sh tests/device/test_arm.sh
@@ -87,10 +91,11 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 	@rm -rf build/lib.*
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-docs: $(VENV)/.dev  ## write the pages that are generated from the code
+docs: $(VENV)/.dev  ## write the pages and tables that are generated from code and results
 	$(BIN)/python -m edgefer.config > docs/configuration.md
-	$(BIN)/python -m edgefer.train.report
-	$(BIN)/python -m edgefer.train.frontier page
+	$(BIN)/python -m tools.reproduction
+	$(BIN)/python -m tools.frontier
+	$(BIN)/python -m tools.readme
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so .pytest_cache .mypy_cache .ruff_cache .benchmarks

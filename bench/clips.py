@@ -2,7 +2,7 @@
 
     python bench/clips.py CLIP …
 
-Each clip is read twice by the command line, in a process of its own: whole, and with --realtime at its own
+The command line reads each clip in a process of its own, whole, and then with --realtime at its own
 rate under the newest-frame rule, where no frame may be older than two frame intervals when it is read.
 Exit status 1 when one was.
 """
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from report import table
+from result_tables import table
 
 from edgefer.sources import open_source
 

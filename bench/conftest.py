@@ -1,11 +1,11 @@
-"""Gathers what bench_bars.py measures, prints it as a table and keeps it for bench/report.py."""
+"""Gathers what bench_bars.py measures, prints it as a table and keeps it for the README."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from report import RESULTS, kernel_table, machine
+from result_tables import RESULTS, kernel_table, machine
 
 _measured: list = []
 

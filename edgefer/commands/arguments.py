@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
 import msgspec
 
@@ -11,22 +10,7 @@ from edgefer import config
 from edgefer.config import Settings
 from edgefer.detect.registry import DETECTORS
 from edgefer.sources.registry import SOURCES
-
-
-def whole_number(low: int, high: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, got {text!r}")
-
-    return convert
-
-
-def _where(text: str) -> tuple[str, list[str]]:
-    name, equals, values = text.partition("=")
-    if not name or not equals or not all(values.split(",")):
-        raise argparse.ArgumentTypeError(f"expected TAG=VALUE[,VALUE], as in angle=straight, got {text!r}")
-    return name, values.split(",")
+from edgefer.support.typed import whole_number
 
 
 def add_source(parser: argparse.ArgumentParser, default: str) -> None:
@@ -92,35 +76,3 @@ def settings_from(args: argparse.Namespace) -> Settings:
     if getattr(args, "threads", None):
         settings = replace(settings, compute=replace(settings.compute, threads=args.threads))
     return settings
-
-
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """What a data set is, and which of its rows count."""
-    parser.add_argument(
-        "--data",
-        metavar="D",
-        required=True,
-        help="fer2013.csv, a FER+ csv, an npz, a folder with one folder a class, or that of KDEF, JAFFE, "
-        "FEI, CAFE or CK+",
-    )
-    parser.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        help="rows that count (default: val; a folder's images all)",
-    )
-    parser.add_argument(
-        "--layout",
-        metavar="L",
-        help="what a folder holds: classes, kdef, jaffe, fei, cafe, ckplus (default: told by its names)",
-    )
-    parser.add_argument(
-        "--where",
-        metavar="TAG=VALUE[,VALUE]",
-        type=_where,
-        action="append",
-        default=[],
-        help="only some rows of a set of people, as angle=straight,half-left or subject=F01",
-    )
-    parser.add_argument(
-        "--keep-duplicates", action="store_true", help="count rows that are byte-equal to a train row"
-    )

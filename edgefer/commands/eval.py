@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
+from typing import TYPE_CHECKING, Any
 
 from edgefer import defaults
-from edgefer.commands.arguments import add_data, whole_number
 from edgefer.commands.console import Commands
+from edgefer.errors import UsageError
+from edgefer.labels import LABEL_SETS
+from edgefer.measure.arguments import add_data, load_data
+from edgefer.support.typed import whole_number
+
+if TYPE_CHECKING:
+    from edgefer.measure.evaluate import Report
+    from edgefer.measure.statistics import Calibration, Comparison
+
+#: Problems of a data set that the text report prints before it only counts the rest.
+PROBLEMS_SHOWN = 20
 
 
 def add_parser(commands: Commands) -> None:
@@ -44,24 +56,130 @@ def add_parser(commands: Commands) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Prints the report."""
-    from edgefer.measure import evaluate
+    """Judges the rows, prints the report and writes the pictures that were asked for.
 
-    model = args.model if args.model is not None else defaults.MODEL
-    print(
-        evaluate.command(
-            args.data,
-            model,
-            split=args.split,
-            labels=args.labels,
-            threads=args.threads,
-            confusion=args.confusion,
-            keep_duplicates=args.keep_duplicates,
-            layout=args.layout,
-            where=dict(args.where),
-            as_json=args.json,
-            reliability=args.reliability,
-            compare=args.compare,
-        )
-    )
+    Raises:
+        UsageError, ModelError, EdgeferError: each with one line.
+    """
+    from edgefer.measure import pictures
+    from edgefer.measure.evaluate import evaluate, open_recognizer
+    from edgefer.support.drawing import save_picture
+
+    if args.labels is not None and args.labels not in LABEL_SETS:
+        raise UsageError(f"unknown label set {args.labels!r}; available: {', '.join(LABEL_SETS)}")
+    recognizer = open_recognizer(args.model if args.model is not None else defaults.MODEL, args.threads)
+    manifest = recognizer.manifest
+    data = load_data(args, args.labels or manifest.output.labels, manifest.input.crop_margin)
+    report = evaluate(recognizer, data)
+    if args.compare is not None:
+        report = report.compared(evaluate(open_recognizer(args.compare, args.threads), data))
+    if args.confusion is not None:
+        save_picture(pictures.confusion(report), args.confusion)
+    if args.reliability is not None:
+        save_picture(pictures.reliability(report), args.reliability)
+    print(report_json(report) if args.json else report_text(report))
     return 0
+
+
+def report_text(report: Report) -> str:
+    """The report for a terminal; the accuracy is a line of its own."""
+    from edgefer.measure.statistics import BINS
+
+    lines = [
+        f"model     {report.model}",
+        f"data      {report.data.source}, split {report.data.split}",
+        f"rule      {report.data.rule}",
+        f"rows      {report.data.counts()}",
+        "",
+        f"accuracy {report.accuracy:.2f} % on {report.rows} rows",
+        f"macro-F1 {report.macro_f1:.2f} %",
+        f"ECE {report.calibration.ece:.2f} % in {BINS} bins "
+        f"({report.calibration_before.ece:.2f} % before the temperature {report.temperature:g}), "
+        f"NLL {report.calibration.nll:.3f}, Brier {report.calibration.brier:.3f}",
+        *([_against_text(*report.against)] if report.against else []),
+        "",
+        f"{'class':<11}{'precision':>10}{'recall':>9}{'F1':>9}{'rows':>8}",
+    ]
+    for index, label in enumerate(report.labels):
+        lines.append(
+            f"{label:<11}{report.precision[index]:>10.2f}{report.recall[index]:>9.2f}{report.f1[index]:>9.2f}"
+            f"{report.support[index]:>8}"
+        )
+    width = max(6, len(str(report.rows)) + 1)
+    lines += ["", "confusion (rows: truth, columns: prediction)"]
+    lines.append(" " * 11 + "".join(f"{label[:4]:>{width}}" for label in report.labels))
+    for index, label in enumerate(report.labels):
+        lines.append(f"{label:<11}" + "".join(f"{count:>{width}}" for count in report.confusion[index]))
+    problems = report.data.problems
+    if problems:
+        lines += ["", *problems[:PROBLEMS_SHOWN]]
+        if len(problems) > PROBLEMS_SHOWN:
+            lines.append(f"… and {len(problems) - PROBLEMS_SHOWN} more; --json lists all")
+    return "\n".join(lines)
+
+
+def report_json(report: Report) -> str:
+    """Everything, as one JSON object; percentages unrounded."""
+    by_class = {
+        label: {
+            "precision": float(report.precision[index]),
+            "recall": float(report.recall[index]),
+            "f1": float(report.f1[index]),
+            "rows": int(report.support[index]),
+        }
+        for index, label in enumerate(report.labels)
+    }
+    content: dict[str, Any] = {
+        "model": report.model,
+        "data": report.data.source,
+        "split": report.data.split,
+        "rule": report.data.rule,
+        "rows": report.rows,
+        "dropped": report.data.dropped,
+        "accuracy": report.accuracy,
+        "macro_f1": report.macro_f1,
+        "temperature": report.temperature,
+        "calibration": _calibration_json(report.calibration),
+        "calibration_before_temperature": _calibration_json(report.calibration_before),
+        "labels": list(report.labels),
+        "classes": by_class,
+        "confusion": report.confusion.tolist(),
+        "problems": report.data.problems,
+    }
+    if report.against:
+        other, test = report.against
+        content["against"] = {"model": other.model, "accuracy": other.accuracy, **test.json()}
+    return json.dumps(content, ensure_ascii=False, indent=2)
+
+
+def _against_text(other: Report, test: Comparison) -> str:
+    return (
+        f"{test.difference:+.2f} points against {other.model} ({other.accuracy:.2f} %), 95 % interval "
+        f"{test.low:+.2f} to {test.high:+.2f}, McNemar p = {test.p:.2g}"
+    )
+
+
+def _calibration_json(calibration: Calibration) -> dict[str, Any]:
+    return {
+        "ece": calibration.ece,
+        "nll": calibration.nll,
+        "brier": calibration.brier,
+        # the means of an empty bin are nan, which is no JSON
+        "bins": [
+            {
+                "from": low,
+                "to": high,
+                "rows": rows,
+                "confidence": mean if rows else 0.0,
+                "accuracy": share if rows else 0.0,
+            }
+            for low, high, rows, mean, share in zip(
+                calibration.edges[:-1].tolist(),
+                calibration.edges[1:].tolist(),
+                calibration.rows.tolist(),
+                calibration.confidence.tolist(),
+                calibration.accuracy.tolist(),
+                strict=True,
+            )
+        ],
+    }

@@ -8,9 +8,14 @@ means and intervals come out in it. All tests are two-sided.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
+from edgefer.labels import softmax
+
+Values = Sequence[float] | np.ndarray
 
 BINS = 15
 CONFIDENCE = 0.95
@@ -21,7 +26,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the scores say beside what happened.
+    """What the scores say, compared with what happened.
 
     Attributes:
         ece: expected calibration error, percent: mean distance of confidence and accuracy over the bins,
@@ -54,11 +59,11 @@ def calibration(scores: np.ndarray, truth: np.ndarray, bins: int = BINS) -> Cali
     scores = np.asarray(scores, np.float64)
     confidence, right = scores.max(axis=1), scores.argmax(axis=1) == truth
     edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    rows = np.bincount(place, minlength=bins)
+    bin_of = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    rows = np.bincount(bin_of, minlength=bins)
     with np.errstate(invalid="ignore"):
-        mean = np.bincount(place, confidence, bins) / rows
-        accuracy = np.bincount(place, right, bins) / rows
+        mean = np.bincount(bin_of, confidence, bins) / rows
+        accuracy = np.bincount(bin_of, right, bins) / rows
     distance = np.where(rows > 0, np.abs(accuracy - mean), 0.0)
     told = scores[np.arange(len(truth)), truth]
     wanted = np.eye(scores.shape[1])[truth]
@@ -81,30 +86,29 @@ def tempered(scores: np.ndarray, temperature: float) -> np.ndarray:
     undone with temperature 1 / T.
     """
     with np.errstate(divide="ignore"):
-        logits = np.log(np.asarray(scores, np.float64)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+        logits = np.log(np.asarray(scores, np.float64))
+    return softmax(logits, 1 / temperature)
 
 
 # repeated runs --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Summary:
+class Spread:
     """Repeated runs as the papers print them, and their spread (deviation with n - 1; nan for one run)."""
 
-    runs: int
+    count: int
     average: float
     least: float
     most: float
     deviation: float
 
 
-def summary(values: np.ndarray) -> Summary:
+def spread(values: Values) -> Spread:
     """Average, least, most and standard deviation of some runs or folds."""
     values = np.asarray(values, np.float64)
-    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-    return Summary(len(values), float(values.mean()), float(values.min()), float(values.max()), spread)
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    return Spread(len(values), float(values.mean()), float(values.min()), float(values.max()), deviation)
 
 
 # paired tests ---------------------------------------------------------------------------------------------
@@ -180,7 +184,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:
     )
 
 
-def paired_t(first: np.ndarray, second: np.ndarray) -> Comparison:
+def paired_t(first: Values, second: Values) -> Comparison:
     """Student's test of paired values, as accuracies by fold or by seed.
 
     The folds of one cross-validation share most of their training rows, so their differences vary less than
@@ -204,7 +208,7 @@ def paired_t(first: np.ndarray, second: np.ndarray) -> Comparison:
     )
 
 
-def wilcoxon(first: np.ndarray, second: np.ndarray) -> Comparison:
+def wilcoxon(first: Values, second: Values) -> Comparison:
     """Signed-rank test of paired values, as accuracies by fold or by seed; exact, ties included.
 
     Pairs without a difference tell nothing and are left out. Equal differences share the mean of their ranks.
@@ -247,7 +251,7 @@ def wilcoxon(first: np.ndarray, second: np.ndarray) -> Comparison:
     )
 
 
-def _differences(test: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _differences(test: str, first: Values, second: Values) -> np.ndarray:
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
         raise ValueError(

@@ -27,7 +27,7 @@ from pathlib import Path
 import msgspec
 
 from edgefer.errors import ModelError
-from edgefer.models.manifest import Manifest, from_fields
+from edgefer.models.manifest import FrameManifest, Manifest, from_fields
 from edgefer.support.atomic import write_bytes
 from edgefer.support.toml import dumps
 
@@ -86,6 +86,23 @@ def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
         if name == manifest.network:
             model = content
     return manifest, model
+
+
+def load_frame(directory: str | os.PathLike) -> FrameManifest:
+    """As `load`, of a model that scores single face crops.
+
+    Raises:
+        ModelError: as of `load`, or the model is of another kind.
+    """
+    return read_frame(directory)[0]
+
+
+def read_frame(directory: str | os.PathLike) -> tuple[FrameManifest, bytes]:
+    """Like `load_frame`, with the very bytes of the network that were checked."""
+    manifest, content = read(directory)
+    if not isinstance(manifest, FrameManifest):
+        raise ModelError(f"model {_shown(Path(directory))}: does not score single face crops")
+    return manifest, content
 
 
 def write(directory: str | os.PathLike, manifest: Manifest) -> Manifest:

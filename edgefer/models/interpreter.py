@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgefer.errors import ModelError
+from edgefer.labels import softmax
 from edgefer.models.manifest import SELF_TEST_TOLERANCE, FrameManifest, Input, Output, self_test_input
 from edgefer.support.quiet import native_stderr
 
@@ -148,12 +149,10 @@ def scores(output: np.ndarray, manifest: FrameManifest) -> np.ndarray:
     spec = manifest.output
     levels = output.astype(np.float32)
     if spec.values == "logits":
-        # taking off the largest leaves the softmax as it is and keeps the exponential from overflowing
-        weights = np.exp((levels - levels.max()) * np.float32(spec.scale / spec.temperature))
-    else:
-        weights = np.maximum((levels - spec.zero_point) * np.float32(spec.scale), 0)
-        if spec.temperature != 1:
-            weights = weights ** np.float32(1 / spec.temperature)
+        return softmax(levels, np.float32(spec.scale / spec.temperature))
+    weights = np.maximum((levels - spec.zero_point) * np.float32(spec.scale), 0)
+    if spec.temperature != 1:
+        weights = weights ** np.float32(1 / spec.temperature)
     total = weights.sum()
     if total == 0:
         return np.full(len(output), 1 / len(output), np.float32)

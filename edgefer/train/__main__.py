@@ -1,66 +1,65 @@
-"""`python -m edgefer.train`: every model of the five papers, trained or owed; `all` trains what has a recipe.
+"""`python -m edgefer.train`: every model of the five papers, trained or not; `all` trains what has a recipe.
 
 python -m edgefer.train                list
-python -m edgefer.train all [NAME …]   list, then train and export what is owed of these models, or of all
+python -m edgefer.train all [NAME …]   list, then train and export what is not run yet of these models, or all
 python -m edgefer.train short [NAME …] train and export short forms of these models, or of all: minutes each
-python -m edgefer.train tables         keep what finished runs left, write reproduction.md and frontier.md
+python -m edgefer.train explain RUN …  draw what the filters of a trained network respond to
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.models import directory, store
-from edgefer.train import frontier, report, short
+from edgefer.train import records, short
+from edgefer.train.explain import command as explain
 from edgefer.train.recipes import (
     MAKERS,
-    OWED,
     RECIPES,
     REPEATED,
     SHIPPED,
+    WITHOUT_RECIPE,
     Runs,
     epochs,
     in_order,
     repetition,
 )
-from edgefer.train.settings import Settings, find_data
+from edgefer.train.settings import TrainingSettings, find_data
+from edgefer.train.steps import Step, export_step, fit_step
+
+OnRecord = dict[str, records.Record]
 
 
-def standing(name: str) -> tuple[bool, str]:
-    """Whether a model is there and sound, and its accuracy or what it will cost, in words."""
+def status(name: str, on_record: OnRecord) -> tuple[bool, str]:
+    """Whether a model is trained, and its accuracy or what it will cost, in words."""
     runs = RECIPES[name]
-    cost = "owed: epochs " + ", ".join(f"{count} at {side} px" for side, count in epochs(runs).items())
-    if name not in store.shipped():
-        done = finished(runs)
-        if done is None or name in SHIPPED:
-            return False, cost + _on_record(name)
-        return (
-            True,
-            f"trained: {done['val_accuracy_float32']:.2f} % on {done['val_rows']} rows of val, float32"
-            + ("" if follows(runs) else ", with other settings than its recipe"),
-        )
-    try:
-        metrics = directory.load(store.find(name)).metrics
-    except ModelError as error:
-        return False, f"owed: {error}"
-    words = f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}, int8"
-    return True, words + ("" if metrics.ece is None else f", ECE {metrics.ece:.2f} %")
+    cost = "not run yet: epochs " + ", ".join(f"{count} at {side} px" for side, count in epochs(runs).items())
+    if name in store.shipped():
+        try:
+            metrics = directory.load_frame(store.find(name)).metrics
+        except ModelError as error:
+            return False, f"refused: {error}"
+        words = f"trained: {metrics.accuracy_int8:.2f} % on {metrics.rows} rows of {metrics.split}, int8"
+        return True, words + ("" if metrics.ece is None else f", ECE {metrics.ece:.2f} %")
+    done = finished(runs)
+    if done is not None and name not in SHIPPED:
+        words = f"trained: {done['val_accuracy_float32']:.2f} % on {done['val_rows']} rows of val, float32"
+        return True, words + ("" if follows(runs) else ", with other settings than its recipe")
+    if done is None and name in on_record:
+        kept = on_record[name]
+        return True, f"trained: {kept.accuracy:.2f} % on {kept.rows} rows of val, float32; on record"
+    return False, cost
 
 
-def _on_record(name: str) -> str:
-    """What the project knows of a run whose weights are not here."""
-    run = report.runs_on_record().get(name)
-    return f"; on record: {run.accuracy:.2f} % on {run.rows} rows of val, float32" if run else ""
-
-
-def finished(runs: Runs) -> dict | None:
+def finished(runs: Runs) -> dict[str, Any] | None:
     """done.json of the last of some runs, where it is finished."""
     path = Path(runs[-1][0]) / "done.json"
     return json.loads(path.read_text()) if path.exists() else None
@@ -69,22 +68,30 @@ def finished(runs: Runs) -> dict | None:
 def follows(runs: Runs) -> bool:
     """Whether the last of some runs has the settings of its recipe."""
     run, settings = runs[-1]
-    return Settings.read(Path(run) / "settings.json") == settings
+    return TrainingSettings.read(Path(run) / "settings.json") == settings
 
 
-def owed_repetitions(name: str) -> list[int]:
-    """Which of a model's further runs are still to be made."""
+def is_done(name: str, number: int, on_record: OnRecord) -> bool:
+    """Whether a model's run is made: the first in whatever form `status` takes, others here or on record."""
+    if number == 1:
+        return status(name, on_record)[0]
+    runs = repetition(name, number)
+    return finished(runs) is not None or Path(runs[-1][0]).name in on_record
+
+
+def missing_repetitions(name: str, on_record: OnRecord) -> list[int]:
+    """Which of a model's further runs are not made yet."""
     numbers = range(2, REPEATED.get(name, 1) + 1)
-    return [number for number in numbers if finished(repetition(name, number)) is None]
+    return [number for number in numbers if not is_done(name, number, on_record)]
 
 
-def missing(name: str) -> str:
+def missing_data(name: str) -> str:
     """The data that a model needs and that is not here; empty where it is."""
     data = RECIPES[name][-1][1].data
     return "" if find_data(data).exists() else data
 
 
-def commands(name: str, number: int = 1) -> list[str]:
+def steps(name: str, number: int = 1) -> list[Step]:
     """What trains a model, and exports its first run.
 
     Not exported are runs on a division, which are for the tables alone. A network with a spatial transformer
@@ -92,65 +99,71 @@ def commands(name: str, number: int = 1) -> list[str]:
     """
     runs = repetition(name, number)
     last, settings = runs[-1]
-    runs = (*_before(runs[0][1].start), *runs)
-    trained = [settings.command(run) for run, settings in runs]
+    fits = [fit_step(run, settings) for run, settings in (*_absent(runs), *runs)]
     if settings.division or number > 1:
-        return trained
-    out = "" if name in SHIPPED else f" --out build/models/{name}"
-    form = " --precision float32" if settings.stl else out
-    return [*trained, f"python -m edgefer.train.export {last}{form}"]
+        return fits
+    if settings.stl:
+        return [*fits, export_step(last, "--precision", "float32")]
+    out = () if name in SHIPPED else ("--out", f"build/models/{name}")
+    return [*fits, export_step(last, *out)]
 
 
-def _before(start: str) -> Runs:
-    """The runs of another recipe that lead to one that is to be started from; none where that one is here.
+def _absent(runs: Runs) -> Runs:
+    """The runs of other recipes that some are started from or taught by and that are not here, in order.
 
-    A model may ship while the runs that led to it are not here.
+    A model may ship, or be on record, while the runs that led to it are not here.
     """
-    if start not in MAKERS or (Path(start) / "checkpoint.npz").exists():
-        return ()
-    runs = repetition(*MAKERS[start])
-    return runs[: [run for run, _ in runs].index(start) + 1]
+    own = dict(runs)
+    absent: dict[str, TrainingSettings] = {}
+    for _, settings in runs:
+        for needed in settings.needed:
+            left = "checkpoint.npz" if needed == settings.start else "done.json"
+            if needed in own or needed not in MAKERS or (Path(needed) / left).exists():
+                continue
+            others = repetition(*MAKERS[needed])
+            before = others[: [run for run, _ in others].index(needed) + 1]
+            absent |= dict((*_absent(before), *before))
+    return tuple(absent.items())
 
 
-def listing() -> None:
-    """Print every model, and what is owed."""
-    owed = Counter()
+def list_models(on_record: OnRecord) -> None:
+    """Print every model, and what is not run yet."""
+    waiting: Counter[bool] = Counter()
     for name in RECIPES:
-        trained, words = standing(name)
-        more = len(owed_repetitions(name))
+        trained, words = status(name, on_record)
+        more = len(missing_repetitions(name, on_record))
         folds = "folds" if "fold" in RECIPES[name][-1][1].division else "such runs"
-        needed = "" if trained and not more else missing(name)
+        needed = "" if trained and not more else missing_data(name)
         print(
             f"{name:<32} {words}"
-            + (f"; {more} more {folds} owed" if more else "")
+            + (f"; {more} more {folds} not run yet" if more else "")
             + (f"; needs {needed}, which is neither here nor under EDGEFER_DATA" if needed else "")
         )
-        owed[bool(needed)] += (not trained) + more
-    for name, paper in OWED.items():
-        print(f"{name:<32} owed: {paper}; has no recipe yet")
+        waiting[bool(needed)] += (not trained) + more
+    for name, paper in WITHOUT_RECIPE.items():
+        print(f"{name:<32} not run yet: {paper}; has no recipe yet")
     print(
-        f"\n{owed[False] + owed[True]} runs are owed, {owed[True]} of them for want of data. "
+        f"\n{waiting.total()} trainings are not run yet, {waiting[True]} of them for want of data. "
         "`make train-all` makes the others; "
         "`python -m edgefer.train all NAME` those of one model and its teachers."
     )
 
 
-def train(names: list[str]) -> int:
-    """Train and export what is owed of these models; what fails is named at the end.
+def train(names: Iterable[str], on_record: OnRecord) -> int:
+    """Train and export what is not run yet of these models; what fails is named at the end.
 
     Returns:
         Exit code: 0, or that of the first command that failed.
     """
     failed: dict[str, int] = {}
     for name, number in in_order(names):
-        done = standing(name)[0] if number == 1 else finished(repetition(name, number)) is not None
-        if done:
+        if is_done(name, number, on_record):
             continue
         label = name if number == 1 else f"{name}-{number}"
-        if missing(name):
-            print(f"\n{label}: left out, needs {missing(name)}", flush=True)
+        if missing_data(name):
+            print(f"\n{label}: left out, needs {missing_data(name)}", flush=True)
             continue
-        code = run_all(commands(name, number))
+        code = run_all(steps(name, number))
         if code == INTERRUPTED:
             return code
         if code:
@@ -158,7 +171,7 @@ def train(names: list[str]) -> int:
     return _failures(failed)
 
 
-def train_short(names: list[str]) -> int:
+def train_short(names: Iterable[str], kept: Path) -> int:
     """Train and export the short forms of these models, and keep what they gave.
 
     Returns:
@@ -169,34 +182,27 @@ def train_short(names: list[str]) -> int:
         if not find_data(settings.data).exists():
             print(f"\n{label}: left out, needs {settings.data}", flush=True)
             continue
-        if (report.SHORT_RECORDS / f"{label}.json").exists() and finished(((run, settings),)):
+        if (kept / f"{label}.json").exists() and finished(((run, settings),)):
             continue
-        code = run_all([settings.command(run)])
+        code = run_all([fit_step(run, settings)])
         if code == INTERRUPTED:
             return code
         if code:
             failed[label] = code
             continue
-        exported = _exported(run, settings) if settings.seed == 1 else ""
-        short.record(Path(run), exported, report.SHORT_RECORDS)
+        short.keep(Path(run), _exported(run, settings) if settings.seed == 1 else "", kept)
     return _failures(failed)
 
 
-def run_all(lines: list[str]) -> int:
+def run_all(commands: Iterable[Step]) -> int:
     """Run commands one after the other; returns the exit code of the first that fails, or 0."""
-    for command in lines:
-        print(f"\n$ {command}", flush=True)
-        code = _process(command).returncode
-        if code:
-            return code
-    return 0
+    return next((code for step in commands if (code := step.run().returncode)), 0)
 
 
-def _exported(run: str, settings: Settings) -> str:
+def _exported(run: str, settings: TrainingSettings) -> str:
     """Export a short form: precision and accuracy of what was written, or why it was refused."""
-    command, out = short.export(run, settings)
-    print(f"\n$ {command}", flush=True)
-    done = _process(command, stderr=subprocess.PIPE, text=True)
+    step, out = short.export(run, settings)
+    done = step.run(stderr=subprocess.PIPE, text=True)
     if done.returncode == INTERRUPTED:
         raise KeyboardInterrupt
     if done.returncode:
@@ -204,14 +210,7 @@ def _exported(run: str, settings: Settings) -> str:
         return done.stderr.splitlines()[-1].removeprefix("edgefer: ")
     if settings.stl:
         return f"float32 {json.loads(out.with_suffix('.json').read_text())['metrics']['accuracy']:.2f}"
-    return f"int8 {directory.load(out).metrics.accuracy_int8:.2f}"
-
-
-def _process(command: str, **options) -> subprocess.CompletedProcess:
-    """Run one of our commands: any backend trains, but only TensorFlow converts."""
-    backend = {"KERAS_BACKEND": "tensorflow"} if "train.export" in command else {}
-    words = [sys.executable, *command.split()[1:]]
-    return subprocess.run(words, check=False, env={**os.environ, **backend}, **options)
+    return f"int8 {directory.load_frame(out).metrics.accuracy_int8:.2f}"
 
 
 def _failures(failed: dict[str, int]) -> int:
@@ -221,34 +220,53 @@ def _failures(failed: dict[str, int]) -> int:
     return next(iter(failed.values()), 0)
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m edgefer.train", description=__doc__.split("\n")[0])
+    parser.set_defaults(action="list", names=[], records=records.RECORDS)
+    actions = parser.add_subparsers(metavar="ACTION")
+    for name, summary in (
+        ("list", "list every model, trained or not (what is done without an action)"),
+        ("all", "list, then train and export what is not run yet"),
+        ("short", "train and export short forms, minutes each"),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary)
+        action.set_defaults(action=name)
+        action.add_argument(
+            "--records",
+            type=Path,
+            default=records.RECORDS,
+            metavar="DIR",
+            help="what is kept of finished runs (default: %(default)s)",
+        )
+        if name != "list":
+            action.add_argument("names", nargs="*", metavar="NAME", help="models; default: all")
+    action = actions.add_parser("explain", help=explain.SUMMARY, description=explain.SUMMARY)
+    action.set_defaults(action="explain")
+    explain.add_arguments(action)
+    return parser
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; exit code 0, or that of the first training that failed."""
-    parser = argparse.ArgumentParser(prog="python -m edgefer.train", description=__doc__.split("\n")[0])
-    parser.add_argument("action", nargs="?", choices=("list", "all", "short", "tables"), default="list")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="models to train; default: all")
+    parser = _parser()
     options = parser.parse_args(argv)
-    if options.names and options.action not in ("all", "short"):
-        parser.error(f"{options.action} takes no names; all and short do")
     for name in options.names:
         if name not in RECIPES:
             parser.error(f"unknown model {name!r}; available: {', '.join(RECIPES)}")
+    names = options.names or list(RECIPES)
     try:
-        code = 0
-        if options.action in ("list", "all"):
-            listing()
-        if options.action == "all":
-            code = train(options.names or list(RECIPES))
+        if options.action == "explain":
+            return explain.execute(options)
         if options.action == "short":
-            code = train_short(options.names or list(RECIPES))
-        if options.action != "list" and code != INTERRUPTED:
-            print(report.tables())
-            frontier.write()
+            return train_short(names, options.records / "short")
+        on_record = records.read_records(options.records)
+        list_models(on_record)
+        return train(names, on_record) if options.action == "all" else 0
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    return code
 
 
 if __name__ == "__main__":

@@ -18,13 +18,15 @@ import numpy as np
 from msgspec.structs import replace
 
 from edgefer.errors import UsageError
+from edgefer.labels import softmax
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import tempered
 from edgefer.models import directory, store
 from edgefer.models.interpreter import Interpreter, scores, self_test
+from edgefer.train import runs
 from edgefer.train.data.batches import Inputs, View, input_spec
-from edgefer.train.export import fit_temperature, softmax
-from edgefer.train.settings import Settings, build
+from edgefer.train.export.calibration import fit_temperature
+from edgefer.train.settings import TrainingSettings
 
 
 class RunTeacher:
@@ -41,13 +43,11 @@ class RunTeacher:
         """
         if not (run / "done.json").exists():
             raise UsageError(f"teacher {run}: the run is not finished; its own command makes it go on")
-        settings = Settings.read(run / "settings.json")
+        settings = TrainingSettings.read(run / "settings.json")
         _same_classes(run, settings.labels, val)
         self.spec = input_spec(settings.input, settings.size)
-        self._model = build(settings, size=settings.size)
-        self._model.load_weights(run / "best.weights.h5")
-        inputs, starts = Inputs(self.spec), range(0, len(val), 256)
-        logits = np.concatenate([self._logits(inputs.stack(val.images[i : i + 256])) for i in starts])
+        self._model = runs.network(run, settings)
+        logits = runs.logits(self._model, Inputs(self.spec), val.images)
         self._temperature = fit_temperature(logits, val.truth)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -59,10 +59,7 @@ class RunTeacher:
         Returns:
             float64, shape (N, classes), rows sum to one.
         """
-        return softmax(self._logits(x), self._temperature)
-
-    def _logits(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(self._model.predict_on_batch(x), np.float64)
+        return softmax(np.asarray(self._model.predict_on_batch(x), np.float64), 1 / self._temperature)
 
 
 class ModelTeacher:
@@ -77,7 +74,7 @@ class ModelTeacher:
         Raises:
             UsageError: unknown name, or other classes than val. ModelError: the model is refused.
         """
-        self._manifest, content = directory.read(store.find(name))
+        self._manifest, content = directory.read_frame(store.find(name))
         _same_classes(name, self._manifest.output.labels, val)
         self._interpreter = Interpreter(content, self._manifest)
         self_test(self._interpreter, self._manifest)
@@ -103,14 +100,14 @@ class Ensemble:
     temperature: float
 
     @classmethod
-    def of(cls, settings: Settings, val: Dataset) -> Ensemble:
+    def of(cls, settings: TrainingSettings, val: Dataset) -> Ensemble:
         """The teachers a run names; none where it names none.
 
         Raises:
             UsageError, ModelError: from the teachers.
         """
         teachers = []
-        for name in filter(None, settings.teachers.split(",")):
+        for name in settings.teacher_names:
             is_run = (Path(name) / "settings.json").exists()
             teachers.append(RunTeacher(Path(name), val) if is_run else ModelTeacher(name, val))
         return cls(teachers, settings.distil, settings.temperature)
@@ -134,8 +131,8 @@ class Ensemble:
             return votes
         tensors = dict(zip(self.views, inputs, strict=True))
         said = [teacher(tensors[teacher.spec, teacher.spec.width]) for teacher in self.teachers]
-        said = tempered(np.mean(said, axis=0), self.temperature)
-        return ((1 - self.weight) * votes + self.weight * said).astype(np.float32)
+        mean = tempered(np.mean(said, axis=0), self.temperature)
+        return ((1 - self.weight) * votes + self.weight * mean).astype(np.float32)
 
 
 def _same_classes(name: object, labels: str, val: Dataset) -> None:

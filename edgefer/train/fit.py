@@ -23,18 +23,19 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.labels import label_set
-from edgefer.measure import datasets
 from edgefer.support.atomic import replacing, write_bytes
 from edgefer.support.cpu import model_name
 from edgefer.support.progress import progress_bar
+from edgefer.train import runs
 from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
 from edgefer.train.distil import Ensemble
-from edgefer.train.settings import Settings, build, learning_rate, load_data, parse_stages, targets
+from edgefer.train.settings import TrainingSettings, build, learning_rate, load_data, parse_stages, targets
 
 MOST_PROCESSES = 16
 
@@ -80,11 +81,11 @@ class Swapped:
         _assign(self._model.variables, self._own)
 
 
-def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
+def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> dict:
     """Run, or go on with, a training.
 
     Args:
-        processes: that make batches beside this one; 0 for a thread, None for as many as there are cores, up
+        processes: that make batches; 0 for a thread, None for as many as there are cores, up
             to MOST_PROCESSES, where Keras computes on a GPU, else a thread. The outcome is the same.
 
     Returns:
@@ -123,7 +124,7 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
     jit = keras.backend.backend() == "jax"
     model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=jit)
     optimizer.build(model.trainable_variables)
-    state = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
+    state: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
     averaged = Averaged(model, settings.average)
     if (out / "checkpoint.npz").exists():
         state = _restore(out / "checkpoint.npz", model, optimizer, averaged)
@@ -150,14 +151,14 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
                 executor,
                 AHEAD + 2 * processes,
             )
-            losses = []
+            losses: list[float] = []
             for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
                 rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)
                 optimizer.learning_rate = rate
                 losses.append(float(model.train_on_batch(x, teachers.targets(y, seen))))
                 averaged.update(model)
             with Swapped(model, averaged.values):
-                accuracy = evaluate(model, inputs, val)
+                accuracy = runs.accuracy(model, inputs, val)
                 if inputs.side == settings.size and accuracy > state["best"]:
                     state["best"], state["best_epoch"] = accuracy, epoch
                     _save_weights(model, out / "best.weights.h5")
@@ -196,15 +197,6 @@ def fit(settings: Settings, out: Path, processes: int | None = None) -> dict:
     return done
 
 
-def evaluate(model, inputs: Inputs, data: datasets.Dataset, batch: int = 256) -> float:
-    """Accuracy in percent of the unaltered images."""
-    right = 0
-    for start in range(0, len(data), batch):
-        logits = model.predict_on_batch(inputs.stack(data.images[start : start + batch]))
-        right += int((np.argmax(logits, axis=-1) == data.truth[start : start + batch]).sum())
-    return 100 * right / len(data)
-
-
 def accelerator() -> str:
     """Name of the GPU that Keras computes on; empty on a CPU."""
     import keras
@@ -220,8 +212,8 @@ def accelerator() -> str:
         return jax.devices()[0].device_kind if jax.default_backend() != "cpu" else ""
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
-    return tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU") if found else ""
+    devices = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(devices[0]).get("device_name", "GPU") if devices else ""
 
 
 def hardware() -> str:
@@ -243,7 +235,7 @@ def _assign(variables, values) -> None:
 def _claim(path: Path, settings: dict) -> None:
     settings = json.loads(json.dumps(settings))
     # what an older run's file lacks, it did by default
-    if path.exists() and {**asdict(Settings()), **json.loads(path.read_text())} != settings:
+    if path.exists() and {**asdict(TrainingSettings()), **json.loads(path.read_text())} != settings:
         raise UsageError(f"{path.parent}: holds a run with other settings; choose another --out")
     _write_json(path, settings)
 
@@ -264,7 +256,9 @@ def _keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None
         "optimizer": _values(optimizer.variables),
         "averaged": averaged.values,
     }
-    arrays = {f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)}
+    arrays: dict[str, Any] = {
+        f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)
+    }
     with replacing(path) as scratch:
         np.savez(scratch, state=json.dumps(state), averaged_steps=averaged.steps, **arrays)
 
@@ -280,7 +274,10 @@ def _start(run: Path, model) -> float:
             seconds = json.loads(str(kept["state"]))["seconds"]
     except FileNotFoundError:
         raise UsageError(f"{run}: no run to start from: has no checkpoint.npz") from None
-    classes, before = model.output_shape[-1], len(label_set(Settings.read(run / "settings.json").labels))
+    classes, before = (
+        model.output_shape[-1],
+        len(label_set(TrainingSettings.read(run / "settings.json").labels)),
+    )
     for variable, value in zip(model.variables, values, strict=True):
         if tuple(variable.shape) == value.shape:
             variable.assign(value)
@@ -315,7 +312,7 @@ def _restore(path: Path, model, optimizer, averaged: Averaged) -> dict:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; every setting is an option of the same name."""
-    defaults = Settings()
+    defaults = TrainingSettings()
     parser = argparse.ArgumentParser(
         prog="python -m edgefer.train.fit",
         description=__doc__.split("\n")[0],
@@ -337,7 +334,7 @@ def main(argv: list[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     out, processes = options.pop("out"), options.pop("processes")
     try:
-        done = fit(Settings(**options), out, processes)
+        done = fit(TrainingSettings(**options), out, processes)
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)
         return error.exit_code

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-from edgefer.train.settings import Settings
+from edgefer.train.settings import TrainingSettings
 
-Runs = tuple[tuple[str, Settings], ...]
+#: Run directories and settings, in the order in which they are made.
+Runs = tuple[tuple[str, TrainingSettings], ...]
 
 
 def _small_to_full(name: str, channels: str, mode: str = "concatenated") -> Runs:
     """Learn on small inputs, left off while the rate is high; then on full ones, down to zero."""
     small, full = f"runs/{name}-small", f"runs/{name}"
-    settings = Settings(input=channels, mode=mode)
+    settings = TrainingSettings(input=channels, mode=mode)
     return (
         (small, replace(settings, stages=((32, 22), (48, 8), (64, 5)), stop=24)),
         (full, replace(settings, stages=((64, 8),), rate=1.5e-3, average=0.995, start=small)),
@@ -23,7 +26,7 @@ def _small_to_full(name: str, channels: str, mode: str = "concatenated") -> Runs
 
 def _vgg13(name: str, channels: str) -> Runs:
     """Dropout as in the paper. Without batch normalisation a tenth of the others' rate is safe."""
-    settings = Settings(
+    settings = TrainingSettings(
         architecture="vgg13", input=channels, stages=((64, 40),), rate=3e-4, dropout=0.5, weight_decay=0.05
     )
     return ((f"runs/{name}", settings),)
@@ -31,7 +34,7 @@ def _vgg13(name: str, channels: str) -> Runs:
 
 def _rtnn(name: str, channels: str, stl: bool = False) -> Runs:
     """Table I of Pandey et al., on FER-2013 instead of KDEF; one schedule for all, so that gains compare."""
-    settings = Settings(
+    settings = TrainingSettings(
         architecture="rtnn",
         input=channels,
         mode="concatenated" if channels == "grey" else "parallel",
@@ -50,14 +53,16 @@ def _divided(name: str, of: Runs, data: str, division: str, **more) -> tuple[str
     return name, ((f"runs/{name}", replace(settings, data=data, division=division, **more)),)
 
 
-_QUICK = Settings(
+_QUICK = TrainingSettings(
     architecture="edgefer-s", stages=((32, 50), (48, 16), (64, 7)), dropout=0.2, weight_decay=0.05
 )
 _QUICK_AT_48 = replace(_QUICK, size=48, rate=1.5e-3)
-_QUICK_NANO = Settings(architecture="edgefer-nano", stages=((32, 60), (48, 30), (64, 15)), dropout=0.0)
+_QUICK_NANO = TrainingSettings(
+    architecture="edgefer-nano", stages=((32, 60), (48, 30), (64, 15)), dropout=0.0
+)
 
 #: A teacher is as good as what is taught to it, so they learn as the students do, but from the votes alone.
-_OURS = Settings(
+_OURS = TrainingSettings(
     architecture="edgefer-s",
     size=48,
     stages=((32, 30), (48, 70)),
@@ -75,14 +80,14 @@ _TEACHERS = (
 )
 _TAUGHT = replace(_OURS, teachers=",".join(_TEACHERS), distil=0.7)
 #: No parameters to spare for dropout, and more epochs.
-_NANO = {
+_NANO: dict[str, Any] = {
     "architecture": "edgefer-nano",
     "stages": ((32, 40), (48, 100)),
     "dropout": 0.0,
     "weight_decay": 0.02,
 }
 #: One class an image, and no teachers with these classes.
-_SEVEN = {"labels": "basic7", "smoothing": 0.1}
+_SEVEN: dict[str, Any] = {"labels": "basic7", "smoothing": 0.1}
 
 #: Run directories and settings, in order; the last run is the one that is exported. A model comes after its
 #: teachers. Where a run is divided into folds, its repetitions are the other folds.
@@ -108,7 +113,7 @@ RECIPES: dict[str, Runs] = {
     "breuer-grey": (
         (
             "runs/breuer-grey",
-            Settings(
+            TrainingSettings(
                 architecture="breuer",
                 input="grey",
                 labels="basic7",
@@ -170,7 +175,7 @@ RECIPES: dict[str, Runs] = {
 RECIPES |= dict(
     [
         # Tables 1 and 2 of Breuer and Kimmel as they were made, in ten folds; CK+ has contempt
-        _divided("folds-breuer-grey", RECIPES["breuer-grey"], Settings.data, "fold:1/10"),
+        _divided("folds-breuer-grey", RECIPES["breuer-grey"], TrainingSettings.data, "fold:1/10"),
         _divided(
             "ckplus-breuer-grey", RECIPES["breuer-grey"], "CK+", "fold:1/10", labels="ferplus8", batch=32
         ),
@@ -196,8 +201,8 @@ REPEATED = {
     **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-s-teacher": 3},
 }
 
-#: Models of the papers without a recipe, and what they are.
-OWED: dict[str, str] = {
+#: Models of the papers that have no recipe yet, and what they are.
+WITHOUT_RECIPE: dict[str, str] = {
     "khan": "Khan et al., MLP 12-12-7-7 on distances between 18 points",
     "breuer-units": "Breuer and Kimmel, action unit heads, micro-expressions",
     "haddad": "Haddad et al., 3D-CNN over 10 frames",
@@ -220,7 +225,7 @@ def repetition(name: str, number: int) -> Runs:
     )
 
 
-def _repeated(settings: Settings, number: int) -> Settings:
+def _repeated(settings: TrainingSettings, number: int) -> TrainingSettings:
     division = re.sub(r"fold:1/", f"fold:{number}/", settings.division)
     if division != settings.division:
         return replace(settings, division=division)
@@ -244,26 +249,24 @@ MAKERS: dict[str, tuple[str, int]] = {
 
 def in_order(names: Iterable[str]) -> list[tuple[str, int]]:
     """Models and numbers of all runs of these models, and of the teachers they need, teachers first."""
-    found: dict[tuple[str, int], None] = {}
+    order: dict[tuple[str, int], None] = {}
 
     def add(name: str, number: int) -> None:
         for _, settings in repetition(name, number):
-            for needed in (settings.start, *settings.teachers.split(",")):
+            for needed in settings.needed:
                 if needed in MAKERS and MAKERS[needed] != (name, number):
                     add(*MAKERS[needed])
-        found[name, number] = None
+        order[name, number] = None
 
     for name in names:
         for number in range(1, REPEATED.get(name, 1) + 1):
             add(name, number)
-    return list(found)
+    return list(order)
 
 
 def epochs(runs: Runs) -> dict[int, int]:
     """What runs cost: epochs by side of the inputs, those after a stop left out."""
-    found: dict[int, int] = {}
+    counts: Counter[int] = Counter()
     for _, settings in runs:
-        for epoch in range(settings.stop or settings.epochs):
-            side = settings.side(epoch)
-            found[side] = found.get(side, 0) + 1
-    return found
+        counts.update(settings.side(epoch) for epoch in range(settings.stop or settings.epochs))
+    return dict(counts)

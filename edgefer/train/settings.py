@@ -45,7 +45,7 @@ IMPLIED = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """What decides the outcome of a run, up to rounding that differs between machines.
 
     Attributes:
@@ -129,13 +129,13 @@ class Settings:
             raise UsageError(f"unknown schedule {self.schedule!r}; available: {', '.join(SCHEDULES)}")
 
     @classmethod
-    def read(cls, path: Path) -> Settings:
-        """Settings from a run's settings.json; what an older run's file lacks, that run did by default."""
+    def read(cls, path: Path) -> TrainingSettings:
+        """From a run's settings.json; what an older run's file lacks, that run did by default."""
         return cls.of(json.loads(path.read_text()))
 
     @classmethod
-    def of(cls, fields: dict) -> Settings:
-        """Settings from what their JSON holds."""
+    def of(cls, fields: dict) -> TrainingSettings:
+        """From what their JSON holds."""
         stages = tuple((side, epochs) for side, epochs in fields.get("stages", cls.stages))
         return cls(**{**fields, "stages": stages})
 
@@ -148,10 +148,20 @@ class Settings:
             if value != IMPLIED.get(name)
         }
 
-    def command(self, out: str) -> str:
-        """The command that repeats the run."""
-        options = " ".join(f"--{name} {value}".rstrip() for name, value in self.words().items())
-        return f"python -m edgefer.train.fit {options} --out {out}"
+    def arguments(self) -> list[str]:
+        """Those of the command that repeats the run, but for its directory."""
+        words = (word for name, value in self.words().items() for word in (f"--{name}", value))
+        return [word for word in words if word]
+
+    @property
+    def teacher_names(self) -> list[str]:
+        """Runs or models it learns from."""
+        return [name for name in self.teachers.split(",") if name]
+
+    @property
+    def needed(self) -> list[str]:
+        """Runs, or models, that must be there first: what it starts from, and its teachers."""
+        return [name for name in (self.start, *self.teacher_names) if name]
 
     def side(self, epoch: int) -> int:
         """Side of the inputs in an epoch, counted from 0."""
@@ -169,11 +179,11 @@ class Settings:
 def find_data(name: str) -> Path:
     """Where data of that name is: at its path, or under EDGEFER_DATA or `fer2013/` there; else its path."""
     shared = Path(os.environ.get("EDGEFER_DATA", "../shared/data"))
-    places = (Path(name), shared / name, shared / "fer2013" / name)
-    return next((place for place in places if place.exists()), places[0])
+    candidates = (Path(name), shared / name, shared / "fer2013" / name)
+    return next((path for path in candidates if path.exists()), candidates[0])
 
 
-def load_data(settings: Settings) -> tuple[datasets.Dataset, datasets.Dataset]:
+def load_data(settings: TrainingSettings) -> tuple[datasets.Dataset, datasets.Dataset]:
     """The rows a run learns from, and those its choices are made on: train and val, or a division.
 
     What is divided is train, or all of a folder without splits; the seed of the division is always 1, so that
@@ -184,7 +194,8 @@ def load_data(settings: Settings) -> tuple[datasets.Dataset, datasets.Dataset]:
         UsageError: the data is neither at its path nor under EDGEFER_DATA, or cannot be read; has no splits
             and is not divided, or cannot be divided so; or has other classes than the settings say.
     """
-    path, whole = find_data(settings.data), "train"
+    path = find_data(settings.data)
+    whole: str | None = "train"
     if path.is_dir() and not (path / "train").is_dir():
         if not settings.division:
             raise UsageError(f"{path}: has no train and val; divide it, as by --division fold:1/10")
@@ -227,7 +238,7 @@ def targets(data: datasets.Dataset, votes: bool = True) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[data.truth]
 
 
-def learning_rate(settings: Settings, progress: float) -> float:
+def learning_rate(settings: TrainingSettings, progress: float) -> float:
     """Rate at a point of the run, progress 0 to 1."""
     if progress < settings.warmup:
         return settings.rate * max(progress, 1e-3) / settings.warmup
@@ -238,7 +249,7 @@ def learning_rate(settings: Settings, progress: float) -> float:
     return settings.rate * left
 
 
-def build(settings: Settings, size: int | None = None, dropout: float = 0.0):
+def build(settings: TrainingSettings, size: int | None = None, dropout: float = 0.0):
     """The network of a run, uncompiled; without dropout unless it is asked for.
 
     Args:

@@ -10,12 +10,15 @@ what the whole recipe would. Networks of one kind get the same rows and epochs.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgefer.train import architectures
+from edgefer.train import records as run_records
 from edgefer.train.recipes import OWNERS, RECIPES, in_order
-from edgefer.train.settings import Settings
+from edgefer.train.settings import TrainingSettings
+from edgefer.train.steps import Step, export_step
 
 FOLDER = "runs/short"
 SIDE = 32  # pixels, of networks that take any size
@@ -47,14 +50,12 @@ BUDGETS = {
 }
 
 
-def short(name: str, seed: int = 1) -> tuple[str, Settings]:
+def short(name: str, seed: int = 1) -> tuple[str, TrainingSettings]:
     """The run directory and settings of a recipe's short form."""
     settings = RECIPES[name][-1][1]
     budget, network = BUDGETS[settings.architecture], architectures.find(settings.architecture)
     side = SIDE if network.any_size else settings.size
-    teachers = dict.fromkeys(
-        f"{FOLDER}/{OWNERS[run][0]}" for run in settings.teachers.split(",") if run in OWNERS
-    )
+    teachers = dict.fromkeys(f"{FOLDER}/{OWNERS[run][0]}" for run in settings.teacher_names if run in OWNERS)
     directory = f"{FOLDER}/{name}" + (f"-{seed}" if seed > 1 else "")
     return directory, replace(
         settings,
@@ -70,36 +71,30 @@ def short(name: str, seed: int = 1) -> tuple[str, Settings]:
     )
 
 
-def runs(names: list[str]) -> dict[str, tuple[str, Settings]]:
+def runs(names: Iterable[str]) -> dict[str, tuple[str, TrainingSettings]]:
     """Short forms of these recipes by the names of their directories, teachers first."""
-    found = {}
+    forms = {}
     for name in dict.fromkeys(name for name, _ in in_order(names)):
         settings = RECIPES[name][-1][1]
-        alike = settings.mode == "concatenated" and not settings.division
-        seeds = BUDGETS[settings.architecture].seeds if alike else 1
+        repeats = settings.mode == "concatenated" and not settings.division
+        seeds = BUDGETS[settings.architecture].seeds if repeats else 1
         for seed in range(1, seeds + 1):
             directory, settings = short(name, seed)
-            found[Path(directory).name] = directory, settings
-    return found
+            forms[Path(directory).name] = directory, settings
+    return forms
 
 
-def export(directory: str, settings: Settings) -> tuple[str, Path]:
+def export(directory: str, settings: TrainingSettings) -> tuple[Step, Path]:
     """The command that exports a short form, in the one way its network has, and what it writes."""
     out = Path("build/short") / Path(directory).name
     if settings.stl:
         out = out.with_suffix(".tflite")
-    precision = " --precision float32" if settings.stl else ""
-    return f"python -m edgefer.train.export {directory}{precision} --out {out}", out
+    precision = ("--precision", "float32") if settings.stl else ()
+    return export_step(directory, *precision, "--out", str(out)), out
 
 
-def record(directory: Path, exported: str, records: Path) -> None:
+def keep(run: Path, exported: str, records: Path) -> None:
     """Keep what a short form left: settings, results, losses of the first and the last epoch, export."""
-    lines = (directory / "metrics.jsonl").read_text().splitlines()
-    content = {
-        "settings": json.loads((directory / "settings.json").read_text()),
-        "done": json.loads((directory / "done.json").read_text()),
-        "losses": [json.loads(line)["loss"] for line in (lines[0], lines[-1])],
-        "exported": exported,
-    }
-    records.mkdir(parents=True, exist_ok=True)
-    (records / f"{directory.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in (lines[0], lines[-1])]
+    run_records.keep(run, records, losses=losses, exported=exported)

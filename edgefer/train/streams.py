@@ -1,9 +1,9 @@
 """Which planes of the input tensor go to which sub-network.
 
-The run time gives every network one NHWC tensor with the planes of `preprocess.CHANNELS`. Pandey et al. feed
+The runtime gives every network one NHWC tensor with the planes of `preprocess.CHANNELS`. Pandey et al. feed
 the image and what is derived from it, its Sobel gradients (two planes) and its Laplacian, to a network in
 two ways (sections IV.1 and IV.2): concatenated as channels of one input, or in parallel, each to a
-sub-network of its own. A parallel network slices its planes inside the graph, so the run time need not know.
+sub-network of its own. A parallel network slices its planes inside the graph, so the runtime need not know.
 """
 
 from __future__ import annotations

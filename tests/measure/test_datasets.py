@@ -186,7 +186,7 @@ def test_rows_that_do_not_pair_are_an_error(fer2013):
     with pytest.raises(UsageError, match=r"fer2013new.csv:5: Usage is not that of fer2013.csv:5"):
         load(ferplus)
     path.unlink()
-    with pytest.raises(UsageError, match=r"put fer2013.csv beside it"):
+    with pytest.raises(UsageError, match=r"put it there"):
         load(ferplus)
 
 

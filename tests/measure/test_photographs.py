@@ -228,7 +228,7 @@ def test_ckplus_lists_films_whose_label_cannot_be_trusted(tmp_path):
 
 def test_a_set_without_its_parts_says_which_one_it_needs(tmp_path):
     film(tmp_path, "S005", "001", 3)
-    with pytest.raises(UsageError, match="expected a folder Emotion beside cohn-kanade-images"):
+    with pytest.raises(UsageError, match="expected a folder Emotion next to cohn-kanade-images"):
         load(tmp_path)
     with pytest.raises(UsageError, match="no file is named as in JAFFE"):
         load(tmp_path, layout="jaffe")

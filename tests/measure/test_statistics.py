@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgefer.measure import statistics
-from edgefer.measure.statistics import calibration, mcnemar, paired_t, summary, tempered, wilcoxon
+from edgefer.measure.statistics import calibration, mcnemar, paired_t, spread, tempered, wilcoxon
 
 
 def random_scores(rows, classes=8, seed=1):
@@ -65,10 +65,10 @@ def test_another_temperature_undoes_the_first():
 
 
 def test_runs_are_summed_up_as_the_papers_do():
-    got = summary([80.37, 79.99, 80.61, 80.5])
-    assert (got.runs, got.least, got.most) == (4, 79.99, 80.61)
+    got = spread([80.37, 79.99, 80.61, 80.5])
+    assert (got.count, got.least, got.most) == (4, 79.99, 80.61)
     assert got.average == pytest.approx(80.3675)
-    assert math.isnan(summary([81.0]).deviation)
+    assert math.isnan(spread([81.0]).deviation)
 
 
 def pairs(count, shift, seed, ties=False):

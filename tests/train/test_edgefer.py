@@ -8,7 +8,6 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 from keras import layers  # noqa: E402
 
 from edgefer.errors import UsageError  # noqa: E402
-from edgefer.train import frontier  # noqa: E402
 from edgefer.train.architectures import ARCHITECTURES, build  # noqa: E402
 from edgefer.train.architectures.edgefer import CONFIGURATIONS, Configuration, Stage  # noqa: E402
 
@@ -64,14 +63,3 @@ def test_an_unknown_configuration_is_refused():
         UsageError, match="unknown configuration 'edgefer-xl'; available: edgefer-s, edgefer-nano"
     ):
         build("edgefer-s", configuration="edgefer-xl")
-
-
-def test_the_frontier_counts_what_the_configuration_counts():
-    """Nested models too: a body that two streams share costs its parameters once and its time twice."""
-    cost = SMALL.cost(3)
-    model = build("edgefer-s", "grey+sobel", size=SMALL.size, configuration=SMALL)
-    assert (frontier.parameters(model), frontier.macs(model)) == (cost.parameters, cost.macs)
-    one, shared = SMALL.cost(1), build("edgefer-s", "grey+sobel", "shared", size=48, configuration=SMALL)
-    sobel_stem = 8 * (9 * 2 + 1)
-    assert frontier.parameters(shared) == one.parameters + sobel_stem
-    assert frontier.macs(shared) == 2 * one.macs + 8 * 9 * 24 * 24

@@ -20,13 +20,13 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 
 from keras import layers  # noqa: E402
 
-from edgefer.train.explain.gradcam import class_sheet, grad_cam, spread  # noqa: E402
+from edgefer.train.explain.explanation import explain  # noqa: E402
+from edgefer.train.explain.gradcam import class_sheet, grad_cam, over_image  # noqa: E402
 from edgefer.train.explain.network import Field, Network  # noqa: E402
 from edgefer.train.explain.pictures import patch  # noqa: E402
 from edgefer.train.explain.projection import project, to_image  # noqa: E402
-from edgefer.train.explain.report import explain  # noqa: E402
 from edgefer.train.explain.strongest import survey  # noqa: E402
-from edgefer.train.fit import Settings, build  # noqa: E402
+from edgefer.train.settings import TrainingSettings, build  # noqa: E402
 
 SIDE = 16
 EDGE = np.array([[-1, 0, 1]] * 3, np.float32)  # dark to bright, from the left
@@ -34,7 +34,7 @@ EDGE = np.array([[-1, 0, 1]] * 3, np.float32)  # dark to bright, from the left
 
 def network(*chain, planes=1, name="run"):
     """A network of layers in a row, on SIDE x SIDE pixels."""
-    settings = Settings(
+    settings = TrainingSettings(
         input={1: "grey", 3: "grey+sobel"}[planes], size=SIDE, stages=((SIDE, 1),), labels="basic7"
     )
     image = keras.Input((SIDE, SIDE, planes))
@@ -274,13 +274,13 @@ def test_grad_cam_is_hottest_where_the_class_is_planted(planted):
     heats = grad_cam(filters, made.inputs(planted), np.full(len(planted), 2))
     assert np.unravel_index(heats[5].argmax(), heats[5].shape) == (6, 9)
     assert heats[[0, 1, 2, 3, 4, 6]].max() == 0
-    over = spread(heats[5], filters.field, SIDE)
+    over = over_image(heats[5], filters.field, SIDE)
     assert np.unravel_index(over.argmax(), over.shape) == (7, 10), "in the middle of the edge"
 
 
 def test_a_map_is_spread_so_that_each_unit_lies_in_the_middle_of_what_it_sees():
     heat = np.array([[0, 1], [0, 0]], np.float32)
-    over = spread(heat, Field(8, -2, 6, 2), SIDE)  # the middles are at 2 and 10
+    over = over_image(heat, Field(8, -2, 6, 2), SIDE)  # the middles are at 2 and 10
     assert over[2, 10] == 1 and over[2, 2] == 0 and over[10, 10] == 0
     assert over[2, 6] == pytest.approx(0.5) and over[0, 15] == 1
 
@@ -307,14 +307,16 @@ def test_grad_cam_needs_rectified_maps(planted):
 # the networks that are trained here
 
 SETTINGS = {
-    "pandey": Settings(),
-    "pandey parallel": Settings(mode="parallel", input="grey+laplacian"),
-    "pandey shared": Settings(mode="shared", input="grey+sobel+laplacian"),
-    "vgg13": Settings(architecture="vgg13", input="grey", stages=((64, 1),)),
-    "rtnn": Settings(architecture="rtnn", input="grey", labels="basic7"),
-    "breuer": Settings(architecture="breuer", input="grey", labels="basic7", size=48, stages=((48, 1),)),
-    "edgefer-s": Settings(architecture="edgefer-s"),
-    "edgefer-nano": Settings(architecture="edgefer-nano", mode="parallel"),
+    "pandey": TrainingSettings(),
+    "pandey parallel": TrainingSettings(mode="parallel", input="grey+laplacian"),
+    "pandey shared": TrainingSettings(mode="shared", input="grey+sobel+laplacian"),
+    "vgg13": TrainingSettings(architecture="vgg13", input="grey", stages=((64, 1),)),
+    "rtnn": TrainingSettings(architecture="rtnn", input="grey", labels="basic7"),
+    "breuer": TrainingSettings(
+        architecture="breuer", input="grey", labels="basic7", size=48, stages=((48, 1),)
+    ),
+    "edgefer-s": TrainingSettings(architecture="edgefer-s"),
+    "edgefer-nano": TrainingSettings(architecture="edgefer-nano", mode="parallel"),
 }
 LAYERS = {  # the last rectified one, and one with a receptive field smaller than the image
     "pandey": ("bottleneck12_filter", "bottleneck1_filter"),
@@ -398,7 +400,7 @@ def run(tmp_path_factory):
     """A run directory: edgefer-nano with random weights."""
     directory = tmp_path_factory.mktemp("runs") / "nano"
     directory.mkdir()
-    settings = Settings(architecture="edgefer-nano", labels="basic7")
+    settings = TrainingSettings(architecture="edgefer-nano", labels="basic7")
     keras.utils.set_random_seed(1)
     build(settings, size=settings.size).save_weights(directory / "best.weights.h5")
     (directory / "settings.json").write_text(json.dumps(asdict(settings)))
@@ -492,7 +494,9 @@ def test_a_directory_that_is_no_run_is_refused_with_what_is_missing(run, faces, 
 
 
 def test_a_network_that_moves_the_image_is_refused(faces, tmp_path, capsys):
-    settings = Settings(architecture="rtnn", input="grey", stl=True, labels="basic7", stages=((64, 1),))
+    settings = TrainingSettings(
+        architecture="rtnn", input="grey", stl=True, labels="basic7", stages=((64, 1),)
+    )
     build(settings, size=64).save_weights(tmp_path / "best.weights.h5")
     (tmp_path / "settings.json").write_text(json.dumps(asdict(settings)))
     assert main(["explain", str(tmp_path), "--data", str(faces), "--out", str(tmp_path / "out")]) == 2

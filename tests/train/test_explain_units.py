@@ -22,7 +22,7 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 from edgefer.train.explain.network import Filters  # noqa: E402
 from edgefer.train.explain.strongest import Survey  # noqa: E402
 from edgefer.train.explain.units import correlate, matched  # noqa: E402
-from edgefer.train.fit import Settings, build  # noqa: E402
+from edgefer.train.settings import TrainingSettings, build  # noqa: E402
 
 UNITS = [1, 12, 25]
 PRESENT = np.array(  # of six images
@@ -154,7 +154,9 @@ def test_rows_without_files_cannot_be_coded():
 def moved(tmp_path_factory):
     """A run with a spatial transformer, which counts here as any other, and faces with their codes."""
     folder = tmp_path_factory.mktemp("units")
-    settings = Settings(architecture="rtnn", input="grey", stl=True, labels="basic7", stages=((64, 1),))
+    settings = TrainingSettings(
+        architecture="rtnn", input="grey", stl=True, labels="basic7", stages=((64, 1),)
+    )
     keras.utils.set_random_seed(1)
     build(settings, size=64).save_weights(folder / "best.weights.h5")
     (folder / "settings.json").write_text(json.dumps(asdict(settings)))

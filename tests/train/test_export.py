@@ -15,10 +15,13 @@ from edgefer.measure import statistics
 from edgefer.measure.datasets import Dataset
 from edgefer.models import directory as directories
 from edgefer.sources.demo import portrait_path
-from edgefer.train.data import crop_margin
-from edgefer.train.export import Measured, calibrate, cross_fitted_ece, fit_temperature, lineage
-from edgefer.train.export import main as export
-from edgefer.train.fit import Settings
+from edgefer.train.export import crop_margin
+from edgefer.train.export.__main__ import main as export
+from edgefer.train.export.calibration import cross_fitted_ece, fit_temperature
+from edgefer.train.export.int8_model import calibrate
+from edgefer.train.export.measured import Measured
+from edgefer.train.runs import lineage
+from edgefer.train.settings import TrainingSettings
 
 
 def test_a_run_that_is_not_finished_is_refused(tmp_path, capsys):
@@ -145,8 +148,11 @@ def test_images_without_a_face_have_no_margin():
 
 def test_a_lineage_goes_back_to_the_first_run(tmp_path):
     first, last = tmp_path / "small", tmp_path / "full"
-    small, full = Settings(stages=((32, 2), (64, 1)), stop=1), Settings(stages=((64, 1),), start=str(first))
+    small, full = (
+        TrainingSettings(stages=((32, 2), (64, 1)), stop=1),
+        TrainingSettings(stages=((64, 1),), start=str(first)),
+    )
     for directory, settings in ((first, small), (last, full)):
         directory.mkdir()
         (directory / "settings.json").write_text(json.dumps(asdict(settings)))
-    assert lineage(last) == [(str(first), small), (str(last), full)]
+    assert lineage(last) == ((str(first), small), (str(last), full))

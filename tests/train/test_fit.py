@@ -12,40 +12,50 @@ from edgefer.errors import UsageError
 from edgefer.labels import translate
 from edgefer.measure import datasets
 from edgefer.train import fit as fitting
-from edgefer.train import report
-from edgefer.train.data import crop_margin
+from edgefer.train import runs
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.distil import Ensemble, RunTeacher
-from edgefer.train.export import export, export_float
+from edgefer.train.export import crop_margin
+from edgefer.train.export.float_model import export_float
+from edgefer.train.export.int8_model import export
 from edgefer.train.fit import main
-from edgefer.train.settings import IMPLIED, Settings, build, find_data, learning_rate, load_data, parse_stages
+from edgefer.train.settings import (
+    IMPLIED,
+    TrainingSettings,
+    build,
+    find_data,
+    learning_rate,
+    load_data,
+    parse_stages,
+)
 from edgefer.train.settings import targets as targets_of
+from edgefer.train.steps import fit_step
 
 
 def test_a_command_repeats_its_settings(tmp_path, monkeypatch):
-    settings = Settings(stages=((32, 2), (64, 1)), rate=1e-3, seed=7)
+    settings = TrainingSettings(stages=((32, 2), (64, 1)), rate=1e-3, seed=7)
     seen = []
     monkeypatch.setattr(fitting, "fit", lambda found, out, processes: seen.append((found, out)) or {})
-    words = settings.command(str(tmp_path)).split()
-    assert words[:3] == ["python", "-m", "edgefer.train.fit"]
-    assert main(words[3:]) == 0
+    step = fit_step(str(tmp_path), settings)
+    assert str(step).startswith("python -m edgefer.train.fit --architecture pandey ")
+    assert main(step.arguments) == 0
     assert seen == [(settings, tmp_path)]
 
 
 def test_settings_survive_their_file(tmp_path):
-    settings = Settings(stages=((32, 2), (64, 1)))
+    settings = TrainingSettings(stages=((32, 2), (64, 1)))
     fitting._claim(tmp_path / "settings.json", fitting.asdict(settings))
-    assert Settings.read(tmp_path / "settings.json") == settings
+    assert TrainingSettings.read(tmp_path / "settings.json") == settings
 
 
 def test_a_directory_takes_no_second_run_with_other_settings(tmp_path):
-    fitting._claim(tmp_path / "settings.json", fitting.asdict(Settings(seed=1)))
+    fitting._claim(tmp_path / "settings.json", fitting.asdict(TrainingSettings(seed=1)))
     with pytest.raises(UsageError, match="other settings"):
-        fitting._claim(tmp_path / "settings.json", fitting.asdict(Settings(seed=2)))
+        fitting._claim(tmp_path / "settings.json", fitting.asdict(TrainingSettings(seed=2)))
 
 
 def test_an_epoch_belongs_to_its_stage():
-    settings = Settings(stages=((32, 2), (48, 1), (64, 1)))
+    settings = TrainingSettings(stages=((32, 2), (48, 1), (64, 1)))
     assert [settings.side(epoch) for epoch in range(settings.epochs)] == [32, 32, 48, 64]
     with pytest.raises(ValueError):
         settings.side(4)
@@ -53,7 +63,7 @@ def test_an_epoch_belongs_to_its_stage():
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_the_rate_rises_then_falls_to_zero(schedule):
-    settings = Settings(rate=1.0, warmup=0.1, schedule=schedule)
+    settings = TrainingSettings(rate=1.0, warmup=0.1, schedule=schedule)
     rates = [learning_rate(settings, progress) for progress in np.linspace(0, 1, 101)]
     peak = int(np.argmax(rates))
     assert rates[peak] == pytest.approx(1.0) and peak == 10
@@ -64,12 +74,12 @@ def test_the_rate_rises_then_falls_to_zero(schedule):
 
 
 def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_read(tmp_path):
-    settings = Settings()
-    words = settings.command("runs/x")
+    settings = TrainingSettings()
+    words = str(fit_step("runs/x", settings))
     assert not any(f"--{name} " in words for name in IMPLIED)
     old = {name: value for name, value in fitting.asdict(settings).items() if name not in IMPLIED}
     (tmp_path / "settings.json").write_text(json.dumps(old))
-    assert Settings.read(tmp_path / "settings.json") == settings
+    assert TrainingSettings.read(tmp_path / "settings.json") == settings
     fitting._claim(tmp_path / "settings.json", fitting.asdict(settings))
 
 
@@ -85,7 +95,7 @@ def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_rea
 )
 def test_a_setting_out_of_its_range_is_refused(wrong, message):
     with pytest.raises(UsageError, match=message):
-        Settings(**wrong)
+        TrainingSettings(**wrong)
 
 
 @pytest.mark.parametrize("text", ["", "32", "32:0", "8:3", "128:1", "a:b"])
@@ -101,7 +111,7 @@ def test_a_run_that_is_not_there_cannot_be_started_from(tmp_path):
 
 def test_stages_that_do_not_end_at_the_full_side_are_refused():
     with pytest.raises(UsageError, match="stages: the last one must have the full side, 64, got 48"):
-        build(Settings(stages=((48, 3),)))
+        build(TrainingSettings(stages=((48, 3),)))
 
 
 def test_without_votes_the_target_is_the_class():
@@ -160,7 +170,7 @@ def small_set(tmp_path_factory):
 def settings(small_set):
     """Two epochs of a small network, with everything that can be drawn."""
     pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
-    return Settings(
+    return TrainingSettings(
         architecture="rtnn",
         input="grey",
         data=str(small_set),
@@ -233,7 +243,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(settings, finished, tmp_
             raise KeyboardInterrupt
         return batches(*args)
 
-    words = settings.command(str(tmp_path / "parts")).split()[3:]
+    words = fit_step(str(tmp_path / "parts"), settings).arguments
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "training_batches", failing)
         assert main(words) == 130
@@ -363,7 +373,7 @@ def test_a_run_is_judged_on_the_classes_of_another_set(settings, finished):
     _, seven = load_data(replace(settings, labels="basic7"))
     teacher = RunTeacher(finished[0], load_data(settings)[1])
     right = translate(teacher(Inputs(teacher.spec).stack(seven.images)), "ferplus8", "basic7").argmax(axis=1)
-    found = report.judged_elsewhere(finished[0], seven)
+    found = runs.judged_on(finished[0], seven)
     assert found["accuracy"] == 100 * (right == seven.truth).mean() and found["rows"] == 8
     assert (found["model"], found["data"], found["split"]) == ("whole", "small.npz", "val")
 
@@ -408,7 +418,7 @@ def test_a_picture_that_is_there_twice_does_not_judge_what_it_taught(tmp_path):
         for number in range(4):
             image = np.full((48, 48), level + (number if label == "sadness" else 0), np.uint8)
             cv2.imwrite(str(tmp_path / label / f"{number}.png"), image)
-    train, test = load_data(Settings(data=str(tmp_path), labels="basic7", division="fold:1/4"))
+    train, test = load_data(TrainingSettings(data=str(tmp_path), labels="basic7", division="fold:1/4"))
     assert len(train) == 6 and test.counts() == (
         "1 of 2 rows count; dropped: 1 duplicates of a row it learns from"
     )
@@ -417,7 +427,7 @@ def test_a_picture_that_is_there_twice_does_not_judge_what_it_taught(tmp_path):
 def test_a_folder_without_splits_must_be_divided(tmp_path):
     (tmp_path / "happiness").mkdir()
     with pytest.raises(UsageError, match="has no train and val; divide it, as by --division fold:1/10"):
-        load_data(Settings(data=str(tmp_path)))
+        load_data(TrainingSettings(data=str(tmp_path)))
 
 
 def test_data_is_found_where_the_shared_data_lie(tmp_path, monkeypatch):

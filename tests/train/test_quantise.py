@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
 from edgefer.errors import UsageError  # noqa: E402
 from edgefer.train.architectures import build  # noqa: E402
-from edgefer.train.quantise import PRECISIONS, convert, quantisation, quantise  # noqa: E402
+from edgefer.train.export.quantise import PRECISIONS, convert, quantisation, quantise  # noqa: E402
 
 
 @pytest.fixture(scope="module")

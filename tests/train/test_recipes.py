@@ -11,9 +11,18 @@ from edgefer.errors import ModelError
 from edgefer.labels import label_set
 from edgefer.models import store
 from edgefer.train import __main__ as listing
-from edgefer.train import architectures, short
+from edgefer.train import architectures, records, short, steps
 from edgefer.train import fit as fitting
-from edgefer.train.recipes import OWED, OWNERS, RECIPES, REPEATED, SHIPPED, epochs, in_order, repetition
+from edgefer.train.recipes import (
+    OWNERS,
+    RECIPES,
+    REPEATED,
+    SHIPPED,
+    WITHOUT_RECIPE,
+    epochs,
+    in_order,
+    repetition,
+)
 from edgefer.train.streams import Streams
 
 RUNS = [(name, run, settings) for name, runs in RECIPES.items() for run, settings in runs]
@@ -40,7 +49,7 @@ def test_the_settings_of_a_run_fit_its_network(name, run, settings):
 def test_the_command_of_a_run_repeats_it(name, run, settings, monkeypatch):
     seen = []
     monkeypatch.setattr(fitting, "fit", lambda found, out, processes: seen.append((found, str(out))) or {})
-    assert fitting.main(settings.command(run).split()[3:]) == 0
+    assert fitting.main(steps.fit_step(run, settings).arguments) == 0
     assert seen == [(settings, run)]
 
 
@@ -76,7 +85,7 @@ def test_teachers_come_before_those_they_teach():
     made = []
     for name, number in everything:
         for run, settings in repetition(name, number):
-            assert set(filter(None, (settings.start, *settings.teachers.split(",")))) <= set(made), run
+            assert set(settings.needed) <= set(made), run
             made.append(run)
 
 
@@ -95,7 +104,7 @@ def test_short_forms_of_one_network_are_trained_alike_and_on_few_rows():
     assert forms["ferplus-sobel-2"][1].seed == 2
     names = list(forms)
     for name, (_, settings) in forms.items():
-        for teacher in filter(None, settings.teachers.split(",")):
+        for teacher in settings.teacher_names:
             assert names.index(Path(teacher).name) < names.index(name)
 
 
@@ -108,26 +117,41 @@ def finish(folder, name, number, **other):
     (run / "done.json").write_text(json.dumps({"val_accuracy_float32": 83.5, "val_rows": 10}))
 
 
-def test_a_finished_run_of_a_model_that_does_not_ship_is_no_longer_owed(tmp_path, monkeypatch):
+def test_a_finished_run_of_a_model_that_does_not_ship_is_trained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = next(name for name in RECIPES if name not in SHIPPED and name in REPEATED)
-    trained, words = listing.standing(name)
-    assert not trained and words.startswith("owed: epochs 40 at 64 px")
-    assert listing.owed_repetitions(name) == [2, 3, 4]
+    trained, words = listing.status(name, {})
+    assert not trained and words.startswith("not run yet: epochs 40 at 64 px")
+    assert listing.missing_repetitions(name, {}) == [2, 3, 4]
     for number in (1, 3):
         finish(tmp_path, name, number)
-    assert listing.standing(name) == (True, "trained: 83.50 % on 10 rows of val, float32")
-    assert listing.owed_repetitions(name) == [2, 4]
+    assert listing.status(name, {}) == (True, "trained: 83.50 % on 10 rows of val, float32")
+    assert listing.missing_repetitions(name, {}) == [2, 4]
     finish(tmp_path, name, 1, batch=32)
-    assert listing.standing(name)[1].endswith("float32, with other settings than its recipe")
+    assert listing.status(name, {})[1].endswith("float32, with other settings than its recipe")
+
+
+def test_a_run_on_record_is_trained_though_its_weights_are_not_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = records.Record("vgg13-sobel", 85.14, 2948, "rule", 1, "", "")
+    kept = {"vgg13-sobel": run, "vgg13-sobel-3": run}
+    words = "trained: 85.14 % on 2948 rows of val, float32; on record"
+    assert listing.status("vgg13-sobel", kept) == (True, words)
+    assert listing.missing_repetitions("vgg13-sobel", kept) == [2, 4]
+
+
+def test_a_teacher_of_which_only_the_record_is_here_is_trained_for_its_student(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [step.arguments[-1] for step in listing.steps("edgefer-nano-taught")[:-1]]
+    assert runs[-2:] == ["runs/vgg13-sobel", "runs/edgefer-nano-taught"] and len(runs) == 5
+    finish(tmp_path, "vgg13-sobel", 1)
+    assert len(listing.steps("edgefer-nano-taught")) == 5
 
 
 @pytest.fixture
 def commands(tmp_path, monkeypatch):
     """The commands a training would run, in a folder without any run; all succeed but those of `broken`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(listing.report, "tables", lambda: "the tables")
-    monkeypatch.setattr(listing.frontier, "write", lambda: None)
     monkeypatch.setattr(listing, "find_data", lambda name: tmp_path / ("none" if name == "KDEF" else ""))
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     seen = []
@@ -137,7 +161,7 @@ def commands(tmp_path, monkeypatch):
         broken = "--out runs/rtnn-grey" in seen[-1][0]
         return subprocess.CompletedProcess(words, 7 if broken else 0)
 
-    monkeypatch.setattr(listing.subprocess, "run", run)
+    monkeypatch.setattr(steps.subprocess, "run", run)
     return seen
 
 
@@ -148,7 +172,7 @@ def test_one_model_is_trained_with_its_teachers_and_exported_by_tensorflow(comma
     assert outs[-1] == "runs/edgefer-nano-taught"
     assert commands[-1] == ("-m edgefer.train.export runs/edgefer-nano-taught", "tensorflow")
     assert all(backend == ("tensorflow" if "export" in command else "torch") for command, backend in commands)
-    assert capsys.readouterr().out.endswith("the tables\n")
+    assert "$ python -m edgefer.train.export runs/edgefer-nano-taught\n" in capsys.readouterr().out
 
 
 def test_what_fails_or_lacks_its_data_is_named_and_the_rest_goes_on(commands, capsys):
@@ -165,7 +189,6 @@ def test_what_fails_or_lacks_its_data_is_named_and_the_rest_goes_on(commands, ca
 
 def test_short_forms_are_trained_exported_and_kept(commands, tmp_path, monkeypatch):
     """The export of what is too short to quantise well is refused; the record says so."""
-    monkeypatch.setattr(listing.report, "SHORT_RECORDS", tmp_path / "records")
 
     def trained(words, check, env, **options):
         if "edgefer.train.fit" in words:
@@ -178,20 +201,21 @@ def test_short_forms_are_trained_exported_and_kept(commands, tmp_path, monkeypat
             return subprocess.CompletedProcess(words, code)
         return subprocess.CompletedProcess(words, 1, stderr="a warning\nedgefer: export: lost too much\n")
 
-    monkeypatch.setattr(listing.subprocess, "run", trained)
-    assert listing.main(["short", "rtnn-stl", "kdef-rtnn-grey", "ferplus-laplacian", "ferplus-grey"]) == 7
-    kept = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "records").iterdir()}
+    monkeypatch.setattr(steps.subprocess, "run", trained)
+    names = ["rtnn-stl", "kdef-rtnn-grey", "ferplus-laplacian", "ferplus-grey"]
+    assert listing.main(["short", "--records", "kept", *names]) == 7
+    kept = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "kept" / "short").iterdir()}
     assert set(kept) == {"rtnn-stl", "ferplus-grey", "ferplus-grey-2"}, "KDEF is not here, laplacian fails"
     assert kept["rtnn-stl"]["losses"] == [2.0, 1.5]
     assert kept["rtnn-stl"]["exported"] == "export: lost too much"
     assert kept["ferplus-grey-2"]["exported"] == "", "one seed is enough"
 
 
-def test_a_damaged_model_is_owed_and_its_runs_go_in_order(commands, monkeypatch):
+def test_a_damaged_model_is_made_again_and_its_runs_go_in_order(commands, monkeypatch):
     def damaged(directory):
         raise ModelError("damaged")
 
-    monkeypatch.setattr(listing.manifest, "load", damaged)
+    monkeypatch.setattr(listing.directory, "load_frame", damaged)
     assert listing.main(["all", "ferplus-sobel"]) == 0
     (small, full), export = ([command.split() for command, _ in commands[:2]], commands[2][0].split())
     assert full[full.index("--start") + 1] == small[-1] == "runs/ferplus-sobel-small"
@@ -201,9 +225,9 @@ def test_a_damaged_model_is_owed_and_its_runs_go_in_order(commands, monkeypatch)
 def test_the_list_names_every_model_and_what_it_takes(capsys):
     assert listing.main([]) == 0
     *lines, _, last = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*RECIPES, *OWED]
-    assert "trained: " in lines[0] and all("owed" in line for line in lines[len(RECIPES) :])
-    assert "runs are owed" in last and "`make train-all`" in last
+    assert [line.split()[0] for line in lines] == [*RECIPES, *WITHOUT_RECIPE]
+    assert "trained: " in lines[0] and all("not run yet" in line for line in lines[len(RECIPES) :])
+    assert "trainings are not run yet" in last and "`make train-all`" in last
 
 
 def test_an_unknown_model_is_refused_with_those_there_are(capsys):
@@ -214,20 +238,20 @@ def test_an_unknown_model_is_refused_with_those_there_are(capsys):
 
 
 def test_a_model_that_does_not_ship_is_exported_elsewhere_and_one_with_a_transformer_in_float():
-    assert listing.commands("ferplus-grey")[-1] == "python -m edgefer.train.export runs/ferplus-grey"
-    assert listing.commands("vgg13-grey")[-1].endswith("runs/vgg13-grey --out build/models/vgg13-grey")
-    assert listing.commands("rtnn-stl")[-1].endswith("runs/rtnn-stl --precision float32")
-    assert all("edgefer.train.fit" in command for command in listing.commands("folds-breuer-grey"))
+    assert str(listing.steps("ferplus-grey")[-1]) == "python -m edgefer.train.export runs/ferplus-grey"
+    assert listing.steps("vgg13-grey")[-1].arguments[1:] == ["--out", "build/models/vgg13-grey"]
+    assert listing.steps("rtnn-stl")[-1].arguments == ["runs/rtnn-stl", "--precision", "float32"]
+    assert all(step.module == "edgefer.train.fit" for step in listing.steps("folds-breuer-grey"))
 
 
 def test_what_a_run_starts_from_is_made_first_where_only_the_model_of_it_is_here(commands, tmp_path):
-    assert listing.standing("edgefer-s")[0], "it ships"
+    assert listing.status("edgefer-s", {})[0], "it ships"
     assert listing.main(["all", "fer2013-edgefer-s"]) == 0
     trained = [command.split()[-1] for command, _ in commands if "train.fit" in command]
     assert trained == ["runs/edgefer-s-small", "runs/edgefer-s-first", "runs/fer2013-edgefer-s"]
     (tmp_path / "runs" / "edgefer-s-first").mkdir(parents=True)
     (tmp_path / "runs" / "edgefer-s-first" / "checkpoint.npz").touch()
-    assert len(listing.commands("fer2013-edgefer-s")) == 2, "its own run, and the export"
+    assert len(listing.steps("fer2013-edgefer-s")) == 2, "its own run, and the export"
 
 
 def test_every_shipped_model_has_a_recipe():

@@ -150,10 +150,3 @@ def test_a_division_that_cannot_be_is_refused_in_one_line(people, division):
     anonymous = Dataset("made", "all", "basic7", "by hand", np.zeros((ROWS, 1, 1)), truth)
     with pytest.raises(UsageError, match="do not tell whom they show"):
         splits.divide(anonymous, "subject-holdout")
-
-
-def test_the_balance_is_a_table_of_test_rows(people):
-    truth, _ = people
-    table = splits.balance(truth, splits.folds(truth, 10), list("abcdefg")).splitlines()
-    assert table[0].split() == ["test", "rows", *"abcdefg"]
-    assert table[10].split() == ["10", *["10"] * 7]

@@ -17,7 +17,7 @@ from edgefer.errors import UsageError
 from edgefer.labels import label_set
 from edgefer.measure.datasets.base import SPLITS, Dataset
 from edgefer.measure.datasets.ckplus import IMAGES, load_ckplus, part
-from edgefer.measure.datasets.coded import CODES, load_coded, recognise
+from edgefer.measure.datasets.coded import CODES, layout_of, load_coded
 from edgefer.measure.datasets.fer2013 import (
     RULES,
     VOTE_COLUMNS,
@@ -56,7 +56,7 @@ def load(
     """Read a data set; its kind is told by its content.
 
     A csv with the ten vote columns is FER+. Its pixels come from a `pixels` column of its own or, row by row,
-    from the file `fer2013.csv` beside it, as the FER+ authors pair the two. A csv with `emotion` and
+    from the file `fer2013.csv` in the same folder, as the FER+ authors pair the two. A csv with `emotion` and
     `pixels` is FER-2013. A folder holds one folder a class, named by label, or train, val and test folders
     that do; or KDEF, JAFFE, FEI, CAFE or CK+ as they are distributed, told by the names of the files.
 
@@ -84,11 +84,11 @@ def load(
             raise UsageError(f"unknown {what} {value!r}; available: {', '.join(known)}")
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
-    if path.is_dir():
-        layout = layout or _layout(path, labels)
+    if path.is_dir() and layout is None:
+        layout = _layout(path, labels)
     if where and layout in (None, "classes"):
         raise UsageError(f"{path}: its rows have no tags to choose by; KDEF, JAFFE, FEI, CAFE and CK+ have")
-    if layout is not None and path.is_dir():
+    if path.is_dir() and layout is not None:
         data = _load_directory(path, layout, split, labels, margin, where)
     elif layout is not None:
         raise UsageError(f"{path}: a layout is that of a folder")
@@ -115,7 +115,7 @@ def _layout(path: Path, labels: str) -> str:
         return "classes"
     if part(path, IMAGES) is not None:
         return "ckplus"
-    return recognise(path) or "classes"
+    return layout_of(path) or "classes"
 
 
 def _load_directory(

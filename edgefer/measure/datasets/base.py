@@ -12,16 +12,14 @@ SPLITS = ("train", "val", "test")
 
 
 class Images(Protocol):
-    """Grey images, uint8, shape (H, W): an array of them, or files that are decoded when asked for."""
+    """Grey images: an array of them, or what decodes each when it is asked for."""
 
-    def __len__(self) -> int:
-        """How many."""
+    def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[Any]:
-        """One after the other."""
+    def __iter__(self) -> Iterator[np.ndarray]: ...
 
-    def __getitem__(self, index: Any) -> Any:
-        """The image of a row; the images of a slice or an array of rows."""
+    def __getitem__(self, rows: Any, /) -> Any:
+        """The image of an index; those of a slice or of an array of rows."""
 
 
 @dataclass
@@ -33,8 +31,7 @@ class Dataset:
         split: train, val, test, or "all" for a folder without splits.
         labels: name of the label set that `truth` indexes.
         rule: which rows count, in words.
-        images: uint8, shape (N, 48, 48); from a folder a sequence of (H, W) images, decoded when asked
-            for. Both take an index, a slice or an array of rows.
+        images: uint8, shape (N, 48, 48); from a folder a sequence of (H, W) images, decoded when asked for.
         truth: int64, shape (N,), indices of labels.
         distributions: float32, shape (N, 8), votes over FERPLUS8 scaled to sum to one, as the rule says; None
             where there are no votes.

@@ -29,8 +29,8 @@ _FILES = {"Emotion": "emotion", "FACS": "facs"}
 
 def part(root: Path, name: str) -> Path | None:
     """The folder of one archive of the set, in `root` or one level below, where some tools unpack it."""
-    found = [folder for pattern in (name, f"*/{name}") for folder in sorted(root.glob(pattern))]
-    return next((folder for folder in found if folder.is_dir()), None)
+    folders = [folder for pattern in (name, f"*/{name}") for folder in sorted(root.glob(pattern))]
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def films(root: Path, listing: Listing) -> dict[tuple[str, str], list[Path]]:
@@ -38,7 +38,7 @@ def films(root: Path, listing: Listing) -> dict[tuple[str, str], list[Path]]:
     images = part(root, IMAGES)
     if images is None:
         raise UsageError(f"{root}: expected a folder {IMAGES}, as in CK+")
-    found: dict[tuple[str, str], list[Path]] = {}
+    by_film: dict[tuple[str, str], list[Path]] = {}
     for file in sorted(images.rglob("*")):
         if not file.is_file() or hidden(file, images):
             continue
@@ -47,16 +47,16 @@ def films(root: Path, listing: Listing) -> dict[tuple[str, str], list[Path]]:
         if name is None or tuple(part.upper() for part in where) != (name[1].upper(), name[2]):
             listing.drop(file, "not named as in CK+")
         else:
-            found.setdefault((name[1].upper(), name[2]), []).append(file)
-    return found
+            by_film.setdefault((name[1].upper(), name[2]), []).append(file)
+    return by_film
 
 
 def label_files(root: Path, kind: str, listing: Listing) -> dict[tuple[str, str], list[Path]]:
     """The files of one kind of label by film: kind is "Emotion" or "FACS"; files that are none are listed."""
     folder = part(root, kind)
     if folder is None:
-        raise UsageError(f"{root}: expected a folder {kind} beside {IMAGES}, as in CK+")
-    found: dict[tuple[str, str], list[Path]] = {}
+        raise UsageError(f"{root}: expected a folder {kind} next to {IMAGES}, as in CK+")
+    files: dict[tuple[str, str], list[Path]] = {}
     # the text of the set itself gives a FACS file as S0005_…: a zero more than its folder
     pattern = re.compile(rf"S\d{{3,4}}_\d{{3}}_\d{{8}}_{_FILES[kind]}\.txt", re.IGNORECASE)
     for file in sorted(folder.rglob("*")):
@@ -66,8 +66,8 @@ def label_files(root: Path, kind: str, listing: Listing) -> dict[tuple[str, str]
         if pattern.fullmatch(file.name) is None or len(where) != 2:
             listing.drop(file, "not named as in CK+")
         else:
-            found.setdefault((where[0].upper(), where[1]), []).append(file)
-    return found
+            files.setdefault((where[0].upper(), where[1]), []).append(file)
+    return files
 
 
 def frame_name(file: Path) -> str:

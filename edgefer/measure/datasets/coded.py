@@ -48,10 +48,10 @@ class Code:
 
     def read(self, name: str) -> tuple[str, dict[str, str]] | None:
         """Expression and tags of a file name; None where it is not one of this set."""
-        found = self.pattern.fullmatch(name)
-        if found is None:
+        match = self.pattern.fullmatch(name)
+        if match is None:
             return None
-        parts = {key: self._word(key, value) for key, value in found.groupdict().items()}
+        parts = {key: self._word(key, value) for key, value in match.groupdict().items()}
         code = parts.pop("code")
         subject = "".join(parts[key] for key in self.subject)
         return self.expressions[code], {**parts, "subject": subject}
@@ -164,7 +164,7 @@ def image_files(root: Path) -> tuple[list[Path], list[Path]]:
     return images, [file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES]
 
 
-def recognise(root: Path) -> str | None:
+def layout_of(root: Path) -> str | None:
     """The set whose names at least half of the images bear; None for none of them."""
     images, _ = image_files(root)
     counts = {kind: sum(code.read(file.name) is not None for file in images) for kind, code in CODES.items()}

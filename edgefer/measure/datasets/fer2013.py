@@ -105,20 +105,20 @@ def crossentropy_targets(votes: np.ndarray) -> np.ndarray:
     """
     targets = np.zeros((len(votes), len(FERPLUS8)), np.float32)
     for target, row in zip(targets, np.where(votes <= 1, 0, votes).tolist(), strict=True):
-        total, goes_on = sum(row), True
         taken: dict[int, int] = {}
+        total, goes_on = sum(row), True
         while goes_on and 4 * sum(taken.values()) < 3 * total and len(taken) < 3:
-            most = max(count for place, count in enumerate(row) if place not in taken)
-            for place in [place for place, count in enumerate(row) if count == most and place not in taken]:
-                goes_on = place < len(FERPLUS8)
+            most = max(count for index, count in enumerate(row) if index not in taken)
+            for index in [index for index, count in enumerate(row) if count == most and index not in taken]:
+                goes_on = index < len(FERPLUS8)
                 if goes_on or not taken:
-                    taken[place] = most
+                    taken[index] = most
                 if not goes_on:
                     break
         held = sum(taken.values())
         if 2 * held > total and len(taken) <= 3 and max(taken) < len(FERPLUS8):
-            for place, count in taken.items():
-                target[place] = count / held
+            for index, count in taken.items():
+                target[index] = count / held
     return targets
 
 
@@ -186,13 +186,13 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
 
     images = np.empty((len(kept), SIDE, SIDE), np.uint8)
     webp, offset, problems, readable = arrays["webp"], arrays["offset"], [], []
-    for place, row in enumerate(progress_bar(rows[kept], "decoding images", len(kept))):
+    for index, row in enumerate(progress_bar(rows[kept], "decoding images", len(kept))):
         image = decode_image(webp[offset[row] : offset[row + 1]], cv2.IMREAD_GRAYSCALE)
         if image is None or image.shape != (SIDE, SIDE):
             problems.append(f"row {row}: not a readable {SIDE}x{SIDE} image")
             continue
-        images[place] = image
-        readable.append(place)
+        images[index] = image
+        readable.append(index)
     if problems:
         dropped["unreadable"] = len(problems)
         images, truth = images[readable], truth[readable]
@@ -275,37 +275,35 @@ def load_csv(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
     emotions, images, prints, trained = [], [], [], set()
     for line, fields in progress_bar(table, f"reading {path.name}"):
         emotion = table.number(line, fields, "emotion", len(BASIC7) - 1)
-        found, pixels = table.split(line, fields), fields[table.columns["pixels"]].strip()
-        if found == split:
+        usage, pixels = table.split(line, fields), fields[table.columns["pixels"]].strip()
+        if usage == split:
             emotions.append(emotion)
             images.append(table.image(line, pixels))
             prints.append(_fingerprint(pixels))
-        elif found == "train" and not keep_duplicates:
+        elif usage == "train" and not keep_duplicates:
             trained.add(_fingerprint(pixels))
-    kept = [place for place, text in enumerate(prints) if text not in trained]
+    kept = [index for index, text in enumerate(prints) if text not in trained]
     return Dataset(
         str(path),
         split,
         "basic7",
         EMOTION_RULE,
-        _stacked([images[place] for place in kept]),
-        np.array([emotions[place] for place in kept], np.int64),
+        _stacked([images[index] for index in kept]),
+        np.array([emotions[index] for index in kept], np.int64),
         dropped={"duplicates of train": len(images) - len(kept)},
     )
 
 
 def _load_ferplus(table: _Table, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:
-    """FER+ votes; pixels from the table itself or from fer2013.csv beside it, paired row by row."""
+    """FER+ votes; pixels from the table itself or from fer2013.csv in its folder, paired row by row."""
     pixels = table
     if not table.has(("pixels",)):
-        beside = table.path.with_name("fer2013.csv")
-        if not beside.is_file():
-            raise UsageError(
-                f"{table.path}: has no pixels, and {beside} is not there; put fer2013.csv beside it"
-            )
-        pixels = _Table(beside)
+        pixels_path = table.path.with_name("fer2013.csv")
+        if not pixels_path.is_file():
+            raise UsageError(f"{table.path}: has no pixels, and {pixels_path} is not there; put it there")
+        pixels = _Table(pixels_path)
         if not pixels.has(("Usage", "pixels")):
-            raise UsageError(f"{beside}:1: expected the columns emotion, pixels and Usage")
+            raise UsageError(f"{pixels_path}:1: expected the columns emotion, pixels and Usage")
     column = pixels.columns["pixels"]
     votes, images, prints, trained = [], [], [], set()
     for (line, fields), (pixel_line, pixel_fields) in progress_bar(
@@ -332,7 +330,7 @@ def _load_ferplus(table: _Table, split: str, labels: str, rule: str, keep_duplic
         split,
         labels,
         RULES[rule],
-        _stacked([images[place] for place in kept]),
+        _stacked([images[index] for index in kept]),
         truth,
         _targets(ballots[kept], rule),
         dropped,

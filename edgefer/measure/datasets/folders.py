@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".tif", ".ti
 FOLDER_RULE = "one folder a class, every readable image, taken as a face crop"
 
 
-class FolderImages(Sequence):
+class FolderImages:
     """Grey images of files, decoded when asked for, so that a folder of photographs needs no memory.
 
     Attributes:
@@ -36,8 +36,11 @@ class FolderImages(Sequence):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: Any) -> Any:
-        """uint8, shape (H, W); of a slice or an array of rows, FolderImages of these.
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """uint8, shape (H, W); the part of the images that a slice or an array of rows names.
 
         Raises:
             UsageError: the file changed since it was listed.
@@ -68,7 +71,7 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
         raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
     root = path / (split or "val") if divided else path
     names = label_set(labels)
-    files, found, problems = [], set(), []
+    files, present, problems = [], set(), []
     dropped: Counter[str] = Counter()
     for entry in _entries(root):
         name = entry.name.lower()
@@ -81,16 +84,16 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
             problems.append(f"{entry}: not a class of {labels}; its {len(inside)} files do not count")
             dropped["outside the class folders"] += len(inside)
             continue
-        found.add(name)
+        present.add(name)
         files += [(file, names.index(name)) for file in inside]
         if not inside:
             problems.append(f"{entry}: empty")
-    if not found:
+    if not present:
         raise UsageError(
             f"{root}: expected class folders named {', '.join(names)}; found none, and no files named as in "
             "KDEF, JAFFE, FEI, CAFE or CK+"
         )
-    problems += [f"{root / name}: missing" for name in names if name not in found]
+    problems += [f"{root / name}: missing" for name in names if name not in present]
 
     paths, truth = [], []
     for file, label in progress_bar(files, "looking at images", len(files)):
@@ -129,7 +132,7 @@ def hidden(file: Path, root: Path) -> bool:
 def grey_image(path: Path) -> np.ndarray | None:
     """The grey image of a file, uint8 (H, W); None when it is unreadable, no image, or cut short."""
     try:
-        found = read_image(path)
+        decoded = read_image(path)
     except OSError:
         return None
-    return None if found is None else found[0]
+    return None if decoded is None else decoded[0]

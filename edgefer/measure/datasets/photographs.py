@@ -1,6 +1,6 @@
 """Photographs of named people: the face in each is found and cut out, and no picture counts twice.
 
-The crop is the box of the run time's own detector, made square and grown by the model's margin, as on a
+The crop is the box of the runtime's detector, made square and grown by the model's margin, as on a
 device. Where the detector finds no face, as in full profile, the crop is where the other faces of the set
 are, and the file is named among the problems.
 """
@@ -93,9 +93,9 @@ def assemble(
             dropped["damaged"] += 1
             continue
         prints[hashlib.blake2b(image.tobytes(), digest_size=16).digest(), image.shape].append(picture)
-        found = detector.detect(image)
+        detected = detector.detect(image)
         shapes[picture.path] = image.shape
-        faces[picture.path] = max((face.box for face in found), key=lambda box: box.area, default=None)
+        faces[picture.path] = max((face.box for face in detected), key=lambda box: box.area, default=None)
 
     counted = []
     for same in prints.values():
@@ -116,7 +116,8 @@ def assemble(
         if box is None:
             missed += 1
             shape = shapes[picture.path]
-            box = _usual_box([face for path, face in faces.items() if face and shapes[path] == shape], shape)
+            alike = [face for path, face in faces.items() if face and shapes[path] == shape]
+            box = _usual_box(alike, shape)
             problems.append(f"{picture.path}: no face found; cut out where those of the other pictures are")
         boxes.append(squared(box, margin))
     keys = sorted({name for picture in counted for name in picture.tags})

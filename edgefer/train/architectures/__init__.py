@@ -124,15 +124,15 @@ def build(
     Raises:
         UsageError: a name is not known; or the size is open and the network has a layer that needs it.
     """
-    found, split = find(architecture), Streams.of(channels, mode)
-    if size is None and (stl or not found.any_size):
+    network, split = find(architecture), Streams.of(channels, mode)
+    if size is None and (stl or not network.any_size):
         what = "a spatial transformer" if stl else architecture
         raise UsageError(f"{what} needs inputs of one size; give stages of one side only")
     import keras
     from keras import layers
 
-    module = importlib.import_module(f"{__name__}.{found.module}")
-    options = {**found.options, **options}
+    module = importlib.import_module(f"{__name__}.{network.module}")
+    options = {**network.options, **options}
 
     def transformed(x, name):
         if not stl:

@@ -12,7 +12,7 @@ Where the paper is silent or we depart from it:
   there would be 2x2, and 1,554,439 parameters.
 * Dropout is one number, that between the two layers; after the last convolution it is half of it.
 * The input may have further planes, as for the networks of Pandey et al.
-* The network returns logits; the loss and the run time apply the soft-max.
+* The network returns logits; the loss and the runtime apply the soft-max.
 """
 
 from __future__ import annotations

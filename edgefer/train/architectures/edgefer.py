@@ -14,7 +14,7 @@ sigmoid. Every operation has an int8 kernel in LiteRT and in XNNPACK: convolutio
 multiplications, means and ReLU6. ReLU6 also bounds what int8 must span.
 
 The idea of the blocks is from Sandler et al., MobileNetV2, 2018, Tan and Le, EfficientNetV2, 2021, and Howard
-et al., Searching for MobileNetV3, 2019; the numbers are ours, picked from `python -m edgefer.train.frontier`.
+et al., Searching for MobileNetV3, 2019; the numbers are ours, picked from docs/frontier.md.
 """
 
 from __future__ import annotations
@@ -141,15 +141,15 @@ def stem(x, configuration: str | Configuration):
 def body(x, classes: int, dropout: float = 0.0, configuration: str | Configuration = "edgefer-s"):
     """The stages and the head; logits (N, classes).
 
-    Blocks are named by stage and place, stage1_1, stage1_2, …. Dropout stands before the last convolution.
+    Blocks are named by stage and index, stage1_1, stage1_2, …. Dropout stands before the last convolution.
     """
     from keras import layers
 
     configuration = _read(configuration)
     for number, stage in enumerate(configuration.stages, 1):
-        for place in range(1, stage.blocks + 1):
-            stride = stage.stride if place == 1 else 1
-            x = _block(x, stage, stride, configuration.squeeze, f"stage{number}_{place}")
+        for index in range(1, stage.blocks + 1):
+            stride = stage.stride if index == 1 else 1
+            x = _block(x, stage, stride, configuration.squeeze, f"stage{number}_{index}")
     x = _convolution(x, configuration.head, 1, "head")
     x = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
     if dropout:

@@ -21,7 +21,6 @@ Where the paper is silent or we depart from it:
 
 from __future__ import annotations
 
-import keras
 from keras import layers
 
 from edgefer.train.architectures.normalisation import BatchNormalization
@@ -91,20 +90,3 @@ def _bottleneck(x, channels, stride, name, normalisation):
     y = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project")(y)
     y = _normalised(y, f"{name}_project", normalisation)
     return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and inside == channels else y
-
-
-def layer_parameters(model: keras.Model) -> list[tuple[str, int, tuple[int, int, int]]]:
-    """The rows of Table III as this model has them, batch normalisation left out.
-
-    Returns:
-        (row name, parameters, input shape H x W x C) in the table's order, avg_pool included.
-    """
-    rows: dict[str, list] = {}
-    for layer in model.layers:
-        name = layer.name.split("_")[0] if layer.name != "avg_pool" else layer.name
-        if isinstance(layer, (layers.InputLayer, layers.Dropout, layers.Reshape)):
-            continue
-        row = rows.setdefault(name, [0, tuple(getattr(layer.input, "shape", ())[1:])])
-        if not isinstance(layer, layers.BatchNormalization):
-            row[0] += layer.count_params()
-    return [(name, parameters, shape) for name, (parameters, shape) in rows.items()]

@@ -11,10 +11,10 @@ Where the papers are silent or we depart from them:
 
 * The paper has the modules in words and a figure; widths, padding and biases are those of its authors'
   published code: the two convolutions at the start lose a pixel at each side (valid), all others none.
-* That code adds an L2 penalty of 0.01 to the weights; here the optimiser's weight decay has its place.
+* That code adds an L2 penalty of 0.01 to the weights; here the optimiser's weight decay takes its place.
 * Dropout before the last convolution is ours, and zero unless it is asked for.
 * Batch normalisation has epsilon 1e-3 and momentum 0.99, as the code leaves them.
-* The network returns logits; the loss and the run time apply the soft-max.
+* The network returns logits; the loss and the runtime apply the soft-max.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def stem(x):
 def body(x, classes: int, dropout: float = 0.0):
     """The second convolution, the four modules, and the mean of the class maps; logits (N, classes)."""
     x = _stem_row(x, 2)
-    for place, channels in enumerate(MODULES, 1):
-        x = _module(x, channels, f"module{place}")
+    for number, channels in enumerate(MODULES, 1):
+        x = _module(x, channels, f"module{number}")
     if dropout:
         x = layers.SpatialDropout2D(dropout, name="dropout")(x)
     x = layers.Conv2D(classes, 3, padding="same", name="logits")(x)
@@ -58,15 +58,15 @@ def _stem_row(x, row):
 
 def _module(x, channels, name):
     # every second pixel, then 1x1: TensorFlow 2.21 on a CPU crashes in the gradient of both in one
-    beside = layers.MaxPooling2D(1, strides=2, padding="same", name=f"{name}_halved")(x)
-    beside = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_beside")(beside)
-    beside = _normalised(beside, f"{name}_beside")
-    for place in (1, 2):
+    shortcut = layers.MaxPooling2D(1, strides=2, padding="same", name=f"{name}_halved")(x)
+    shortcut = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_beside")(shortcut)
+    shortcut = _normalised(shortcut, f"{name}_beside")
+    for number in (1, 2):
         separable = layers.SeparableConv2D(
-            channels, 3, padding="same", use_bias=False, name=f"{name}_separable{place}"
+            channels, 3, padding="same", use_bias=False, name=f"{name}_separable{number}"
         )
         x = separable(x)
-        wrap = _relu if place == 1 else _normalised
-        x = wrap(x, f"{name}_separable{place}")
+        wrap = _relu if number == 1 else _normalised
+        x = wrap(x, f"{name}_separable{number}")
     x = layers.MaxPooling2D(3, strides=2, padding="same", name=f"{name}_pool")(x)
-    return layers.Add(name=f"{name}_add")([x, beside])
+    return layers.Add(name=f"{name}_add")([x, shortcut])

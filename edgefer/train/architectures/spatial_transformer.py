@@ -74,8 +74,8 @@ def bilinear_sample(images, x, y):
 
 def _place(coordinate, count: int):
     """A coordinate in pixels, and the pixel before it, which always has another after it."""
-    place = ops.clip((coordinate + 1.0) * ((count - 1) / 2), 0.0, count - 1.0)
-    return place, ops.minimum(ops.floor(ops.stop_gradient(place)), count - 2.0)
+    position = ops.clip((coordinate + 1.0) * ((count - 1) / 2), 0.0, count - 1.0)
+    return position, ops.minimum(ops.floor(ops.stop_gradient(position)), count - 2.0)
 
 
 @keras.saving.register_keras_serializable("edgefer")

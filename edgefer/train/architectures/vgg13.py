@@ -14,7 +14,7 @@ Where the papers are silent or we depart from them:
 * The papers do not say how weights begin, and no batch normalisation keeps the signal up: with Keras's own
   start its deviation falls two hundredfold over the depth. On 512 images, 16 a step and without dropout, the
   loss fell to 1.70 in 200 steps with that start, and to 1.45 with this one.
-* The network returns logits; the loss and the run time apply the soft-max.
+* The network returns logits; the loss and the runtime apply the soft-max.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def stem(x):
 def body(x, classes: int, dropout: float = 0.0):
     """The rest of the four blocks, and the layers after them; logits (N, classes)."""
     for block, (channels, convolutions) in enumerate(BLOCKS, 1):
-        for place in range(2 if block == 1 else 1, convolutions + 1):
-            x = _convolution(x, channels, f"conv{block}_{place}")
+        for number in range(2 if block == 1 else 1, convolutions + 1):
+            x = _convolution(x, channels, f"conv{block}_{number}")
         x = layers.MaxPooling2D(2, name=f"pool{block}")(x)
         if dropout:
             x = layers.Dropout(dropout / 2, name=f"drop{block}")(x)
     x = layers.Flatten(name="flat")(x)
-    for place, units in enumerate(HIDDEN, len(BLOCKS) + 1):
-        x = layers.Dense(units, activation="relu", kernel_initializer=START, name=f"fc{place}")(x)
+    for number, units in enumerate(HIDDEN, len(BLOCKS) + 1):
+        x = layers.Dense(units, activation="relu", kernel_initializer=START, name=f"fc{number}")(x)
         if dropout:
-            x = layers.Dropout(dropout, name=f"drop{place}")(x)
+            x = layers.Dropout(dropout, name=f"drop{number}")(x)
     return layers.Dense(classes, dtype="float32", name="logits")(x)
 
 

@@ -21,6 +21,8 @@ from edgefer.errors import UsageError
 from edgefer.measure.datasets.ckplus import films, frame_name, label_files, numbers_of
 from edgefer.measure.datasets.photographs import Listing
 
+_UNIT = re.compile(r"AU(\d{1,2})")
+
 
 @dataclass
 class ActionUnits:
@@ -98,8 +100,8 @@ def _read_csv(path: Path) -> tuple[list[tuple[Path, dict[int, int]]], list[str]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: not a readable csv: {error}") from None
     header = [name.strip() for name in lines[0]] if lines else []
-    units = [re.fullmatch(r"AU(\d{1,2})", name) for name in header[1:]]
-    if header[:1] != ["image"] or not units or None in units:
+    units = [int(unit[1]) for unit in map(_UNIT.fullmatch, header[1:]) if unit]
+    if header[:1] != ["image"] or not units or len(units) < len(header) - 1:
         raise UsageError(f"{path}:1: expected the columns image, AU1, AU2, …")
     coded, problems = [], []
     for number, line in enumerate(lines[1:], start=2):
@@ -111,6 +113,6 @@ def _read_csv(path: Path) -> tuple[list[tuple[Path, dict[int, int]]], list[str]]
         if not picture.is_file():
             problems.append(f"{path}:{number}: {picture} is not there")
             continue
-        shown = [int(unit[1]) for unit, mark in zip(units, line[1:], strict=True) if mark.strip() == "1"]
+        shown = [unit for unit, mark in zip(units, line[1:], strict=True) if mark.strip() == "1"]
         coded.append((picture, dict.fromkeys(shown, 0)))
     return coded, problems

@@ -7,11 +7,13 @@ import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import cast
 
 import cv2
 import numpy as np
 
-from edgefer.models.manifest import Input
+from edgefer.measure.datasets.base import Images
+from edgefer.models.manifest import ChannelsName, Input
 from edgefer.preprocess.crop import Preprocess
 from edgefer.train.data.augment import augment, cutmix, mixup
 
@@ -24,7 +26,7 @@ def input_spec(channels: str, side: int = 64) -> Input:
     return Input(
         height=side,
         width=side,
-        channels=channels,
+        channels=cast(ChannelsName, channels),
         scale=SCALE,
         zero_point=ZERO_POINT,
         value_range=((-128 - ZERO_POINT) * SCALE, (127 - ZERO_POINT) * SCALE),
@@ -32,7 +34,7 @@ def input_spec(channels: str, side: int = 64) -> Input:
 
 
 class Inputs:
-    """Grey images to real-valued network inputs, through the run time's own preprocess.
+    """Grey images to real-valued network inputs, through the runtime's preprocess.
 
     Attributes:
         spec: input specification; the tensor a device computes is the one trained on, level by level.
@@ -52,7 +54,7 @@ class Inputs:
             levels = cv2.resize(levels, (self.side, self.side), interpolation=cv2.INTER_AREA)
         return (levels - self.spec.zero_point).reshape(self.side, self.side, -1) * np.float32(self.spec.scale)
 
-    def stack(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def stack(self, images: Images) -> np.ndarray:
         """Images to float32 (N, side, side, C)."""
         return np.stack([self(image) for image in images])
 
@@ -62,7 +64,7 @@ View = tuple[Input, int]
 
 
 def training_batches(
-    images: np.ndarray | Sequence[np.ndarray],
+    images: Images,
     targets: np.ndarray,
     views: Sequence[View],
     batch: int,
@@ -102,12 +104,12 @@ def training_batches(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        for made in waiting:
-            made.cancel()
+        for future in waiting:
+            future.cancel()
 
 
 def make_batch(
-    images: Sequence[np.ndarray],
+    images: Images,
     targets: np.ndarray,
     views: Sequence[View],
     draws: tuple[int, ...],

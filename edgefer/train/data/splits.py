@@ -73,15 +73,15 @@ def subject_folds(truth: np.ndarray, subjects: np.ndarray, k: int = 10, seed: in
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(names))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
-    totals, place = np.zeros((k, counts.shape[1]), np.int64), np.empty(len(names), np.int64)
+    totals, fold_of = np.zeros((k, counts.shape[1]), np.int64), np.empty(len(names), np.int64)
     for index in order:
         # adding c to t changes the sum of squares by 2 t.c + c.c, of which the last is the same for all folds
         gain = totals @ counts[index]
         best = np.flatnonzero(gain == gain.min())
         smallest = best[totals[best].sum(axis=1) == totals[best].sum(axis=1).min()]
-        place[index] = rng.choice(smallest)
-        totals[place[index]] += counts[index]
-    return _splits(place[person], range(k))
+        fold_of[index] = rng.choice(smallest)
+        totals[fold_of[index]] += counts[index]
+    return _splits(fold_of[person], range(k))
 
 
 def subject_holdout(truth: np.ndarray, subjects: np.ndarray, seed: int = 1) -> Split:
@@ -107,19 +107,20 @@ def divide(data: Dataset, division: str, seed: int = 1) -> tuple[Dataset, Datase
         UsageError: an unknown protocol, a fold or a person that is not there, or rows without subjects.
     """
     kind, _, detail = division.partition(":")
-    subjects = data.tags.get("subject")
-    if subjects is None and kind.startswith("subject"):
+    known = data.tags.get("subject")
+    if known is None and kind.startswith("subject"):
         raise UsageError(f"{division}: the rows of {data.source} do not tell whom they show")
+    subjects = np.array([]) if known is None else known
     fold = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", detail)
     if division == "holdout":
-        split = holdout(data.truth, seed, subjects)
+        split = holdout(data.truth, seed, known)
     elif division == "subject-holdout":
         split = subject_holdout(data.truth, subjects, seed)
     elif kind in ("fold", "subject-fold") and fold and int(fold[1]) <= int(fold[2]):
         number, k = int(fold[1]), int(fold[2])
         try:
             if kind == "fold":
-                split = folds(data.truth, k, seed, subjects)[number - 1]
+                split = folds(data.truth, k, seed, known)[number - 1]
             else:
                 split = subject_folds(data.truth, subjects, k, seed)[number - 1]
         except ValueError as error:
@@ -133,15 +134,6 @@ def divide(data: Dataset, division: str, seed: int = 1) -> tuple[Dataset, Datase
             f"subject-fold:3/10, subject:NAME, with the name of a person of the set{people}"
         )
     return data.take(split.train), data.take(split.test)
-
-
-def balance(truth: np.ndarray, splits: Sequence[Split], labels: Sequence[str]) -> str:
-    """A table of how many test rows each class has in each split."""
-    lines = ["test rows  " + "".join(f"{label:>11}" for label in labels)]
-    for number, split in enumerate(splits, start=1):
-        counts = np.bincount(truth[split.test], minlength=len(labels))
-        lines.append(f"{number:<11}" + "".join(f"{count:>11}" for count in counts))
-    return "\n".join(lines)
 
 
 def _splits(fold: np.ndarray, numbers: Sequence[int]) -> list[Split]:

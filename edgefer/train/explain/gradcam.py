@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from keras import ops
 
-from edgefer.labels import label_set
+from edgefer.labels import label_set, softmax
 from edgefer.measure.datasets import Dataset
 from edgefer.train.explain.network import BATCH, Field, Filters, Network, batches, grey
 from edgefer.train.explain.pictures import Band, overlaid, sheet
@@ -59,7 +59,7 @@ def _shifted(layer, shift) -> Iterator[None]:
         layer.activation = activation
 
 
-def spread(heat: np.ndarray, field: Field, side: int) -> np.ndarray:
+def over_image(heat: np.ndarray, field: Field, side: int) -> np.ndarray:
     """A map over the image, each unit at the middle of the pixels it sees: float32 (side, side)."""
     middle = (field.first + field.last) / 2
     places = ((np.arange(side) - middle) / field.step).astype(np.float32)
@@ -76,15 +76,17 @@ def class_sheet(
         The sheet, and for each class what is on it.
     """
     logits = [network.model.predict_on_batch(x) for x in batches(network, data.images, "judging images")]
-    scores = _softmax(np.concatenate(logits))
+    scores = softmax(np.concatenate(logits))
     paths, classes = getattr(data.images, "paths", None), label_set(data.labels)
     # (classes, top), strongest first
     strongest = np.argsort(-scores, axis=0, kind="stable")[:top].T
     inputs = network.inputs([data.images[row] for row in strongest.ravel()])
     heats = grad_cam(filters, inputs, np.repeat(np.arange(len(strongest)), strongest.shape[1]))
-    images = grey(inputs)
+    images = list(grey(inputs))
+    field = filters.field
+    assert field is not None, "only a network that moves the image has none, and it is refused"
     over = [
-        overlaid(image, spread(heat, filters.field, network.settings.size))
+        overlaid(image, over_image(heat, field, network.settings.size))
         for image, heat in zip(images, heats, strict=True)
     ]
     bands, listed = [], []
@@ -103,8 +105,3 @@ def class_sheet(
         bands.append(Band([label, "score, truth"], [images[drawn], over[drawn]], captions))
         listed.append({"class": label, "images": entries})
     return sheet(title, bands, top), listed
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

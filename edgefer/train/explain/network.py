@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +13,11 @@ from keras import layers
 
 from edgefer.errors import ModelError, UsageError
 from edgefer.labels import label_set
+from edgefer.measure.datasets.base import Images
 from edgefer.preprocess.crop import CHANNELS
 from edgefer.support.progress import progress_bar
 from edgefer.train.data.batches import Inputs, input_spec
-from edgefer.train.fit import Settings, build
+from edgefer.train.settings import TrainingSettings, build
 from edgefer.train.streams import Streams
 
 BATCH = 32  # the first layers of a wide network hold megabytes for every image
@@ -104,12 +104,12 @@ class Network:
         filters: of every convolution with a map of places, by name, in the order of the network.
     """
 
-    def __init__(self, name: str, settings: Settings, model):
+    def __init__(self, name: str, settings: TrainingSettings, model):
         self.name, self.settings, self.model = name, settings, model
         self.planes = CHANNELS[settings.input]
         self.labels = label_set(settings.labels)
         self._inputs = Inputs(input_spec(settings.input, settings.size))
-        self.filters = {found.name: found for found in _filters(settings, model)}
+        self.filters = {filters.name: filters for filters in _filters(settings, model)}
 
     @classmethod
     def open(cls, run: Path) -> Network:
@@ -127,7 +127,7 @@ class Network:
                     f"best.weights.h5; {file.name} is not there"
                 )
         try:
-            settings = Settings.read(settings_file)
+            settings = TrainingSettings.read(settings_file)
             model = build(settings, size=settings.size)
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{settings_file}: not the settings of a run: {error}") from None
@@ -146,18 +146,18 @@ class Network:
             UsageError: there is no such convolution; the message lists those there are.
         """
         if layer is None:
-            return [found for found in self.filters.values() if found.rectifier is not None][-1]
+            return [filters for filters in self.filters.values() if filters.rectifier is not None][-1]
         try:
             return self.filters[layer]
         except KeyError:
             raise UsageError(f"no convolution {layer!r}; available: {', '.join(self.filters)}") from None
 
-    def inputs(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def inputs(self, images: Images) -> np.ndarray:
         """uint8 face crops to what the network sees of them, float32 (N, side, side, planes)."""
         return self._inputs.stack(images)
 
 
-def batches(network: Network, images: Sequence[np.ndarray], what: str):
+def batches(network: Network, images: Images, what: str):
     """The inputs of all images, in batches, with a bar."""
     for start in progress_bar(range(0, len(images), BATCH), what, -(-len(images) // BATCH)):
         yield network.inputs(images[start : start + BATCH])
@@ -168,7 +168,7 @@ def grey(inputs: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((inputs[..., 0] + 1) * 128), 0, 255).astype(np.uint8)
 
 
-def _filters(settings: Settings, model):
+def _filters(settings: TrainingSettings, model):
     """The filters of every convolution whose map has more than one place."""
     for prefix, logits, parts, field in _streams(settings, model):
         for part, entry in parts:
@@ -182,9 +182,10 @@ def _filters(settings: Settings, model):
             field = fields[id(part.output)]
 
 
-def _streams(settings: Settings, model):
+def _streams(settings: TrainingSettings, model):
     """Each stream: prefix of its layers, model of its logits, parts with what enters each, first field."""
-    streams, pixels = Streams.of(settings.input, settings.mode), Field(1, 0, 0, settings.size)
+    streams = Streams.of(settings.input, settings.mode)
+    pixels: Field | None = Field(1, 0, 0, settings.size)
     if len(streams.streams) == 1:
         yield "", model, [(model, model.input)], pixels
         return
@@ -220,24 +221,21 @@ def _reader(part, tensor):
 
 def _fields(part, start: Field | None) -> dict[int, Field | None]:
     """The pixels of a unit of every tensor, by the tensor's id."""
-    found = {id(part.input): start}
+    fields = {id(part.input): start}
     for layer in part.layers:
         if isinstance(layer, layers.InputLayer):
             continue
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        found[id(layer.output)] = _through(layer, [found[id(tensor)] for tensor in inputs])
-    return found
+        fields[id(layer.output)] = _through(layer, [fields[id(tensor)] for tensor in inputs])
+    return fields
 
 
 def _through(layer, fields: list[Field | None]) -> Field | None:
-    if None in fields:
+    known = [field for field in fields if field is not None]
+    if len(known) < len(fields):
         return None
-    field = Field(
-        fields[0].step,
-        min(other.first for other in fields),
-        max(other.last for other in fields),
-        fields[0].units,
-    )
+    first, last = min(field.first for field in known), max(field.last for field in known)
+    field = Field(known[0].step, first, last, known[0].units)
     if isinstance(layer, PLACE_BY_PLACE):
         return field
     if isinstance(layer, layers.MaxPooling2D):

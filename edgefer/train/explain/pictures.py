@@ -44,8 +44,8 @@ def sheet(title: Sequence[str], bands: Sequence[Band], columns: int) -> np.ndarr
                 y, x = top + step * row, LEFT + step * column
                 picture[y : y + TILE, x : x + TILE] = _fitted(tile)
         for column, text in enumerate(band.captions):
-            x = LEFT + step * column + TILE / 2
-            drawing.write(picture, text, x, top + height - CAPTION + 3, 0.36)
+            middle = LEFT + step * column + TILE / 2
+            drawing.write(picture, text, middle, top + height - CAPTION + 3, 0.36)
         top += height
     return picture
 

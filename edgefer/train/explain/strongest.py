@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from edgefer.measure.datasets.base import Images
 from edgefer.train.explain.network import Filters, Network, batches
 
 
@@ -43,13 +43,13 @@ class Survey:
         return rows if self.filters.rectifier is None else rows[self.answers[rows, index] > 0]
 
 
-def survey(network: Network, filters: Filters, images: Sequence[np.ndarray]) -> Survey:
+def survey(network: Network, filters: Filters, images: Images) -> Survey:
     """Ask the filters of one layer about all images."""
     answers, places = [], []
     for inputs in batches(network, images, f"asking {filters.name}"):
         maps = np.asarray(filters.response.predict_on_batch(inputs))
         flat = maps.reshape(len(maps), -1, filters.count)
-        found = flat.argmax(axis=1)
-        answers.append(np.take_along_axis(flat, found[:, np.newaxis], axis=1)[:, 0])
-        places.append(np.stack(np.unravel_index(found, filters.places), axis=-1))
+        strongest = flat.argmax(axis=1)
+        answers.append(np.take_along_axis(flat, strongest[:, np.newaxis], axis=1)[:, 0])
+        places.append(np.stack(np.unravel_index(strongest, filters.places), axis=-1))
     return Survey(filters, np.concatenate(answers), np.concatenate(places))

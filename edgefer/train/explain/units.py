@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.measure.datasets import Dataset
+from edgefer.measure.pictures import shaded_cell
 from edgefer.support import drawing
 from edgefer.train.data.action_units import ActionUnits
 from edgefer.train.explain.strongest import Survey
@@ -90,7 +90,7 @@ def matched(data: Dataset, coded: ActionUnits, count: int) -> tuple[Dataset, np.
 
 @dataclass(frozen=True)
 class Correlation:
-    """Filters beside action units.
+    """Filters compared with action units.
 
     Attributes:
         survey: what the filters answered. units: numbers of the action units.
@@ -197,15 +197,12 @@ class Correlation:
         for column, unit in enumerate(self.units):
             drawing.write(picture, f"AU{unit}", left + width * (column + 0.5), top - 10, 0.38)
         rows = [("all images", self.shares), *((f"filter {index}", self.p[index]) for index in order)]
-        paper, deep = np.array([250.0, 246.0, 240.0]), np.array([120.0, 72.0, 16.0])
         for row, (name, values) in enumerate(rows):
             y = top + height * row
             drawing.write(picture, name, left - 8, y + height / 2, 0.4, anchor="end")
             for column, p in enumerate(values):
                 x = left + width * column
-                colour = (paper + (deep - paper) * p).tolist()
-                cv2.rectangle(picture, (x, y), (x + width - 2, y + height - 2), colour, -1)
-                ink = (255, 255, 255) if p > 0.45 else drawing.INK
+                ink = shaded_cell(picture, (x, y, width, height), p)
                 drawing.write(picture, f"{100 * p:.0f}", x + width / 2, y + height / 2, 0.36, ink)
         return picture
 

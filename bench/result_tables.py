@@ -1,0 +1,60 @@
+"""What the benches share: where results are kept, what machine they are from, and how they are printed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from edgefer.support.cpu import model_name
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on: processor, cores, Python and the commit."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "cpu": f"{model_name()} ({platform.machine()})",
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "commit": commit.stdout.strip() or "unknown",
+    }
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table whose columns line up in a terminal as well."""
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+    lines = [header, ["-" * width for width in widths], *rows]
+    padded = [[str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+
+
+def kernel_table(rows: list[dict]) -> str:
+    """The kernels compared with their peers: medians, and the ratio with its quartiles."""
+    cells = []
+    for row in rows:
+        bar = "" if row["bar"] is None else f"{row['bar']:g}"
+        met = "" if row["bar"] is None else "yes" if row["ratio"] >= row["bar"] else "no"
+        spread = f"{row['low']:.2f} to {row['high']:.2f}"
+        times = f"{row['ours_us']:.2f}", f"{row['peer_us']:.2f}"
+        cells.append(
+            [row["kernel"], row["size"], row["peer"], *times, f"{row['ratio']:.2f}", spread, bar, met]
+        )
+    header = ["kernel", "size", "compared with", "ours, us", "peer, us", "ratio", "quartiles", "bar", "met"]
+    return table(header, cells)
+
+
+def instruction_table(result: dict) -> str:
+    """Bytes and instructions for a unit of work, by variant."""
+    rows = []
+    for work, entry in result["works"].items():
+        moved = "" if entry["bytes"] is None else f"{entry['bytes']:.2g}"
+        counts = (entry["instructions"].get(variant) for variant in ("scalar", "sse41", "avx2"))
+        cells = [
+            "" if count is None else f"{count:.3g}" if count < 1000 else f"{count:.0f}" for count in counts
+        ]
+        rows.append([work, entry["unit"], moved, *cells])
+    return table(["kernel", "per", "bytes moved", "scalar", "SSE4.1", "AVX2"], rows)

@@ -1,0 +1,165 @@
+"""The model card: what a model is, what it was made from, what it does and what it must not be used for."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+
+from edgefer.errors import UsageError
+from edgefer.models.manifest import FrameManifest
+from edgefer.train import architectures
+from edgefer.train.export.crop_margin import Margin
+from edgefer.train.export.measured import Measured
+from edgefer.train.recipes import Runs
+from edgefer.train.settings import TrainingSettings
+from edgefer.train.steps import export_step
+
+_CALIBRATION = "## Calibration"
+
+
+def render(
+    manifest: FrameManifest, lineage: Runs, done: dict, measured: Measured, margin: Margin, model_bytes: int
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        manifest: complete but for the hashes.
+        lineage: directory and settings of each run that led to the weights, first to last.
+        done: the last run's done.json.
+        measured: on val.
+        model_bytes: size of model.tflite.
+    """
+    figures, spec, output, training = manifest.metrics, manifest.input, manifest.output, manifest.training
+    run, settings = lineage[-1]
+    keras = "Keras, with rounding," if settings.quantisation_aware else "Keras"
+    module = architectures.find(settings.architecture).module
+    stages = ", then ".join(_stages(settings) for _, settings in lineage)
+    gain = measured.gain
+    export = export_step(run)
+    low, median, high = margin.quartiles
+    right, down = margin.shift
+    return "\n\n".join(
+        [
+            f"# {manifest.name}",
+            _text(f"Reads the facial expression of one face crop: {', '.join(manifest.labels)}."),
+            _list(
+                f"""Architecture: {manifest.architecture}. Paper: {manifest.paper}. What it takes from where,
+                and with which departures, stands at the top of `edgefer/train/architectures/{module}.py`.""",
+                f"""Input: int8, {spec.height}x{spec.width}, planes {spec.channels}, as
+                `edgefer/preprocess/crop.py` makes them.""",
+                f"""Output: int8 {output.values}. The runtime divides them by a temperature and applies a
+                soft-max, in float.""",
+                f"Size: {model_bytes / 1024:.0f} KiB; weights and activations are int8.",
+            ),
+            "## What it does",
+            f"| on {figures.split}, {figures.rows} rows | accuracy |\n|---|---|\n"
+            f"| as shipped, int8 | {figures.accuracy_int8:.2f} % |\n"
+            f"| before quantisation, float32 | {figures.accuracy_float32:.2f} % |",
+            _text(
+                f"""Quantisation moves accuracy by {gain.difference:+.2f} points (95 % interval
+                {gain.low:+.2f} to {gain.high:+.2f}). As shipped and in {keras} the network chooses the same
+                label on {measured.same_label:.2f} % of the rows; the logits differ by
+                {measured.logit_error:.3f} (root mean square). The epoch was chosen on these rows, so they
+                flatter the model a little. No test row was read."""
+            ),
+            _text(f"Rows: {done['val_counts']}. Rule: {figures.rule}."),
+            _confusion(measured.confusion, manifest.labels),
+            calibration(manifest),
+            "## What it was trained on",
+            _text(
+                f"""{training.data}. Rows: {done["train_counts"]}. Rule: {training.rule}. Licence of the data:
+                {manifest.licence.training_data}. Licence of the weights: {manifest.licence.weights}."""
+            ),
+            _text(
+                f"""Images are altered at random as `edgefer/train/data/augment.py` says: mirrored, moved,
+                scaled, turned, softened or sharpened, relit, partly hidden. {stages}. The averaged weights of
+                epoch {done["best_epoch"]} of the last run were the best. Seed {settings.seed}.
+                {done["backend"]}; {done["hardware"]}; {done["seconds"] / 60:.0f} minutes of wall time."""
+            ),
+            "\n".join(f"    {command}" for command in (*training.command.split(" && "), export)),
+            _text(
+                """The seed decides the batches. Rounding differs between machines and numbers of threads, so
+                a repeated run comes near these weights, not bit for bit to them."""
+            ),
+            "## Crop",
+            _text(
+                f"""The runtime's Haar detector, at its defaults, searched {margin.rows} of the val images
+                (enlarged and framed by their repeated edges) and found {margin.found} faces. The margin that
+                turns its box into the training crop has the median {median:.3f} and the quartiles {low:.3f}
+                and {high:.3f} of the box's side; the crop's middle lies {right:+.3f} to the right of the
+                box's and {down:+.3f} below it (medians). The manifest's `crop_margin` is
+                {spec.crop_margin}."""
+            ),
+            "## Limits",
+            _list(
+                """Labels are ten people's judgements of how a face looks in one picture. They do not tell
+                what a person feels.""",
+                "Rare labels are learnt from few pictures and read badly: see the rows above.",
+                """The pictures come from web searches. Who is in them is not recorded, so nothing can be said
+                about how accuracy differs by age, skin colour or gender. Expect it to differ.""",
+                "Faces turned far away, largely covered or very small were hardly seen in training.",
+                """Not for decisions about people. Inferring emotions at work or in education is prohibited in
+                the EU (AI Act Art. 5(1)(f)).""",
+            )
+            + "\n",
+        ]
+    )
+
+
+def calibration(manifest: FrameManifest) -> str:
+    """The section that tells what a score means."""
+    figures = manifest.metrics
+    return f"{_CALIBRATION}\n\n" + _text(
+        f"""A score is meant as the chance that the label is right, on rows that count by the rule above;
+        faces on which voters do not agree are not among them. The temperature {manifest.output.temperature}
+        was fitted on {figures.split} to the class, by the least negative log-likelihood. The expected
+        calibration error is {figures.ece:.2f} %: {figures.ece_rule}."""
+    )
+
+
+def recalibrated(card: str, manifest: FrameManifest) -> str:
+    """A card with that section rewritten.
+
+    Raises: UsageError: it has none.
+    """
+    before, heading, after = card.partition(f"{_CALIBRATION}\n")
+    if not heading:
+        raise UsageError(f"calibrate: the card of {manifest.name} has no section {_CALIBRATION!r}")
+    return before + calibration(manifest) + "".join(after.partition("\n\n## ")[1:])
+
+
+def _stages(settings: TrainingSettings) -> str:
+    """`22 epochs at 32x32 and 2 epochs at 48x48`: what was done before the run ended or was left off."""
+    sides = [settings.side(epoch) for epoch in range(settings.stop or settings.epochs)]
+    counts = {side: sides.count(side) for side in sides}
+    words = " and ".join(f"{n} epoch{'s' * (n > 1)} at {side}x{side}" for side, n in counts.items())
+    if settings.quantisation_aware:
+        words += " with weights and activations rounded as they are in int8"
+    if settings.teachers:
+        teachers = " and ".join(f"`{name}`" for name in settings.teacher_names)
+        words += f" with {settings.distil:.0%} of each target being what {teachers} says of the image"
+    return words
+
+
+def _text(words: str, first: str = "", rest: str = "") -> str:
+    return textwrap.fill(
+        " ".join(words.split()), 110, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )
+
+
+def _list(*items: str) -> str:
+    return "\n".join(_text(item, "* ", "  ") for item in items)
+
+
+def _confusion(counts: np.ndarray, names: tuple[str, ...]) -> str:
+    """Rows by truth: how many, how many of them right, and what each was taken for."""
+    lines = [
+        f"| truth \\ taken for | rows | right | {' | '.join(names)} |",
+        "|---" * (len(names) + 3) + "|",
+    ]
+    for index, (name, row) in enumerate(zip(names, counts, strict=True)):
+        total = int(row.sum())
+        right = f"{100 * row[index] / total:.0f} %" if total else "-"
+        lines.append(f"| {name} | {total} | {right} | {' | '.join(str(int(n)) for n in row)} |")
+    return "\n".join(lines)

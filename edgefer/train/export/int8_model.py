@@ -1,0 +1,195 @@
+"""The model directory of a finished run, and a new temperature for one that is there already."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from msgspec.structs import replace
+
+from edgefer import labels, recognize
+from edgefer.errors import UsageError
+from edgefer.measure.datasets import Dataset
+from edgefer.measure.datasets.base import Images
+from edgefer.models import directory as directories
+from edgefer.models import manifest
+from edgefer.models.interpreter import Interpreter
+from edgefer.preprocess.crop import Preprocess
+from edgefer.train import architectures, runs
+from edgefer.train.data.augment import augment
+from edgefer.train.data.batches import Inputs, input_spec
+from edgefer.train.export import card, crop_margin
+from edgefer.train.export.calibration import ECE_RULE, cross_fitted_ece, fit_temperature
+from edgefer.train.export.measured import measured_on
+from edgefer.train.export.quantise import quantisation, quantise
+from edgefer.train.recipes import Runs
+from edgefer.train.settings import TrainingSettings, load_data
+from edgefer.train.steps import fit_step
+
+CARD_NAME = "MODEL_CARD.md"
+CALIBRATION_ROWS = 600  # train images, half of them augmented: a camera's faces vary more than the set's
+MARGIN_ROWS = 700  # val images searched by the detector
+SELF_TEST_SEEDS = range(5)  # one for each block size of manifest.self_test_input
+LICENCE = manifest.Licence(
+    weights="MIT, as far as the terms of the training images, which are not stated, allow",
+    training_data="FER-2013 pixels: research use, original terms unstated; FER+ votes: MIT, Microsoft",
+)
+
+
+def export(run: Path, out: Path) -> manifest.FrameManifest:
+    """Write the model directory `out` for a finished run; a directory of that name is replaced.
+
+    Raises:
+        UsageError: the run is not finished, or its data is missing. EdgeferError: quantisation lost too much.
+    """
+    lineage, done = runs.read_finished(run)
+    settings = lineage[-1][1]
+    model = runs.network(*lineage[-1])
+    train, val = load_data(settings)
+    inputs = Inputs(input_spec(settings.input, settings.size))
+
+    content = quantise(model, representative(train.images, inputs, settings.seed))
+    margin = crop_margin.measure(val.images[:MARGIN_ROWS])
+    draft = _draft(out.name, lineage, done, content, margin.value)
+    interpreter = Interpreter(content, draft)
+    outputs = dequantised(interpreter, inputs.spec, draft.output, val.images)
+    measured = measured_on(lineage, model, outputs, inputs, val)
+    measured.check("int8")
+    calibrated = _calibrated(draft, measured.outputs, val.truth)
+    final = replace(
+        calibrated,
+        metrics=replace(
+            calibrated.metrics,
+            rows=len(val),
+            accuracy_int8=round(measured.accuracy, 2),
+            accuracy_float32=round(measured.accuracy_before, 2),
+        ),
+        self_test=tuple(
+            manifest.SelfTest(
+                seed=seed,
+                output=interpreter.run(manifest.self_test_input(seed, interpreter.input_shape))[0].tolist(),
+            )
+            for seed in SELF_TEST_SEEDS
+        ),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
+        directory = Path(scratch) / out.name
+        directory.mkdir()
+        (directory / manifest.MODEL_NAME).write_bytes(content)
+        (directory / CARD_NAME).write_text(card.render(final, lineage, done, measured, margin, len(content)))
+        directories.write(directory, final)
+        _install(directory, out)
+    return directories.load_frame(out)
+
+
+def representative(images: Images, inputs: Inputs, seed: int) -> np.ndarray:
+    """CALIBRATION_ROWS inputs drawn from training images: float32, shape (N, H, W, C)."""
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(len(images), min(CALIBRATION_ROWS, len(images)), replace=False)
+    altered = [augment(images[row], rng) for row in rows[1::2]]
+    return np.concatenate([inputs.stack(images[rows[::2]]), inputs.stack(altered)])
+
+
+def dequantised(
+    interpreter: Interpreter, spec: manifest.Input, output: manifest.Output, images: Images
+) -> np.ndarray:
+    """What the shipped network says of face crops, in real values: float32, shape (N, classes)."""
+    preprocess = Preprocess(spec)
+    levels = np.array([interpreter.run(preprocess(image))[0] for image in images])
+    return (levels.astype(np.float32) - output.zero_point) * np.float32(output.scale)
+
+
+def _calibrated(
+    draft: manifest.FrameManifest, outputs: np.ndarray, truth: np.ndarray
+) -> manifest.FrameManifest:
+    """The manifest with the temperature that val asks for, and the error that is left."""
+    return replace(
+        draft,
+        output=replace(draft.output, temperature=fit_temperature(outputs, truth)),
+        metrics=replace(draft.metrics, ece=round(cross_fitted_ece(outputs, truth), 2), ece_rule=ECE_RULE),
+    )
+
+
+def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
+    """Fit the temperature of a model directory on val; rewrite manifest and card.
+
+    Raises:
+        ModelError: the directory is not sound. UsageError: val has not the rows its figures are of; or its
+            card has no section for the calibration.
+    """
+    before, content = directories.read_frame(directory)
+    if CARD_NAME not in before.files:
+        raise UsageError(f"calibrate: {before.name} has no {CARD_NAME} to write the new figures into")
+    if (len(val), val.labels) != (before.metrics.rows, before.output.labels):
+        raise UsageError(
+            f"calibrate: {before.name} was measured on {before.metrics.rows} rows of {before.output.labels}, "
+            f"got {len(val)} of {val.labels}; give the data it was measured on"
+        )
+    outputs = dequantised(Interpreter(content, before), before.input, before.output, val.images)
+    calibrated = _calibrated(before, outputs, val.truth)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".") as scratch:
+        copy = Path(scratch) / directory.name
+        shutil.copytree(directory, copy)
+        old_card = (copy / CARD_NAME).read_text()
+        (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated))
+        directories.write(copy, calibrated)
+        _install(copy, directory)
+    return directories.load_frame(directory)
+
+
+def _install(directory: Path, out: Path) -> None:
+    """Put a complete model directory in the place of another, if it opens."""
+    recognize.open(directory)
+    if out.exists():
+        shutil.rmtree(out)
+    os.replace(directory, out)
+
+
+def describe_input(settings: TrainingSettings) -> str:
+    """The input of a run in words: planes, and how they reach the network."""
+    mode = "" if settings.mode == "concatenated" else f", {settings.mode} streams"
+    return settings.input + mode + (", spatial transformer" if settings.stl else "")
+
+
+def describe_network(settings: TrainingSettings) -> str:
+    """Architecture and input of a run in words, for manifests."""
+    names = dict.fromkeys((settings.architecture, architectures.find(settings.architecture).title))
+    return f"{': '.join(names)}, input {describe_input(settings)}"
+
+
+def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) -> manifest.FrameManifest:
+    """The manifest, but for what is measured with its help: temperature, metrics, self-test."""
+    scale, zero_point = quantisation(content)[1]
+    settings = lineage[-1][1]
+    votes = settings.labels == "ferplus8"
+    distribution = votes and settings.rule != "majority"
+    output = manifest.Output(labels=settings.labels, values="logits", scale=scale, zero_point=zero_point)
+    return manifest.FrameManifest(
+        name=name,
+        paper=architectures.find(settings.architecture).paper,
+        architecture=describe_network(settings),
+        input=replace(input_spec(settings.input, settings.size), crop_margin=margin),
+        output=output,
+        training=manifest.Training(
+            data="FER-2013 Training images" + (" with the votes of FER+" if votes else ""),
+            split="train",
+            rule=f"{done['train_rule']}; the target is "
+            + ("the distribution of the votes" if distribution else "the class"),
+            rows=done["train_rows"],
+            command=" && ".join(str(fit_step(run, settings)) for run, settings in lineage),
+            seed=settings.seed,
+        ),
+        metrics=manifest.Metrics(
+            split="val",
+            rule=f"{done['val_rule']}; rows byte-equal to a train row are left out",
+            rows=0,
+            accuracy_int8=0.0,
+            accuracy_float32=0.0,
+        ),
+        licence=LICENCE,
+        self_test=(manifest.SelfTest(seed=0, output=(0,) * len(labels.label_set(output.labels))),),
+    )

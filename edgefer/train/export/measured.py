@@ -1,0 +1,96 @@
+"""What converted bytes do on val, compared with their network in Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgefer.errors import EdgeferError
+from edgefer.measure import statistics
+from edgefer.measure.datasets import Dataset
+from edgefer.train import runs
+from edgefer.train.data.batches import Inputs
+from edgefer.train.export.quantise import PRECISIONS
+from edgefer.train.recipes import Runs
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the converted bytes did on val, compared with the network in Keras.
+
+    Attributes:
+        logits: float32, shape (N, classes), of the network that was converted.
+        outputs: float32, shape (N, classes), of the converted one, dequantised.
+        truth: int, shape (N,).
+        before: float32, shape (N, classes), of the network before any quantisation; `logits`, unless that was
+            trained with rounding.
+    """
+
+    logits: np.ndarray
+    outputs: np.ndarray
+    truth: np.ndarray
+    before: np.ndarray
+
+    @property
+    def accuracy_before(self) -> float:
+        return 100 * float((self.before.argmax(axis=1) == self.truth).mean())
+
+    @property
+    def accuracy(self) -> float:
+        return 100 * float((self.outputs.argmax(axis=1) == self.truth).mean())
+
+    @property
+    def gain(self) -> statistics.Comparison:
+        """Of accuracy by the quantisation, points, with its interval; mostly negative."""
+        right = (x.argmax(axis=1) == self.truth for x in (self.outputs, self.before))
+        return statistics.mcnemar(*right)
+
+    @property
+    def same_label(self) -> float:
+        """Percent of the images on which both choose the same label."""
+        return 100 * float((self.logits.argmax(axis=1) == self.outputs.argmax(axis=1)).mean())
+
+    @property
+    def logit_error(self) -> float:
+        """Root mean square of the differences between the logits."""
+        return float(np.sqrt(np.square(self.logits - self.outputs).mean()))
+
+    @property
+    def relative_error(self) -> float:
+        """The same, as a part of the logits' standard deviation."""
+        return self.logit_error / float(self.logits.std())
+
+    def check(self, precision: str) -> None:
+        """Raises: EdgeferError: more was lost than the budget of the precision permits."""
+        budget = PRECISIONS[precision]
+        if self.accuracy_before - self.accuracy > budget.loss:
+            raise EdgeferError(
+                f"export: {precision} has {self.accuracy:.2f} % of the float network's "
+                f"{self.accuracy_before:.2f} % (95 % interval of the difference {self.gain.low:+.2f} to "
+                f"{self.gain.high:+.2f}); at most {budget.loss} points may be lost; train on with "
+                "`fit --quantisation-aware --start RUN`"
+            )
+        if self.same_label < budget.same_label or self.relative_error > budget.error:
+            raise EdgeferError(
+                f"export: {precision} and Keras choose alike on {self.same_label:.2f} % of val, their logits "
+                f"differ by {self.relative_error:.4f} of their spread; expected {budget.same_label} % at "
+                f"least and {budget.error} at most"
+            )
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts of the converted network's choices, rows by truth."""
+        classes = self.outputs.shape[1]
+        cells = self.truth * classes + self.outputs.argmax(axis=1)
+        return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+
+
+def measured_on(lineage: Runs, model: Any, outputs: np.ndarray, inputs: Inputs, val: Dataset) -> Measured:
+    """What a converted network gave, with what those of Keras give."""
+    own = runs.logits(model, inputs, val.images)
+    before = own
+    if lineage[-1][1].quantisation_aware:
+        before = runs.logits(runs.network(*lineage[-2]), inputs, val.images)
+    return Measured(own, outputs, val.truth, before)
