@@ -23,8 +23,11 @@ test: $(VENV)/.dev  ## the whole test suite, then the kernels once more with SIM
 test-scalar: $(VENV)/.dev
 	EDGEFER_ISA=scalar $(BIN)/python -m pytest $(KERNEL_TESTS)
 
-lint: $(VENV)/.dev  ## style of the Python code
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(VENV)/.dev  ## style and types of the Python code, style of the C++
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $$(find csrc bench tests -name '*.[ch]' -o -name '*.cpp')
+	$(BIN)/mypy
 
 bench: $(VENV)/.dev  ## kernels and the whole frame beside OpenCV and other peers; prints the tables
 	$(BIN)/python -m pytest bench --benchmark-only --benchmark-disable-gc --benchmark-group-by=group \
@@ -44,14 +47,14 @@ train-short: $(VENV)/.train  ## train short forms of all recipes, some minutes o
 then_tables = $(BIN)/python -m edgefer.train $(1); code=$$?; \
   [ $$code -eq 130 ] || $(BIN)/python -m tools.collect && exit $$code
 
-test-arm: $(VENV)/.dev  ## the kernel tests, a clip and IMAGES=40 faces on emulated ARM processors; needs root on Debian 12
+test-arm: $(VENV)/.dev  ## the kernel tests, a clip and IMAGES=40 faces on emulated ARM processors; needs root on Debian
 	PYTHON=$(BIN)/python sh tests/device/test_arm.sh
 
-test-alternative:  ## the model tests on tflite-runtime with NumPy 1, for Python 3.10 and 3.11
+test-alternative:  ## the model tests on tflite-runtime with NumPy 1, where Python 3.10 or 3.11 is
 	sh tests/device/alternative_runtime.sh $(PYTHON)
 
 compile-arm:  ## compile the kernels for aarch64 with a cross compiler
-	sh tests/device/compile_arm.sh
+	+@sh tests/device/compile_arm.sh
 
 library: $(BUILD)/libedgefer.so $(BUILD)/libedgefer.a  ## the kernels for programs without Python: docs/embedding.md
 
@@ -83,7 +86,9 @@ compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
 	  build/clang/edgefer/_kernels.so build/clang/fuzz/differential
 
+# What setuptools left goes first, or modules that have moved would be packed once more.
 wheel: $(VENV)/.dev  ## build the wheel into dist/
+	@rm -rf build/lib.*
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 docs: $(VENV)/.dev  ## write the pages and tables that are generated from code and results
@@ -93,7 +98,7 @@ docs: $(VENV)/.dev  ## write the pages and tables that are generated from code a
 	$(BIN)/python -m tools.readme
 
 clean:  ## remove everything that was built
-	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so .pytest_cache .ruff_cache .benchmarks
+	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so .pytest_cache .mypy_cache .ruff_cache .benchmarks
 
 # The kernels and the C functions as libraries, by the flags of setup.py; another compiler or other flags get another
 # BUILD folder.

@@ -1,11 +1,14 @@
 """The native build; everything else about the package stands in pyproject.toml."""
 
 import os
+import sys
+import sysconfig
 from glob import glob
+from zlib import crc32
 
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension
 from setuptools import setup
-from setuptools.command.build_py import build_py
+from setuptools.command.build_ext import build_ext
 
 # No -march: one wheel serves every CPU of its architecture; csrc/core/dispatch.cpp picks variants later.
 # No fused multiply-add behind our back: every variant must round like the scalar code.
@@ -22,17 +25,21 @@ kernels = Pybind11Extension(
 )
 
 
-class BuildWithProfiles(build_py):
-    """Copies the boards' profiles into the package; an editable install finds them where they are."""
+class BuildOnce(build_ext):
+    """Keeps the objects where the editable install, the wheel and the next set of packages find them."""
 
-    def run(self):
-        super().run()
-        if not self.editable_mode:
-            for path in sorted(glob("firmware_configs/*.toml")):
-                target = os.path.join(self.build_lib, "edgefer", "profiles", os.path.basename(path))
-                self.mkpath(os.path.dirname(target))
-                self.copy_file(path, target)
+    def finalize_options(self):
+        compiler = "".join(os.environ.get(name, "") for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS"))
+        folder = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}-{crc32(compiler.encode()):08x}"
+        self.build_temp = os.path.join("build", "extension", folder)
+        super().finalize_options()
 
 
-ParallelCompile("EDGEFER_BUILD_JOBS", default=0).install()
-setup(ext_modules=[kernels], cmdclass={"build_py": BuildWithProfiles})
+def outdated(made: str, source: str) -> bool:
+    """All objects are made again where any file they may include is newer: no #include line is read here."""
+    return not os.path.exists(made) or os.path.getmtime(made) <= NEWEST
+
+
+NEWEST = max(map(os.path.getmtime, ["setup.py", *glob("csrc/**/*.*", recursive=True)]))
+ParallelCompile("EDGEFER_BUILD_JOBS", default=0, needs_recompile=outdated).install()
+setup(ext_modules=[kernels], cmdclass={"build_ext": BuildOnce})

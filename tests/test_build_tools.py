@@ -34,4 +34,4 @@ def test_an_interpreter_outside_the_supported_versions_is_refused(tmp_path):
     old.chmod(0o755)
     result = check(PYTHON=str(old))
     assert result.returncode == 1
-    assert result.stderr.startswith("edgefer: Python 3.10 to 3.13 is needed, got Python 3.9.2; to fix:")
+    assert result.stderr.startswith("edgefer: Python 3.10 to 3.14 is needed, got Python 3.9.2; to fix:")

@@ -1,15 +1,18 @@
-"""The direction of imports, and what a fresh interpreter loads."""
+"""The plan of the house: the direction of imports, the size of rooms, and what a fresh interpreter loads."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "edgefer"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "edgefer"
 
 # The rooms from the ground floor up; a module may import from its own room and from those before it.
 ROOMS = [
@@ -40,41 +43,92 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """First parts of the edgefer modules that a file imports anywhere, lazily too."""
-    package = ["edgefer", *path.relative_to(PACKAGE).parent.parts]
-    rooms = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def imported_modules(tree: ast.Module, package: list[str]) -> list[str]:
+    """Every module or name that a file imports anywhere, lazily too, with its full path."""
+    names = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            names = [f"{module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "edgefer" and len(parts) > 1:
-                rooms.add(parts[1] if (PACKAGE / parts[1]).exists() or parts[1] in RANK else "__init__")
-                if (PACKAGE / f"{parts[1]}.py").exists():
-                    rooms.add(parts[1])
+            names += [f"{module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """First parts of the edgefer modules that a file imports."""
+    package = ["edgefer", *path.relative_to(PACKAGE).parent.parts]
+    rooms = set()
+    for name in imported_modules(ast.parse(path.read_text()), package):
+        parts = name.split(".")
+        if parts[0] == "edgefer" and len(parts) > 1:
+            rooms.add(parts[1] if (PACKAGE / parts[1]).exists() or parts[1] in RANK else "__init__")
+            if (PACKAGE / f"{parts[1]}.py").exists():
+                rooms.add(parts[1])
     return {room for room in rooms if room in RANK or (PACKAGE / room).is_dir()}
 
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if room_of(path) != "train")
+TRAINING = sorted((PACKAGE / "train").rglob("*.py"))
+#: The one room that may look into train/, lazily.
+KNOWS_TRAINING = PACKAGE / "commands"
+#: train/ itself may look into the rooms up to recognize/, and into measure/.
+OPEN_TO_TRAINING = {name for name, rank in RANK.items() if rank <= RANK["recognize"]} | {"measure", "train"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
 def test_imports_point_one_way(path):
     """A room knows only the rooms before it, and none knows `train` but the command that explains a run."""
     room = room_of(path)
     assert room in RANK, f"{room} has no place in the direction of imports; give it one in this test"
     for other in imported_rooms(path):
         if other == "train":
-            assert path == PACKAGE / "commands" / "explain.py", f"{path.name} imports train"
+            assert path.parent == KNOWS_TRAINING, f"{path.name} imports train"
             continue
         assert RANK[other] <= RANK[room], f"{room} imports {other}, which stands further right"
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=named)
+def test_training_looks_no_further_than_recognize_and_measure(path):
+    assert imported_rooms(path) <= OPEN_TO_TRAINING | {"__init__"}
+
+
+@pytest.mark.parametrize("path", [*FILES, *TRAINING], ids=named)
+def test_the_package_reaches_for_nothing_outside_itself(path):
+    """tools, tests and bench are this repository's; a wheel has none of them, nor a root to look into."""
+    text = path.read_text()
+    imported = {name.split(".")[0] for name in imported_modules(ast.parse(text), [])}
+    assert not imported & {"tools", "bench", "tests"}
+    depth = len(path.relative_to(ROOT).parts) - 1  # folders between the file and the root
+    outside = [f".parents[{n}]" for n in range(depth, depth + 3)] + [".parent" * (depth + 1)]
+    assert not [what for what in outside if re.search(rf"__file__\)(\.resolve\(\))?{re.escape(what)}", text)]
+
+
+SOURCES = sorted(
+    path
+    for top in ("edgefer", "csrc", "tools", "bench")
+    for path in (ROOT / top).rglob("*")
+    if path.suffix in (".py", ".cpp", ".h")
+)
+MOST_LINES, MOST_FILES = 400, 20
+
+
+@pytest.mark.skipif(not (ROOT / "csrc" / "core").is_dir(), reason="needs the whole checkout")
+def test_no_file_is_crowded():
+    sizes = {named(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert len(sizes) > 150
+    assert {name: lines for name, lines in sizes.items() if lines > MOST_LINES} == {}
+
+
+@pytest.mark.skipif(not (ROOT / "csrc" / "core").is_dir(), reason="needs the whole checkout")
+def test_no_folder_is_crowded():
+    counts = Counter(named(path.parent) for path in SOURCES)
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
 def test_the_package_itself_imports_the_kernels_only():

@@ -57,8 +57,8 @@ edgefer_status edgefer_cascade_windows(const edgefer_cascade* cascade, const uin
     if (width >= model.width && height >= model.height) {
       const Scratch scratch(cascade_scratch_bytes(height, width, model, step));
       count = run(from.plane, model, step, scratch.get());
-      const auto* found = static_cast<const Corner*>(scratch.get());
-      for (std::ptrdiff_t i = 0; i < std::min(count, max_windows); ++i) windows[i] = {found[i].x, found[i].y};
+      const auto* accepted = static_cast<const Corner*>(scratch.get());
+      for (std::ptrdiff_t i = 0; i < std::min(count, max_windows); ++i) windows[i] = {accepted[i].x, accepted[i].y};
     }
     *window_count = count;
   });

@@ -65,8 +65,8 @@ edgefer_status edgefer_good_corners(const uint8_t* image, ptrdiff_t height, ptrd
     const Scratch scratch(good_corners_scratch_bytes(height, width, block));
     const std::ptrdiff_t count =
         run(from.plane, allowed, {max_corners, quality_level, min_distance, block}, scratch.get());
-    const auto* found = static_cast<const Corner*>(scratch.get());
-    for (std::ptrdiff_t i = 0; i < count; ++i) corners[i] = {found[i].x, found[i].y};
+    const auto* best = static_cast<const Corner*>(scratch.get());
+    for (std::ptrdiff_t i = 0; i < count; ++i) corners[i] = {best[i].x, best[i].y};
     *corner_count = count;
   });
 }

@@ -80,25 +80,25 @@ int edgefer_abi_version() { return EDGEFER_ABI_VERSION; }
 const char* edgefer_last_error() { return last_error; }
 
 const char* const* edgefer_operations() {
-  const char* const* found = nullptr;
-  guarded("operations", [&] { found = names().operations.data(); });
-  return found;
+  const char* const* result = nullptr;
+  guarded("operations", [&] { result = names().operations.data(); });
+  return result;
 }
 
 const char* const* edgefer_variants(const char* operation) {
-  const char* const* found = nullptr;
-  guarded("variants", [&] { found = variants_of(operation).data(); });
-  return found;
+  const char* const* result = nullptr;
+  guarded("variants", [&] { result = variants_of(operation).data(); });
+  return result;
 }
 
 const char* edgefer_active(const char* operation) {
-  const char* found = nullptr;
+  const char* result = nullptr;
   guarded("active", [&] {
     variants_of(operation);
     const Row* row = row_of_this_thread(operation);
-    found = isa_name((row ? *row : active_row(operation)).isa);
+    result = isa_name((row ? *row : active_row(operation)).isa);
   });
-  return found;
+  return result;
 }
 
 edgefer_status edgefer_use_variant(const char* variant) {

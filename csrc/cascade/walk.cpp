@@ -87,7 +87,7 @@ std::ptrdiff_t cascade_by_rows(ImageU8 image, const Cascade& cascade, int step, 
   const Layout layout(image.height, image.width, cascade, step);
   const std::ptrdiff_t across = layout.across;
   char* memory = static_cast<char*>(scratch);
-  auto* found = reinterpret_cast<Corner*>(memory);
+  auto* accepted = reinterpret_cast<Corner*>(memory);
   auto* sums = reinterpret_cast<std::int32_t*>(memory += layout.found_bytes);
   auto* squares = reinterpret_cast<std::int32_t*>(memory += layout.integral_bytes);
   auto* reciprocals = reinterpret_cast<float*>(memory + layout.integral_bytes);
@@ -96,10 +96,10 @@ std::ptrdiff_t cascade_by_rows(ImageU8 image, const Cascade& cascade, int step, 
 
   for (std::int32_t* row_above : {sums, squares}) std::fill_n(row_above, cascade_pitch, 0);
 
-  std::ptrdiff_t count = 0, made = 0;  // windows found; rows of the image summed up
-  std::ptrdiff_t bottom = 0;           // where in memory the last row of the integral images is
+  std::ptrdiff_t count = 0, rows_added = 0;  // windows found; rows of the image summed up
+  std::ptrdiff_t bottom = 0;                 // where in memory the last row of the integral images is
   for (std::ptrdiff_t y = 0; y < layout.down * step; y += step) {
-    for (; made < y + cascade.height; ++made) {
+    for (; rows_added < y + cascade.height; ++rows_added) {
       if (bottom + 1 == layout.kept) {
         bottom = cascade.height;
         const std::ptrdiff_t moved = (layout.kept - 1 - bottom) * cascade_pitch;
@@ -107,7 +107,7 @@ std::ptrdiff_t cascade_by_rows(ImageU8 image, const Cascade& cascade, int step, 
           std::memmove(rows, rows + moved, sizeof(std::int32_t) * (bottom + 1) * cascade_pitch);
       }
       const std::ptrdiff_t above = bottom++ * cascade_pitch, here = above + cascade_pitch;
-      add_row(image.data + made * image.row_stride, image.width, step, sums + above, squares + above, sums + here,
+      add_row(image.data + rows_added * image.row_stride, image.width, step, sums + above, squares + above, sums + here,
               squares + here);
     }
     const std::ptrdiff_t top = (bottom - cascade.height) * cascade_pitch;
@@ -141,8 +141,8 @@ std::ptrdiff_t cascade_by_rows(ImageU8 image, const Cascade& cascade, int step, 
           trees += stage.trees;
         }
         for (; bits; bits &= bits - 1)
-          found[count++] = {static_cast<std::int32_t>((first + __builtin_ctz(bits)) * step),
-                            static_cast<std::int32_t>(y)};
+          accepted[count++] = {static_cast<std::int32_t>((first + __builtin_ctz(bits)) * step),
+                               static_cast<std::int32_t>(y)};
       }
     }
   }

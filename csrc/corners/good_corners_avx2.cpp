@@ -109,7 +109,7 @@ EDGEFER_ALWAYS_INLINE std::uint32_t equal(Columns a, Columns b) {
 std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::uint32_t allowed, float threshold,
                            float& best, std::int32_t* list) {
   const __m256i least = _mm256_add_epi32(_mm256_castps_si256(_mm256_set1_ps(threshold)), _mm256_set1_epi32(1));
-  std::ptrdiff_t found = 0;
+  std::ptrdiff_t peak_count = 0;
   std::int32_t row = 0;
   Pair here = load_pair(scores + shi_tomasi_strip);
   Pair two = higher(load_pair(scores), here);
@@ -126,16 +126,16 @@ std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::uint3
     const std::uint32_t even = equal(here.even, higher(enough, next(of_columns.odd)));
     // The first without a branch, as nobody can foresee it; few rows have a second.
     std::uint32_t peaks = (odd | even << 16) & allowed;
-    list[found] = row + __builtin_ctz(peaks | 1u << 31);
-    found += peaks != 0;
-    for (peaks &= peaks - 1; peaks != 0; peaks &= peaks - 1) list[found++] = row + __builtin_ctz(peaks);
+    list[peak_count] = row + __builtin_ctz(peaks | 1u << 31);
+    peak_count += peaks != 0;
+    for (peaks &= peaks - 1; peaks != 0; peaks &= peaks - 1) list[peak_count++] = row + __builtin_ctz(peaks);
     here = below;
   }
   float sixteen[16];
   store(sixteen, highest.low);
   store(sixteen + 8, highest.high);
   for (int i = 0; i < 15; ++i) best = best < sixteen[i] ? sixteen[i] : best;  // the last is of no column
-  return found;
+  return peak_count;
 }
 
 constexpr CornerStrips strips = {

@@ -72,7 +72,7 @@ std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::uint3
                            float& best, std::int32_t* list) {
   const __m512i least = _mm512_add_epi32(_mm512_castps_si512(_mm512_set1_ps(threshold)), _mm512_set1_epi32(1));
   const auto odd_lanes = static_cast<__mmask16>(allowed), even_lanes = static_cast<__mmask16>(allowed >> 16);
-  std::ptrdiff_t found = 0;
+  std::ptrdiff_t peak_count = 0;
   std::int32_t row = 0;
   Pair here = load(scores + shi_tomasi_strip);
   Pair two = higher_of(load(scores), here);
@@ -91,14 +91,14 @@ std::ptrdiff_t strip_peaks(const float* scores, std::ptrdiff_t count, std::uint3
     const __mmask16 even_peaks = _mm512_mask_cmpeq_epi32_mask(even_lanes, here.even, about_even);
     // The first without a branch, as nobody can foresee it; few rows have a second.
     std::uint32_t peaks = _mm512_kunpackw(even_peaks, odd_peaks);
-    list[found] = row + __builtin_ctz(peaks | 1u << 31);
-    found += peaks != 0;
-    for (peaks &= peaks - 1; peaks != 0; peaks &= peaks - 1) list[found++] = row + __builtin_ctz(peaks);
+    list[peak_count] = row + __builtin_ctz(peaks | 1u << 31);
+    peak_count += peaks != 0;
+    for (peaks &= peaks - 1; peaks != 0; peaks &= peaks - 1) list[peak_count++] = row + __builtin_ctz(peaks);
     here = below;
   }
   const float of_strip = _mm512_mask_reduce_max_ps(0x7FFF, _mm512_castsi512_ps(highest));
   best = best < of_strip ? of_strip : best;
-  return found;
+  return peak_count;
 }
 
 constexpr CornerStrips strips = {

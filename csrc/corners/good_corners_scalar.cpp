@@ -92,7 +92,7 @@ std::ptrdiff_t peaks_scalar(std::ptrdiff_t width, ScoreRows rows, const std::uin
 }
 
 // What is known of the corners while the image is walked through.
-struct Found {
+struct Candidates {
   CornerKey* keys;
   std::ptrdiff_t count;
   float best;  // score so far
@@ -101,7 +101,7 @@ struct Found {
 // The local maxima in columns [begin, end). A row is searched one step after the row below is
 // there: what has just been stored is slow to read at odd addresses.
 void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::ptrdiff_t begin, std::ptrdiff_t end,
-                char* scratch, const ShiTomasiRows& score_rows, CornerPeaks peaks, Found& found) {
+                char* scratch, const ShiTomasiRows& score_rows, CornerPeaks peaks, Candidates& candidates) {
   auto* const ring = reinterpret_cast<float*>(scratch);
   ShiTomasiWalk walk(image, begin, end, limits.block_size, Border::reflect101, scratch + ring_bytes, score_rows);
   // The columns beside the tile compete.
@@ -114,15 +114,15 @@ void find_peaks(ImageU8 image, ImageU8 mask, const CornerLimits& limits, std::pt
     if (y < image.height) walk.next(ring + (y & (score_rows_in_ring - 1)) * score_row);
     const auto search = [&](ScoreRows rows, std::ptrdiff_t here, float threshold) {
       return peaks(last - first, rows, mask_of(here), threshold, static_cast<std::int32_t>(here * image.width + first),
-                   found.keys + found.count, found.best);
+                   candidates.keys + candidates.count, candidates.best);
     };
     if (y == 1 || y == image.height) {  // the outermost rows only compete
       const float* const outermost = scores_of(y - 1);
       search({outermost, outermost, outermost}, y - 1, std::numeric_limits<float>::infinity());
     }
     if (y < 3) continue;
-    found.count += search({scores_of(y - 3), scores_of(y - 2), scores_of(y - 1)}, y - 2,
-                          static_cast<float>(found.best * limits.quality_level));
+    candidates.count += search({scores_of(y - 3), scores_of(y - 2), scores_of(y - 1)}, y - 2,
+                               static_cast<float>(candidates.best * limits.quality_level));
   }
 }
 
@@ -133,7 +133,8 @@ constexpr std::size_t scores_bytes = sizeof(float) * shi_tomasi_strip * shi_toma
 constexpr std::size_t list_bytes = sizeof(std::int32_t) * shi_tomasi_strip * shi_tomasi_band;
 constexpr std::size_t strips_bytes = scores_bytes + list_bytes + shi_tomasi_strip_scratch;
 
-void find_peaks(ImageU8 image, const CornerLimits& limits, char* scratch, const CornerStrips& strips, Found& found) {
+void find_peaks(ImageU8 image, const CornerLimits& limits, char* scratch, const CornerStrips& strips,
+                Candidates& candidates) {
   auto* const scores = reinterpret_cast<float*>(scratch);
   auto* const list = reinterpret_cast<std::int32_t*>(scratch + scores_bytes);
   for (std::ptrdiff_t begin = 1; begin < image.height - 1; begin += searched_rows) {
@@ -147,12 +148,12 @@ void find_peaks(ImageU8 image, const CornerLimits& limits, char* scratch, const 
         const std::ptrdiff_t column = strips.columns[i];
         allowed |= std::uint32_t{column > 1 && column < shi_tomasi_strip - 2 && first + column >= done} << i;
       }
-      const auto threshold = static_cast<float>(found.best * limits.quality_level);
-      const std::ptrdiff_t peaks = strips.peaks(scores, count, allowed, threshold, found.best, list);
+      const auto threshold = static_cast<float>(candidates.best * limits.quality_level);
+      const std::ptrdiff_t peaks = strips.peaks(scores, count, allowed, threshold, candidates.best, list);
       for (std::ptrdiff_t i = 0; i < peaks; ++i) {
         const std::ptrdiff_t y = begin - 1 + list[i] / shi_tomasi_strip;
         const std::ptrdiff_t x = first + strips.columns[list[i] % shi_tomasi_strip];
-        found.keys[found.count++] = corner_key(scores[list[i]], y * image.width + x);
+        candidates.keys[candidates.count++] = corner_key(scores[list[i]], y * image.width + x);
       }
       done = first + shi_tomasi_strip - 2;
     }
@@ -163,13 +164,13 @@ char* behind_keys(ImageU8 image, void* scratch) {
   return static_cast<char*>(scratch) + keys_bytes(image.height, image.width);
 }
 
-std::ptrdiff_t best_corners(ImageU8 image, CornerLimits limits, const Found& found, void* scratch) {
+std::ptrdiff_t best_corners(ImageU8 image, CornerLimits limits, const Candidates& candidates, void* scratch) {
   const std::ptrdiff_t height = image.height, width = image.width;
-  CornerKey* const keys = found.keys;
+  CornerKey* const keys = candidates.keys;
   // Those of the next greater score than the final threshold: it was lower while the best was not yet found.
-  const CornerKey least = corner_key(static_cast<float>(found.best * limits.quality_level), -1) + 1;
+  const CornerKey least = corner_key(static_cast<float>(candidates.best * limits.quality_level), -1) + 1;
   std::ptrdiff_t count = 0;
-  for (std::ptrdiff_t i = 0; i < found.count; ++i) {
+  for (std::ptrdiff_t i = 0; i < candidates.count; ++i) {
     const CornerKey key = keys[i];
     keys[count] = key;
     count += key >= least;
@@ -236,17 +237,17 @@ std::size_t good_corners_scratch_bytes(std::ptrdiff_t height, std::ptrdiff_t wid
 
 std::ptrdiff_t good_corners_by_rows(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch,
                                     const ShiTomasiRows& score_rows, CornerPeaks peaks) {
-  Found found{static_cast<CornerKey*>(scratch), 0, 0.0f};
+  Candidates candidates{static_cast<CornerKey*>(scratch), 0, 0.0f};
   for (std::ptrdiff_t begin = 0; begin < image.width; begin += shi_tomasi_tile)
     find_peaks(image, mask, limits, begin, std::min(begin + shi_tomasi_tile, image.width), behind_keys(image, scratch),
-               score_rows, peaks, found);
-  return best_corners(image, limits, found, scratch);
+               score_rows, peaks, candidates);
+  return best_corners(image, limits, candidates, scratch);
 }
 
 std::ptrdiff_t good_corners_by_strips(ImageU8 image, CornerLimits limits, void* scratch, const CornerStrips& strips) {
-  Found found{static_cast<CornerKey*>(scratch), 0, 0.0f};
-  find_peaks(image, limits, behind_keys(image, scratch), strips, found);
-  return best_corners(image, limits, found, scratch);
+  Candidates candidates{static_cast<CornerKey*>(scratch), 0, 0.0f};
+  find_peaks(image, limits, behind_keys(image, scratch), strips, candidates);
+  return best_corners(image, limits, candidates, scratch);
 }
 
 std::ptrdiff_t good_corners_u8_scalar(ImageU8 image, ImageU8 mask, CornerLimits limits, void* scratch) {

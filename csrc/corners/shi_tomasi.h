@@ -1,10 +1,5 @@
 // shi_tomasi by rows: the walk over the image that all variants share, and the row functions it is made of.
-//
-// Window sums are kept of three products of the gradients, which are the tensor in another basis:
-//   trace = gx^2 + gy^2,  difference = gx^2 - gy^2,  twice = 2 gx gy.
-// Even and odd columns lie apart, column x at [x % 2][x / 2]: two neighbours added by a vertical add of the two are a
-// sum that both their windows need, so the horizontal sums take 3 additions for two pixels instead of 4, and
-// block_size + 2 or less for the larger windows.
+// corners.h explains the ladder of variants and what their registers hold.
 #pragma once
 
 #include <algorithm>  // std::min

@@ -87,7 +87,7 @@ __m256 lambda_min(__m256i trace, __m256i difference, __m256i twice, __m256 gain)
 }
 
 // Even and odd columns back in one row.
-void store_woven(float* out, __m256 even, __m256 odd) {
+void store_interleaved(float* out, __m256 even, __m256 odd) {
   const __m256 low = _mm256_unpacklo_ps(even, odd), high = _mm256_unpackhi_ps(even, odd);
   _mm256_storeu_ps(out, _mm256_permute2f128_ps(low, high, 0x20));
   _mm256_storeu_ps(out + 8, _mm256_permute2f128_ps(low, high, 0x31));
@@ -120,7 +120,7 @@ void score_and_slide_avx2(std::ptrdiff_t width, std::ptrdiff_t scored, float gai
     const __m256 odd = lambda_min(_mm256_add_epi32(trace, load(from.trace(0) + i + 1)),
                                   _mm256_add_epi32(difference, load(from.difference(0) + i + 1)),
                                   _mm256_add_epi32(twice, load(from.twice(0) + i + 1)), gains);
-    store_woven(2 * i + 16 <= scored ? out + 2 * i : last, even, odd);
+    store_interleaved(2 * i + 16 <= scored ? out + 2 * i : last, even, odd);
   }
   std::memcpy(out + scored / 16 * 16, last, sizeof(float) * static_cast<std::size_t>(scored % 16));
 }
@@ -158,8 +158,9 @@ void score_avx2(std::ptrdiff_t width, int block_size, float gain, TensorSums sum
     const Windows trace = window_sums(sums.trace(0), sums.trace(1), pairs.trace(0), i, reach);
     const Windows difference = window_sums(sums.difference(0), sums.difference(1), pairs.difference(0), i, reach);
     const Windows twice = window_sums(sums.twice(0), sums.twice(1), pairs.twice(0), i, reach);
-    store_woven(2 * i + 16 <= width ? out + 2 * i : last, lambda_min(trace.even, difference.even, twice.even, gains),
-                lambda_min(trace.odd, difference.odd, twice.odd, gains));
+    store_interleaved(2 * i + 16 <= width ? out + 2 * i : last,
+                      lambda_min(trace.even, difference.even, twice.even, gains),
+                      lambda_min(trace.odd, difference.odd, twice.odd, gains));
   }
   std::memcpy(out + width / 16 * 16, last, sizeof(float) * static_cast<std::size_t>(width % 16));
 }

@@ -95,7 +95,7 @@ __m512 lambda_min(__m512i trace, __m512i difference, __m512i twice, __m512 gain)
 }
 
 // Even and odd columns back in one row.
-void store_woven(float* out, __m512 even, __m512 odd) {
+void store_interleaved(float* out, __m512 even, __m512 odd) {
   const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
   _mm512_storeu_ps(out, _mm512_permutex2var_ps(even, low, odd));
@@ -128,7 +128,7 @@ void score_and_slide_avx512vnni(std::ptrdiff_t width, std::ptrdiff_t scored, flo
     const __m512 odd_score = lambda_min(_mm512_add_epi32(trace, one_after(even.trace, even_after.trace)),
                                         _mm512_add_epi32(difference, one_after(even.difference, even_after.difference)),
                                         _mm512_add_epi32(twice, one_after(even.twice, even_after.twice)), gains);
-    store_woven(2 * i + 32 <= scored ? out + 2 * i : last, even_score, odd_score);
+    store_interleaved(2 * i + 32 <= scored ? out + 2 * i : last, even_score, odd_score);
     odd_before = odd;
     even = even_after;
   }
@@ -168,8 +168,9 @@ void score_avx512vnni(std::ptrdiff_t width, int block_size, float gain, TensorSu
     const Windows trace = window_sums(sums.trace(0), sums.trace(1), pairs.trace(0), i, reach);
     const Windows difference = window_sums(sums.difference(0), sums.difference(1), pairs.difference(0), i, reach);
     const Windows twice = window_sums(sums.twice(0), sums.twice(1), pairs.twice(0), i, reach);
-    store_woven(2 * i + 32 <= width ? out + 2 * i : last, lambda_min(trace.even, difference.even, twice.even, gains),
-                lambda_min(trace.odd, difference.odd, twice.odd, gains));
+    store_interleaved(2 * i + 32 <= width ? out + 2 * i : last,
+                      lambda_min(trace.even, difference.even, twice.even, gains),
+                      lambda_min(trace.odd, difference.odd, twice.odd, gains));
   }
   std::memcpy(out + width / 32 * 32, last, sizeof(float) * static_cast<std::size_t>(width % 32));
 }

@@ -160,7 +160,7 @@ EDGEFER_ALWAYS_INLINE __m256 lambda_min(__m256i trace, __m256i difference, __m25
 }
 
 // 8 columns and the 8 that lie 16 further on; of the last of them only 6 are a strip's.
-EDGEFER_ALWAYS_INLINE void store_woven(__m256 odd, __m256 even, float* out, bool last) {
+EDGEFER_ALWAYS_INLINE void store_interleaved(__m256 odd, __m256 even, float* out, bool last) {
   const __m256 low = _mm256_unpacklo_ps(odd, even), high = _mm256_unpackhi_ps(odd, even);
   _mm256_storeu_ps(out, _mm256_permute2f128_ps(low, high, 0x20));
   if (last) {
@@ -171,8 +171,8 @@ EDGEFER_ALWAYS_INLINE void store_woven(__m256 odd, __m256 even, float* out, bool
   }
 }
 
-EDGEFER_ALWAYS_INLINE void score_down(const Gradients* rows, std::ptrdiff_t count, float gain, bool woven, float* out,
-                                      std::ptrdiff_t out_stride) {
+EDGEFER_ALWAYS_INLINE void score_down(const Gradients* rows, std::ptrdiff_t count, float gain, bool interleaved,
+                                      float* out, std::ptrdiff_t out_stride) {
   const __m256 gains = _mm256_set1_ps(gain);
   const __m256i zero = _mm256_setzero_si256();
   const Columns zeros{zero, zero};
@@ -191,11 +191,11 @@ EDGEFER_ALWAYS_INLINE void score_down(const Gradients* rows, std::ptrdiff_t coun
     const __m256 even_low = lambda_min(trace.even.low, difference.even.low, twice.even.low, gains);
     const __m256 odd_high = lambda_min(trace.odd.high, difference.odd.high, twice.odd.high, gains);
     const __m256 even_high = lambda_min(trace.even.high, difference.even.high, twice.even.high, gains);
-    if (woven) {
+    if (interleaved) {
       __builtin_prefetch(out + ahead * out_stride + 16, 1);
       __builtin_prefetch(out + ahead * out_stride + inner - 1, 1);
-      store_woven(odd_low, even_low, out, false);
-      store_woven(odd_high, even_high, out + 8, true);
+      store_interleaved(odd_low, even_low, out, false);
+      store_interleaved(odd_high, even_high, out + 8, true);
     } else {
       _mm256_store_ps(out, odd_low);
       _mm256_store_ps(out + 8, odd_high);

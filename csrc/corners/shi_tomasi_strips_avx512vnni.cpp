@@ -136,16 +136,16 @@ EDGEFER_ALWAYS_INLINE __m512 lambda_min(__m512i trace, __m512i difference, __m51
   return _mm512_mul_ps(_mm512_castsi512_ps(_mm512_max_epi32(twice_lambda, _mm512_setzero_si512())), gain);
 }
 
-EDGEFER_ALWAYS_INLINE void store_woven(__m512 odd, __m512 even, float* out) {
+EDGEFER_ALWAYS_INLINE void store_interleaved(__m512 odd, __m512 even, float* out) {
   const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   const __m512i high = _mm512_setr_epi32(7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30);
   _mm512_storeu_ps(out, _mm512_permutex2var_ps(odd, low, even));
   _mm512_storeu_ps(out + inner - 16, _mm512_permutex2var_ps(odd, high, even));
 }
 
-// The scores of `count` rows from the gradients of two more; woven, or odd and even columns apart.
-EDGEFER_ALWAYS_INLINE void score_down(const Gradients* rows, std::ptrdiff_t count, float gain, bool woven, float* out,
-                                      std::ptrdiff_t out_stride) {
+// The scores of `count` rows from the gradients of two more; interleaved, or odd and even columns apart.
+EDGEFER_ALWAYS_INLINE void score_down(const Gradients* rows, std::ptrdiff_t count, float gain, bool interleaved,
+                                      float* out, std::ptrdiff_t out_stride) {
   const __m512 gains = _mm512_set1_ps(gain);
   const __m512i zero = _mm512_setzero_si512();
   Sums even{zero, zero, zero}, odd{zero, zero, zero};
@@ -161,11 +161,11 @@ EDGEFER_ALWAYS_INLINE void score_down(const Gradients* rows, std::ptrdiff_t coun
     odd = slid(odd, rows[3].odd, rows[0].odd);
     const __m512 odd_score = lambda_min(trace.odd, difference.odd, twice.odd, gains);
     const __m512 even_score = lambda_min(trace.even, difference.even, twice.even, gains);
-    if (woven) {
+    if (interleaved) {
       // A strip touches each page of the output once or twice, too seldom for the processor to foresee it.
       __builtin_prefetch(out + ahead * out_stride + 16, 1);
       __builtin_prefetch(out + ahead * out_stride + inner - 1, 1);
-      store_woven(odd_score, even_score, out);
+      store_interleaved(odd_score, even_score, out);
     } else {
       _mm512_store_ps(out, odd_score);
       _mm512_store_ps(out + 16, even_score);

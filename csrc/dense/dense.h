@@ -1,6 +1,8 @@
 // The family of dense layers, float and int8.
 #pragma once
 
+#include <vector>
+
 #include "core/plane.h"
 
 namespace edgefer {
@@ -35,6 +37,45 @@ using FullyConnectedS8Fn = void(const std::int8_t* x, std::ptrdiff_t batch, std:
                                 const Requantisation& requantisation, std::int8_t* y);
 FullyConnectedS8Fn fully_connected_s8_scalar, fully_connected_s8_avx2, fully_connected_s8_avx512vnni,
     fully_connected_s8_neon, fully_connected_s8_neon_dotprod;
+
+// ------------------------------------------------------------------------------------------- layers with their memory
+
+// A float layer, its weights (outputs, inputs) and bias packed once; for the bindings and the C functions.
+class DenseLayer {
+ public:
+  DenseLayer(const float* weights, const float* bias, std::ptrdiff_t inputs, std::ptrdiff_t outputs,
+             Activation activation);
+  void run(FullyConnectedFn* kernel, const float* x, std::ptrdiff_t batch, float* y) const;
+
+  std::ptrdiff_t inputs, outputs;
+
+ private:
+  Activation activation_;
+  std::vector<float> packed_, bias_;
+};
+
+// What an int8 layer's scales and zero points are: real value = (int8 value - zero point) * scale, weights having zero
+// point 0. Scales are positive and finite, and so is input_scale * *weight_scales where there is one.
+enum class ClampS8 { none, relu, relu6, relu_n1_to_1 };
+struct Quantisation {
+  std::int32_t input_zero_point, output_zero_point;
+  float input_scale, output_scale;
+  const float* weight_scales;  // one for all outputs, or one for each
+  bool one_scale;
+  ClampS8 clamp;
+};
+
+// The Requantisation of a layer, with its memory, which keeps its place when this is moved.
+class Rescaling {
+ public:
+  Rescaling(const Quantisation& quantisation, std::ptrdiff_t outputs);
+  Rescaling(Rescaling&&) = default;
+  const Requantisation& requantisation() const { return requantisation_; }
+
+ private:
+  std::vector<std::int32_t> multipliers_, shifts_;
+  Requantisation requantisation_;
+};
 
 // ------------------------------------------------------------------------------------------ shared by the variants
 

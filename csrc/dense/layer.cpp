@@ -1,5 +1,7 @@
-#include <algorithm>  // max
+#include <algorithm>  // clamp, max
+#include <cmath>      // round
 #include <cstring>    // memcpy
+#include <utility>
 
 #include "dense/dense.h"
 
@@ -95,6 +97,64 @@ void activate(Activation activation, float* y, std::ptrdiff_t batch, std::ptrdif
       for (std::ptrdiff_t n = 0; n < batch; ++n) softmax(y + n * outputs, outputs);
       return;
   }
+}
+
+DenseLayer::DenseLayer(const float* weights, const float* bias, std::ptrdiff_t inputs_, std::ptrdiff_t outputs_,
+                       Activation activation)
+    : inputs(inputs_), outputs(outputs_), activation_(activation), bias_(bias, bias + outputs_) {
+  const std::ptrdiff_t padded = (outputs + panel - 1) / panel * panel;
+  packed_.resize(static_cast<std::size_t>(padded * inputs));
+  bias_.resize(static_cast<std::size_t>(padded));
+  for (std::ptrdiff_t o = 0; o < outputs; ++o)
+    for (std::ptrdiff_t i = 0; i < inputs; ++i)
+      packed_[(o / panel * inputs + i) * panel + o % panel] = weights[o * inputs + i];
+}
+
+void DenseLayer::run(FullyConnectedFn* kernel, const float* x, std::ptrdiff_t batch, float* y) const {
+  kernel(x, batch, inputs, packed_.data(), bias_.data(), outputs, y);
+  activate(activation_, y, batch, outputs);
+}
+
+namespace {
+
+// The factor of one output. TFLite takes the product of the scales in float32 for one scale of all weights, in float64
+// for one of each output.
+double real_multiplier(const Quantisation& q, std::ptrdiff_t output) {
+  const float weight_scale = q.weight_scales[q.one_scale ? 0 : output], rounded = q.input_scale * weight_scale;
+  const double product = q.one_scale ? static_cast<double>(rounded)
+                                     : static_cast<double>(q.input_scale) * static_cast<double>(weight_scale);
+  return product / static_cast<double>(q.output_scale);
+}
+
+// The ends of an activation's range as int8, at most the type's own.
+std::pair<std::int32_t, std::int32_t> activation_range(const Quantisation& q) {
+  const auto quantised = [&](float value) {
+    // A tiny scale must not leave the range of an integer.
+    const double steps = std::round(static_cast<double>(value / q.output_scale));
+    return static_cast<std::int32_t>(std::clamp(steps + q.output_zero_point, -128.0, 127.0));
+  };
+  switch (q.clamp) {
+    case ClampS8::none: return {-128, 127};
+    case ClampS8::relu: return {quantised(0), 127};
+    case ClampS8::relu6: return {quantised(0), quantised(6)};
+    case ClampS8::relu_n1_to_1: return {quantised(-1), quantised(1)};
+  }
+  return {-128, 127};
+}
+
+}  // namespace
+
+Rescaling::Rescaling(const Quantisation& quantisation, std::ptrdiff_t outputs)
+    : multipliers_(static_cast<std::size_t>(outputs)), shifts_(multipliers_.size()) {
+  for (std::ptrdiff_t o = 0; o < outputs; ++o)
+    quantise_multiplier(real_multiplier(quantisation, o), multipliers_[o], shifts_[o]);
+  const auto [lowest, highest] = activation_range(quantisation);
+  requantisation_ = {quantisation.input_zero_point,
+                     quantisation.output_zero_point,
+                     multipliers_.data(),
+                     shifts_.data(),
+                     lowest,
+                     highest};
 }
 
 }  // namespace edgefer

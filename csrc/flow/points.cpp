@@ -129,13 +129,13 @@ constexpr double least_texture = 0.01;
 constexpr double small_step = 0.01;  // pixels
 
 // The place in `to` of a point of `from`; false when it is lost.
-bool follow(const Pyramid& from, const Pyramid& to, Place point, int window, const FlowSteps& steps, Place& found) {
+bool follow(const Pyramid& from, const Pyramid& to, Place point, int window, const FlowSteps& steps, Place& match) {
   alignas(32) std::int16_t samples[(flow_max_window + 3) * flow_row];  // a row more, that SIMD may read
   alignas(32) std::int16_t target[flow_max_window * flow_row];
   alignas(32) std::int16_t gx[flow_max_window * flow_row];
   alignas(32) std::int16_t gy[flow_max_window * flow_row];
   const int half = window / 2;
-  found = point;
+  match = point;
   for (int k = from.levels - 1; k >= 0; --k) {
     const Level &source = from.level[k], &goal = to.level[k];
     const Sample around = sample_at(source, clamped(source, at_level(point, k)), half + 1);
@@ -152,7 +152,7 @@ bool follow(const Pyramid& from, const Pyramid& to, Place point, int window, con
       continue;
     }
     const double determinant = xx * yy - xy * xy;
-    Place place = at_level(found, k);
+    Place place = at_level(match, k);
     Place before{0, 0};
     for (int i = 0; i < flow_iterations; ++i) {
       const Sample there = sample_at(goal, clamped(goal, place), half);
@@ -168,9 +168,9 @@ bool follow(const Pyramid& from, const Pyramid& to, Place point, int window, con
       }
       before = step;
     }
-    found = from_level(clamped(goal, place), k);
+    match = from_level(clamped(goal, place), k);
     if (k == 0) {
-      found = place;
+      match = place;
       return inside(goal, place);
     }
   }

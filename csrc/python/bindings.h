@@ -172,15 +172,22 @@ bool holds(py::handle object) {
   return dtype == native_dtype<T>() || numpy().PyArray_EquivTypes_(dtype, native_dtype<T>());
 }
 
+// An array as `fresh` makes it, in memory that pool.cpp keeps for the next one.
+constexpr std::size_t pooled_least = std::size_t{32} << 10;  // bytes; what is smaller stays in the heap anyway
+py::array pooled_array(PyObject* dtype, std::initializer_list<Py_intptr_t> shape, std::size_t bytes);
+
 // A new array without gaps, its elements unset.
 template <class T>
 py::array fresh(std::initializer_list<Py_intptr_t> shape) {
   PyObject* dtype = native_dtype<T>();
+  std::size_t bytes = sizeof(T);
+  for (const Py_intptr_t size : shape) bytes *= static_cast<std::size_t>(size);
+  if (bytes >= pooled_least) return pooled_array(dtype, shape, bytes);
   Py_INCREF(dtype);  // the array keeps it
-  PyObject* made = numpy().PyArray_NewFromDescr_(numpy().PyArray_Type_, dtype, static_cast<int>(shape.size()),
-                                                 shape.begin(), nullptr, nullptr, 0, nullptr);
-  if (!made) throw py::error_already_set();
-  return py::reinterpret_steal<py::array>(made);
+  PyObject* array = numpy().PyArray_NewFromDescr_(numpy().PyArray_Type_, dtype, static_cast<int>(shape.size()),
+                                                  shape.begin(), nullptr, nullptr, 0, nullptr);
+  if (!array) throw py::error_already_set();
+  return py::reinterpret_steal<py::array>(array);
 }
 
 // An array of exactly that dtype and rank, aligned; never a copy. Raises TypeError (dtype) or ValueError (rank).
@@ -253,9 +260,9 @@ template <class T, class In>
 Result<T> result(const char* op, const char* name, py::handle out, py::ssize_t height, py::ssize_t width,
                  const Plane<In>& input) {
   if (out.is_none()) {
-    py::array made = fresh<T>({height, width});
-    auto* data = static_cast<T*>(made.mutable_data());
-    return {std::move(made), {data, height, width, width}};
+    py::array array = fresh<T>({height, width});
+    auto* data = static_cast<T*>(array.mutable_data());
+    return {std::move(array), {data, height, width, width}};
   }
   const auto fits = [&] {
     const auto& given = *py::detail::array_proxy(out.ptr());

@@ -56,12 +56,11 @@ PyObject* new_function(PyTypeObject* type, PyObject* arguments, PyObject*) {
   if (!PyArg_ParseTuple(arguments, "sO!nO!", &name, &PyTuple_Type, &names, &positional, &PyDict_Type, &defaults))
     return nullptr;
   return guarded([&] {
-    const auto* found =
-        std::find_if(std::begin(named_operations), std::end(named_operations),
-                     [&](const NamedOperation& operation) { return name == std::string(operation.name); });
-    if (found == std::end(named_operations)) throw py::value_error(std::string("no operation '") + name + "'");
-    if (found->parameters != static_cast<std::size_t>(PyTuple_GET_SIZE(names)))
-      throw py::value_error(std::string(name) + ": must be declared with " + std::to_string(found->parameters) +
+    const auto* operation = std::find_if(std::begin(named_operations), std::end(named_operations),
+                                         [&](const NamedOperation& named) { return name == std::string(named.name); });
+    if (operation == std::end(named_operations)) throw py::value_error(std::string("no operation '") + name + "'");
+    if (operation->parameters != static_cast<std::size_t>(PyTuple_GET_SIZE(names)))
+      throw py::value_error(std::string(name) + ": must be declared with " + std::to_string(operation->parameters) +
                             " parameters");
     Parameters parameters{name, {}, {}, static_cast<std::size_t>(positional)};
     for (const py::handle parameter : py::reinterpret_borrow<py::tuple>(names)) {
@@ -72,13 +71,13 @@ PyObject* new_function(PyTypeObject* type, PyObject* arguments, PyObject*) {
       parameters.defaults.push_back(
           py::reinterpret_borrow<py::object>(PyDict_GetItemWithError(defaults, parameter.ptr())));
     }
-    auto made = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
-    if (!made) throw py::error_already_set();
-    auto* function = reinterpret_cast<CompiledFunction*>(made.ptr());
+    auto object = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
+    if (!object) throw py::error_already_set();
+    auto* function = reinterpret_cast<CompiledFunction*>(object.ptr());
     function->call = &call_function;
-    function->run = found->run;
+    function->run = operation->run;
     new (&function->parameters) Parameters(std::move(parameters));
-    return made;
+    return object;
   });
 }
 

@@ -22,9 +22,9 @@ py::array shaped(const char* name, py::handle object, std::initializer_list<py::
   return array;
 }
 
-std::unique_ptr<CascadeModel> made(int width, int height, py::handle rectangles, py::handle weights,
-                                   py::handle thresholds, py::handle leaves, py::handle stages,
-                                   py::handle stage_thresholds) {
+std::unique_ptr<CascadeModel> checked_model(int width, int height, py::handle rectangles, py::handle weights,
+                                            py::handle thresholds, py::handle leaves, py::handle stages,
+                                            py::handle stage_thresholds) {
   const auto corners = shaped<std::int8_t>("rectangles", rectangles, {-1, 2, 3, 4});
   const py::ssize_t trees = corners.shape(0);
   const auto factors = shaped<float>("weights", weights, {trees, 2, 3});
@@ -45,7 +45,7 @@ constexpr double judgement = 20;
 
 void define_cascade(py::module_& m) {
   py::class_<CascadeModel>(m, "Cascade")
-      .def(py::init(&made), py::arg("width"), py::arg("height"), py::arg("rectangles"), py::arg("weights"),
+      .def(py::init(&checked_model), py::arg("width"), py::arg("height"), py::arg("rectangles"), py::arg("weights"),
            py::arg("thresholds"), py::arg("leaves"), py::arg("stages"), py::arg("stage_thresholds"))
       .def_property_readonly("width", [](const CascadeModel& model) { return model.cascade().width; })
       .def_property_readonly("height", [](const CascadeModel& model) { return model.cascade().height; });
@@ -74,7 +74,7 @@ py::object cascade(PyObject* const* values) {
   py::array windows = fresh<std::int32_t>({count, 2});
   static_assert(sizeof(Corner) == 2 * sizeof(std::int32_t));
   std::copy_n(static_cast<const Corner*>(scratch.get()), count, static_cast<Corner*>(windows.mutable_data()));
-  return std::move(windows);
+  return windows;
 }
 
 }  // namespace edgefer

@@ -70,7 +70,7 @@ py::object good_corners(PyObject* const* values) {
     xy[2 * i] = static_cast<float>(corners[i].x);
     xy[2 * i + 1] = static_cast<float>(corners[i].y);
   }
-  return std::move(points);
+  return points;
 }
 
 }  // namespace edgefer

@@ -1,12 +1,7 @@
-// fully_connected, Mlp and fully_connected_int8 for Python.
-#include <Python.h>
-#include <structmember.h>  // PyMemberDef before Python 3.12
-
+// fully_connected, Mlp, fully_connected_int8 and MlpInt8 for Python.
 #include <cmath>
-#include <cstddef>
-#include <tuple>
 
-#include "python/bindings.h"
+#include "python/network.h"
 
 namespace edgefer {
 namespace {
@@ -23,19 +18,6 @@ template <class T>
 const T* data_of(py::handle array) {
   return reinterpret_cast<const T*>(py::detail::array_proxy(array.ptr())->data);
 }
-
-// The values between the layers of a small network stand on the stack.
-template <class T>
-class Hidden {
- public:
-  explicit Hidden(py::ssize_t count) : large_(count <= small_count ? 0 : count) {}
-  T* get() { return large_.empty() ? small_ : large_.data(); }
-
- private:
-  static constexpr py::ssize_t small_count = 2048 / sizeof(T);
-  alignas(64) T small_[small_count];
-  std::vector<T> large_;
-};
 
 template <class T>
 Batch checked_batch(const char* op, py::handle x, py::ssize_t inputs) {
@@ -89,38 +71,18 @@ std::pair<py::ssize_t, py::ssize_t> layer_shape(const char* op, py::handle weigh
   return {matrix.shape(0), matrix.shape(1)};
 }
 
-// One layer, its weights packed as the kernels want them.
-struct Layer {
-  py::ssize_t inputs, outputs;
-  Activation activation;
-  std::vector<float> packed, bias;
+DenseLayer checked_layer(const char* op, py::handle weights, py::handle bias, std::string_view activation) {
+  const auto [outputs, inputs] = layer_shape<float, float>(op, weights, bias);
+  return {data_of<float>(weights), data_of<float>(bias), inputs, outputs,
+          chosen<Activation>(op, "activation", activation,
+                             {{"none", Activation::none},
+                              {"sigmoid", Activation::sigmoid},
+                              {"relu", Activation::relu},
+                              {"softmax", Activation::softmax}})};
+}
 
-  Layer(const char* op, py::handle weights, py::handle given_bias, std::string_view activation_name) {
-    std::tie(outputs, inputs) = layer_shape<float, float>(op, weights, given_bias);
-    activation = chosen<Activation>(op, "activation", activation_name,
-                                    {{"none", Activation::none},
-                                     {"sigmoid", Activation::sigmoid},
-                                     {"relu", Activation::relu},
-                                     {"softmax", Activation::softmax}});
-    const auto* matrix = data_of<float>(weights);
-    const auto* vector = data_of<float>(given_bias);
-    const py::ssize_t padded = (outputs + panel - 1) / panel * panel;
-    packed.resize(padded * inputs);
-    bias.assign(vector, vector + outputs);
-    bias.resize(padded);
-    for (py::ssize_t o = 0; o < outputs; ++o)
-      for (py::ssize_t i = 0; i < inputs; ++i)
-        packed[(o / panel * inputs + i) * panel + o % panel] = matrix[o * inputs + i];
-  }
-
-  // Of one sample, for the GIL.
-  double nanoseconds() const { return static_cast<double>(inputs * outputs) / 8; }
-
-  void run(FullyConnectedFn* kernel, const float* x, py::ssize_t batch, float* y) const {
-    kernel(x, batch, inputs, packed.data(), bias.data(), outputs, y);
-    activate(activation, y, batch, outputs);
-  }
-};
+// Of one sample, for the GIL.
+double nanoseconds(const DenseLayer& layer) { return static_cast<double>(layer.inputs * layer.outputs) / 8; }
 
 const Kernel<FullyConnectedFn>& fully_connected_kernel() {
   static const Kernel<FullyConnectedFn> kernel{"fully_connected"};
@@ -132,16 +94,17 @@ const Kernel<FullyConnectedFn>& fully_connected_kernel() {
 py::object fully_connected(PyObject* const* values) {
   const py::handle x = values[0], weights = values[1], bias = values[2], activation = values[3], out = values[4];
   FullyConnectedFn* const kernel = fully_connected_kernel().get();
-  const Layer layer("fully_connected", weights, bias, text("fully_connected", "activation", activation));
+  const DenseLayer layer =
+      checked_layer("fully_connected", weights, bias, text("fully_connected", "activation", activation));
   const Batch batch = checked_batch<float>("fully_connected", x, layer.inputs);
   py::array y = answer<float>("fully_connected", out, batch, layer.outputs, x);
   const auto* from = data_of<float>(x);
   auto* to = static_cast<float*>(y.mutable_data());
   {
-    const Unlocked unlocked(layer.nanoseconds() * static_cast<double>(batch.rows));
+    const Unlocked unlocked(nanoseconds(layer) * static_cast<double>(batch.rows));
     layer.run(kernel, from, batch.rows, to);
   }
-  return std::move(y);
+  return y;
 }
 
 namespace {
@@ -164,14 +127,14 @@ class Mlp {
       if (!py::isinstance<py::tuple>(layer) || py::len(layer) != 3)
         throw py::type_error("Mlp: each layer must be a tuple (weights, bias, activation), got " + described(layer));
       const auto parts = py::reinterpret_borrow<py::tuple>(layer);
-      layers_.emplace_back(name, parts[0], parts[1], text(name, "activation", parts[2]));
-      const Layer& added = layers_.back();
+      layers_.push_back(checked_layer(name, parts[0], parts[1], text(name, "activation", parts[2])));
+      const DenseLayer& added = layers_.back();
       if (layers_.size() > 1 && added.inputs != layers_[layers_.size() - 2].outputs)
         throw py::value_error("Mlp: layer " + std::to_string(layers_.size() - 1) + " must take the " +
                               std::to_string(layers_[layers_.size() - 2].outputs) +
                               " outputs of the layer before it, got weights for " + std::to_string(added.inputs));
       widest_ = std::max(widest_, added.outputs);
-      nanoseconds_ += added.nanoseconds();
+      nanoseconds_ += nanoseconds(added);
     }
   }
 
@@ -184,12 +147,12 @@ class Mlp {
     Hidden<float> hidden(layers_.size() > 1 ? 2 * widest_ * batch.rows : 0);
     const Unlocked unlocked(nanoseconds_ * static_cast<double>(batch.rows));
     run(kernel, from, batch.rows, hidden.get(), to);
-    return std::move(y);
+    return y;
   }
 
   std::vector<py::ssize_t> sizes() const {
     std::vector<py::ssize_t> all{layers_.front().inputs};
-    for (const Layer& layer : layers_) all.push_back(layer.outputs);
+    for (const DenseLayer& layer : layers_) all.push_back(layer.outputs);
     return all;
   }
 
@@ -203,7 +166,7 @@ class Mlp {
     }
   }
 
-  std::vector<Layer> layers_;
+  std::vector<DenseLayer> layers_;
   py::ssize_t widest_ = 0;
   double nanoseconds_ = 0;
 };
@@ -224,68 +187,36 @@ std::int32_t zero_point(const char* op, const char* name, py::handle given) {
   return static_cast<std::int32_t>(value);
 }
 
-// TFLite takes the product of the scales in float32 for one scale of all weights, in float64 for one of each output.
-std::vector<double> real_multipliers(const char* op, float input_scale, py::handle weight_scale, float output_scale,
-                                     py::ssize_t outputs) {
-  if (!py::isinstance<py::array>(weight_scale) || py::detail::array_proxy(weight_scale.ptr())->nd == 0) {
+// How an int8 layer becomes int8 again.
+Rescaling checked_rescaling(const char* op, std::int32_t input_zero_point, float input_scale, py::handle weight_scale,
+                            float output_scale, std::int32_t output_zero_point, py::handle activation,
+                            py::ssize_t outputs) {
+  const ClampS8 clamp = chosen<ClampS8>(op, "activation", text(op, "activation", activation),
+                                        {{"none", ClampS8::none},
+                                         {"relu", ClampS8::relu},
+                                         {"relu6", ClampS8::relu6},
+                                         {"relu_n1_to_1", ClampS8::relu_n1_to_1}});
+  float shared = 0;
+  const float* scales = &shared;
+  const bool one_scale =
+      !py::isinstance<py::array>(weight_scale) || py::detail::array_proxy(weight_scale.ptr())->nd == 0;
+  if (one_scale) {
     if (!PyNumber_Check(weight_scale.ptr()))
       throw py::type_error(mismatch(op, "weight_scale", "a number, or float32 with shape (out,)", weight_scale));
-    const float scale = positive_scale(op, "weight_scale", weight_scale), product = input_scale * scale;
-    if (!std::isfinite(product))
+    shared = positive_scale(op, "weight_scale", weight_scale);
+    if (!std::isfinite(input_scale * shared))
       throw py::value_error(std::string(op) + ": input_scale * weight_scale must be finite in float32, got " +
-                            short_number(input_scale) + " * " + short_number(scale));
-    return std::vector<double>(outputs, static_cast<double>(product) / static_cast<double>(output_scale));
+                            short_number(input_scale) + " * " + short_number(shared));
+  } else {
+    const auto given = checked_contiguous<float>(op, "weight_scale", "(out,)", 1, weight_scale);
+    if (given.shape(0) != outputs)
+      throw py::value_error(mismatch(
+          op, "weight_scale", "a number, or float32 with shape (" + std::to_string(outputs) + ",)", weight_scale));
+    scales = data_of<float>(given);
+    for (py::ssize_t o = 0; o < outputs; ++o) positive_scale(op, "weight_scale", py::float_(scales[o]));
   }
-  const auto scales = checked_contiguous<float>(op, "weight_scale", "(out,)", 1, weight_scale);
-  if (scales.shape(0) != outputs)
-    throw py::value_error(mismatch(op, "weight_scale",
-                                   "a number, or float32 with shape (" + std::to_string(outputs) + ",)", weight_scale));
-  std::vector<double> multipliers;
-  for (py::ssize_t o = 0; o < outputs; ++o)
-    multipliers.push_back(
-        static_cast<double>(input_scale) *
-        static_cast<double>(positive_scale(op, "weight_scale", py::float_(data_of<float>(scales)[o]))) /
-        static_cast<double>(output_scale));
-  return multipliers;
+  return {{input_zero_point, output_zero_point, input_scale, output_scale, scales, one_scale, clamp}, outputs};
 }
-
-enum class ClampS8 { none, relu, relu6, relu_n1_to_1 };
-
-// The ends of an activation's range as int8, at most the type's own.
-std::pair<std::int32_t, std::int32_t> activation_range(ClampS8 clamp, float scale, std::int64_t zero_point) {
-  const auto quantised = [&](float value) {
-    // A tiny scale must not leave the range of an integer.
-    const double steps = std::round(static_cast<double>(value / scale));
-    return static_cast<std::int32_t>(std::clamp(steps + static_cast<double>(zero_point), -128.0, 127.0));
-  };
-  switch (clamp) {
-    case ClampS8::none: return {-128, 127};
-    case ClampS8::relu: return {quantised(0), 127};
-    case ClampS8::relu6: return {quantised(0), quantised(6)};
-    case ClampS8::relu_n1_to_1: return {quantised(-1), quantised(1)};
-  }
-  return {-128, 127};
-}
-
-// How an int8 layer becomes int8 again; `scaling` points into its own vectors, which keep their place when moved.
-struct Rescaling {
-  std::vector<std::int32_t> multipliers, shifts;
-  Requantisation scaling;
-
-  Rescaling(const char* op, std::int32_t input_zero_point, float input_scale, py::handle weight_scale,
-            float output_scale, std::int32_t output_zero_point, py::handle activation, py::ssize_t outputs)
-      : multipliers(outputs), shifts(outputs) {
-    const ClampS8 clamp = chosen<ClampS8>(op, "activation", text(op, "activation", activation),
-                                          {{"none", ClampS8::none},
-                                           {"relu", ClampS8::relu},
-                                           {"relu6", ClampS8::relu6},
-                                           {"relu_n1_to_1", ClampS8::relu_n1_to_1}});
-    const auto real = real_multipliers(op, input_scale, weight_scale, output_scale, outputs);
-    for (py::ssize_t o = 0; o < outputs; ++o) quantise_multiplier(real[o], multipliers[o], shifts[o]);
-    const auto [lowest, highest] = activation_range(clamp, output_scale, output_zero_point);
-    scaling = {input_zero_point, output_zero_point, multipliers.data(), shifts.data(), lowest, highest};
-  }
-};
 
 // Nanoseconds of one sample, for the GIL.
 double int8_nanoseconds(py::ssize_t inputs, py::ssize_t outputs) {
@@ -355,7 +286,8 @@ class MlpInt8 {
                               " outputs of the layer before it, got weights for " + std::to_string(inputs));
       const float output_scale = positive_scale(name, "output_scale", parts[3]);
       const std::int32_t output_zero = zero_point(name, "output_zero_point", parts[4]);
-      Rescaling rescaling(name, folded_zero_point, scale, parts[2], output_scale, output_zero, parts[5], outputs);
+      Rescaling rescaling =
+          checked_rescaling(name, folded_zero_point, scale, parts[2], output_scale, output_zero, parts[5], outputs);
       const auto* matrix = data_of<std::int8_t>(weights);
       const auto* vector = data_of<std::int32_t>(bias);
       layers_.push_back({inputs, outputs, AlignedBytes(matrix, inputs * outputs),
@@ -388,10 +320,10 @@ class MlpInt8 {
       const Int8Layer& layer = layers_[i];
       std::int8_t* to = i + 1 < layers_.size() ? hidden.get() + static_cast<py::ssize_t>(i % 2) * half : last;
       kernel(from, batch.rows, layer.inputs, layer.weights.data(), layer.bias.data(), layer.outputs,
-             layer.rescaling.scaling, to);
+             layer.rescaling.requantisation(), to);
       from = to;
     }
-    return std::move(y);
+    return y;
   }
 
   std::vector<py::ssize_t> sizes() const {
@@ -413,84 +345,6 @@ class MlpInt8 {
   double nanoseconds_ = 0;
 };
 
-// A network as a Python object.
-template <class Network>
-struct Callable {
-  PyObject_HEAD vectorcallfunc call;
-  Network network;
-};
-
-template <class Network>
-PyObject* call_network(PyObject* self, PyObject* const* arguments, std::size_t flagged_count, PyObject* keywords) {
-  return guarded([&] {
-    static const Parameters parameters{Network::name,
-                                       {py::reinterpret_steal<py::object>(PyUnicode_InternFromString("x")),
-                                        py::reinterpret_steal<py::object>(PyUnicode_InternFromString("out"))},
-                                       {py::object(), py::none()},
-                                       2};
-    PyObject* values[2];
-    bind_arguments(parameters, arguments, flagged_count, keywords, values);
-    return reinterpret_cast<const Callable<Network>*>(self)->network(values[0], values[1]);
-  });
-}
-
-template <class Network>
-PyObject* new_network(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
-  return guarded([&] {
-    Network network(arguments, keywords);
-    auto made = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
-    if (!made) throw py::error_already_set();
-    auto* callable = reinterpret_cast<Callable<Network>*>(made.ptr());
-    callable->call = &call_network<Network>;
-    new (&callable->network) Network(std::move(network));
-    return made;
-  });
-}
-
-template <class Network>
-void free_network(PyObject* self) {
-  PyTypeObject* type = Py_TYPE(self);
-  reinterpret_cast<Callable<Network>*>(self)->network.~Network();
-  type->tp_free(self);
-  Py_DECREF(type);
-}
-
-template <class Network>
-PyObject* sizes_of_network(PyObject* self, void*) {
-  return guarded([&] {
-    py::list all;
-    for (const py::ssize_t size : reinterpret_cast<const Callable<Network>*>(self)->network.sizes()) all.append(size);
-    return all;
-  });
-}
-
-template <class Network>
-py::object network_type() {
-  static PyMemberDef members[] = {
-      {"__vectorcalloffset__", T_PYSSIZET, offsetof(Callable<Network>, call), READONLY, nullptr},
-      {nullptr, 0, 0, 0, nullptr},
-  };
-  static PyGetSetDef attributes[] = {
-      {"sizes", &sizes_of_network<Network>, nullptr, "The width of the input and of every layer.", nullptr},
-      {nullptr, nullptr, nullptr, nullptr, nullptr},
-  };
-  static PyType_Slot slots[] = {
-      {Py_tp_new, reinterpret_cast<void*>(&new_network<Network>)},
-      {Py_tp_dealloc, reinterpret_cast<void*>(&free_network<Network>)},
-      {Py_tp_call, reinterpret_cast<void*>(&PyVectorcall_Call)},
-      {Py_tp_members, members},
-      {Py_tp_getset, attributes},
-      {Py_tp_doc, const_cast<char*>(Network::signature)},
-      {0, nullptr},
-  };
-  static const std::string name = std::string("edgefer._kernels.") + Network::name;
-  static PyType_Spec spec{name.c_str(), sizeof(Callable<Network>), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
-                          slots};
-  auto type = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
-  if (!type) throw py::error_already_set();
-  return type;
-}
-
 }  // namespace
 
 py::object make_mlp_type() { return network_type<Mlp>(); }
@@ -506,16 +360,16 @@ py::object fully_connected_int8(PyObject* const* values) {
   const std::int32_t output_zero_point = zero_point(op, "output_zero_point", values[4]);
   const float input_scale = positive_scale(op, "input_scale", values[5]);
   const float output_scale = positive_scale(op, "output_scale", values[7]);
-  const Rescaling rescaling(op, input_zero_point, input_scale, weight_scale, output_scale, output_zero_point, values[8],
-                            outputs);
+  const Rescaling rescaling = checked_rescaling(op, input_zero_point, input_scale, weight_scale, output_scale,
+                                                output_zero_point, values[8], outputs);
   py::array y = answer<std::int8_t>(op, out, batch, outputs, x);
   auto* to = static_cast<std::int8_t*>(y.mutable_data());
   {
     const Unlocked unlocked(int8_nanoseconds(inputs, outputs) * static_cast<double>(batch.rows));
     run(data_of<std::int8_t>(x), batch.rows, inputs, data_of<std::int8_t>(weights), data_of<std::int32_t>(bias),
-        outputs, rescaling.scaling, to);
+        outputs, rescaling.requantisation(), to);
   }
-  return std::move(y);
+  return y;
 }
 
 }  // namespace edgefer

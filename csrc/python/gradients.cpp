@@ -57,10 +57,10 @@ py::object gradients(PyObject* const* values) {
   const int size = checked_aperture("gradients", aperture);
   const Border edge = border_named("gradients", border);
   const py::ssize_t height = input.height, width = input.width;
-  const auto made = [&](const char* name, py::ssize_t index) {
+  const auto target = [&](const char* name, py::ssize_t index) {
     return result<std::int16_t>("gradients", name, output("gradients", out, 3, index), height, width, input);
   };
-  const auto gx = made("out[0]", 0), gy = made("out[1]", 1), second = made("out[2]", 2);
+  const auto gx = target("out[0]", 0), gy = target("out[1]", 1), second = target("out[2]", 2);
   check_apart("gradients", gx.plane, gy.plane);
   check_apart("gradients", gx.plane, second.plane);
   check_apart("gradients", gy.plane, second.plane);

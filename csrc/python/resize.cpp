@@ -15,10 +15,10 @@ py::tuple items(const char* op, const char* name, const char* expected, py::hand
   if (PyTuple_Check(object.ptr())) return py::reinterpret_borrow<py::tuple>(object);
   const bool sequence =
       PySequence_Check(object.ptr()) && !PyUnicode_Check(object.ptr()) && !PyBytes_Check(object.ptr());
-  auto made = py::reinterpret_steal<py::tuple>(sequence ? PySequence_Tuple(object.ptr()) : nullptr);
+  auto tuple = py::reinterpret_steal<py::tuple>(sequence ? PySequence_Tuple(object.ptr()) : nullptr);
   if (PyErr_Occurred()) throw py::error_already_set();
   if (!sequence) throw py::type_error(mismatch(op, name, expected, object));
-  return made;
+  return tuple;
 }
 
 // Raises TypeError unless it is `count` numbers, taken one by one with `as`.
@@ -157,7 +157,7 @@ py::object stack(PyObject* const* values) {
     const Unlocked unlocked(resampling_time(columns, rows) + static_cast<double>(columns.size * rows.size) * 0.5);
     run(input, columns, rows, plan, first, scratch);
   }
-  return std::move(target);
+  return target;
 }
 
 }  // namespace edgefer

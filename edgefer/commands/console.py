@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from edgefer import __version__
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
@@ -129,7 +130,7 @@ class _Interrupts:
 
     def __init__(self) -> None:
         self.received = False
-        self._before = None
+        self._before: Any = None  # a handler, as the module signal has it
         self._unraisable = sys.unraisablehook
 
     def __enter__(self) -> _Interrupts:

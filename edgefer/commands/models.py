@@ -120,7 +120,9 @@ def verify(models: Sequence[str | os.PathLike] = ()) -> list[Verdict]:
 
 def listing() -> str:
     """A table with one line a model; the default is marked with a star."""
-    rows = [("", "name", "kind", "input", "labels", "val accuracy", "size", "licence of the training data")]
+    rows: list[tuple[str, ...]] = [
+        ("", "name", "kind", "input", "labels", "val accuracy", "size", "licence of the training data")
+    ]
     for entry in store.entries():
         mark = "*" if entry.name == defaults.MODEL else ""
         if entry.manifest is None:

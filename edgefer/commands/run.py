@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgefer.commands.arguments import add_settings, add_source, settings_from, source_of, whole_number
 from edgefer.commands.console import Commands
+from edgefer.detect.registry import DETECTORS
 from edgefer.device.service import Notifier, StopSignals
 from edgefer.sinks.registry import OUTPUTS, STDOUT, TERMINAL, check_outputs
+from edgefer.sources.registry import SOURCES
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ def add_parser(commands: Commands) -> None:
         "run --source clip.mp4 --realtime\n"
         "run --profile pi4 --source rtsp://camera.local/stream --output csv",
         execute,
-        more=f"\noutputs, as name[:target][,option=value]:\n{OUTPUTS.help()}\n",
+        more="\nname[:target][,option=value] of outputs, detectors and sources:\n"
+        + "\n".join(registry.help() for registry in (OUTPUTS, DETECTORS, SOURCES))
+        + "\n",
     )
     add_source(parser, "the profile's camera")
     add_settings(parser)
@@ -177,6 +181,8 @@ def summary_lines(summary: RunSummary, brief: bool = False) -> list[str]:
 
 def _since_start_s(moment_ns: int | None) -> float:
     """From the start of this process to a time.monotonic_ns(), s; the system counts starts in 1/100 s."""
+    if moment_ns is None:
+        return float("nan")
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         started = int(fields[19]) / 100  # USER_HZ, which is 100 wherever /proc shows it

@@ -22,10 +22,8 @@ _MAX_FILE_BYTES = 64 << 10
 
 
 def profile_directory() -> Path:
-    """The folder of the shipped profiles: in the installed package, or firmware_configs/ of a checkout."""
-    package = Path(__file__).parent.parent
-    packaged = package / "profiles"
-    return packaged if packaged.is_dir() else package.parent / "firmware_configs"
+    """The folder of the shipped profiles; in a checkout it is a link to firmware_configs/."""
+    return Path(__file__).parent.parent / "profiles"
 
 
 def shipped_profiles() -> list[str]:
@@ -119,7 +117,7 @@ def read_profile(path: Path) -> tuple[Settings | None, list[str]]:
     if not problems:
         settings = settings_of(data)
         problems = list(cross_check(settings))
-    if problems:
+    if problems or settings is None:
         placed = sorted((_line(lines, problem.path), problem) for problem in problems)
         return None, [f"{path}:{line}: {key_name(key)}: {message}" for line, (key, message) in placed]
     return _resolve_paths(settings, path.parent), []

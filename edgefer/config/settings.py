@@ -30,7 +30,7 @@ class _Table(Options, frozen=True):
     """A table of the profile."""
 
 
-class Compute(_Table):
+class Compute(_Table, frozen=True):
     """Threads, and the processors they may use."""
 
     threads: Annotated[int, Meta(ge=1, le=64, description="threads of the network")] = 1
@@ -41,7 +41,7 @@ class Compute(_Table):
     ] = []
 
 
-class Detector(_Table):
+class Detector(_Table, frozen=True):
     """How faces are found; between two detections each face is carried along by tracking."""
 
     kind: Annotated[str, Meta(description="which detector; each brings keys of its own, below")] = (
@@ -61,7 +61,7 @@ class Detector(_Table):
     ] = defaults.MIN_FACE_PX
 
 
-class Recognizer(_Table):
+class Recognizer(_Table, frozen=True):
     """The networks that read expressions."""
 
     models: Annotated[
@@ -78,7 +78,7 @@ class Recognizer(_Table):
     ] = 4
 
 
-class Smoothing(_Table):
+class Smoothing(_Table, frozen=True):
     """Scores are averaged over time, face by face."""
 
     lag_ms: Annotated[
@@ -87,7 +87,7 @@ class Smoothing(_Table):
     ] = 200.0
 
 
-class QualityGate(_Table):
+class QualityGate(_Table, frozen=True):
     """A face that fails one of these is reported as `uncertain`."""
 
     min_side_px: Annotated[
@@ -109,7 +109,7 @@ class QualityGate(_Table):
     )
 
 
-class Governor(_Table):
+class Governor(_Table, frozen=True):
     """Keeps the total's p95 within the budget by lowering the detector's rate, then the recognizer's."""
 
     enabled: Annotated[bool, Meta(description="whether the rates may be lowered")] = True
@@ -122,7 +122,7 @@ class Governor(_Table):
     ] = defaults.MAX_TEMPERATURE_C
 
 
-class Percentiles(_Table):
+class Percentiles(_Table, frozen=True):
     """Upper bounds in ms; a percentile that is left out is not checked."""
 
     p50: Annotated[Millis | None, Meta(description="median")] = None
@@ -140,7 +140,7 @@ Budgets: type[Struct] = msgspec.defstruct(
 Budgets.__doc__ = "Time a frame may take, ms, by stage; each an inline table `{ p50 = …, p95 = …, p99 = … }`."
 
 
-class Tables(_Table):
+class Tables(_Table, frozen=True):
     """The keys of a profile, without its `[[output]]` tables; every one may be left out."""
 
     board: Annotated[str, Meta(max_length=200, description="the board this profile is for, in words")] = ""
@@ -158,7 +158,7 @@ class Tables(_Table):
     budget_ms: Budgets = Budgets()  # type: ignore[valid-type]
 
 
-class Settings(Tables):
+class Settings(Tables, frozen=True):
     """A profile with what its tables choose: the detector, and the outputs."""
 
     detector_choice: Choice = DETECTORS.choose(DETECTORS.default)

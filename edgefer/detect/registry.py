@@ -7,14 +7,14 @@ A maker gets its options and, by name, `min_face_px`, `max_side_px` and `threads
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from edgefer.support.registry import Entry, Options, Registry
 
 
-class Network(Options):
+class Network(Options, frozen=True):
     """The options of a detector that runs a network from a model directory."""
 
     model: Annotated[
@@ -39,7 +39,7 @@ class NetworkEntry(Entry):
     """
 
     network: str = ""
-    file: str = "model.tflite"
+    file: Literal["model.tflite", "model.onnx"] = "model.tflite"
     paper: str = ""
 
 

@@ -8,6 +8,9 @@ function here raise errors.UsageError.
 
 Nothing is converted silently: another dtype, rank or layout is an error, never a copy. The GIL is released
 around work of about 20 us or more; several threads may call everything here at once.
+
+Results of 32 KiB or more give their memory to the next ones when nothing refers to them any more; at most
+8 MiB of it is kept.
 """
 
 from __future__ import annotations

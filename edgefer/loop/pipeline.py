@@ -6,7 +6,7 @@ import datetime
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -67,9 +67,9 @@ class Pipeline:
         self._tracker = tracker
         self._models = [_Model(recognizer, smoother()) for recognizer in recognizers]
         self._windowed: list[WindowedRecognizer] = [
-            recognizer
+            cast(WindowedRecognizer, recognizer)
             for recognizer in recognizers
-            if recognizer.needs.window_s > 0  # type: ignore[misc]
+            if recognizer.needs.window_s > 0
         ]
         self._max_faces = max_faces
         self._landmarker = landmarker

@@ -62,7 +62,7 @@ class Tally:
         summary, now_ns = self.summary, time.monotonic_ns()
         if summary.first_reading_ns is None:
             summary.first_reading_ns = now_ns
-        summary.seconds = (now_ns - self._began_ns) / 1e9
+        summary.seconds = self.elapsed_s()
         summary.frames += 1
         summary.frames_with_face += bool(reading.faces)
         self._identities.add(face.track for face in reading.faces)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgefer.errors import ModelError
-from edgefer.models.manifest import SELF_TEST_TOLERANCE, Manifest, self_test_input
+from edgefer.models.manifest import SELF_TEST_TOLERANCE, FrameManifest, Input, Output, self_test_input
 from edgefer.support.quiet import native_stderr
 from edgefer.support.softmax import softmax
 
@@ -33,7 +33,7 @@ class Interpreter:
         output_shape: (1, number of labels).
     """
 
-    def __init__(self, content: bytes, manifest: Manifest, threads: int = 1):
+    def __init__(self, content: bytes, manifest: FrameManifest, threads: int = 1):
         """Build the network and hold it against its manifest.
 
         Args:
@@ -59,11 +59,13 @@ class Interpreter:
         self._input, self.input_shape = self._tensor("input", manifest)
         self._output, self.output_shape = self._tensor("output", manifest)
 
-    def _tensor(self, side: str, manifest: Manifest) -> tuple[int, tuple[int, ...]]:
+    def _tensor(self, side: str, manifest: FrameManifest) -> tuple[int, tuple[int, ...]]:
         """Index and shape of the one tensor on a side, after it was compared with the manifest."""
-        expected = manifest.input if side == "input" else manifest.output
+        expected: Input | Output = manifest.input if side == "input" else manifest.output
+        shape: tuple[int, ...]
         if side == "input":
-            shape = (1, expected.height, expected.width, channel_count(expected.channels))
+            spec = manifest.input
+            shape = (1, spec.height, spec.width, channel_count(spec.channels))
             details = self._runtime.get_input_details()
         else:
             shape = (1, len(manifest.labels))
@@ -113,7 +115,7 @@ def channel_count(channels: str) -> int:
     return len(channels.split("+")) + ("sobel" in channels)
 
 
-def self_test(interpreter: Interpreter, manifest: Manifest) -> int:
+def self_test(interpreter: Interpreter, manifest: FrameManifest) -> int:
     """Run every self-test vector of the manifest.
 
     Returns:
@@ -135,7 +137,7 @@ def self_test(interpreter: Interpreter, manifest: Manifest) -> int:
     return worst
 
 
-def scores(output: np.ndarray, manifest: Manifest) -> np.ndarray:
+def scores(output: np.ndarray, manifest: FrameManifest) -> np.ndarray:
     """Probabilities of the labels from the int8 output of the network.
 
     Args:

@@ -23,13 +23,13 @@ from edgefer.support.registry import Choice, Entry, Options, Registry
 FRAMES, LANDMARKS, STDOUT, TERMINAL = "frames", "landmarks", "stdout", "terminal"
 
 
-class Lines(Options):
+class Lines(Options, frozen=True):
     """The options of an output that is text."""
 
     path: Annotated[str, Meta(description="file, replaced when it exists; standard output where none")] = ""
 
 
-class Video(Options):
+class Video(Options, frozen=True):
     """The options of the annotated video."""
 
     path: Annotated[str, Meta(min_length=1, description="file, ending in .mp4, .avi or .mkv")]

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from edgefer.errors import SinkClosed, SinkError
 from edgefer.labels import UNCERTAIN
@@ -178,7 +178,7 @@ class LiveTable(Sink):
         self._latest: Reading | None = None
         self._trouble = ""
         self._console = console or Console(highlight=False)
-        self._console.on_broken_pipe = self._gone  # rich would end the whole process
+        cast(Any, self._console).on_broken_pipe = self._gone  # rich would end the whole process
         self._unicode = self._console.encoding.lower().startswith("utf")
         self._live = Live(
             console=self._console,

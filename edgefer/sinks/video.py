@@ -147,7 +147,7 @@ class AnnotatedVideo(Sink):
         writer = cv2.VideoWriter(
             str(self._part.absolute()),
             cv2.CAP_FFMPEG,
-            cv2.VideoWriter_fourcc(*self._fourcc),
+            cv2.VideoWriter.fourcc(*self._fourcc),
             self._fps,
             self._size,
         )

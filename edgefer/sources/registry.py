@@ -23,7 +23,7 @@ Index = Annotated[int, Meta(ge=0, le=255)]
 Text = Annotated[str, Meta(min_length=1)]
 
 
-class CameraOptions(Options):
+class CameraOptions(Options, frozen=True):
     """The camera that `edgefer run` opens when neither --camera nor --source is given."""
 
     device: Annotated[Index | Text, Meta(description="index of the camera, or its path")] = 0
@@ -40,7 +40,7 @@ class CameraOptions(Options):
     ] = "auto"
 
 
-class DemoOptions(Options):
+class DemoOptions(Options, frozen=True):
     """The portrait before a simulated camera."""
 
     seconds: Annotated[
@@ -48,13 +48,13 @@ class DemoOptions(Options):
     ] = 10.0
 
 
-class PathOptions(Options):
+class PathOptions(Options, frozen=True):
     """A source that lies on a disk."""
 
     path: Annotated[str, Meta(min_length=1, description="file or folder")]
 
 
-class AddressOptions(Options):
+class AddressOptions(Options, frozen=True):
     """A source in the network."""
 
     url: Annotated[str, Meta(min_length=1, description="rtsp, rtsps, http, https or udp")]
@@ -96,7 +96,7 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
         UsageError: it can mean nothing. SourceError: there is no such file.
     """
     text = os.fspath(spec)
-    name = re.match(r"[a-z0-9_]*", text)[0]
+    name = re.split(r"[^a-z0-9_]", text, maxsplit=1)[0]
     if name in SOURCES and text[len(name) :][:1] in ("", ":", ","):
         return SOURCES.parse(text)
     entry = SOURCES.find(kind_of(text))

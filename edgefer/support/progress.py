@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 PATIENCE_S = 2.0
 
 
-def progress_bar(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+def progress_bar(items: Iterable[Item], what: str, total: int | None = None) -> Generator[Item, None, None]:
     """Yield the items, and show how far they are on stderr.
 
     Args:
@@ -30,7 +30,7 @@ def progress_bar(items: Iterable[Item], what: str, total: int | None = None) -> 
     try:
         for done, item in enumerate(items, start=1):
             yield item
-            if bar is not None:
+            if bar is not None and task is not None:
                 bar.update(task, completed=done)
             elif time.monotonic() - started > PATIENCE_S:
                 from rich.console import Console

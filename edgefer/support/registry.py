@@ -102,10 +102,6 @@ class Registry:
         """Adds a row, in place of one of the same name."""
         self._entries[entry.name] = entry
 
-    def remove(self, name: str) -> None:
-        """Takes a row out."""
-        del self._entries[name]
-
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 

@@ -9,8 +9,8 @@ fail() {
 }
 
 command -v "$PYTHON" >/dev/null 2>&1 || fail "no $PYTHON found; to fix: $install python3"
-"$PYTHON" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' ||
-	fail "Python 3.10 to 3.13 is needed, got $("$PYTHON" -V 2>&1); to fix: make PYTHON=python3.11"
+"$PYTHON" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' ||
+	fail "Python 3.10 to 3.14 is needed, got $("$PYTHON" -V 2>&1); to fix: make PYTHON=python3.11"
 version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null ||

@@ -1,8 +1,7 @@
 #!/bin/sh
-# Compile csrc/*/*.cpp for aarch64, warnings as errors; exits non-zero when a file does not compile.
+# Compile the library and the extension for aarch64 into build/arm, warnings as errors.
 # Needs any Python 3.10+ with its headers (PYTHON) and a cross compiler: CXX_ARM, by default aarch64-linux-gnu-g++; its
 # libraries serve CXX_ARM="clang++ --target=aarch64-linux-gnu" too.
-# KEEP=folder keeps the object files there, for llvm-mca or for linking against an ARM Python.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -12,8 +11,6 @@ command -v "${compiler%% *}" >/dev/null || { echo "compile_arm: no $compiler; in
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-objects=${KEEP:-$work}
-mkdir -p "$objects"
 
 headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 [ -f "$headers/Python.h" ] || { echo "compile_arm: no $headers/Python.h; install python3-dev" >&2; exit 1; }
@@ -33,13 +30,5 @@ if [ -n "$machine" ] && [ -f "$(dirname "$headers")/$machine/$version/pyconfig.h
   cp "$(dirname "$headers")/$machine/$version/pyconfig.h" "$work/aarch64-linux-gnu/$version/"
 fi
 
-failed=0
-for source in csrc/*/*.cpp; do
-  object=$objects/${source#csrc/}
-  mkdir -p "$(dirname "$object")"
-  $compiler -O3 -std=c++17 -Wall -Wextra -Werror -ffp-contract=off -fPIC -fvisibility=hidden -DNDEBUG \
-    -Icsrc -isystem "$work" -isystem "$headers" -isystem "$pybind" \
-    -c "$source" -o "${object%.cpp}.o" || { echo "compile_arm: $source failed" >&2; failed=1; }
-done
-[ $failed -eq 0 ] && echo "compile_arm: $(ls csrc/*/*.cpp | wc -l) files compile for aarch64"
-exit $failed
+make --no-print-directory BUILD=build/arm CXX="$compiler" OPTIMISE="-O3 -Werror" \
+  INCLUDES="-isystem $work -isystem $headers -isystem $pybind" library build/arm/edgefer/_kernels.so

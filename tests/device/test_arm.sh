@@ -2,9 +2,10 @@
 # Run the kernel tests, one clip through the whole pipeline and the networks on some faces on emulated ARM processors,
 # all of them at once.
 #
-# Everything lies in .arm/ (about 700 MB): a root of Debian's ARM packages, ARM wheels in the versions of PYTHON's
-# own, the kernels cross-compiled. Needs Debian 12, root for chroot, and PYTHON with the development packages and the
-# extension built; installs the cross compiler and qemu. The log of a processor is .arm/<processor>.log.
+# Everything lies in .arm/ (about 700 MB): a root of the ARM packages of this machine's own release with its python3,
+# ARM wheels in the versions of PYTHON's own, the kernels cross-compiled. Needs Debian, root for chroot, and PYTHON with
+# the development packages and the extension built; installs the cross compiler and qemu. The log of a processor is
+# .arm/<processor>.log.
 # CPUS="cortex-a72 cortex-a76" chooses processors, IMAGES=200 how many faces; arguments are test files, by default those
 # of the kernels.
 set -eu
@@ -19,7 +20,7 @@ fail() { echo "test_arm: $*" >&2; exit 1; }
 # ---------------------------------------------------------------------------------------------------- the tools
 
 [ "$(id -u)" -eq 0 ] || fail "chroot needs root; run it as root or with sudo"
-grep -q 'VERSION_CODENAME=bookworm' /etc/os-release 2>/dev/null || fail "the ARM packages are those of Debian 12; use it, or a container of it"
+command -v apt-get >/dev/null || fail "the ARM packages are Debian's; use it, or a container of it"
 missing=
 command -v $triple-g++ >/dev/null || missing="$missing g++-aarch64-linux-gnu"
 command -v qemu-aarch64-static >/dev/null || missing="$missing qemu-user-static"
@@ -45,38 +46,42 @@ make_once() {
   echo "$2" >".arm/$1"
 }
 
-packages="libc6 libstdc++6 libgcc-s1 zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libcrypt1
-  libdb5.3 libpython3.11-minimal libpython3.11-stdlib python3.11-minimal libpython3.11-dev libpython3.11"
+# By names that every release has; apt knows what they depend on there.
+packages="python3 libpython3-dev libstdc++6"
 build_root() {
   echo "test_arm: fetching ARM packages"
-  rm -rf .arm/root .arm/packages .arm/apt .arm/site
-  mkdir -p "$root/tmp" "$root/dev" .arm/packages .arm/apt/lists/partial .arm/apt/archives/partial
-  # Lists of its own: the machine's architectures stay what they are.
-  apt="apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root
+  rm -rf .arm/root .arm/apt
+  mkdir -p "$root/tmp" "$root/dev" "$root/usr/lib" .arm/apt/lists/partial .arm/apt/archives/partial
+  # Lists and a status of its own: the machine's architectures and packages stay what they are.
+  apt="apt-get -qq -y -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root
     -o Dir::State::Lists=$PWD/.arm/apt/lists -o Dir::Cache=$PWD/.arm/apt -o Dir::State::status=/dev/null"
   $apt update || fail "apt-get update failed for arm64"
-  (cd .arm/packages && $apt download $packages >/dev/null) || fail "apt-get could not download the ARM packages"
-  for package in .arm/packages/*.deb; do dpkg -x "$package" "$root"; done
-  rm -rf .arm/packages .arm/apt
+  $apt install --download-only --no-install-recommends $packages >/dev/null || fail "apt-get could not download the ARM packages"
+  ln -s usr/lib "$root/lib" # where some packages look and others lie
+  for package in .arm/apt/archives/*.deb; do
+    dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root"
+  done
+  rm -rf .arm/apt
   mknod -m 666 "$root/dev/null" c 1 3 2>/dev/null || : >"$root/dev/null"  # where nodes are forbidden, a file serves
 
   # Python starts Python by its path, and the system would refuse an ARM program: in its place stands a program of
   # this machine that hands it to qemu, which takes the processor from QEMU_CPU.
   cp "$(command -v qemu-aarch64-static)" "$root/qemu"
-  mv "$root/usr/bin/python3.11" "$root/usr/bin/python3.11-arm"
+  arm_python=$(readlink "$root/usr/bin/python3")
+  mv "$root/usr/bin/$arm_python" "$root/usr/bin/python3-arm"
   cat >.arm/start.c <<'C'
 #include <unistd.h>
 int main(int count, char** arguments) {
   char* all[count + 4];
-  all[0] = "/qemu", all[1] = "-0", all[2] = arguments[0], all[3] = "/usr/bin/python3.11-arm";
+  all[0] = "/qemu", all[1] = "-0", all[2] = arguments[0], all[3] = "/usr/bin/python3-arm";
   for (int i = 1; i <= count; ++i) all[i + 3] = arguments[i];
   return execv(all[0], all) ? 127 : 0;
 }
 C
-  cc -static -O1 .arm/start.c -o "$root/usr/bin/python3.11" || fail "cc could not link a static program; install libc6-dev"
+  cc -static -O1 .arm/start.c -o "$root/usr/bin/$arm_python" || fail "cc could not link a static program; install libc6-dev"
   # test_c_api.py builds the library and preprocesses its header. Here both are brought along.
-  printf '#!/usr/bin/python3.11\n' >"$root/usr/bin/make"
-  printf '#!/usr/bin/python3.11\nprint(open("/opt/edgefer/build/edgefer.i").read())\n' >"$root/usr/bin/cc"
+  printf '#!/usr/bin/python3\n' >"$root/usr/bin/make"
+  printf '#!/usr/bin/python3\nprint(open("/opt/edgefer/build/edgefer.i").read())\n' >"$root/usr/bin/cc"
   chmod +x "$root/usr/bin/make" "$root/usr/bin/cc"
 }
 
@@ -85,28 +90,31 @@ build_site() {
   echo "test_arm: fetching ARM wheels"
   rm -rf .arm/wheels "$site"
   "$python" -m pip download -qq --disable-pip-version-check --dest .arm/wheels --constraint .arm/versions \
-    --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
+    --only-binary=:all: --python-version "$version" --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
     --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 $wheels || fail "pip could not download the ARM wheels"
   mkdir -p "$site"
   for wheel in .arm/wheels/*.whl; do "$python" -m zipfile -e "$wheel" "$site"; done
   rm -rf .arm/wheels
 }
 
-"$python" -m pip freeze --disable-pip-version-check --exclude-editable >.arm/versions
-make_once root.done "$packages" build_root
+make_once root.done "$packages of $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" build_root
+version=$(readlink "$root/usr/bin/python3" | sed 's/python//')
+# Not every release of a package is made for two Pythons: where PYTHON is another than the root's, only the packages
+# whose arithmetic is compared have one version.
+same=.
+[ "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = "$version" ] || same='^ai-edge-litert=\|^opencv-python-headless='
+"$python" -m pip freeze --disable-pip-version-check --exclude-editable | grep "$same" >.arm/versions
 make_once site.done "$(cat .arm/root.done .arm/versions) $wheels" build_site
 
 # -------------------------------------------------------------------------------------------------- what is tested
 
 echo "test_arm: compiling"
-headers="-isystem $site/pybind11/include -isystem $root/usr/include/python3.11 -isystem $root/usr/include"
-flags="-O3 -std=c++17 -Wall -Wextra -ffp-contract=off"
-jobs=$(nproc)
-make --silent -j"$jobs" library BUILD=.arm/build CXX=$triple-g++ AR=$triple-ar CXXFLAGS="$flags" || fail "the kernels do not compile"
-make --silent -j"$jobs" -f tests/device/bindings.mk FOLDER=.arm/build CXX=$triple-g++ CXXFLAGS="$flags $headers" || fail "the bindings do not compile"
+headers="-isystem $site/pybind11/include -isystem $root/usr/include/python$version -isystem $root/usr/include"
+make --silent -j"$(nproc)" BUILD=.arm/build CXX=$triple-g++ OPTIMISE="-O3 -Werror" INCLUDES="$headers" \
+  library .arm/build/edgefer/_kernels.so || fail "the kernels do not compile"
 
 echo "test_arm: the square root of shi_tomasi, float by float"
-$triple-g++ $flags -Icsrc -static tests/device/root_neon.cpp csrc/corners/shi_tomasi_walk.cpp -o .arm/root_neon ||
+$triple-g++ -O3 -std=c++17 -ffp-contract=off -Icsrc -static tests/device/root_neon.cpp csrc/corners/shi_tomasi_walk.cpp -o .arm/root_neon ||
   fail "root_neon.cpp does not compile"
 qemu-aarch64-static .arm/root_neon || fail "a root differs"
 
@@ -114,7 +122,7 @@ rm -rf "$house"
 mkdir -p "$house/build"
 cp -r edgefer tests csrc docs firmware_configs pyproject.toml "$house/"
 rm -f "$house"/edgefer/*.so
-cp .arm/build/_kernels.so "$house/edgefer/_kernels.cpython-311-aarch64-linux-gnu.so"
+cp .arm/build/edgefer/_kernels.so "$house/edgefer/_kernels.so"
 cp .arm/build/libedgefer.so.1 "$house/build/libedgefer.so"
 sed 's/#include <.*>//' csrc/c/edgefer.h | cc -E -P - >"$house/build/edgefer.i"
 
@@ -143,7 +151,7 @@ on() { # on CPU ARGUMENTS: Python on the processor
   cpu=$1
   shift
   env -i QEMU_CPU="$cpu" QEMU_LD_PREFIX="/cpus/$cpu" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 \
-    PYTHONPATH=/opt/edgefer:/opt/site PYTHONDONTWRITEBYTECODE=1 chroot "$root" /usr/bin/python3.11 "$@"
+    PYTHONPATH=/opt/edgefer:/opt/site PYTHONDONTWRITEBYTECODE=1 chroot "$root" /usr/bin/python3 "$@"
 }
 
 [ $# -gt 0 ] || set -- tests/kernels tests/c
