@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from edgefer.config.settings import Settings, limits
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
-from edgefer.landmarks.registry import LANDMARKERS
+from edgefer.landmarks.base import LANDMARKERS
 from edgefer.models import directory, store
 from edgefer.models.manifest import DetectorManifest
 from edgefer.sinks.registry import LANDMARKS

@@ -50,3 +50,14 @@ def translate(scores: np.ndarray, source: str, target: str) -> np.ndarray:
     picked = np.asarray(scores)[..., [source_labels.index(label) for label in target_labels]]
     total = picked.sum(axis=-1, keepdims=True)
     return np.where(total > 0, picked / np.where(total > 0, total, 1), 1 / len(target_labels))
+
+
+def softmax(logits: np.ndarray, factor: float | np.floating = 1.0) -> np.ndarray:
+    """Scores over the last axis of the logits times a factor, which is one over the temperature.
+
+    Returns:
+        Of the logits' type and shape, each in [0, 1], summing to one.
+    """
+    # taking off the largest leaves the scores as they are and keeps the exponential from overflowing
+    weights = np.exp((logits - logits.max(axis=-1, keepdims=True)) * factor)
+    return weights / weights.sum(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""`make` names the missing package in one line instead of failing somewhere in the build."""
+"""`make` names the missing package in one line, or says what it skips, instead of failing somewhere."""
 
 import os
 import subprocess
@@ -35,3 +35,19 @@ def test_an_interpreter_outside_the_supported_versions_is_refused(tmp_path):
     result = check(PYTHON=str(old))
     assert result.returncode == 1
     assert result.stderr.startswith("edgefer: Python 3.10 to 3.14 is needed, got Python 3.9.2; to fix:")
+
+
+def test_the_alternative_runtime_is_skipped_in_one_line_where_no_python_of_it_is(tmp_path):
+    for name in ("python3", "python3.11", "python3.10"):
+        other = tmp_path / name
+        other.write_text("#!/bin/sh\necho 3.13\n")
+        other.chmod(0o755)
+    result = subprocess.run(
+        ["sh", str(SCRIPT.with_name("alternative_runtime.sh"))],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0
+    assert result.stdout.startswith("alternative_runtime: skipped: tflite-runtime needs Python 3.10 or 3.11")

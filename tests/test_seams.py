@@ -15,7 +15,7 @@ from msgspec import Meta
 from edgefer import config
 from edgefer.commands.console import main
 from edgefer.detect.registry import DETECTORS
-from edgefer.landmarks.registry import LANDMARKERS
+from edgefer.landmarks.base import LANDMARKERS
 from edgefer.models import directory, manifest
 from edgefer.models.manifest import Licence, Manifest
 from edgefer.recognize.registry import KINDS, Kind
@@ -298,7 +298,7 @@ def test_the_manifest_of_a_new_kind_is_checked_by_its_type(tmp_path, capsys):
 def test_registries_load_nothing_heavy():
     code = (
         "import edgefer.detect.registry, edgefer.sources.registry, edgefer.sinks.registry,"
-        " edgefer.recognize.registry, edgefer.landmarks.registry, edgefer.assemble, sys;"
+        " edgefer.recognize.registry, edgefer.landmarks.base, edgefer.assemble, sys;"
         "print(sorted({'cv2', 'ai_edge_litert', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from edgefer import config
 from edgefer.config import Settings
 from edgefer.detect.registry import DETECTORS
 from edgefer.sources.registry import SOURCES
-from edgefer.support.arguments import whole_number
+from edgefer.support.typed import whole_number
 
 
 def add_source(parser: argparse.ArgumentParser, default: str) -> None:

@@ -11,7 +11,7 @@ from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS
 from edgefer.measure.arguments import add_data, load_data
-from edgefer.support.arguments import whole_number
+from edgefer.support.typed import whole_number
 
 if TYPE_CHECKING:
     from edgefer.measure.evaluate import Report

@@ -24,7 +24,7 @@ from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:
     from edgefer.config import Settings
-    from edgefer.loop.tally import RunSummary
+    from edgefer.loop.run import RunSummary
     from edgefer.sources import Source
 
 

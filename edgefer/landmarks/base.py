@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from edgefer.support.registry import Registry
 from edgefer.values import Face, Frame, Pose
 
 
@@ -30,3 +31,6 @@ class Landmarker(Protocol):
 
     def forget(self, tracks: Collection[int]) -> None:
         """Drops what is kept of faces that will not come back."""
+
+
+LANDMARKERS = Registry("landmark network")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from edgefer.support.softmax import softmax
+from edgefer.labels import softmax
 
 Values = Sequence[float] | np.ndarray
 

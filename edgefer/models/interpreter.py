@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from edgefer.errors import ModelError
+from edgefer.labels import softmax
 from edgefer.models.manifest import SELF_TEST_TOLERANCE, FrameManifest, Input, Output, self_test_input
 from edgefer.support.quiet import native_stderr
-from edgefer.support.softmax import softmax
 
 try:
     from ai_edge_litert import interpreter as _runtime

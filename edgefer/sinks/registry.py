@@ -48,7 +48,7 @@ OUTPUTS.add(
     Entry(
         "jsonl",
         "one JSON object a frame, line by line",
-        "edgefer.sinks.text:open_json_lines",
+        "edgefer.sinks.lines:open_json_lines",
         Lines,
         "path",
         frozenset({STDOUT}),
@@ -58,7 +58,7 @@ OUTPUTS.add(
     Entry(
         "csv",
         "one row a face, line by line",
-        "edgefer.sinks.text:open_csv",
+        "edgefer.sinks.lines:open_csv",
         Lines,
         "path",
         frozenset({STDOUT}),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from edgefer.errors import SourceError, SourceStalled
-from edgefer.sources.base import Source
-from edgefer.sources.pace import paced
+from edgefer.sources.base import Source, paced
 from edgefer.sources.registry import SOURCES, parse_source
 from edgefer.support.registry import Choice
 

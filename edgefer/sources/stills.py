@@ -12,8 +12,7 @@ from pathlib import Path
 from edgefer.errors import SourceError
 from edgefer.sources.base import NS_PER_S, Source
 from edgefer.sources.opencv import cv2
-from edgefer.sources.registry import PathOptions
-from edgefer.sources.spec import is_image
+from edgefer.sources.registry import PathOptions, is_image
 from edgefer.support.stills import decode_image, read_image
 from edgefer.values import Frame
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from edgefer.errors import UsageError
-from edgefer.labels import translate
+from edgefer.labels import softmax, translate
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.datasets.base import Images
-from edgefer.support.softmax import softmax
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.recipes import Runs
 from edgefer.train.settings import TrainingSettings, build

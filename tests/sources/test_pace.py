@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from clips import write_clip
 
-from edgefer.sources import open_source, pace, paced
+from edgefer.sources import base, open_source, paced
 from edgefer.sources.base import NS_PER_S
 
 
@@ -43,7 +43,7 @@ def test_a_file_that_decodes_too_slowly_is_played_more_slowly_and_its_frames_do_
 
     slow.read = read_slowly
     said, ages_s = [], []
-    monkeypatch.setattr(pace.log, "warning", lambda message, *_: said.append(message))
+    monkeypatch.setattr(base.log, "warning", lambda message, *_: said.append(message))
     with paced(slow) as source:
         while (frame := source.read()) is not None:
             ages_s.append((time.monotonic_ns() - frame.captured_ns) / 1e9)

@@ -8,8 +8,8 @@ from pathlib import Path
 from edgefer import defaults
 from edgefer.errors import UsageError
 from edgefer.measure.arguments import add_data, load_data
-from edgefer.support.arguments import numbers, whole_number
 from edgefer.support.quiet import native_stderr
+from edgefer.support.typed import numbers, whole_number
 
 SUMMARY = "draw what the filters of a trained network respond to; needs the train extra"
 

@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 from keras import ops
 
-from edgefer.labels import label_set
+from edgefer.labels import label_set, softmax
 from edgefer.measure.datasets import Dataset
-from edgefer.support.softmax import softmax
 from edgefer.train.explain.network import BATCH, Field, Filters, Network, batches, grey
 from edgefer.train.explain.pictures import Band, overlaid, sheet
 from edgefer.train.explain.projection import transposed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgefer.labels import softmax
 from edgefer.measure import statistics
-from edgefer.support.softmax import softmax
 
 TEMPERATURES = np.arange(0.25, 4, 0.01).round(2)
 ECE_RULE = (

@@ -17,7 +17,7 @@ from readings import face, reading
 from edgefer.errors import SinkClosed, SinkError, UsageError
 from edgefer.labels import FERPLUS8
 from edgefer.sinks import OUTPUTS, open_sink
-from edgefer.sinks.text import SCHEMA_PATH, reading_values
+from edgefer.sinks.lines import SCHEMA_PATH, reading_values
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

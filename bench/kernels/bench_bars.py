@@ -9,17 +9,15 @@ API takes them, and their results are compared first.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from bench_kernels import (
-    cascade_calls,
-    flow_calls,
+from bench_cascade import cascade_calls
+from bench_flow import flow_calls
+from cases import (
     good_corners_opencv,
     gradients_opencv,
     kernel_call,
@@ -29,12 +27,10 @@ from bench_kernels import (
     sobel_opencv,
 )
 from paired import paired
+from tflite_layer import run_reference_kernels
 from tflite_networks import float_network, int8_network, litert
 
 from edgefer import kernels
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from tflite_layer import run_reference_kernels  # noqa: E402
 
 cv2.setNumThreads(1)
 

@@ -1,4 +1,4 @@
-"""Every kernel variant beside OpenCV and NumPy, on one thread: `pytest bench/bench_kernels.py`.
+"""What the benches of the families share: images, a kernel's call, its baselines, and what is timed.
 
 A group is an operation at one size, a row a variant or a baseline. Each row's result is asserted before it is
 timed. Inputs stay the same from call to call, so the cache is warm.
@@ -6,22 +6,17 @@ timed. Inputs stay the same from call to call, so the cache is warm.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import reference
 
 from edgefer import kernels
-from edgefer.detect.cascade import CascadeSearch
-from edgefer.geometry import xywh_to_xyxy
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import reference  # noqa: E402
 
 cv2.setNumThreads(1)
+
 
 SIZES = {"48x48": (48, 48), "64x64": (64, 64), "112x112": (112, 112), "640x480": (480, 640)}
 
@@ -102,16 +97,18 @@ def kernel_call(op: str, image: np.ndarray) -> Callable:
     return lambda: function(image, *arguments, **options)
 
 
-CASES = [
-    pytest.param(op, size, row, id=f"{op}-{size}-{row}")
-    for op, (_, baselines) in OPERATIONS.items()
-    for size in SIZES
-    for row in (*kernels.variants(op), *baselines)
-]
+def every_row(*ops: str):
+    """A case for each size of the operations, and for each variant and baseline."""
+    cases = [(op, size, row) for op in ops for size in SIZES for row in rows(op, *OPERATIONS[op][1])]
+    return pytest.mark.parametrize(("op", "size", "row"), cases, ids=["-".join(case) for case in cases])
 
 
-@pytest.mark.parametrize(("op", "size", "row"), CASES)
-def test_kernel(benchmark, op, size, row):
+def rows(op: str, *peers: str) -> list[str]:
+    """The variants of an operation, then what it is measured beside."""
+    return [*kernels.variants(op), *peers]
+
+
+def time_row(benchmark, op: str, size: str, row: str) -> None:
     image = photograph(*SIZES[size])
     arguments, baselines = OPERATIONS[op]
     is_baseline = row in baselines
@@ -122,62 +119,6 @@ def test_kernel(benchmark, op, size, row):
         benchmark.group = f"{op} {size}"
         benchmark.extra_info["row"] = row
         benchmark(run)
-
-
-@pytest.mark.parametrize("row", [*kernels.variants("flow"), "opencv"])
-def test_flow(benchmark, row):
-    """24 corners of the tracker's patch, there and back."""
-    benchmark.group = "flow 82x82, 24 points"
-    ours, opencv = flow_calls()
-    with kernels.forced(None if row == "opencv" else row):
-        benchmark(opencv if row == "opencv" else ours)
-
-
-@pytest.mark.parametrize("row", [*kernels.variants("cascade"), "opencv"])
-def test_cascade(benchmark, row):
-    """A search for frontal faces, of all sizes from 25 pixels."""
-    benchmark.group = "cascade 320x240"
-    ours, opencv = cascade_calls(240, 320)()
-    with kernels.forced(None if row == "opencv" else row):
-        benchmark(opencv if row == "opencv" else ours)
-
-
-def cascade_calls(height: int, width: int) -> Callable[[], tuple[Callable, Callable]]:
-    """Ours and OpenCV's, with every step of the pyramid and the grouping; both find the same."""
-
-    def make() -> tuple[Callable, Callable]:
-        image, name = photograph(height, width), "haarcascade_frontalface_alt2.xml"
-        ours, opencv = CascadeSearch(name), cv2.CascadeClassifier(cv2.data.haarcascades + name)
-
-        def theirs():
-            return opencv.detectMultiScale2(image, 1.2, 1, minSize=(25, 25))
-
-        boxes, counts = theirs()
-        found = sorted(
-            (*map(float, xywh_to_xyxy(*box)), count) for box, count in zip(boxes, counts, strict=True)
-        )
-        assert [(*box, count) for box, count in ours.windows(image, 1.2, 25, width)] == found
-        return lambda: ours.windows(image, 1.2, 25, width), theirs
-
-    return make
-
-
-def flow_calls() -> tuple[Callable, Callable]:
-    """Ours and OpenCV's, on a face that has moved between two frames; both find nearly the same places."""
-    before = photograph(82, 82)
-    after = cv2.warpAffine(before, np.float32([[1, 0, 1.7], [0, 1, -0.9]]), (82, 82))
-    points = kernels.good_corners(before[19:-19, 19:-19], 24, 0.02, 4) + np.float32(19)
-    options = {"winSize": (13, 13), "maxLevel": 2}
-
-    def opencv():
-        there, _, _ = cv2.calcOpticalFlowPyrLK(before, after, points[:, None], None, **options)
-        back, _, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **options)
-        return there, back
-
-    there, error = kernels.flow(before, after, points)
-    apart = np.linalg.norm(there - opencv()[0][:, 0], axis=1)
-    assert np.median(apart[error < 1]) < 0.1
-    return lambda: kernels.flow(before, after, points), opencv
 
 
 def check(got, expected, op: str, is_baseline: bool) -> None:
