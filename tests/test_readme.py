@@ -1,4 +1,4 @@
-"""Every command and the Python snippet of README.md run as they stand there."""
+"""Every command of README.md and docs/running.md, and the Python snippet, run as they stand there."""
 
 import itertools
 import os
@@ -12,23 +12,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from portrait import data_file
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
+RUNNING = (ROOT / "docs" / "running.md").read_text()
+YUNET = "face_detection_yunet_2023mar.onnx"
 
 # Exit codes other than 0 that are right on a machine without the thing named.
 ALSO_RIGHT = {
     "edgefer run --camera 0": {3},  # no camera
+    "edgefer run --source camera:0": {3},
     "edgefer bench": {1},  # a build machine under load may miss a board's budget
 }
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.S)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
-def shell_lines() -> list[str]:
-    lines = [line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+def shell_lines(text: str = TEXT) -> list[str]:
+    lines = [line.split("  #")[0].strip() for block in blocks("sh", text) for line in block.splitlines()]
     return [line for line in lines if line]
 
 
@@ -65,16 +69,24 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize("line", [x for x in shell_lines() if x.startswith("edgefer ")])
-def test_a_command_of_the_readme_runs(line, folder):
+@pytest.mark.parametrize("line", [x for x in shell_lines(TEXT + RUNNING) if x.startswith("edgefer ")])
+def test_a_command_of_the_pages_runs(line, folder):
     arguments = shlex.split(line)
-    if "--camera" in arguments:
+    if "yunet" in line and not (folder / YUNET).exists():
+        shutil.copy(data_file(f"teachers/{YUNET}"), folder)
+    if "--camera" in arguments or "camera:0" in line:
         arguments += ["--seconds", "2"]  # where there is a camera, two seconds of it are enough
     result = run(arguments, folder)
     others = {code for start, codes in ALSO_RIGHT.items() if line.startswith(start) for code in codes}
     assert result.returncode in {0} | others, result.stderr
     assert "Traceback" not in result.stderr
     assert result.returncode == 0 or result.stderr.strip() or result.stdout.strip()
+
+
+def test_the_profile_of_the_page_is_good(folder):
+    (folder / "page.toml").write_text(blocks("toml", RUNNING)[0])
+    result = run(["edgefer", "config", "check", "page.toml"], folder)
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_other_shell_lines_are_make_targets_and_the_activation_of_the_environment():

@@ -145,8 +145,10 @@ class Mlp {
     const auto* from = data_of<float>(x);
     auto* to = static_cast<float*>(y.mutable_data());
     Hidden<float> hidden(layers_.size() > 1 ? 2 * widest_ * batch.rows : 0);
-    const Unlocked unlocked(nanoseconds_ * static_cast<double>(batch.rows));
-    run(kernel, from, batch.rows, hidden.get(), to);
+    {
+      const Unlocked unlocked(nanoseconds_ * static_cast<double>(batch.rows));
+      run(kernel, from, batch.rows, hidden.get(), to);
+    }
     return y;
   }
 
@@ -315,13 +317,15 @@ class MlpInt8 {
     auto* last = static_cast<std::int8_t*>(y.mutable_data());
     const py::ssize_t half = widest_ * batch.rows;
     Hidden<std::int8_t> hidden(layers_.size() > 1 ? 2 * half : 0);
-    const Unlocked unlocked(nanoseconds_ * static_cast<double>(batch.rows));
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      const Int8Layer& layer = layers_[i];
-      std::int8_t* to = i + 1 < layers_.size() ? hidden.get() + static_cast<py::ssize_t>(i % 2) * half : last;
-      kernel(from, batch.rows, layer.inputs, layer.weights.data(), layer.bias.data(), layer.outputs,
-             layer.rescaling.requantisation(), to);
-      from = to;
+    {
+      const Unlocked unlocked(nanoseconds_ * static_cast<double>(batch.rows));
+      for (std::size_t i = 0; i < layers_.size(); ++i) {
+        const Int8Layer& layer = layers_[i];
+        std::int8_t* to = i + 1 < layers_.size() ? hidden.get() + static_cast<py::ssize_t>(i % 2) * half : last;
+        kernel(from, batch.rows, layer.inputs, layer.weights.data(), layer.bias.data(), layer.outputs,
+               layer.rescaling.requantisation(), to);
+        from = to;
+      }
     }
     return y;
   }
