@@ -149,11 +149,7 @@ def _first(given: tuple, upstream):
 
 
 #: What takes the place of a rectifier.
-RULES: dict[str, Callable] = {
-    "gradient": lambda rectify: rectify,
-    "deconvolution": _deconvolution,
-    "guided": _guided,
-}
+RULES: dict[str, Callable] = {"gradient": lambda rectify: rectify, "deconvolution": _deconvolution, "guided": _guided}
 
 
 @contextmanager
