@@ -40,16 +40,7 @@ BUILD = ROOT / "build" / "arm_cycles"
 RESULT = result_tables.RESULTS / "arm_cycles.json"
 COMPILER = os.environ.get("CXX_ARM", "aarch64-linux-gnu-g++")
 OBJDUMP = COMPILER.replace("g++", "objdump")
-FLAGS = [
-    "-O3",
-    "-std=c++17",
-    "-Wall",
-    "-Wextra",
-    "-ffp-contract=off",
-    "-fPIC",
-    "-fvisibility=hidden",
-    "-Icsrc",
-]
+FLAGS = ["-O3", "-std=c++17", "-Wall", "-Wextra", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-Icsrc"]
 
 # What is run (arm_cycles.cpp knows how), the unit that counts, and the heights of the shorter and longer run.
 WORKS = {
@@ -86,9 +77,7 @@ def tool(*names: str) -> str:
 def output(command: list, **options) -> str:
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, **options)
     if done.returncode:
-        raise SystemExit(
-            f"arm_cycles: {command[0]} failed ({done.returncode}): {done.stderr.strip()[-2000:]}"
-        )
+        raise SystemExit(f"arm_cycles: {command[0]} failed ({done.returncode}): {done.stderr.strip()[-2000:]}")
     return done.stdout
 
 
@@ -146,9 +135,7 @@ def disassembly(listing: str) -> Code:
             if direct or name in ("adr", "adrp"):
                 operands = re.sub(r"[0-9a-f]+$", "#4096" if name == "adrp" else "#8", operands)
             text = {"bl": "b #8", "blr": f"br {operands}", "ret": "br x30"}.get(name, f"{name} {operands}")
-            code[int(found[1], 16)] = Instruction(
-                function, text.strip(), direct or name in ("br", "blr", "ret")
-            )
+            code[int(found[1], 16)] = Instruction(function, text.strip(), direct or name in ("br", "blr", "ret"))
     return code
 
 
@@ -295,9 +282,7 @@ def hot(program: Program, work: str, variant: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Cycles per pixel of the ARM kernels by llvm-mca.")
-    parser.add_argument(
-        "works", nargs="*", metavar="WORK", help=f"one of: {', '.join(WORKS)}; all when left out"
-    )
+    parser.add_argument("works", nargs="*", metavar="WORK", help=f"one of: {', '.join(WORKS)}; all when left out")
     parser.add_argument("--save", action="store_true", help=f"write {RESULT.relative_to(ROOT)}")
     parser.add_argument("--hot", nargs=2, metavar=("WORK", "VARIANT"), help="list what runs most often")
     options = parser.parse_args()

@@ -42,20 +42,12 @@ VARIED: dict[str, Candidate] = {
         f"{name} at 64": Candidate(name, size=64, configuration=replace(picked, size=64))
         for name, picked in CONFIGURATIONS.items()
     },
-    "s deeper early": _ours(
-        (24, 2), [_fused(24, 2), _fused(48, 3, 2, 2), Stage(88, 4, 2), Stage(112, 3)], 256
-    ),
-    "s wider inside": _ours(
-        (24, 2), [_fused(24, 2), _fused(48, 3, 2, 3), Stage(80, 4, 2), Stage(112, 3)], 256
-    ),
+    "s deeper early": _ours((24, 2), [_fused(24, 2), _fused(48, 3, 2, 2), Stage(88, 4, 2), Stage(112, 3)], 256),
+    "s wider inside": _ours((24, 2), [_fused(24, 2), _fused(48, 3, 2, 3), Stage(80, 4, 2), Stage(112, 3)], 256),
     "s all inverted": _ours((24, 2), [Stage(24, 2), Stage(48, 3, 2), Stage(80, 4, 2), Stage(112, 3)], 256),
-    "s squeezed": _ours(
-        (24, 2), [_fused(24, 2), _fused(48, 3, 2, 3), Stage(80, 4, 2), Stage(112, 2)], 256, squeeze=8
-    ),
+    "s squeezed": _ours((24, 2), [_fused(24, 2), _fused(48, 3, 2, 3), Stage(80, 4, 2), Stage(112, 2)], 256, squeeze=8),
     "s wide early": _ours((32, 2), [_fused(32, 2), _fused(64, 3, 2, 3), Stage(80, 4, 2), Stage(96, 2)], 256),
-    "s plain convolutions": _ours(
-        (24, 2), [_fused(24, 2), _fused(48, 4, 2), _fused(80, 4, 2), _fused(112, 1)], 256
-    ),
+    "s plain convolutions": _ours((24, 2), [_fused(24, 2), _fused(48, 4, 2), _fused(80, 4, 2), _fused(112, 1)], 256),
     "s at 48": _ours((32, 2), [_fused(32, 2), _fused(64, 3, 2, 3), Stage(80, 4, 2), Stage(112, 2)], 256, 48),
     "s stem of stride 1 at 48": _ours(
         (16, 1), [_fused(32, 2, 2), _fused(48, 3, 2, 3), Stage(80, 4, 2), Stage(112, 3)], 256, 48
@@ -63,25 +55,15 @@ VARIED: dict[str, Candidate] = {
     "nano wider inside": _ours(
         (16, 2), [_fused(16, 2), _fused(32, 2, 2, 3), Stage(48, 3, 2, 3), Stage(64, 2, 1, 3)], 128
     ),
-    "nano narrow": _ours(
-        (16, 2), [_fused(16, 1), _fused(24, 2, 2, 3), Stage(48, 3, 2, 3), Stage(64, 1, 1, 3)], 160
-    ),
+    "nano narrow": _ours((16, 2), [_fused(16, 1), _fused(24, 2, 2, 3), Stage(48, 3, 2, 3), Stage(64, 1, 1, 3)], 160),
     "nano narrow at 48": _ours(
         (16, 2), [_fused(16, 1), _fused(24, 2, 2, 3), Stage(48, 3, 2, 3), Stage(64, 1, 1, 3)], 160, 48
     ),
     "nano narrow, grey, at 48": _ours(
-        (16, 2),
-        [_fused(16, 1), _fused(24, 2, 2, 3), Stage(48, 3, 2, 3), Stage(64, 1, 1, 3)],
-        160,
-        48,
-        channels="grey",
+        (16, 2), [_fused(16, 1), _fused(24, 2, 2, 3), Stage(48, 3, 2, 3), Stage(64, 1, 1, 3)], 160, 48, channels="grey"
     ),
-    "nano at 48": _ours(
-        (16, 2), [_fused(16, 2), _fused(32, 2, 2, 3), Stage(48, 3, 2, 3), Stage(64, 2, 1, 3)], 160, 48
-    ),
-    "nano plain convolutions at 48": _ours(
-        (16, 2), [_fused(16, 2), _fused(32, 3, 2), _fused(48, 3, 2)], 160, 48
-    ),
+    "nano at 48": _ours((16, 2), [_fused(16, 2), _fused(32, 2, 2, 3), Stage(48, 3, 2, 3), Stage(64, 2, 1, 3)], 160, 48),
+    "nano plain convolutions at 48": _ours((16, 2), [_fused(16, 2), _fused(32, 3, 2), _fused(48, 3, 2)], 160, 48),
 }
 
 #: Everything that is timed, by name; the papers' networks first.

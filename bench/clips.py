@@ -59,17 +59,7 @@ def main() -> int:
                     ", ".join(f"{name} {count}" for name, count in expressions.most_common(3)),
                 ]
             )
-    header = [
-        "clip",
-        "read",
-        "frames",
-        "with a face",
-        "from-to",
-        "tracks",
-        "age p50",
-        "age max",
-        "expressions",
-    ]
+    header = ["clip", "read", "frames", "with a face", "from-to", "tracks", "age p50", "age max", "expressions"]
     print(table(header, rows))
     print("\nAges are in frame intervals of the clip.")
     return int(late)

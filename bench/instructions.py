@@ -53,15 +53,8 @@ def built() -> Path:
 
 def counted(program: Path, work: str, variant: str) -> float | None:
     """Instructions of one unit of work; None where there is no such variant."""
-    command = [
-        "valgrind",
-        "--tool=callgrind",
-        "--callgrind-out-file=/dev/null",
-        "--toggle-collect=*measured*",
-    ]
-    done = subprocess.run(
-        [*command, program, work, variant, str(WORKS[work][1])], capture_output=True, text=True
-    )
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*measured*"]
+    done = subprocess.run([*command, program, work, variant, str(WORKS[work][1])], capture_output=True, text=True)
     if done.returncode == NO_SUCH_VARIANT:
         return None
     collected = re.search(r"Collected : (\d+)", done.stderr)

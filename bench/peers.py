@@ -129,8 +129,7 @@ def on_the_frontier(directory: Path) -> dict[str, dict]:
             judged[name][key] = {"accuracy": percent, "rows": len(data), "int8": False}
     times = networks.measure(directory, costs, 8.0)
     return {
-        name: {**times[name], "file": Path(costs[name]["file"]).name, **figures}
-        for name, figures in judged.items()
+        name: {**times[name], "file": Path(costs[name]["file"]).name, **figures} for name, figures in judged.items()
     }
 
 

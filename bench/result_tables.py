@@ -40,9 +40,7 @@ def kernel_table(rows: list[dict]) -> str:
         met = "" if row["bar"] is None else "yes" if row["ratio"] >= row["bar"] else "no"
         spread = f"{row['low']:.2f} to {row['high']:.2f}"
         times = f"{row['ours_us']:.2f}", f"{row['peer_us']:.2f}"
-        cells.append(
-            [row["kernel"], row["size"], row["peer"], *times, f"{row['ratio']:.2f}", spread, bar, met]
-        )
+        cells.append([row["kernel"], row["size"], row["peer"], *times, f"{row['ratio']:.2f}", spread, bar, met])
     header = ["kernel", "size", "compared with", "ours, us", "peer, us", "ratio", "quartiles", "bar", "met"]
     return table(header, cells)
 
@@ -53,8 +51,6 @@ def instruction_table(result: dict) -> str:
     for work, entry in result["works"].items():
         moved = "" if entry["bytes"] is None else f"{entry['bytes']:.2g}"
         counts = (entry["instructions"].get(variant) for variant in ("scalar", "sse41", "avx2"))
-        cells = [
-            "" if count is None else f"{count:.3g}" if count < 1000 else f"{count:.0f}" for count in counts
-        ]
+        cells = ["" if count is None else f"{count:.3g}" if count < 1000 else f"{count:.0f}" for count in counts]
         rows.append([work, entry["unit"], moved, *cells])
     return table(["kernel", "per", "bytes moved", "scalar", "SSE4.1", "AVX2"], rows)

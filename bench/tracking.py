@@ -91,20 +91,7 @@ def main() -> int:
     cv2.setNumThreads(1)
     detector = open_detector(options.detector)
     figures = {clip.name: measure(frames_of(clip, options.every), detector) for clip in clips}
-    header = [
-        "film",
-        "size",
-        "frames",
-        "with a face",
-        "gap",
-        "ids",
-        "mean ms",
-        "p50",
-        "p95",
-        "max",
-        "Haar",
-        "ratio",
-    ]
+    header = ["film", "size", "frames", "with a face", "gap", "ids", "mean ms", "p50", "p95", "max", "Haar", "ratio"]
     rows = [
         [
             name,
@@ -122,12 +109,7 @@ def main() -> int:
     ]
     print(table(header, rows))
     if options.json:
-        result = {
-            "machine": machine(),
-            "detector": options.detector,
-            "every": options.every,
-            "films": figures,
-        }
+        result = {"machine": machine(), "detector": options.detector, "every": options.every, "films": figures}
         options.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 

@@ -96,9 +96,7 @@ def open_tracker(settings: Settings) -> Tracker:
     from edgefer.track import QualityGate, Tracker
 
     detector = open_detector(
-        settings.detector_choice,
-        min_face_px=settings.detector.min_face_px,
-        threads=settings.compute.threads,
+        settings.detector_choice, min_face_px=settings.detector.min_face_px, threads=settings.compute.threads
     )
     quality = settings.quality
     gate = QualityGate(
@@ -192,9 +190,7 @@ def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -
     try:
         for output in outputs:
             sinks.append(
-                start_sink(
-                    output, labels=pipeline.labels, title=source.name, fps=source.fps, drop=source.live
-                )
+                start_sink(output, labels=pipeline.labels, title=source.name, fps=source.fps, drop=source.live)
             )
     except BaseException:
         for sink in sinks:

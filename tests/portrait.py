@@ -31,9 +31,7 @@ def data_file(name: str) -> Path:
 @cache
 def portrait() -> np.ndarray:
     """uint8, shape (600, 512): the portrait in grey."""
-    cbook = pytest.importorskip(
-        "matplotlib.cbook", reason="the portrait comes with matplotlib (extra `demo`)"
-    )
+    cbook = pytest.importorskip("matplotlib.cbook", reason="the portrait comes with matplotlib (extra `demo`)")
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         data = np.frombuffer(file.read(), np.uint8)
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
@@ -48,11 +46,7 @@ def backdrop(size: tuple[int, int] = (640, 480)) -> np.ndarray:
 
 
 def paste(
-    scene: np.ndarray,
-    centre: tuple[float, float],
-    side: float = 90.0,
-    roll: float = 0.0,
-    mirrored: bool = False,
+    scene: np.ndarray, centre: tuple[float, float], side: float = 90.0, roll: float = 0.0, mirrored: bool = False
 ) -> np.ndarray:
     """The scene with the portrait in it, so that its face has that centre and side; it may be partly outside.
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def random_cascade(
-    width: int = 20, height: int = 20, stages=(4, 5, 6), nodes: int = 2, seed: int = 0
-) -> dict:
+def random_cascade(width: int = 20, height: int = 20, stages=(4, 5, 6), nodes: int = 2, seed: int = 0) -> dict:
     """The arguments of kernels.Cascade."""
     rng = np.random.default_rng([seed, width, height, nodes])
     trees = sum(stages)

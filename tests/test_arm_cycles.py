@@ -25,9 +25,7 @@ build/program:     file format elf64-littleaarch64
 
 
 def logged(*blocks: int) -> str:
-    return "".join(
-        f"Trace 0: 0x7fb484d6f780 [0000000001009331/{x:016x}/00000001/00000201] name\n" for x in blocks
-    )
+    return "".join(f"Trace 0: 0x7fb484d6f780 [0000000001009331/{x:016x}/00000001/00000201] name\n" for x in blocks)
 
 
 def test_branches_lose_their_target_and_calls_their_nature():

@@ -38,9 +38,7 @@ def write_module(name: str, code: str) -> None:
     """The one file."""
     sys.modules.pop(name, None)
     with open(f"{name}.py", "w") as file:
-        file.write(
-            "import numpy as np\nfrom edgefer.values import *\nfrom edgefer.geometry import Box\n" + code
-        )
+        file.write("import numpy as np\nfrom edgefer.values import *\nfrom edgefer.geometry import Box\n" + code)
 
 
 # --- a source
@@ -229,10 +227,7 @@ def test_options_are_typed_and_checked_on_the_command_line(tmp_path, capsys):
         (["--source", "pattern", "--detector", "fixed,box_side=big"], "box_side: expected a number above 0"),
         (["--source", "pattern", "--output", "count"], "path is missing; write count:PATH"),
         (["--source", "pattern", "--output", "count:n,faces_only=7"], "faces_only: expected true or false"),
-        (
-            ["--source", "pattern", "--model", f"{model},threshold=2"],
-            "threshold: expected a number from 0 to 1",
-        ),
+        (["--source", "pattern", "--model", f"{model},threshold=2"], "threshold: expected a number from 0 to 1"),
     ]:
         assert said in error_of(capsys, "run", "-q", *arguments)
 
@@ -290,9 +285,7 @@ def test_the_manifest_of_a_new_kind_is_checked_by_its_type(tmp_path, capsys):
     assert isinstance(found, SpanManifest) and found.kind == "span"
     assert main(["models", "verify", model]) == 0
     with pytest.raises(msgspec.ValidationError, match="window_s"):
-        manifest.from_fields(
-            {"kind": "span", "name": "x", "paper": "x", "architecture": "x", "window_s": "1"}
-        )
+        manifest.from_fields({"kind": "span", "name": "x", "paper": "x", "architecture": "x", "window_s": "1"})
 
 
 def test_registries_load_nothing_heavy():

@@ -76,10 +76,7 @@ def build() -> bytes:
         made.version = 4 if builtin == schema.BuiltinOperator.FULLY_CONNECTED else 2
         return made
 
-    model.operatorCodes = [
-        code(schema.BuiltinOperator.AVERAGE_POOL_2D),
-        code(schema.BuiltinOperator.FULLY_CONNECTED),
-    ]
+    model.operatorCodes = [code(schema.BuiltinOperator.AVERAGE_POOL_2D), code(schema.BuiltinOperator.FULLY_CONNECTED)]
     pool, dense = schema.OperatorT(), schema.OperatorT()
     pool.opcodeIndex, pool.inputs, pool.outputs = 0, [0], [1]
     pool.builtinOptionsType = schema.BuiltinOptions.Pool2DOptions
@@ -121,9 +118,7 @@ def manifest(**changes) -> manifests.FrameManifest:
         training=manifests.Training(
             data="none", split="train", rule="none", rows=0, command="python tests/tiny_model.py", seed=7
         ),
-        metrics=manifests.Metrics(
-            split="val", rule="none", rows=0, accuracy_int8=12.5, accuracy_float32=12.5
-        ),
+        metrics=manifests.Metrics(split="val", rule="none", rows=0, accuracy_int8=12.5, accuracy_float32=12.5),
         licence=manifests.Licence(weights="MIT", training_data='no data; "random" weights\twith a tab'),
         self_test=tuple(vectors),
     )

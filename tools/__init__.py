@@ -27,11 +27,7 @@ def shipped(models: Path = MODELS) -> dict[str, manifest.FrameManifest]:
 
 
 def publish(
-    name: str,
-    doc: str,
-    pages: Mapping[Path, str],
-    argv: list[str] | None,
-    draw: Callable[[], None] = lambda: None,
+    name: str, doc: str, pages: Mapping[Path, str], argv: list[str] | None, draw: Callable[[], None] = lambda: None
 ) -> int:
     """The command line of what writes pages: write and draw them, or with --check only compare."""
     parser = argparse.ArgumentParser(prog=f"python -m tools.{name}", description=doc.split("\n")[0])

@@ -95,9 +95,7 @@ def page(record: Path = RECORD) -> str:
         if (names := [name for name in recipes if name not in have[judged]])
     )
     if missing:
-        missing = (
-            f"Not in the picture, since no figures are on record: {missing}. `make train-all` trains them."
-        )
+        missing = f"Not in the picture, since no figures are on record: {missing}. `make train-all` trains them."
     networks = known["networks"]
     return HEAD.format(hardware=known["hardware"], base=BASE, missing=missing, table=table(networks))
 

@@ -79,11 +79,7 @@ TABLES = (
             Row("base model", ("80.37", "79.99", "80.61", "0.65"), "ferplus-grey"),
             Row("base + Laplacian (concatenated)", ("82.83", "82.38", "83.33", "0.65"), "ferplus-laplacian"),
             Row("base + Sobel (concatenated)", ("83.3", "82.71", "83.99", "0.65"), "ferplus-sobel"),
-            Row(
-                "base + Laplacian (parallel)",
-                ("82.71", "81.96", "83.15", "0.65"),
-                "ferplus-laplacian-parallel",
-            ),
+            Row("base + Laplacian (parallel)", ("82.71", "81.96", "83.15", "0.65"), "ferplus-laplacian-parallel"),
             Row("base + Sobel (parallel)", ("82.57", "82.34", "82.89", "0.65"), "ferplus-sobel-parallel"),
         ),
         FERPLUS,

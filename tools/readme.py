@@ -29,16 +29,7 @@ def whole_frame() -> str:
             cells = [f"{row[key]:.2f}" for key in ("mean_ms", "p50_ms", "p99_ms")]
             ratios = [f"{row[key] / ours[key]:.1f}" for key in ("mean_ms", "p50_ms")]
             rows.append([source, name, *cells, *ratios, f"{row['frames_with_face']:.1%}"])
-    header = [
-        "source",
-        "pipeline",
-        "mean ms",
-        "p50 ms",
-        "p99 ms",
-        "mean / ours",
-        "p50 / ours",
-        "face found in",
-    ]
+    header = ["source", "pipeline", "mean ms", "p50 ms", "p99 ms", "mean / ours", "p50 / ours", "face found in"]
     box, process = result["machine"], result["process"]
     return (
         table(header, rows)

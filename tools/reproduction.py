@@ -35,19 +35,14 @@ def page(records: Path = RECORDS, models: Path = MODELS) -> str:
     for name, content in manifests.items():
         # a model whose run left no record still has the figures its export measured
         metrics, seed = content.metrics, content.training.seed
-        exported = Record(
-            name, metrics.accuracy_float32, metrics.rows, metrics.rule, seed, "", "see its card"
-        )
+        exported = Record(name, metrics.accuracy_float32, metrics.rows, metrics.rule, seed, "", "see its card")
         runs.setdefault(name, exported)
     rules = list(dict.fromkeys(run.rule for run in runs.values()))
     parts = [HEAD]
     for entry in (*TABLES, OWN):
         parts += [f"## {entry.title}", *([f"Printed for: {entry.about}."] if entry.about else [])]
         parts += [_accuracies(entry, runs, manifests), *_runs(entry, runs, rules)]
-    parts += [
-        "## Breuer and Kimmel, Table 3: trained on one set, tested on another",
-        _cross(records / "cross", runs),
-    ]
+    parts += ["## Breuer and Kimmel, Table 3: trained on one set, tested on another", _cross(records / "cross", runs)]
     parts += _short_runs(records / "short", rules)
     parts += ["## Rules", "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, start=1))]
     return "\n\n".join(part for part in parts if part) + "\n"

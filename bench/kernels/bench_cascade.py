@@ -33,9 +33,7 @@ def cascade_calls(height: int, width: int) -> Callable[[], tuple[Callable, Calla
             return opencv.detectMultiScale2(image, 1.2, 1, minSize=(25, 25))
 
         boxes, counts = theirs()
-        found = sorted(
-            (*map(float, xywh_to_xyxy(*box)), count) for box, count in zip(boxes, counts, strict=True)
-        )
+        found = sorted((*map(float, xywh_to_xyxy(*box)), count) for box, count in zip(boxes, counts, strict=True))
         assert [(*box, count) for box, count in ours.windows(image, 1.2, 25, width)] == found
         return lambda: ours.windows(image, 1.2, 25, width), theirs
 

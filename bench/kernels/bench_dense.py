@@ -22,9 +22,7 @@ def khan_layers():
             RNG.standard_normal(outputs, dtype=np.float32),
             activation,
         )
-        for inputs, outputs, activation in zip(
-            widths[:-1], widths[1:], ("sigmoid", "sigmoid", "softmax"), strict=True
-        )
+        for inputs, outputs, activation in zip(widths[:-1], widths[1:], ("sigmoid", "sigmoid", "softmax"), strict=True)
     ]
 
 

@@ -40,10 +40,7 @@ def test_crop_resize(benchmark, crop, row):
     benchmark(run)
 
 
-CHANNELS = {
-    "grey": ((1.0,), (-128.0,)),
-    "grey+sobel": ((1.0, 0.25, 0.25), (-128.0, 0.0, 0.0)),
-}
+CHANNELS = {"grey": ((1.0,), (-128.0,)), "grey+sobel": ((1.0, 0.25, 0.25), (-128.0, 0.0, 0.0))}
 KINDS = {"grey": ("grey",), "grey+sobel": ("grey", "gx", "gy")}
 
 

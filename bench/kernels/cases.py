@@ -28,9 +28,7 @@ def photograph(height: int, width: int) -> np.ndarray:
 
         grey = cv2.imread(str(get_sample_data("grace_hopper.jpg", asfileobj=False)), cv2.IMREAD_GRAYSCALE)
     except ImportError:
-        grey = cv2.GaussianBlur(
-            np.random.default_rng(0).integers(0, 256, (600, 512), dtype=np.uint8), (0, 0), 2
-        )
+        grey = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (600, 512), dtype=np.uint8), (0, 0), 2)
     return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
 
 

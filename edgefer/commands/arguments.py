@@ -22,9 +22,7 @@ def add_source(parser: argparse.ArgumentParser, default: str) -> None:
         help="video, image, folder of images, camera index, /dev/videoN, rtsp://…, or a source by its kind: "
         f"{SOURCES.shapes()} (default: {default})",
     )
-    which.add_argument(
-        "--camera", metavar="N", type=whole_number(0, 255), help="the same as --source N for a camera"
-    )
+    which.add_argument("--camera", metavar="N", type=whole_number(0, 255), help="the same as --source N for a camera")
 
 
 def source_of(args: argparse.Namespace, default: str | None) -> str | None:
@@ -36,9 +34,7 @@ def source_of(args: argparse.Namespace, default: str | None) -> str | None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The options that stand over the profile's keys."""
-    parser.add_argument(
-        "--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)"
-    )
+    parser.add_argument("--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)")
     parser.add_argument(
         "--model",
         metavar="M",

@@ -54,9 +54,7 @@ def execute(args) -> int:
     loop = assemble.make_pipeline(settings, recognizers, live=False)
     measured = _measure(loop, frames, args.warm_up, args.frames)
     if not measured.frames:
-        raise SourceError(
-            f"{name}: expected more than the {args.warm_up} frames of the warm-up; use --warm-up 0"
-        )
+        raise SourceError(f"{name}: expected more than the {args.warm_up} frames of the warm-up; use --warm-up 0")
     verdicts = judge(settings, measured.latency_ms)
     result = {
         "profile": args.profile or config.fitting_profile(config.board_model()),

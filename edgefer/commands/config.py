@@ -13,27 +13,21 @@ from edgefer.errors import UsageError
 
 def add_parser(commands: Commands) -> None:
     """The command's arguments."""
-    actions = commands.actions(
-        "config", "check or show a profile", "config check my.toml\nconfig show --profile pi4"
-    )
+    actions = commands.actions("config", "check or show a profile", "config check my.toml\nconfig show --profile pi4")
     check = actions.add(
         "check",
         "list every problem of a profile with its line",
         "config check my.toml\nconfig check firmware_configs/*.toml",
         check_profiles,
     )
-    check.add_argument(
-        "profiles", metavar="FILE", nargs="+", help="a .toml file, or the name of a shipped profile"
-    )
+    check.add_argument("profiles", metavar="FILE", nargs="+", help="a .toml file, or the name of a shipped profile")
     show = actions.add(
         "show",
         "print the settings in effect as a profile",
         "config show\nconfig show --profile pi4 > my.toml",
         show_settings,
     )
-    show.add_argument(
-        "--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)"
-    )
+    show.add_argument("--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)")
 
 
 def check_profiles(args: argparse.Namespace) -> int:

@@ -53,9 +53,7 @@ class Commands:
 
     def __init__(self, parser: argparse.ArgumentParser, name: str) -> None:
         """Args: parser: the group's. name: of the attribute that holds the choice, "command"."""
-        self._group = parser.add_subparsers(
-            dest=name, metavar=name.upper(), required=True, parser_class=_Parser
-        )
+        self._group = parser.add_subparsers(dest=name, metavar=name.upper(), required=True, parser_class=_Parser)
 
     def actions(self, name: str, summary: str, examples: str) -> Commands:
         """A command that is a group of actions, which can be added to it."""

@@ -32,9 +32,7 @@ def add_parser(commands: Commands) -> None:
         execute,
     )
     add_data(parser)
-    parser.add_argument(
-        "--model", metavar="M", help="shipped model or model directory (default: the default model)"
-    )
+    parser.add_argument("--model", metavar="M", help="shipped model or model directory (default: the default model)")
     parser.add_argument(
         "--labels", metavar="SET", help="label set to judge in, ferplus8 or basic7 (default: the model's)"
     )
@@ -46,12 +44,8 @@ def add_parser(commands: Commands) -> None:
         help="threads of the network (default: %(default)s)",
     )
     parser.add_argument("--confusion", metavar="PNG", help="write the confusion matrix as a picture")
-    parser.add_argument(
-        "--reliability", metavar="PNG", help="write the accuracy over the confidence as a picture"
-    )
-    parser.add_argument(
-        "--compare", metavar="M", help="judge another model on the same rows and test the difference"
-    )
+    parser.add_argument("--reliability", metavar="PNG", help="write the accuracy over the confidence as a picture")
+    parser.add_argument("--compare", metavar="M", help="judge another model on the same rows and test the difference")
     parser.add_argument("--json", action="store_true", help="everything as one JSON object")
 
 

@@ -57,8 +57,7 @@ def gather() -> dict[str, Any]:
         "temperature": temperature + (", throttled" if heat.throttled else ""),
         "packages": {name: _version(name) for name in ("numpy", "opencv-python-headless", *_interpreters())},
         "kernels": {
-            op: {"active": kernels.active(op), "variants": list(kernels.variants(op))}
-            for op in kernels.operations()
+            op: {"active": kernels.active(op), "variants": list(kernels.variants(op))} for op in kernels.operations()
         },
         "profile": config.fitting_profile(board),
         "profiles": config.shipped_profiles(),

@@ -44,9 +44,7 @@ def add_parser(commands: Commands) -> None:
         "models verify\nmodels verify ferplus-sobel ./my-model",
         verify_models,
     )
-    check.add_argument(
-        "models", metavar="MODEL", nargs="*", help="name or directory (default: all that are shipped)"
-    )
+    check.add_argument("models", metavar="MODEL", nargs="*", help="name or directory (default: all that are shipped)")
     pack = actions.add(
         "pack",
         "make a model directory of a detector's network file",
@@ -63,12 +61,7 @@ def add_parser(commands: Commands) -> None:
         help="the detector that the network is for",
     )
     pack.add_argument("--name", metavar="N", help="of the model (default: the detector's name)")
-    pack.add_argument(
-        "--licence",
-        metavar="TEXT",
-        default="as its authors state",
-        help="of the network",
-    )
+    pack.add_argument("--licence", metavar="TEXT", default="as its authors state", help="of the network")
 
 
 def list_models(args: argparse.Namespace) -> int:

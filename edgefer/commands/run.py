@@ -56,9 +56,7 @@ def add_parser(commands: Commands) -> None:
         action="store_true",
         help="play a file at its own rate and drop frames that come too fast, as with a camera",
     )
-    parser.add_argument(
-        "--frames", metavar="N", type=whole_number(1, 10**9 - 1), help="stop after N readings"
-    )
+    parser.add_argument("--frames", metavar="N", type=whole_number(1, 10**9 - 1), help="stop after N readings")
     parser.add_argument("--seconds", metavar="T", type=_seconds, help="stop T seconds after the first frame")
     parser.add_argument("-q", "--quiet", action="store_true", help="no summary, and errors alone in the log")
 
@@ -158,9 +156,7 @@ def summary_lines(summary: RunSummary, brief: bool = False) -> list[str]:
         return ["no frame was read"]
     share = 100 * summary.frames_with_face / summary.frames
     age = summary.age_ms
-    stages = ", ".join(
-        f"{stage} {s.p50:.2f}/{s.p95:.2f}/{s.p99:.2f}" for stage, s in summary.latency_ms.items()
-    )
+    stages = ", ".join(f"{stage} {s.p50:.2f}/{s.p95:.2f}/{s.p99:.2f}" for stage, s in summary.latency_ms.items())
     start_s = _since_start_s(summary.first_reading_ns)
     lines = [
         f"{summary.dropped} dropped; age ms: p50 {age.p50:.1f}, p95 {age.p95:.1f},"

@@ -57,9 +57,7 @@ def _check(value: Any, kind: inspect.Type, path: KeyPath) -> Iterator[Problem]:
     elif isinstance(kind, inspect.ListType) and isinstance(value, list):
         low, high = length_range(kind)
         if not low <= len(value) <= high:
-            yield Problem(
-                path, f"expected {describe(kind)}, got {len(value)} of them: {show(value)}{_advice(path)}"
-            )
+            yield Problem(path, f"expected {describe(kind)}, got {len(value)} of them: {show(value)}{_advice(path)}")
             return
         for index, item in enumerate(value):
             yield from _check(item, kind.item_type, (*path, index))
@@ -70,9 +68,7 @@ def _check(value: Any, kind: inspect.Type, path: KeyPath) -> Iterator[Problem]:
 def _check_table(value: Any, fields: tuple[inspect.Field, ...], path: KeyPath) -> Iterator[Problem]:
     """Problems of a table that takes these keys."""
     if not isinstance(value, dict):
-        yield Problem(
-            path, f"expected a table, got {show(value)}; write [{key_name(path)}] and its keys under it"
-        )
+        yield Problem(path, f"expected a table, got {show(value)}; write [{key_name(path)}] and its keys under it")
         return
     kinds = {field.encode_name: field.type for field in fields}
     for key, item in value.items():
@@ -86,9 +82,7 @@ def _check_table(value: Any, fields: tuple[inspect.Field, ...], path: KeyPath) -
             yield Problem((*path, field.encode_name), what)
 
 
-def _check_choice(
-    value: Any, registry: Registry, own: tuple[inspect.Field, ...], path: KeyPath
-) -> Iterator[Problem]:
+def _check_choice(value: Any, registry: Registry, own: tuple[inspect.Field, ...], path: KeyPath) -> Iterator[Problem]:
     """Problems of a table whose `kind` decides which keys it takes besides its own."""
     kind = value.get("kind", registry.default) if isinstance(value, dict) else registry.default
     if kind in registry:
@@ -167,9 +161,7 @@ def cross_check(settings: Settings) -> Iterator[Problem]:
     """Problems between keys that are each right by themselves."""
     compute, detector, quality = settings.compute, settings.detector, settings.quality
     if len(set(compute.pin)) != len(compute.pin):
-        yield Problem(
-            ("compute", "pin"), f"expected each processor once, got {show(compute.pin)}; remove the repeats"
-        )
+        yield Problem(("compute", "pin"), f"expected each processor once, got {show(compute.pin)}; remove the repeats")
     if detector.min_face_px > min(settings.camera.size):
         yield Problem(
             ("detector", "min_face_px"),
@@ -198,11 +190,7 @@ def cross_check(settings: Settings) -> Iterator[Problem]:
         )
     for stage in BOUNDED:
         bounds = limits(settings, stage)
-        given = [
-            (name, getattr(bounds, name))
-            for name in ("p50", "p95", "p99")
-            if getattr(bounds, name) is not None
-        ]
+        given = [(name, getattr(bounds, name)) for name in ("p50", "p95", "p99") if getattr(bounds, name) is not None]
         for (low_name, low), (high_name, high) in zip(given, given[1:], strict=False):
             if low > high:
                 yield Problem(

@@ -67,9 +67,7 @@ def profile_path(profile: str | Path) -> Path:
         return Path(text)
     close = difflib.get_close_matches(text, names, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    raise UsageError(
-        f"unknown profile {text!r}; {hint}available: {', '.join(names)}, or a path to a .toml file"
-    )
+    raise UsageError(f"unknown profile {text!r}; {hint}available: {', '.join(names)}, or a path to a .toml file")
 
 
 def load_profile(profile: str | Path) -> Settings:
@@ -126,9 +124,7 @@ def read_profile(path: Path) -> tuple[Settings | None, list[str]]:
 def _read_text(path: Path) -> str:
     try:
         if path.is_dir():
-            raise UsageError(
-                f"{path}: expected a profile (a .toml file), got a directory; name the file in it"
-            )
+            raise UsageError(f"{path}: expected a profile (a .toml file), got a directory; name the file in it")
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError:
@@ -139,9 +135,7 @@ def _read_text(path: Path) -> str:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path}: cannot be read: {reason}; expected a readable .toml file") from None
     if len(data) > _MAX_FILE_BYTES:
-        raise UsageError(
-            f"{path}: expected a profile of at most 64 KiB, got a larger file; is it the right one?"
-        )
+        raise UsageError(f"{path}: expected a profile of at most 64 KiB, got a larger file; is it the right one?")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -149,9 +143,7 @@ def _read_text(path: Path) -> str:
         got = f"byte 0x{data[error.start]:02x}"
         raise UsageError(f"{path}:{line}: expected UTF-8 text, got {got}; save the file as UTF-8") from None
     if not text.strip():
-        raise UsageError(
-            f"{path}:1: expected a profile, got an empty file; start from firmware_configs/generic.toml"
-        )
+        raise UsageError(f"{path}:1: expected a profile, got an empty file; start from firmware_configs/generic.toml")
     return text
 
 

@@ -36,17 +36,14 @@ class Compute(_Table, frozen=True):
     threads: Annotated[int, Meta(ge=1, le=64, description="threads of the network")] = 1
     opencv_threads: Annotated[int, Meta(ge=1, le=64, description="threads of OpenCV (detector, codecs)")] = 1
     pin: Annotated[
-        list[Cpu],
-        Meta(max_length=64, description="processors the process is bound to; empty: the system decides"),
+        list[Cpu], Meta(max_length=64, description="processors the process is bound to; empty: the system decides")
     ] = []
 
 
 class Detector(_Table, frozen=True):
     """How faces are found; between two detections each face is carried along by tracking."""
 
-    kind: Annotated[str, Meta(description="which detector; each brings keys of its own, below")] = (
-        DETECTORS.default
-    )
+    kind: Annotated[str, Meta(description="which detector; each brings keys of its own, below")] = DETECTORS.default
     interval_ms: Annotated[
         float,
         Meta(
@@ -56,8 +53,7 @@ class Detector(_Table, frozen=True):
         ),
     ] = defaults.DETECT_INTERVAL_MS
     min_face_px: Annotated[
-        int,
-        Meta(ge=20, le=2000, description="smallest face that is looked for, side in pixels of the source"),
+        int, Meta(ge=20, le=2000, description="smallest face that is looked for, side in pixels of the source")
     ] = defaults.MIN_FACE_PX
 
 
@@ -82,17 +78,16 @@ class Smoothing(_Table, frozen=True):
     """Scores are averaged over time, face by face."""
 
     lag_ms: Annotated[
-        float,
-        Meta(ge=0, le=5000, description="mean delay the average adds to a change of expression; 0: none"),
+        float, Meta(ge=0, le=5000, description="mean delay the average adds to a change of expression; 0: none")
     ] = 200.0
 
 
 class QualityGate(_Table, frozen=True):
     """A face that fails one of these is reported as `uncertain`."""
 
-    min_side_px: Annotated[
-        float, Meta(ge=0, le=2000, description="smallest face that is judged, side in pixels")
-    ] = defaults.MIN_SIDE_PX
+    min_side_px: Annotated[float, Meta(ge=0, le=2000, description="smallest face that is judged, side in pixels")] = (
+        defaults.MIN_SIDE_PX
+    )
     min_sharpness: Annotated[
         float,
         Meta(
@@ -113,12 +108,11 @@ class Governor(_Table, frozen=True):
     """Keeps the total's p95 within the budget by lowering the detector's rate, then the recognizer's."""
 
     enabled: Annotated[bool, Meta(description="whether the rates may be lowered")] = True
-    window_frames: Annotated[
-        int, Meta(ge=10, le=10_000, description="frames whose p95 is compared to the budget")
-    ] = defaults.GOVERNOR_WINDOW_FRAMES
+    window_frames: Annotated[int, Meta(ge=10, le=10_000, description="frames whose p95 is compared to the budget")] = (
+        defaults.GOVERNOR_WINDOW_FRAMES
+    )
     max_temperature_c: Annotated[
-        float,
-        Meta(ge=30, le=120, description="temperature of the processor from which the rates are lowered"),
+        float, Meta(ge=30, le=120, description="temperature of the processor from which the rates are lowered")
     ] = defaults.MAX_TEMPERATURE_C
 
 
@@ -145,8 +139,7 @@ class Tables(_Table, frozen=True):
 
     board: Annotated[str, Meta(max_length=200, description="the board this profile is for, in words")] = ""
     match: Annotated[
-        list[Text],
-        Meta(description="parts of /proc/device-tree/model by which the board is recognized"),
+        list[Text], Meta(description="parts of /proc/device-tree/model by which the board is recognized")
     ] = []
     camera: CameraOptions = CameraOptions()
     compute: Compute = Compute()

@@ -60,12 +60,7 @@ def documentation() -> str:
         if table is Budgets:
             pages += ["| stage | what is timed |", "|---|---|"]
             pages += [f"| `{field.name}` | {meaning_of(field.type)} |" for field in fields_of(table)]
-            pages += [
-                "",
-                f"Each stage takes these keys. {_own_doc(Percentiles)}",
-                "",
-                *_doc_table(Percentiles, set()),
-            ]
+            pages += ["", f"Each stage takes these keys. {_own_doc(Percentiles)}", "", *_doc_table(Percentiles, set())]
         else:
             pages += _doc_table(table, set())
         if name == "detector":

@@ -48,12 +48,7 @@ class Detector(Protocol):
     parts: int
 
     def detect(
-        self,
-        grey: np.ndarray,
-        region: Box | None = None,
-        *,
-        part: int | None = None,
-        known: Sequence[Box] = (),
+        self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image, or in one region of it, best first; boxes in pixels of the image.
 

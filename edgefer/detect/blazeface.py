@@ -65,20 +65,13 @@ class BlazeFaceDetector:
             self._network.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
-            raise ModelError(
-                f"detector blazeface: {name!r} is not a TFLite model that can be run ({reason})"
-            ) from None
+            raise ModelError(f"detector blazeface: {name!r} is not a TFLite model that can be run ({reason})") from None
         view = self._network.get_input_details()
         outputs = {
-            tuple(int(n) for n in entry["shape"]): entry["index"]
-            for entry in self._network.get_output_details()
+            tuple(int(n) for n in entry["shape"]): entry["index"] for entry in self._network.get_output_details()
         }
         shapes = [tuple(int(n) for n in entry["shape"]) for entry in view]
-        if (
-            shapes != [(1, 128, 128, 3)]
-            or view[0]["dtype"] != np.float32
-            or {(1, 896, 16), (1, 896, 1)} - set(outputs)
-        ):
+        if shapes != [(1, 128, 128, 3)] or view[0]["dtype"] != np.float32 or {(1, 896, 16), (1, 896, 1)} - set(outputs):
             raise ModelError(
                 f"detector blazeface: {name!r} is not the short-range model: expected float32 input "
                 f"(1, 128, 128, 3), outputs (1, 896, 16) and (1, 896, 1), got {shapes} and {sorted(outputs)}"
@@ -87,12 +80,7 @@ class BlazeFaceDetector:
         self._boxes, self._scores = outputs[(1, 896, 16)], outputs[(1, 896, 1)]
 
     def detect(
-        self,
-        grey: np.ndarray,
-        region: Box | None = None,
-        *,
-        part: int | None = None,
-        known: Sequence[Box] = (),
+        self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector. It is not divided."""
         image, x0, y0 = within(grey, region)
@@ -187,9 +175,7 @@ def _square_view(grey: np.ndarray, view: Box, size: int) -> np.ndarray:
     return canvas
 
 
-def open_blazeface(
-    options: Network, *, min_face_px: int, max_side_px: int, threads: int
-) -> BlazeFaceDetector:
+def open_blazeface(options: Network, *, min_face_px: int, max_side_px: int, threads: int) -> BlazeFaceDetector:
     """The detector of a model directory; the number of its views bounds its time on a large source."""
 
     def make(data: bytes, name: str) -> BlazeFaceDetector:

@@ -60,12 +60,7 @@ class HaarDetector:
         self._max_side_px = max_side_px
 
     def detect(
-        self,
-        grey: np.ndarray,
-        region: Box | None = None,
-        *,
-        part: int | None = None,
-        known: Sequence[Box] = (),
+        self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector."""
         image, x0, y0 = within(grey, region)
@@ -143,8 +138,7 @@ class HaarDetector:
         if to_caller is not None:
             shifts = [to_caller @ np.array([*box.centre, 1.0]) - box.centre for box, _ in windows]
             windows = [
-                (moved(box, float(x), float(y)), count)
-                for (box, count), (x, y) in zip(windows, shifts, strict=True)
+                (moved(box, float(x), float(y)), count) for (box, count), (x, y) in zip(windows, shifts, strict=True)
             ]
         # of two faces side by side, the one expected here
         box, agreeing = max(windows, key=lambda window: window[1] * iou(window[0], expected))
@@ -177,8 +171,7 @@ class CascadeSearch:
             self._cascade = _read(path.read_text())
         except (OSError, ValueError, IndexError) as error:
             raise ModelError(
-                f"cannot load the Haar cascade {path}: {error}; "
-                "reinstall opencv-python-headless<5, which carries it"
+                f"cannot load the Haar cascade {path}: {error}; reinstall opencv-python-headless<5, which carries it"
             ) from None
 
     def windows(self, image: np.ndarray, step: float, smallest: int, largest: int) -> list[tuple[Box, int]]:
@@ -224,9 +217,7 @@ def _read(text: str) -> kernels.Cascade:
     leaves = _numbers(_texts(text, "leafValues")).reshape(count, -1)
     depth = nodes.shape[1]
     if depth > 2 or leaves.shape[1] != depth + 1:
-        raise ValueError(
-            f"its trees have {depth} nodes and {leaves.shape[1]} leaves; at most 2 and 3 will do"
-        )
+        raise ValueError(f"its trees have {depth} nodes and {leaves.shape[1]} leaves; at most 2 and 3 will do")
 
     features = [feature.split("</rects>", 1)[0] for feature in text.split("<rects>")[1:]]
     sizes = [feature.count("<_>") for feature in features]

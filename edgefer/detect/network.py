@@ -63,9 +63,7 @@ def open_network(decoding: str, model: str | os.PathLike, make: Callable[[bytes,
     return detector
 
 
-def pack(
-    file: str | os.PathLike, out: str | os.PathLike, entry: NetworkEntry, *, name: str, licence: str
-) -> None:
+def pack(file: str | os.PathLike, out: str | os.PathLike, entry: NetworkEntry, *, name: str, licence: str) -> None:
     """Makes a model directory of a network file.
 
     Args:
@@ -83,9 +81,7 @@ def pack(
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}; expected the file of a network") from None
     detector = imported(entry.network)(content, str(file))
-    tests = tuple(
-        DetectorTest(seed=seed, score=round(detector.best_score(_test_image(seed)), 4)) for seed in SEEDS
-    )
+    tests = tuple(DetectorTest(seed=seed, score=round(detector.best_score(_test_image(seed)), 4)) for seed in SEEDS)
     manifest = DetectorManifest(
         name=name,
         paper=entry.paper,

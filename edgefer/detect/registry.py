@@ -44,9 +44,7 @@ class NetworkEntry(Entry):
 
 
 DETECTORS = Registry("detector")
-DETECTORS.add(
-    Entry("haar", "OpenCV's Haar cascades, by our kernels; needs no model", "edgefer.detect.haar:open_haar")
-)
+DETECTORS.add(Entry("haar", "OpenCV's Haar cascades, by our kernels; needs no model", "edgefer.detect.haar:open_haar"))
 DETECTORS.add(
     NetworkEntry(
         "yunet",

@@ -8,15 +8,7 @@ import cv2
 import numpy as np
 
 from edgefer import defaults
-from edgefer.detect.base import (
-    DEFAULT_MAX_SIDE_PX,
-    Levels,
-    Look,
-    is_turned,
-    nearest,
-    resized,
-    within,
-)
+from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, is_turned, nearest, resized, within
 from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError
@@ -41,38 +33,21 @@ class YuNetDetector:
     SIDE, SHIFT = 0.96, -0.025
 
     def __init__(
-        self,
-        model: bytes,
-        name: str,
-        min_face_px: int = defaults.MIN_FACE_PX,
-        max_side_px: int = DEFAULT_MAX_SIDE_PX,
+        self, model: bytes, name: str, min_face_px: int = defaults.MIN_FACE_PX, max_side_px: int = DEFAULT_MAX_SIDE_PX
     ):
         self._min_face_px = min_face_px
         self._max_side_px = max_side_px
         try:
             self._network = cv2.FaceDetectorYN.create(
-                "onnx",
-                np.frombuffer(model, np.uint8),
-                np.empty(0, np.uint8),
-                (64, 64),
-                self.levels.keep,
-                0.3,
-                500,
+                "onnx", np.frombuffer(model, np.uint8), np.empty(0, np.uint8), (64, 64), self.levels.keep, 0.3, 500
             )
             self._candidates(np.zeros((64, 64), np.uint8))
         except cv2.error as error:
             reason = str(error).strip().splitlines()[-1].rsplit("error: ", 1)[-1]
-            raise ModelError(
-                f"detector yunet: {name!r} is not a YuNet model this OpenCV can run ({reason})"
-            ) from None
+            raise ModelError(f"detector yunet: {name!r} is not a YuNet model this OpenCV can run ({reason})") from None
 
     def detect(
-        self,
-        grey: np.ndarray,
-        region: Box | None = None,
-        *,
-        part: int | None = None,
-        known: Sequence[Box] = (),
+        self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector. It is not divided."""
         image, x0, y0 = within(grey, region)

@@ -11,11 +11,7 @@ from edgefer.kernels.compiled import compiled, compiled_class
 
 @compiled
 def fully_connected(
-    x: np.ndarray,
-    weights: np.ndarray,
-    bias: np.ndarray,
-    activation: str = "none",
-    out: np.ndarray | None = None,
+    x: np.ndarray, weights: np.ndarray, bias: np.ndarray, activation: str = "none", out: np.ndarray | None = None
 ) -> np.ndarray:
     """One dense layer: activation(x @ weights.T + bias).
 

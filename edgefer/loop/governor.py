@@ -99,9 +99,7 @@ class Governor:
                 self._hold = min(2 * self._hold, _LONGEST_HOLD)
                 self._rose = False
             if self.level + 1 < len(LEVELS):
-                return self._change(
-                    +1, f"p95 is {p95:.1f} ms of {self.budget_p95_ms:g}" if slow else self._why()
-                )
+                return self._change(+1, f"p95 is {p95:.1f} ms of {self.budget_p95_ms:g}" if slow else self._why())
             return False
         if self.level == 0 or not (roomy and cool):
             self._calm = 0

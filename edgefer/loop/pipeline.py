@@ -67,9 +67,7 @@ class Pipeline:
         self._tracker = tracker
         self._models = [_Model(recognizer, smoother()) for recognizer in recognizers]
         self._windowed: list[WindowedRecognizer] = [
-            cast(WindowedRecognizer, recognizer)
-            for recognizer in recognizers
-            if recognizer.needs.window_s > 0
+            cast(WindowedRecognizer, recognizer) for recognizer in recognizers if recognizer.needs.window_s > 0
         ]
         self._max_faces = max_faces
         self._landmarker = landmarker

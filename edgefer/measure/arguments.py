@@ -19,9 +19,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "FEI, CAFE or CK+",
     )
     parser.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        help="rows that count (default: val; a folder's images all)",
+        "--split", choices=("train", "val", "test"), help="rows that count (default: val; a folder's images all)"
     )
     parser.add_argument(
         "--layout",
@@ -36,9 +34,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="only some rows of a set of people, as angle=straight,half-left or subject=F01",
     )
-    parser.add_argument(
-        "--keep-duplicates", action="store_true", help="count rows that are byte-equal to a train row"
-    )
+    parser.add_argument("--keep-duplicates", action="store_true", help="count rows that are byte-equal to a train row")
 
 
 def tag_values(text: str) -> tuple[str, list[str]]:

@@ -166,10 +166,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:
     told, rows = only_first + only_second, len(first)
     tail = sum(math.comb(told, k) for k in range(min(only_first, only_second) + 1))
     b, c, n = only_first + 0.5, only_second + 0.5, rows + 2
-    middle, half = (
-        (b - c) / n,
-        normal_quantile(0.5 + CONFIDENCE / 2) * math.sqrt(b + c - (b - c) ** 2 / n) / n,
-    )
+    middle, half = ((b - c) / n, normal_quantile(0.5 + CONFIDENCE / 2) * math.sqrt(b + c - (b - c) ** 2 / n) / n)
     return Comparison(
         "McNemar, exact",
         told,
@@ -203,9 +200,7 @@ def paired_t(first: Values, second: Values) -> Comparison:
         statistic, p = (math.copysign(math.inf, mean), 0.0) if mean else (0.0, 1.0)
     half = student_quantile(0.5 + CONFIDENCE / 2, freedom) * error
     effect = mean / spread if spread else statistic
-    return Comparison(
-        "paired t", len(values), statistic, p, mean, mean - half, mean + half, effect, "Cohen's d"
-    )
+    return Comparison("paired t", len(values), statistic, p, mean, mean - half, mean + half, effect, "Cohen's d")
 
 
 def wilcoxon(first: Values, second: Values) -> Comparison:
@@ -254,9 +249,7 @@ def wilcoxon(first: Values, second: Values) -> Comparison:
 def _differences(test: str, first: Values, second: Values) -> np.ndarray:
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
-        raise ValueError(
-            f"{test}: expected two arrays of one length above 1, got {first.shape}, {second.shape}"
-        )
+        raise ValueError(f"{test}: expected two arrays of one length above 1, got {first.shape}, {second.shape}")
     # accuracies that are equal differ in their last bits once computed in two ways
     return np.round(first - second, 9)
 

@@ -67,13 +67,9 @@ def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
     expected = {*manifest.files, MANIFEST_NAME}
     unknown, missing = sorted(names - expected), sorted(expected - names)
     if missing:
-        raise ModelError(
-            f"model {_shown(directory)}: has no {missing[0]}, which {MANIFEST_NAME} lists; {_CURE}"
-        )
+        raise ModelError(f"model {_shown(directory)}: has no {missing[0]}, which {MANIFEST_NAME} lists; {_CURE}")
     if unknown:
-        raise ModelError(
-            f"model {_shown(directory)}: {unknown[0]!r} is not listed in {MANIFEST_NAME}; remove it"
-        )
+        raise ModelError(f"model {_shown(directory)}: {unknown[0]!r} is not listed in {MANIFEST_NAME}; remove it")
     model = b""
     for name, digest in manifest.files.items():
         content = _bytes(directory, name, FILE_MAX_BYTES)
@@ -154,9 +150,7 @@ def _bytes(directory: Path, name: str, limit: int) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(f"model {_shown(directory)}: cannot read {name}: {reason}; {_CURE}") from None
     if len(content) > limit:
-        raise ModelError(
-            f"model {_shown(directory)}: {name} is larger than the {limit // 1024} KiB allowed; {_CURE}"
-        )
+        raise ModelError(f"model {_shown(directory)}: {name} is larger than the {limit // 1024} KiB allowed; {_CURE}")
     return content
 
 

@@ -30,10 +30,5 @@ class Kinds(Registry):
 
 KINDS = Kinds("kind of model")
 KINDS.add(
-    Kind(
-        "frame",
-        "the expression in single face crops",
-        "edgefer.recognize.frame:open_frame",
-        manifest=FrameManifest,
-    )
+    Kind("frame", "the expression in single face crops", "edgefer.recognize.frame:open_frame", manifest=FrameManifest)
 )

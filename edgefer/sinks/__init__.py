@@ -15,9 +15,7 @@ __all__ = ["OUTPUTS", "Sink", "SinkThread", "check_outputs", "open_sink", "start
 WAITING, WAITING_WITH_FRAMES = 32, 4
 
 
-def open_sink(
-    output: Choice | str, *, labels: Sequence[str] = (), title: str = "", fps: float | None = None
-) -> Sink:
+def open_sink(output: Choice | str, *, labels: Sequence[str] = (), title: str = "", fps: float | None = None) -> Sink:
     """Opens a sink.
 
     Files are replaced when they exist, as a shell's `>` does, at the first reading and not before.
@@ -39,9 +37,7 @@ def open_sink(
     return output.make(labels=labels, title=title, fps=fps)
 
 
-def start_sink(
-    output: Choice, *, labels: Sequence[str], title: str, fps: float | None, drop: bool
-) -> SinkThread:
+def start_sink(output: Choice, *, labels: Sequence[str], title: str, fps: float | None, drop: bool) -> SinkThread:
     """A sink on a thread of its own; `drop` and the rest as SinkThread and open_sink have them."""
     sink = open_sink(output, labels=labels, title=title, fps=fps)
     frames = FRAMES in output.entry.needs

@@ -44,9 +44,7 @@ class LineOutput:
             self._fd = STDOUT if path is None else self._open(path)
             mode = os.fstat(self._fd).st_mode
         except OSError as error:
-            raise SinkError(
-                f"{self.name}: cannot be written: {error.strerror}; choose another path"
-            ) from None
+            raise SinkError(f"{self.name}: cannot be written: {error.strerror}; choose another path") from None
         self._regular = stat.S_ISREG(mode)
 
     def _open(self, path: str) -> int:
@@ -102,9 +100,7 @@ class LineOutput:
         try:
             os.close(self._fd)
         except OSError as error:  # a network disk may report here what it could not store
-            raise SinkError(
-                f"{self.name}: cannot be written: {error.strerror}; its end may be missing"
-            ) from None
+            raise SinkError(f"{self.name}: cannot be written: {error.strerror}; its end may be missing") from None
 
 
 #: Version of the JSON line; it grows when a reader of the old one would misunderstand the new one.

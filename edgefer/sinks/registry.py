@@ -55,14 +55,7 @@ OUTPUTS.add(
     )
 )
 OUTPUTS.add(
-    Entry(
-        "csv",
-        "one row a face, line by line",
-        "edgefer.sinks.lines:open_csv",
-        Lines,
-        "path",
-        frozenset({STDOUT}),
-    )
+    Entry("csv", "one row a face, line by line", "edgefer.sinks.lines:open_csv", Lines, "path", frozenset({STDOUT}))
 )
 OUTPUTS.add(
     Entry(

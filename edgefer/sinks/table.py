@@ -138,9 +138,7 @@ class PlainTable(Sink):
 
     def _line(self, reading: Reading) -> str:
         parts = [f"frame {reading.frame}"]
-        parts += [f"#{face.track} {_verdict(face)}, {_box_text(face)}" for face in reading.faces] or [
-            "no face"
-        ]
+        parts += [f"#{face.track} {_verdict(face)}, {_box_text(face)}" for face in reading.faces] or ["no face"]
         total = self._stages.spread().get("total")
         parts.append(f"{self._rate.per_second():.1f} fps")
         parts.append(f"age {reading.age_ms:.1f} ms")
@@ -181,10 +179,7 @@ class LiveTable(Sink):
         cast(Any, self._console).on_broken_pipe = self._gone  # rich would end the whole process
         self._unicode = self._console.encoding.lower().startswith("utf")
         self._live = Live(
-            console=self._console,
-            auto_refresh=False,
-            redirect_stdout=False,
-            redirect_stderr=_is_terminal(sys.stderr),
+            console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=_is_terminal(sys.stderr)
         )
         self._started = False
 
@@ -282,9 +277,7 @@ class LiveTable(Sink):
         for label, score in face.scores.items():
             style = "bold green" if label == face.expression else "dim" if uncertain else ""
             grid.add_row(
-                Text(label, style),
-                Text(self._bar(score), style or "blue"),
-                Text(f"{100 * score:.0f} %", style),
+                Text(label, style), Text(self._bar(score), style or "blue"), Text(f"{100 * score:.0f} %", style)
             )
         style = "yellow" if uncertain else "green"
         return self._panel(grid, f"#{face.track} {_verdict(face)}", style, _box_text(face))

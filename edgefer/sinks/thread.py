@@ -58,9 +58,7 @@ class SinkThread:
         """Whether the sink has failed; writing to it is harmless and does nothing but count."""
         return self._failed
 
-    def write(
-        self, reading: Reading, frame: Frame | None = None, stop: threading.Event | None = None
-    ) -> None:
+    def write(self, reading: Reading, frame: Frame | None = None, stop: threading.Event | None = None) -> None:
         """Queues one reading; never raises for the sink's sake.
 
         Args:

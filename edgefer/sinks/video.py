@@ -79,9 +79,7 @@ def draw_face(image: np.ndarray, face: FaceReading) -> None:
         shown = colour if label == face.expression else _WHITE
         _write(image, label, left + 4, y + round(row * 0.75), small, shown)
         end = left + name_width + round(bar_width * min(max(score, 0.0), 1.0))
-        cv2.rectangle(
-            image, (left + name_width, y + 3), (max(end, left + name_width + 1), y + row - 4), shown, -1
-        )
+        cv2.rectangle(image, (left + name_width, y + 3), (max(end, left + name_width + 1), y + row - 4), shown, -1)
 
 
 def annotate(image: np.ndarray, reading: Reading) -> np.ndarray:
@@ -117,9 +115,7 @@ class AnnotatedVideo(Sink):
         self._path = Path(path)
         suffix = self._path.suffix.lower()
         if suffix not in _FOURCC:
-            raise UsageError(
-                f"video:{path}: unknown kind of video {suffix!r}; available: {', '.join(_FOURCC)}"
-            )
+            raise UsageError(f"video:{path}: unknown kind of video {suffix!r}; available: {', '.join(_FOURCC)}")
         self._fourcc = _FOURCC[suffix]
         self._fps = fps if fps and math.isfinite(fps) and 0 < fps <= 240 else 30.0
         self._part = self._path.with_name(f".{self._path.stem}.part{suffix}")
@@ -135,9 +131,7 @@ class AnnotatedVideo(Sink):
         except OSError as error:
             raise SinkError(f"{path}: cannot be written: {error.strerror}; choose another path") from None
         if self._free_bytes() < _ROOM_BYTES:
-            raise SinkError(
-                f"{path}: cannot be written: less than 4 MB free; make room or choose another path"
-            )
+            raise SinkError(f"{path}: cannot be written: less than 4 MB free; make room or choose another path")
 
     def _free_bytes(self) -> int:
         return shutil.disk_usage(self._part.parent).free
@@ -145,18 +139,12 @@ class AnnotatedVideo(Sink):
     def _open(self, height: int, width: int) -> cv2.VideoWriter:
         self._size = (max(2, width - width % 2), max(2, height - height % 2))
         writer = cv2.VideoWriter(
-            str(self._part.absolute()),
-            cv2.CAP_FFMPEG,
-            cv2.VideoWriter.fourcc(*self._fourcc),
-            self._fps,
-            self._size,
+            str(self._part.absolute()), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*self._fourcc), self._fps, self._size
         )
         if not writer.isOpened():
             self._part.unlink(missing_ok=True)
             width, height = self._size
-            raise SinkError(
-                f"{self.name}: no encoder for {self._fourcc} at {width}x{height}; try a name in .avi"
-            )
+            raise SinkError(f"{self.name}: no encoder for {self._fourcc} at {width}x{height}; try a name in .avi")
         return writer
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
@@ -214,7 +202,5 @@ def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     inner = (max(1, min(width, round(have_width * scale))), max(1, min(height, round(have_height * scale))))
     canvas = np.zeros((height, width, 3), np.uint8)
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(
-        image, inner, interpolation=cv2.INTER_AREA
-    )
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
     return canvas

@@ -128,9 +128,7 @@ def open_camera(options: CameraOptions) -> Camera:
     _check_device(path)
     capture = open_capture(path, cv2.CAP_V4L2)
     if capture is None:
-        raise SourceError(
-            f"{path}: cannot be opened as a camera; used by another program, or no capture device"
-        )
+        raise SourceError(f"{path}: cannot be opened as a camera; used by another program, or no capture device")
     fourcc_wanted = _ASKED[options.format]
     if fourcc_wanted is not None:
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc_wanted))

@@ -41,9 +41,7 @@ def movie_seconds(path: Path) -> float | None:
                 box = file.read(40)
                 if len(box) < 40 or box[4:8] != b"mvhd":
                     return None
-                scale, duration = (
-                    struct.unpack(">IQ", box[28:40]) if box[8] else struct.unpack(">II", box[20:28])
-                )
+                scale, duration = struct.unpack(">IQ", box[28:40]) if box[8] else struct.unpack(">II", box[20:28])
                 return duration / scale if scale and duration else None
             if size < 8 or not kind.isalnum():
                 return None

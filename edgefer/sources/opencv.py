@@ -126,9 +126,7 @@ class LiveCapture(Source):
             self._index += 1
             if frame is not None:
                 return frame
-        raise SourceStalled(
-            f"{self.name}: gave no frame; unplugged, switched off, or used by another program"
-        )
+        raise SourceStalled(f"{self.name}: gave no frame; unplugged, switched off, or used by another program")
 
     def read(self) -> Frame | None:
         frame, self._pending = self._pending, None

@@ -31,24 +31,19 @@ class CameraOptions(Options, frozen=True):
 
     device: Annotated[Index | Text, Meta(description="index of the camera, or its path")] = 0
     size: Annotated[
-        list[Side],
-        Meta(min_length=2, max_length=2, description="width and height asked of the camera, pixels"),
+        list[Side], Meta(min_length=2, max_length=2, description="width and height asked of the camera, pixels")
     ] = msgspec.field(default_factory=lambda: [640, 480])
     fps: Annotated[float, Meta(ge=1, le=240, description="frames a second asked of the camera")] = 30.0
     format: Annotated[
         Literal["auto", "grey", "yuyv", "nv12", "mjpeg"],
-        Meta(
-            description="pixel format asked of the camera; grey, yuyv and nv12 give luma without a conversion"
-        ),
+        Meta(description="pixel format asked of the camera; grey, yuyv and nv12 give luma without a conversion"),
     ] = "auto"
 
 
 class DemoOptions(Options, frozen=True):
     """The portrait before a simulated camera."""
 
-    seconds: Annotated[
-        Annotated[float, Meta(gt=0, le=1e6)] | Literal["forever"], Meta(description="length, s")
-    ] = 10.0
+    seconds: Annotated[Annotated[float, Meta(gt=0, le=1e6)] | Literal["forever"], Meta(description="length, s")] = 10.0
 
 
 class PathOptions(Options, frozen=True):
@@ -66,13 +61,9 @@ class AddressOptions(Options, frozen=True):
 STILL = "still"
 
 SOURCES = Registry("source")
+SOURCES.add(Entry("camera", "camera of this machine", "edgefer.sources.camera:open_camera", CameraOptions, "device"))
 SOURCES.add(
-    Entry("camera", "camera of this machine", "edgefer.sources.camera:open_camera", CameraOptions, "device")
-)
-SOURCES.add(
-    Entry(
-        "demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", DemoOptions, "seconds"
-    )
+    Entry("demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", DemoOptions, "seconds")
 )
 SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", PathOptions, "path"))
 SOURCES.add(Entry("stream", "network stream", "edgefer.sources.stream:open_stream", AddressOptions, "url"))
@@ -128,18 +119,14 @@ def kind_of(spec: str) -> str:
         SourceError: it does not exist, may not be read, is empty, or is nothing of these.
     """
     if not spec or not spec.isprintable():
-        raise UsageError(
-            f"source {spec!r}: expected a path without control characters, a camera, rtsp://… or demo"
-        )
+        raise UsageError(f"source {spec!r}: expected a path without control characters, a camera, rtsp://… or demo")
     if spec.isascii() and spec.isdecimal() or spec.startswith("/dev/video"):
         return "camera"
     scheme, separator, _ = spec.partition("://")
     if separator:
         if scheme.lower() not in STREAM_SCHEMES:
             known = ", ".join(STREAM_SCHEMES)
-            raise SourceError(
-                f"{without_password(spec)}: unknown kind of stream {scheme!r}; available: {known}"
-            )
+            raise SourceError(f"{without_password(spec)}: unknown kind of stream {scheme!r}; available: {known}")
         return "stream"
     return _kind_of_path(spec)
 
@@ -153,9 +140,7 @@ def _kind_of_path(spec: str) -> str:
         if stat.S_ISCHR(mode):
             return "camera"
         if not stat.S_ISREG(mode):
-            raise SourceError(
-                f"{spec}: expected a video, an image or a folder, got a pipe, socket or block device"
-            )
+            raise SourceError(f"{spec}: expected a video, an image or a folder, got a pipe, socket or block device")
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError:
@@ -172,8 +157,4 @@ def _kind_of_path(spec: str) -> str:
 
 def is_image(head: bytes) -> bool:
     """Whether a file that begins with these (at least 12) bytes is a still image, whatever it is called."""
-    return (
-        head.startswith(_SIGNATURES)
-        or bool(_PNM.match(head))
-        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-    )
+    return head.startswith(_SIGNATURES) or bool(_PNM.match(head)) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")

@@ -127,9 +127,7 @@ def open_stills(options: PathOptions) -> Images:
         except OSError:
             images.append(entry)  # named again when it is its turn
     if not images:
-        raise SourceError(
-            f"{path}: no image among its {len(entries)} files; expected JPEG, PNG, BMP, WebP or TIFF"
-        )
+        raise SourceError(f"{path}: no image among its {len(entries)} files; expected JPEG, PNG, BMP, WebP or TIFF")
     if foreign:
         log.warning("%s: %d files are not images and are left out: %s", path, len(foreign), _names(foreign))
     return Images(options.path, images)

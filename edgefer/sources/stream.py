@@ -30,15 +30,8 @@ def open_stream(options: AddressOptions) -> LiveCapture:
         host = ""
     if not host:
         raise SourceError(f"{name}: expected a URL with a host, as rtsp://user:password@192.0.2.7:554/stream")
-    params = (
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-        OPEN_TIMEOUT_MS,
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-        READ_TIMEOUT_MS,
-    )
+    params = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS)
     capture = open_capture(options.url, cv2.CAP_FFMPEG, params, _STREAM_OPTIONS)
     if capture is None:
-        raise SourceError(
-            f"{name}: no stream within {OPEN_TIMEOUT_MS / 1000:g} s; check address, password and camera"
-        )
+        raise SourceError(f"{name}: no stream within {OPEN_TIMEOUT_MS / 1000:g} s; check address, password and camera")
     return LiveCapture(name, capture)

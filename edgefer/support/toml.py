@@ -182,12 +182,7 @@ class _Walk:
             self.at += 1
 
     def _string(self) -> None:
-        for start, pattern in (
-            ('"""', _BASIC_MULTILINE),
-            ("'''", _LITERAL_MULTILINE),
-            ('"', _BASIC),
-            ("'", _LITERAL),
-        ):
+        for start, pattern in (('"""', _BASIC_MULTILINE), ("'''", _LITERAL_MULTILINE), ('"', _BASIC), ("'", _LITERAL)):
             if self.text.startswith(start, self.at):
                 self._skip(pattern)
                 return

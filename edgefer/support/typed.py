@@ -89,9 +89,7 @@ def describe(kind: inspect.Type) -> str:
         return "true or false"
     if isinstance(kind, (inspect.IntType, inspect.FloatType)):
         noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
-        low = (
-            "" if kind.ge is None and kind.gt is None else f" from {kind.ge:g}" if kind.ge is not None else ""
-        )
+        low = "" if kind.ge is None and kind.gt is None else f" from {kind.ge:g}" if kind.ge is not None else ""
         low = low or (f" above {kind.gt:g}" if kind.gt is not None else "")
         return noun + low + (f" to {kind.le:g}" if kind.le is not None else "")
     if isinstance(kind, inspect.StrType):

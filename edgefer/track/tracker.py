@@ -142,9 +142,7 @@ class Tracker:
         self._drop_lost(now)
 
         faces = [
-            Face(track.number, track.box, self._judge(grey, track, now))
-            for track in self._tracks
-            if track.visible
+            Face(track.number, track.box, self._judge(grey, track, now)) for track in self._tracks if track.visible
         ]
         total = time.perf_counter() - start
         self.clock = {"detect": self._detect_s * 1e3, "track": (total - self._detect_s) * 1e3}
@@ -223,11 +221,7 @@ class Tracker:
         """Faces that were likely in the last search become tracks if they are likely again."""
         for box in self._likely:
             look = self._look(grey, box)
-            if (
-                look is not None
-                and look.score >= self._detector.levels.likely
-                and not self._is_known(look.box, now)
-            ):
+            if look is not None and look.score >= self._detector.levels.likely and not self._is_known(look.box, now):
                 self._start_track(grey, look.box, now)
         self._likely = []
 
@@ -258,9 +252,7 @@ class Tracker:
         self._detect_s += time.perf_counter() - start
         levels = self._detector.levels
         lost = [track for track in self._tracks if not track.visible]
-        pairs = [
-            (self._closeness(track, face.box, now), track, face) for track in lost for face in detections
-        ]
+        pairs = [(self._closeness(track, face.box, now), track, face) for track in lost for face in detections]
         for closeness, track, face in sorted(pairs, key=lambda pair: -pair[0]):
             free = not track.visible and self._is_free(track, face.box)
             if closeness > 0 and free and face.score >= levels.likely:
@@ -301,9 +293,7 @@ class Tracker:
     def _is_free(self, track: _Track, box: Box) -> bool:
         """Whether no other face in view is at `box`, as when a lost one is behind it."""
         least = max(0.3, iou(track.box, box)) if track.visible else 0.3
-        return not any(
-            other is not track and other.visible and iou(other.box, box) > least for other in self._tracks
-        )
+        return not any(other is not track and other.visible and iou(other.box, box) > least for other in self._tracks)
 
     def _closeness(self, track: _Track, box: Box, now: int) -> float:
         """How well a box fits a track: 1 when equal, 0 beyond its reach or from 1.6 times its size."""

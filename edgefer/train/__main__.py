@@ -21,17 +21,7 @@ from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.models import directory, store
 from edgefer.train import records, short
 from edgefer.train.explain import command as explain
-from edgefer.train.recipes import (
-    MAKERS,
-    RECIPES,
-    REPEATED,
-    SHIPPED,
-    WITHOUT_RECIPE,
-    Runs,
-    epochs,
-    in_order,
-    repetition,
-)
+from edgefer.train.recipes import MAKERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, Runs, epochs, in_order, repetition
 from edgefer.train.settings import TrainingSettings, find_data
 from edgefer.train.steps import Step, export_step, fit_step
 

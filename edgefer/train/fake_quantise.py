@@ -154,9 +154,7 @@ class _Walk:
         if isinstance(layer, MOVING) or type(layer).__name__ == "GetItem":
             y = layer(self._round(x), *arguments, **keywords)
             return self._give(y, y)
-        raise UsageError(
-            f"quantisation-aware training: {type(layer).__name__} ({layer.name}) has no rounded form"
-        )
+        raise UsageError(f"quantisation-aware training: {type(layer).__name__} ({layer.name}) has no rounded form")
 
     def _part(self, model, x):
         x = self._round(x)
@@ -169,9 +167,7 @@ class _Walk:
         return self._give(y, y) if id(part.output) in self._rounded else y
 
     def _separable(self, layer, x):
-        first = layers.DepthwiseConv2D(
-            layer.kernel_size, layer.strides, layer.padding, name=f"{layer.name}_depthwise"
-        )
+        first = layers.DepthwiseConv2D(layer.kernel_size, layer.strides, layer.padding, name=f"{layer.name}_depthwise")
         second = layers.Conv2D(layer.filters, 1, activation=layer.activation, name=layer.name)
         x = self._weigh(x, first, layer.depthwise_kernel, None)
         return self._weigh(x, second, layer.pointwise_kernel, layer.bias)

@@ -251,14 +251,8 @@ def _save_weights(model, path: Path) -> None:
 
 def _keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None:
     """Model, optimizer, average and counters, in one file that replaces the last one whole."""
-    groups = {
-        "model": _values(model.variables),
-        "optimizer": _values(optimizer.variables),
-        "averaged": averaged.values,
-    }
-    arrays: dict[str, Any] = {
-        f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)
-    }
+    groups = {"model": _values(model.variables), "optimizer": _values(optimizer.variables), "averaged": averaged.values}
+    arrays: dict[str, Any] = {f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)}
     with replacing(path) as scratch:
         np.savez(scratch, state=json.dumps(state), averaged_steps=averaged.steps, **arrays)
 
@@ -274,10 +268,7 @@ def _start(run: Path, model) -> float:
             seconds = json.loads(str(kept["state"]))["seconds"]
     except FileNotFoundError:
         raise UsageError(f"{run}: no run to start from: has no checkpoint.npz") from None
-    classes, before = (
-        model.output_shape[-1],
-        len(label_set(TrainingSettings.read(run / "settings.json").labels)),
-    )
+    classes, before = (model.output_shape[-1], len(label_set(TrainingSettings.read(run / "settings.json").labels)))
     for variable, value in zip(model.variables, values, strict=True):
         if tuple(variable.shape) == value.shape:
             variable.assign(value)

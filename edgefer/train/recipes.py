@@ -57,9 +57,7 @@ _QUICK = TrainingSettings(
     architecture="edgefer-s", stages=((32, 50), (48, 16), (64, 7)), dropout=0.2, weight_decay=0.05
 )
 _QUICK_AT_48 = replace(_QUICK, size=48, rate=1.5e-3)
-_QUICK_NANO = TrainingSettings(
-    architecture="edgefer-nano", stages=((32, 60), (48, 30), (64, 15)), dropout=0.0
-)
+_QUICK_NANO = TrainingSettings(architecture="edgefer-nano", stages=((32, 60), (48, 30), (64, 15)), dropout=0.0)
 
 #: A teacher is as good as what is taught to it, so they learn as the students do, but from the votes alone.
 _OURS = TrainingSettings(
@@ -72,12 +70,7 @@ _OURS = TrainingSettings(
     dropout=0.2,
     weight_decay=0.05,
 )
-_TEACHERS = (
-    "runs/edgefer-s-teacher",
-    "runs/edgefer-s-teacher-2",
-    "runs/edgefer-s-teacher-3",
-    "runs/vgg13-sobel",
-)
+_TEACHERS = ("runs/edgefer-s-teacher", "runs/edgefer-s-teacher-2", "runs/edgefer-s-teacher-3", "runs/vgg13-sobel")
 _TAUGHT = replace(_OURS, teachers=",".join(_TEACHERS), distil=0.7)
 #: No parameters to spare for dropout, and more epochs.
 _NANO: dict[str, Any] = {
@@ -176,9 +169,7 @@ RECIPES |= dict(
     [
         # Tables 1 and 2 of Breuer and Kimmel as they were made, in ten folds; CK+ has contempt
         _divided("folds-breuer-grey", RECIPES["breuer-grey"], TrainingSettings.data, "fold:1/10"),
-        _divided(
-            "ckplus-breuer-grey", RECIPES["breuer-grey"], "CK+", "fold:1/10", labels="ferplus8", batch=32
-        ),
+        _divided("ckplus-breuer-grey", RECIPES["breuer-grey"], "CK+", "fold:1/10", labels="ferplus8", batch=32),
         # Table I of Pandey et al. on its own set, which they do not say how they divide
         *(
             _divided(f"{prefix}-{name}", RECIPES[name], "KDEF", division, batch=64)
@@ -190,9 +181,7 @@ RECIPES |= dict(
 )
 
 #: Models small enough to ship. Others are exported to build/models.
-SHIPPED = tuple(
-    name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")) and name != "edgefer-s-teacher"
-)
+SHIPPED = tuple(name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")) and name != "edgefer-s-teacher")
 
 #: Runs of each model: those of Tables II and IV, of which the paper prints average, least and most; the
 #: folds; and the seeds of a teacher.

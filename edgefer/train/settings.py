@@ -116,9 +116,7 @@ class TrainingSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}: expected a share, 0 to 1, got {getattr(self, name):g}")
         if self.mixup + self.cutmix > 1:
-            raise UsageError(
-                f"mixup and cutmix: expected 1 at most together, got {self.mixup + self.cutmix:g}"
-            )
+            raise UsageError(f"mixup and cutmix: expected 1 at most together, got {self.mixup + self.cutmix:g}")
         if self.rows < 0:
             raise UsageError(f"rows: expected 0, for all, or more, got {self.rows}")
         if self.temperature <= 0:
@@ -260,9 +258,7 @@ def build(settings: TrainingSettings, size: int | None = None, dropout: float = 
     """
     sides = {side for side, _ in settings.stages}
     if settings.stages[-1][0] != settings.size:
-        raise UsageError(
-            f"stages: the last one must have the full side, {settings.size}, got {settings.stages[-1][0]}"
-        )
+        raise UsageError(f"stages: the last one must have the full side, {settings.size}, got {settings.stages[-1][0]}")
     if size is None and len(sides) == 1:
         size = settings.size
     model = architectures.build(

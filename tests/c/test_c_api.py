@@ -38,9 +38,7 @@ ffi = cffi.FFI()
 def declarations() -> str:
     """The header as cffi reads it: preprocessed, without the system's headers and without pragmas."""
     text = re.sub(r"#include <.*>", "", HEADER.read_text())
-    preprocessed = subprocess.run(
-        ["cc", "-E", "-P", "-"], input=text, capture_output=True, text=True, check=True
-    )
+    preprocessed = subprocess.run(["cc", "-E", "-P", "-"], input=text, capture_output=True, text=True, check=True)
     return "\n".join(line for line in preprocessed.stdout.splitlines() if not line.startswith("#"))
 
 
@@ -153,12 +151,7 @@ def test_good_corners_equal_python_and_the_rule(lib, variant, masked, most):
     mask = (random_image(60, 80, seed=1) > 99).astype(np.uint8) if masked else None
     corners, count = ffi.new("edgefer_corner[]", most), ffi.new("ptrdiff_t *")
     mask_arguments = output_arguments(mask) if masked else (ffi.NULL, 0)
-    run(
-        lib,
-        lib.edgefer_good_corners(
-            *image_arguments(image), *mask_arguments, 0.05, 4.0, 3, corners, most, count
-        ),
-    )
+    run(lib, lib.edgefer_good_corners(*image_arguments(image), *mask_arguments, 0.05, 4.0, 3, corners, most, count))
     got = np.array([(corners[i].x, corners[i].y) for i in range(count[0])], np.float32).reshape(-1, 2)
     np.testing.assert_array_equal(got, kernels.good_corners(image, most, 0.05, 4.0, mask, 3))
     score = kernels.shi_tomasi(image, 3, "reflect101")
@@ -287,16 +280,7 @@ def test_stack_equals_python_and_the_equation(lib, variant, channels, box):
     run(
         lib,
         lib.edgefer_stack(
-            *image_arguments(image),
-            box,
-            0,
-            channels,
-            multipliers,
-            offsets,
-            len(channels),
-            pointer(out),
-            17,
-            33,
+            *image_arguments(image), box, 0, channels, multipliers, offsets, len(channels), pointer(out), 17, 33
         ),
     )
     np.testing.assert_array_equal(out, kernels.stack(image, box, (17, 33), names, multipliers, offsets))
@@ -319,9 +303,7 @@ def test_fully_connected_equals_python_and_float64(lib, variant, activation):
     arguments = (pointer(x), 5, 12, pointer(weights), pointer(bias), 7, which, pointer(y))
     run(lib, lib.edgefer_fully_connected(*arguments))
     np.testing.assert_array_equal(y, kernels.fully_connected(x, weights, bias, activation))
-    np.testing.assert_allclose(
-        y, reference.fully_connected(x, weights, bias, activation), rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(y, reference.fully_connected(x, weights, bias, activation), rtol=1e-5, atol=1e-5)
 
 
 @variants_of("fully_connected")
@@ -632,9 +614,7 @@ def test_several_threads_may_call_at_once(lib):
 
 
 def test_only_the_declared_functions_are_visible(lib, library):
-    shown = subprocess.run(
-        ["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True
-    )
+    shown = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True)
     visible = {line.split()[-1] for line in shown.stdout.splitlines()}
     assert visible == set(re.findall(r"\b(edgefer_\w+)\(", declarations()))
 

@@ -138,10 +138,7 @@ WRONG_USAGE = {
     "no model": (["run", "--source", "CLIP", "--model", ""], "unknown model ''"),
     "no profile": (["run", "--source", "CLIP", "--profile", ""], "unknown profile ''"),
     "endless profile": (["run", "--source", "CLIP", "--profile", "p" * 300], "unknown profile"),
-    "output without file": (
-        ["run", "--source", "CLIP", "--model", "MODEL", "--output", "video:"],
-        "video:PATH",
-    ),
+    "output without file": (["run", "--source", "CLIP", "--model", "MODEL", "--output", "video:"], "video:PATH"),
     "two outputs on standard output": (
         ["run", "--source", "CLIP", "--output", "table", "--output", "jsonl"],
         "'jsonl' and 'table' both write to standard output",
@@ -322,16 +319,7 @@ def test_a_file_gives_one_json_line_a_frame(tmp_path, capsys, model, clip):
 
 def test_quiet_says_nothing(tmp_path, capsys, model, clip):
     """Neither summary nor log."""
-    arguments = [
-        "run",
-        "--source",
-        clip,
-        "--model",
-        model,
-        "--quiet",
-        "--output",
-        f"csv:{tmp_path / 'o.csv'}",
-    ]
+    arguments = ["run", "--source", clip, "--model", model, "--quiet", "--output", f"csv:{tmp_path / 'o.csv'}"]
     assert cli.main(arguments) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -447,9 +435,7 @@ def test_systemd_hears_ready_alive_and_stopping(tmp_path, model):
 def test_a_reader_that_goes_away_ends_the_run_quietly(model, clip):
     """`edgefer run … | head -1`."""
     command = f"{sys.executable} -m edgefer run --source {clip} --model {model} --output jsonl -q | head -1"
-    result = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60
-    )
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
     assert len(result.stdout.splitlines()) == 1
 
@@ -520,11 +506,7 @@ def test_info_lists_cameras_by_their_drivers_names(tmp_path):
     """A device's second node, for metadata, is left out."""
     from edgefer.commands.info import cameras
 
-    for node, index, name in (
-        ("video0", "0", "HD cam"),
-        ("video1", "1", "HD cam"),
-        ("video10", "0", "Other"),
-    ):
+    for node, index, name in (("video0", "0", "HD cam"), ("video1", "1", "HD cam"), ("video10", "0", "Other")):
         (tmp_path / node).mkdir()
         (tmp_path / node / "index").write_text(index)
         (tmp_path / node / "name").write_text(name)
@@ -551,9 +533,7 @@ def test_bench_passes_or_fails_by_the_budget(tmp_path, capsys, model, clip, budg
 
 
 @pytest.mark.parametrize("command", ["run", "bench"])
-def test_a_camera_is_asked_for_the_size_rate_and_format_of_the_profile(
-    tmp_path, capsys, monkeypatch, model, command
-):
+def test_a_camera_is_asked_for_the_size_rate_and_format_of_the_profile(tmp_path, capsys, monkeypatch, model, command):
     """By every command that opens one: what is timed is what runs."""
     asked = []
 

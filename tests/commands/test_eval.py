@@ -56,9 +56,7 @@ def test_json_holds_everything(report):
     assert content["rows"] == 10
     assert content["dropped"] == {"without a majority": 7}
     assert content["labels"] == list(FERPLUS8)
-    assert content["classes"]["neutral"] == pytest.approx(
-        {"precision": 80, "recall": 80, "f1": 80, "rows": 5}
-    )
+    assert content["classes"]["neutral"] == pytest.approx({"precision": 80, "recall": 80, "f1": 80, "rows": 5})
     assert content["confusion"] == report.confusion.tolist()
 
 

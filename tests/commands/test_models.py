@@ -74,12 +74,7 @@ def test_every_command_that_opens_a_model_refuses_a_damaged_one(directory, tmp_p
         "verify": ["models", "verify", str(directory)],
     }[command]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from edgefer.commands.console import main; sys.exit(main())",
-            *arguments,
-        ],
+        [sys.executable, "-c", "import sys; from edgefer.commands.console import main; sys.exit(main())", *arguments],
         capture_output=True,
         text=True,
     )

@@ -20,10 +20,7 @@ from edgefer.geometry import Box, iou, moved
 from edgefer.models import directory
 
 CENTRE, SIDE = (330.0, 250.0), 96.0
-TEACHERS = {
-    "yunet": "teachers/face_detection_yunet_2023mar.onnx",
-    "blazeface": "teachers/blazeface_short_range.tflite",
-}
+TEACHERS = {"yunet": "teachers/face_detection_yunet_2023mar.onnx", "blazeface": "teachers/blazeface_short_range.tflite"}
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +48,7 @@ def scene() -> np.ndarray:
 
 @pytest.fixture(params=["haar", "yunet", "blazeface"])
 def detector(request, packed):
-    return open_detector(
-        f"{request.param}:{packed(request.param)}" if request.param in TEACHERS else request.param
-    )
+    return open_detector(f"{request.param}:{packed(request.param)}" if request.param in TEACHERS else request.param)
 
 
 def test_every_detector_finds_the_portrait_and_gives_the_same_kind_of_box(detector, scene):

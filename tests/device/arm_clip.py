@@ -45,9 +45,7 @@ def compare(here: str, there: str) -> None:
         for key in ("track", "expression"):
             seen = [[face[key] for face in reading["faces"]] for reading in (ours, theirs)]
             if seen[0] != seen[1] or len(seen[0]) != 1:
-                raise SystemExit(
-                    f"arm_clip: frame {frame}: {key} of the face {seen[0]} here, {seen[1]} there"
-                )
+                raise SystemExit(f"arm_clip: frame {frame}: {key} of the face {seen[0]} here, {seen[1]} there")
         face, other = ours["faces"][0], theirs["faces"][0]
         box_px = max(box_px, *(abs(a - b) for a, b in zip(face["box"], other["box"], strict=True)))
         score = max(score, *(abs(value - other["scores"][name]) for name, value in face["scores"].items()))

@@ -97,6 +97,4 @@ def test_an_mlp_is_freed_with_its_weights():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(100):
         kernels.Mlp(layers)
-    assert (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 << 10
-    )  # KiB; a hundred are 100 MiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 << 10  # KiB; a hundred are 100 MiB

@@ -95,12 +95,7 @@ def test_an_image_smaller_than_the_window_has_none(variant):
 @pytest.mark.skipif(platform.machine() == "aarch64", reason="OpenCV's build for ARM fuses products and sums")
 @variants
 @pytest.mark.parametrize(
-    "name",
-    [
-        "haarcascade_frontalface_alt2.xml",
-        "haarcascade_profileface.xml",
-        "haarcascade_frontalface_default.xml",
-    ],
+    "name", ["haarcascade_frontalface_alt2.xml", "haarcascade_profileface.xml", "haarcascade_frontalface_default.xml"]
 )
 @pytest.mark.parametrize("step", (1.1, 1.25))
 @pytest.mark.parametrize("width", (70, 200, 333))
@@ -108,9 +103,7 @@ def test_groups_are_those_of_opencv(variant, name, step, width):
     image = cv2.resize(portrait(), (width, width * 600 // 512), interpolation=cv2.INTER_AREA)
     opencv = cv2.CascadeClassifier(cv2.data.haarcascades + name)
     boxes, counts = opencv.detectMultiScale2(image, step, 1, minSize=(22, 22), maxSize=(150, 150))
-    expected = sorted(
-        (xywh_to_xyxy(*box), int(count)) for box, count in zip(boxes, np.ravel(counts), strict=True)
-    )
+    expected = sorted((xywh_to_xyxy(*box), int(count)) for box, count in zip(boxes, np.ravel(counts), strict=True))
     with kernels.forced(variant):
         assert CascadeSearch(name).windows(image, step, 22, 150) == expected
     assert expected or "profile" in name or width == 70
@@ -164,11 +157,7 @@ def altered(name: str, index, value) -> dict:
         (altered("stages", 0, 3), ValueError, "stages must have 15 trees together, got 14"),
         (altered("stages", 0, 0), ValueError, "stages must have at least one tree each"),
         (
-            {
-                **random_cascade(),
-                "stages": np.zeros(0, np.int32),
-                "stage_thresholds": np.zeros(0, np.float32),
-            },
+            {**random_cascade(), "stages": np.zeros(0, np.int32), "stage_thresholds": np.zeros(0, np.float32)},
             ValueError,
             "stages must not be empty",
         ),

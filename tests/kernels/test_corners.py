@@ -133,9 +133,7 @@ CORNER_LIMITS = [
 def test_good_corners_are_opencvs_on_photographs(variant, max_corners, quality, distance, block_size):
     """The same points in the same order."""
     for image in photographs():
-        corners = kernels.call(
-            "good_corners", variant, image, max_corners, quality, distance, block_size=block_size
-        )
+        corners = kernels.call("good_corners", variant, image, max_corners, quality, distance, block_size=block_size)
         opencv = cv2.goodFeaturesToTrack(image, max_corners, quality, distance, blockSize=block_size)
         np.testing.assert_array_equal(corners, opencv.reshape(-1, 2))
 
@@ -208,9 +206,7 @@ def test_corners_beside_a_seam_and_in_thin_images_follow_the_definition(variant,
         mask = strided_view((images(height, width + 1)["random"][:, 1:] > 60).astype(np.uint8))
         for limits in ((0, 0.01, 0), (0, 0.1, 3.5), (10, 0.01, 30)):
             for allowed in (None, mask):
-                corners = kernels.call(
-                    "good_corners", variant, image, *limits, mask=allowed, block_size=block_size
-                )
+                corners = kernels.call("good_corners", variant, image, *limits, mask=allowed, block_size=block_size)
                 expected = reference.good_corners(score, *limits, mask=allowed)
                 np.testing.assert_array_equal(corners, expected)
 

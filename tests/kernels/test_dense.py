@@ -18,10 +18,7 @@ EPSILON = float(np.finfo(F32).eps)
 
 def layer(outputs: int, inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return (
-        rng.standard_normal((outputs, inputs), dtype=np.float32),
-        rng.standard_normal(outputs, dtype=np.float32),
-    )
+    return (rng.standard_normal((outputs, inputs), dtype=np.float32), rng.standard_normal(outputs, dtype=np.float32))
 
 
 def batch_of(count: int, inputs: int, seed: int = 1) -> np.ndarray:
@@ -123,13 +120,9 @@ def test_softmax_stands_logits_of_any_size():
     """Adding a constant to all logits changes nothing, however large it is."""
     eye = np.eye(3, dtype=np.float32)
     for shift in (0.0, 1e4, -1e4, 3e38):
-        scores = kernels.fully_connected(
-            np.zeros(3, np.float32), eye, np.full(3, shift, np.float32), "softmax"
-        )
+        scores = kernels.fully_connected(np.zeros(3, np.float32), eye, np.full(3, shift, np.float32), "softmax")
         np.testing.assert_allclose(scores, 1 / 3, atol=2 * EPSILON)
-    far = kernels.fully_connected(
-        np.array([1e30, -1e30, 0], np.float32), eye, np.zeros(3, np.float32), "softmax"
-    )
+    far = kernels.fully_connected(np.array([1e30, -1e30, 0], np.float32), eye, np.zeros(3, np.float32), "softmax")
     np.testing.assert_array_equal(far, [1, 0, 0])
 
 
@@ -405,13 +398,7 @@ def test_int8_zero_weights_return_the_bias_in_units_of_the_output(variant):
 
 I8 = np.int8
 X8, W8, B8 = np.zeros((2, 4), I8), np.zeros((3, 4), I8), np.zeros(3, np.int32)
-FINE = {
-    "input_zero_point": 0,
-    "output_zero_point": 0,
-    "input_scale": 0.1,
-    "weight_scale": 0.1,
-    "output_scale": 0.1,
-}
+FINE = {"input_zero_point": 0, "output_zero_point": 0, "input_scale": 0.1, "weight_scale": 0.1, "output_scale": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -472,9 +459,7 @@ def prepared(layers: list[dict]) -> kernels.MlpInt8:
 
 
 @pytest.mark.parametrize("per_output", [False, True], ids=["one scale", "scale by output"])
-@pytest.mark.parametrize(
-    "widths", [(1, 1), (12, 12, 7, 7), (256, 256, 8), (65, 17, 130, 9), (300, 16)], ids=str
-)
+@pytest.mark.parametrize("widths", [(1, 1), (12, 12, 7, 7), (256, 256, 8), (65, 17, 130, 9), (300, 16)], ids=str)
 @pytest.mark.parametrize("variant", kernels.variants("fully_connected_int8"))
 def test_an_int8_mlp_equals_tflites_reference_kernels_layer_by_layer(variant, widths, per_output):
     layers = random_int8_layers(widths, sum(widths), per_output)

@@ -137,11 +137,7 @@ POINT = np.float32([[10, 10]])
         ((IMAGE[:2], IMAGE[:2], POINT), ValueError, "before must be of 3 to 32768 pixels a side"),
         ((IMAGE, IMAGE, POINT.astype(np.float64)), TypeError, "points must be float32 with shape (N, 2)"),
         ((IMAGE, IMAGE, POINT[0]), ValueError, "points must be float32 with shape (N, 2)"),
-        (
-            (IMAGE, IMAGE, np.zeros((3, 3), np.float32)),
-            ValueError,
-            "points must be float32 with shape (N, 2)",
-        ),
+        ((IMAGE, IMAGE, np.zeros((3, 3), np.float32)), ValueError, "points must be float32 with shape (N, 2)"),
         ((IMAGE, IMAGE, np.zeros((4, 4), np.float32)[:, ::2]), ValueError, "points must be contiguous"),
         ((IMAGE, IMAGE, np.float32([[1, 1], [49.5, 3]])), ValueError, "got (49.5, 3) at index 1"),
         ((IMAGE, IMAGE, np.float32([[np.nan, 3]])), ValueError, "points must lie in the image"),

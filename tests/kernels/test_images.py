@@ -14,9 +14,7 @@ def test_a_constant_image_has_no_gradient(op, variant):
     for height, width in ((1, 1), (5, 3), (33, 65)):
         for level in (0, 77, 255):
             results = kernels.call(op, variant, np.full((height, width), level, np.uint8))
-            assert not any(
-                np.any(result) for result in (results if isinstance(results, tuple) else [results])
-            )
+            assert not any(np.any(result) for result in (results if isinstance(results, tuple) else [results]))
 
 
 @walk(*IMAGE_KERNELS)
@@ -115,11 +113,7 @@ BAD_CALLS = {
         ValueError,
         "sobel: unknown border 'wrap'; available: replicate, reflect101",
     ),
-    "aperture": (
-        lambda: kernels.laplacian(GREY, 5),
-        ValueError,
-        "laplacian: aperture must be 1 or 3, got 5",
-    ),
+    "aperture": (lambda: kernels.laplacian(GREY, 5), ValueError, "laplacian: aperture must be 1 or 3, got 5"),
     "even block": (
         lambda: kernels.shi_tomasi(GREY, 4),
         ValueError,

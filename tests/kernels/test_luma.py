@@ -15,11 +15,7 @@ LUMA_SHAPES = {
     "nv12": lambda height, width: (height * 3 // 2, width),
     "bgr": lambda height, width: (height, width, 3),
 }
-OPENCV_LUMA = {
-    "yuyv": cv2.COLOR_YUV2GRAY_YUYV,
-    "nv12": cv2.COLOR_YUV2GRAY_NV12,
-    "bgr": cv2.COLOR_BGR2GRAY,
-}
+OPENCV_LUMA = {"yuyv": cv2.COLOR_YUV2GRAY_YUYV, "nv12": cv2.COLOR_YUV2GRAY_NV12, "bgr": cv2.COLOR_BGR2GRAY}
 
 
 @pytest.mark.parametrize("format", LUMA_SHAPES)

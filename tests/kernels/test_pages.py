@@ -57,13 +57,7 @@ def values(dtype: type, *shape: int) -> np.ndarray:
     return np.random.default_rng(shape).integers(-100, 100, shape).astype(dtype)
 
 
-INT8 = {
-    "input_zero_point": 3,
-    "output_zero_point": -5,
-    "input_scale": 0.02,
-    "weight_scale": 0.01,
-    "output_scale": 0.5,
-}
+INT8 = {"input_zero_point": 3, "output_zero_point": -5, "input_scale": 0.02, "weight_scale": 0.01, "output_scale": 0.5}
 STACK = (("grey", "gx", "gy", "laplacian"), (1.0, 0.1, 0.1, 0.1), (-128.0, 0.0, 0.0, 0.0))
 
 # What a call is given that lies in memory, and what else, from height and width.

@@ -11,9 +11,7 @@ import pytest
 
 from edgefer import kernels
 
-pytestmark = pytest.mark.skipif(
-    "asan" in os.environ.get("LD_PRELOAD", ""), reason="under ASan nothing is kept"
-)
+pytestmark = pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="under ASan nothing is kept")
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
 KEPT = 8 << 20  # bytes, at most: pool_most of csrc/python/pool.cpp
@@ -44,9 +42,7 @@ before = faults()
 for _ in range({times}): {call}
 print(faults() - before)
 """
-    return int(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    )
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.parametrize("op", CALLS)

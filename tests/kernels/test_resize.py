@@ -116,9 +116,7 @@ def test_a_constant_image_stays_constant(variant, method):
 @pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
 def test_the_whole_image_at_its_own_size_is_the_image(variant, method):
     image = noise(33, 41)
-    np.testing.assert_array_equal(
-        kernels.call("crop_resize", variant, image, (0, 0, 41, 33), (33, 41), method), image
-    )
+    np.testing.assert_array_equal(kernels.call("crop_resize", variant, image, (0, 0, 41, 33), (33, 41), method), image)
 
 
 @pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
@@ -145,8 +143,7 @@ def test_bilinear_is_real_interpolation_rounded(variant, size):
 
 
 @pytest.mark.skipif(
-    platform.machine() != "x86_64",
-    reason="OpenCV's ARM build resizes by a HAL that is off by up to two levels",
+    platform.machine() != "x86_64", reason="OpenCV's ARM build resizes by a HAL that is off by up to two levels"
 )
 @pytest.mark.parametrize("size", [(64, 64), (130, 200), (97, 31)], ids=str)
 @pytest.mark.parametrize("variant", kernels.variants("crop_resize"))
@@ -400,9 +397,7 @@ def test_product_and_sum_of_stack_are_rounded_separately(variant):
 @pytest.mark.parametrize("variant", kernels.variants("stack"))
 def test_a_constant_image_has_no_gradient(variant):
     image = np.full((50, 60), 200, np.uint8)
-    made = kernels.call(
-        "stack", variant, image, (-9, 4, 70, 40), (16, 16), CHANNELS, (1, 1, 1, 1), (-128, 0, 0, 0)
-    )
+    made = kernels.call("stack", variant, image, (-9, 4, 70, 40), (16, 16), CHANNELS, (1, 1, 1, 1), (-128, 0, 0, 0))
     assert (made[..., 0] == 72).all()
     assert not made[..., 1:].any()
 

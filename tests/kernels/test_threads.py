@@ -55,9 +55,7 @@ WITH_OWN_DATA: dict[str, Callable] = {
     "stack": lambda n: kernels.stack(
         image(n), (3, 3, 50 + n, 40), (24, 31), ("grey", "gx"), (1.0, 0.25), (-128.0, 0.0)
     ),
-    "fully_connected": lambda n: kernels.fully_connected(
-        floats(n, 9, 21), floats(n + 1, 13, 21), floats(2, 13)
-    ),
+    "fully_connected": lambda n: kernels.fully_connected(floats(n, 9, 21), floats(n + 1, 13, 21), floats(2, 13)),
     "fully_connected_int8": int8_call,
 }
 
@@ -145,9 +143,7 @@ def int8_mlp() -> kernels.MlpInt8:
 
 
 @pytest.mark.parametrize("count", [1, 5, 3000], ids=["GIL held", "hidden on the stack", "GIL released"])
-@pytest.mark.parametrize(
-    ("mlp", "kind"), [(float_mlp(), np.float32), (int8_mlp(), np.int8)], ids=["f32", "int8"]
-)
+@pytest.mark.parametrize(("mlp", "kind"), [(float_mlp(), np.float32), (int8_mlp(), np.int8)], ids=["f32", "int8"])
 def test_threads_may_share_a_network(mlp, kind, count):
     inputs = [(20 * floats(number, count, 12)).astype(kind) for number in range(THREADS)]
     expected = [mlp(x) for x in inputs]
@@ -210,13 +206,7 @@ LARGE, COLOURS = image(0, 2000, 2000), np.zeros((2000, 2000, 3), np.uint8)
 POINTS = np.full((9, 2), 1000, np.float32)
 DENSE = np.ones((1000, 500), np.float32), np.ones((500, 500), np.float32), np.ones(500, np.float32)
 DENSE8 = np.ones((1000, 500), np.int8), np.ones((500, 500), np.int8), np.ones(500, np.int32)
-INT8 = {
-    "input_zero_point": 0,
-    "output_zero_point": 0,
-    "input_scale": 1.0,
-    "weight_scale": 1.0,
-    "output_scale": 1.0,
-}
+INT8 = {"input_zero_point": 0, "output_zero_point": 0, "input_scale": 1.0, "weight_scale": 1.0, "output_scale": 1.0}
 # Nothing but the kernel may give up the GIL: all data are made before.
 LONG_CALLS = {
     "sobel": lambda: kernels.sobel(LARGE),

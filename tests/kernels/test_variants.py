@@ -77,17 +77,7 @@ def test_importing_edgefer_brings_in_at_most_numpy_and_the_kernels():
     """Even once the kernels are used; OpenCV, LiteRT and the rest load in the modules that wrap them."""
     loaded = python("import sys, edgefer; edgefer.kernels.operations(); print(*sys.modules)").stdout.split()
     assert {"edgefer.kernels", "edgefer._kernels", "numpy"} <= set(loaded)
-    heavy = (
-        "cv2",
-        "ai_edge_litert",
-        "tflite_runtime",
-        "rich",
-        "msgspec",
-        "keras",
-        "torch",
-        "tensorflow",
-        "tomli",
-    )
+    heavy = ("cv2", "ai_edge_litert", "tflite_runtime", "rich", "msgspec", "keras", "torch", "tensorflow", "tomli")
     assert not {name.split(".")[0] for name in loaded} & set(heavy)
 
 

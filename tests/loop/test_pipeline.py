@@ -30,9 +30,7 @@ def test_a_reading_tells_time_age_and_the_latency_of_every_stage():
     assert 50 <= stages["capture"] <= reading.age_ms
     assert reading.age_ms == pytest.approx(stages["capture"] + stages["total"], abs=0.5)
     assert stages["infer"] >= 3
-    assert (
-        sum(stages[stage] for stage in stages if stage not in ("capture", "total")) <= stages["total"] + 0.01
-    )
+    assert sum(stages[stage] for stage in stages if stage not in ("capture", "total")) <= stages["total"] + 0.01
 
 
 def test_the_time_is_that_of_capture_in_iso_8601():
@@ -119,9 +117,7 @@ def test_one_face_is_always_recognised():
 def test_at_a_lower_rate_scores_are_carried():
     """Recognition in every third frame; a new face does not wait for it."""
     loop = pipeline(face(1))
-    loop.governor = FixedGovernor(
-        level=next(i for i, rates in enumerate(LEVELS) if rates.recognize_every == 3)
-    )
+    loop.governor = FixedGovernor(level=next(i for i, rates in enumerate(LEVELS) if rates.recognize_every == 3))
     for index in range(4):
         assert loop.process(frame_at(index)).faces[0].expression == "happiness"
     loop._tracker.faces.append(face(2))
@@ -202,9 +198,7 @@ def test_the_governor_thins_inference_but_never_the_frames_of_a_window():
     gathered = []
     windowed.gather = lambda frame, face: gathered.append((frame.index, face.track))
     loop = pipeline_of(windowed, faces=(face(1), face(2, "blurred")))
-    loop.governor = FixedGovernor(
-        level=next(i for i, rates in enumerate(LEVELS) if rates.recognize_every == 3)
-    )
+    loop.governor = FixedGovernor(level=next(i for i, rates in enumerate(LEVELS) if rates.recognize_every == 3))
     for index in range(6):
         loop.process(frame_at(index))
     assert [int(box.x0) for box in windowed.boxes] == [1, 1]  # in frames 0 and 3

@@ -28,11 +28,7 @@ PLAIN = {  # votes in the order of VOTE_COLUMNS, class or reason by majority, cl
     "unknown on top": ([0, 0, 2, 0, 0, 0, 0, 0, 8, 0], "voted unknown", "voted unknown"),
     "unknown on top without a majority": ([0, 3, 3, 0, 0, 0, 0, 0, 4, 0], "voted unknown", "voted unknown"),
     "not a face": ([0, 0, 0, 0, 0, 0, 0, 0, 0, 10], "voted not a face", "voted not a face"),
-    "single votes only": (
-        [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
-        "without votes that count",
-        "without votes that count",
-    ),
+    "single votes only": ([1, 1, 1, 1, 1, 1, 1, 1, 1, 1], "without votes that count", "without votes that count"),
     "contempt": ([0, 0, 0, 0, 2, 0, 0, 8, 0, 0], "contempt", "contempt"),
 }
 
@@ -67,9 +63,7 @@ def fer2013(tmp_path):
     images = faces(8)
     images[5] = images[2]
     splits = ["train"] * 4 + ["val"] * 3 + ["test"]
-    rows = [
-        (index % 7, image, split) for index, (image, split) in enumerate(zip(images, splits, strict=True))
-    ]
+    rows = [(index % 7, image, split) for index, (image, split) in enumerate(zip(images, splits, strict=True))]
     return write_fer2013(tmp_path / "fer2013.csv", rows), images
 
 
@@ -162,9 +156,7 @@ def test_ferplus_votes_are_paired_with_the_pixels_beside(fer2013):
 def test_ferplus_may_bring_its_own_pixels(tmp_path):
     image = faces(1)[0]
     path = tmp_path / "both.csv"
-    path.write_text(
-        f"Usage,pixels,{','.join(VOTE_COLUMNS)}\nPrivateTest,{pixels(image)},0,9,0,0,0,0,0,0,1,0\n"
-    )
+    path.write_text(f"Usage,pixels,{','.join(VOTE_COLUMNS)}\nPrivateTest,{pixels(image)},0,9,0,0,0,0,0,0,1,0\n")
     data = load(path, "test")
     assert np.array_equal(data.images[0], image)
     assert FERPLUS8[data.truth[0]] == "happiness"
@@ -283,13 +275,7 @@ def test_the_npz_gives_votes_or_emotions_by_the_label_set(tmp_path):
 
 
 def test_an_npz_of_test_rows_needs_no_marks_of_duplicates_or_unknown_votes(tmp_path):
-    path = pack(
-        tmp_path / "a.npz",
-        faces(4),
-        split=np.full(4, 2, np.int8),
-        votes_known=None,
-        duplicate_of_train=None,
-    )
+    path = pack(tmp_path / "a.npz", faces(4), split=np.full(4, 2, np.int8), votes_known=None, duplicate_of_train=None)
     assert load(path, "test").truth.tolist() == [0, 1, 2, 3]
 
 

@@ -86,8 +86,7 @@ def test_two_models_are_compared_on_the_same_rows(report):
     assert compared.against[1].pairs == 4
     assert compared.against[1].p == pytest.approx(2 / 2**4)
     assert any(
-        line.startswith("+40.00 points against oracle (60.00 %), 95 % interval +")
-        and line.endswith("McNemar p = 0.12")
+        line.startswith("+40.00 points against oracle (60.00 %), 95 % interval +") and line.endswith("McNemar p = 0.12")
         for line in report_text(compared).splitlines()
     )
     content = json.loads(report_json(compared))["against"]

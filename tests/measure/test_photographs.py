@@ -111,9 +111,9 @@ def test_jaffe_names_tell_woman_and_expression(tmp_path):
     picture(tmp_path / "KA.XX1.40.tiff", 9)
     (tmp_path / "README_FIRST.txt").write_text("terms of use")
     data = load(tmp_path)
-    assert sorted(
-        zip((path.name for path in data.images.paths), data.tags["subject"].tolist(), strict=True)
-    ) == [(name, name[:2]) for name in sorted(names)]
+    assert sorted(zip((path.name for path in data.images.paths), data.tags["subject"].tolist(), strict=True)) == [
+        (name, name[:2]) for name in sorted(names)
+    ]
     assert sorted(labels_of(data)) == ["anger", "fear", "happiness", "neutral", "surprise"]
     assert said(data, tmp_path) >= {
         "KA.XX1.40.tiff: not named as in JAFFE",
@@ -212,8 +212,7 @@ def test_ckplus_lists_films_whose_label_cannot_be_trusted(tmp_path):
         f"{start}/002/S005_002_00000005_emotion.txt: expected one number from 0 to 7",
         f"{start}/003/S005_003_00000005_emotion.txt: expected one number from 0 to 7",
         f"{start}/004/S005_004_00000005_emotion.txt: expected one number from 0 to 7",
-        "cohn-kanade-images/S005/005: labelled by S005_005_00000004_emotion.txt, "
-        "S005_005_00000005_emotion.txt",
+        "cohn-kanade-images/S005/005: labelled by S005_005_00000004_emotion.txt, S005_005_00000005_emotion.txt",
         f"{start}/006/S005_006_00000005_emotion.txt: the frame it is named after is missing",
         f"{start}/007/S005_007_00000005_emotion.txt: named after frame 00000005, not the last; the film is "
         "taken to end there",
@@ -294,9 +293,7 @@ def test_images_of_files_take_slices_and_rows(tmp_path):
     images = [picture(tmp_path / f"{seed}.png", seed) for seed in range(4)]
     files = FolderImages([tmp_path / f"{seed}.png" for seed in range(4)])
     assert np.array_equal(files[np.int64(2)], images[2])
-    assert [np.array_equal(got, images[row]) for row, got in zip((1, 2), files[1:3], strict=True)] == [
-        True
-    ] * 2
+    assert [np.array_equal(got, images[row]) for row, got in zip((1, 2), files[1:3], strict=True)] == [True] * 2
     assert np.array_equal(files[np.array([3, 0])][0], images[3])
 
 

@@ -31,12 +31,7 @@ def test_calibration_is_what_its_equations_say():
     assert got.rows.sum() == 500
     assert got.nll == pytest.approx(-np.log(scores[np.arange(500), truth].astype(float)).mean())
     assert got.brier == pytest.approx(
-        np.mean(
-            [
-                sum((s - (k == t)) ** 2 for k, s in enumerate(row))
-                for row, t in zip(scores, truth, strict=True)
-            ]
-        )
+        np.mean([sum((s - (k == t)) ** 2 for k, s in enumerate(row)) for row, t in zip(scores, truth, strict=True)])
     )
 
 
@@ -107,9 +102,7 @@ def test_wilcoxon_is_exact_with_ties_and_equal_pairs(count):
     """Against all signs that the differences could have had."""
     first, second = pairs(count, 0.6, count + 3, ties=True)
     values = (first - second)[first != second]
-    order = np.array(
-        [(np.abs(values) < abs(v)).sum() + ((np.abs(values) == abs(v)).sum() + 1) / 2 for v in values]
-    )
+    order = np.array([(np.abs(values) < abs(v)).sum() + ((np.abs(values) == abs(v)).sum() + 1) / 2 for v in values])
     sums = [order[list(signs)].sum() for signs in itertools.product([False, True], repeat=len(values))]
     middle = order.sum() / 2
     far = abs(order[values > 0].sum() - middle)
@@ -145,9 +138,7 @@ def test_mcnemar_agrees_with_the_binomial_test_of_scipy(b, c):
 def test_student_and_normal_quantiles_agree_with_scipy():
     stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
     for freedom in (1, 2, 3, 9, 30, 501):
-        assert statistics.student_quantile(0.975, freedom) == pytest.approx(
-            stats.t.ppf(0.975, freedom), rel=1e-9
-        )
+        assert statistics.student_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
         for t in (0.0, 0.3, 2.0, 6.0):
             assert statistics.student_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), abs=1e-14)
     assert statistics.normal_quantile(0.975) == pytest.approx(stats.norm.ppf(0.975), rel=1e-9)

@@ -70,11 +70,7 @@ def test_a_tensor_of_another_kind_is_not_converted(network, tensor):
 @pytest.mark.parametrize(
     ("side", "change", "words"),
     [
-        (
-            "input",
-            {"height": 48},
-            "input shape: model.toml says (1, 48, 64, 3), model.tflite has (1, 64, 64, 3)",
-        ),
+        ("input", {"height": 48}, "input shape: model.toml says (1, 48, 64, 3), model.tflite has (1, 64, 64, 3)"),
         ("input", {"channels": "grey"}, "input shape: model.toml says (1, 64, 64, 1)"),
         ("input", {"channels": "grey+laplacian"}, "input shape: model.toml says (1, 64, 64, 2)"),
         ("input", {"channels": "grey+sobel+laplacian"}, "input shape: model.toml says (1, 64, 64, 4)"),
@@ -87,9 +83,7 @@ def test_a_tensor_of_another_kind_is_not_converted(network, tensor):
 )
 def test_a_network_that_is_not_what_the_manifest_says_is_refused(side, change, words):
     manifest = tiny_model.manifest()
-    manifest = msgspec.structs.replace(
-        manifest, **{side: msgspec.structs.replace(getattr(manifest, side), **change)}
-    )
+    manifest = msgspec.structs.replace(manifest, **{side: msgspec.structs.replace(getattr(manifest, side), **change)})
     with pytest.raises(ModelError) as caught:
         Interpreter(MODEL, manifest)
     assert words in str(caught.value)
@@ -141,9 +135,7 @@ def test_scores_of_logits_are_the_softmax_at_the_temperature():
 
 
 def test_scores_of_probabilities_sum_to_one_even_when_all_are_zero():
-    spec = msgspec.structs.replace(
-        tiny_model.manifest().output, values="probabilities", scale=1 / 256, zero_point=-128
-    )
+    spec = msgspec.structs.replace(tiny_model.manifest().output, values="probabilities", scale=1 / 256, zero_point=-128)
     manifest = tiny_model.manifest(output=spec)
     levels = np.full(8, -128, np.int8)
     assert interpreters.scores(levels, manifest).tolist() == [0.125] * 8

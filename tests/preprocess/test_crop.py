@@ -28,11 +28,7 @@ def image():
 
 def gradients(crop):
     """By OpenCV, whose border is reflect101 by default: a witness from outside."""
-    return (
-        cv2.Sobel(crop, cv2.CV_16S, 1, 0),
-        cv2.Sobel(crop, cv2.CV_16S, 0, 1),
-        cv2.Laplacian(crop, cv2.CV_16S),
-    )
+    return (cv2.Sobel(crop, cv2.CV_16S, 1, 0), cv2.Sobel(crop, cv2.CV_16S, 0, 1), cv2.Laplacian(crop, cv2.CV_16S))
 
 
 def test_the_names_the_manifest_allows_are_the_ones_defined_here():

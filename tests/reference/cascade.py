@@ -28,9 +28,7 @@ def _stages_passed(image: np.ndarray, model: dict) -> np.ndarray:
 
     def below(tree: int, node: int) -> np.ndarray:
         value = np.zeros((down, across), np.float32)
-        for rectangle, weight in zip(
-            model["rectangles"][tree, node], model["weights"][tree, node], strict=True
-        ):
+        for rectangle, weight in zip(model["rectangles"][tree, node], model["weights"][tree, node], strict=True):
             value += weight * inside(image, rectangle).astype(np.float32)
         return value * reciprocal < model["thresholds"][tree, node]
 
@@ -38,9 +36,7 @@ def _stages_passed(image: np.ndarray, model: dict) -> np.ndarray:
     for count, threshold in zip(model["stages"], model["stage_thresholds"], strict=True):
         total = np.zeros((down, across))
         for index in range(tree, tree + count):
-            total += model["leaves"][index][2 * (~below(index, 0)).astype(int) + ~below(index, 1)].astype(
-                np.float64
-            )
+            total += model["leaves"][index][2 * (~below(index, 0)).astype(int) + ~below(index, 1)].astype(np.float64)
         standing = standing & ~(total < threshold)
         passed = passed + standing
         tree += count

@@ -36,11 +36,7 @@ def shi_tomasi(image: np.ndarray, block_size: int = 3, border: str = "replicate"
 
 
 def good_corners(
-    score: np.ndarray,
-    max_corners: int,
-    quality_level: float,
-    min_distance: float,
-    mask: np.ndarray | None = None,
+    score: np.ndarray, max_corners: int, quality_level: float, min_distance: float, mask: np.ndarray | None = None
 ) -> np.ndarray:
     """Corners from the score image: maxima of their 3x3 neighbourhood, best first, no two too close."""
     height, width = score.shape

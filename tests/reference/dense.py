@@ -38,16 +38,7 @@ def quantised_multiplier(real: float) -> tuple[int, int]:
 
 
 def fully_connected_int8(
-    x,
-    weights,
-    bias,
-    *,
-    input_zero_point,
-    output_zero_point,
-    input_scale,
-    weight_scale,
-    output_scale,
-    activation="none",
+    x, weights, bias, *, input_zero_point, output_zero_point, input_scale, weight_scale, output_scale, activation="none"
 ) -> np.ndarray:
     """Jacob et al. 2018, equation 7, in integers of unlimited size but for the 32 bits of a sum."""
     real = np.float64(np.float32(input_scale)) * np.asarray(weight_scale, np.float32).astype(np.float64)
@@ -59,9 +50,7 @@ def fully_connected_int8(
     scaled = np.empty(sums.shape, np.int64)
     for o, factor in enumerate(real):
         multiplier, shift = quantised_multiplier(float(factor))
-        scaled[..., o] = [
-            (int(s) * multiplier + 2 ** (30 - shift)) >> (31 - shift) for s in np.ravel(sums[..., o])
-        ]
+        scaled[..., o] = [(int(s) * multiplier + 2 ** (30 - shift)) >> (31 - shift) for s in np.ravel(sums[..., o])]
 
     def quantised(value):
         steps = float(np.float32(value) / np.float32(output_scale))

@@ -9,9 +9,7 @@ from edgefer.labels import FERPLUS8, UNCERTAIN
 from edgefer.values import FaceReading, Frame, Quality, Reading
 
 
-def face(
-    track: int = 1, strongest: str = "happiness", reasons: tuple[str, ...] = (), x: float = 20.0
-) -> FaceReading:
+def face(track: int = 1, strongest: str = "happiness", reasons: tuple[str, ...] = (), x: float = 20.0) -> FaceReading:
     rest = 0.3 / (len(FERPLUS8) - 1)
     scores = {label: 0.7 if label == strongest else rest for label in FERPLUS8}
     return FaceReading(

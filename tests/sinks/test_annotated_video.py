@@ -154,9 +154,7 @@ def test_a_video_that_could_not_be_stored_whole_is_not_kept(tmp_path):
     """OpenCV says nothing about a full disk; the file that is left must not pass for the video."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(disk)], capture_output=True
-    ).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
         path = disk / "out.mp4"

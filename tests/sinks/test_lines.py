@@ -34,9 +34,7 @@ def test_the_schema_is_a_schema():
 
 
 @pytest.mark.parametrize(
-    "faces",
-    [(), (face(),), (face(1), face(2, "fear", ("small", "dark"), x=-30.0))],
-    ids=["no-face", "one", "two"],
+    "faces", [(), (face(),), (face(1), face(2, "fear", ("small", "dark"), x=-30.0))], ids=["no-face", "one", "two"]
 )
 def test_every_line_fits_the_schema(tmp_path, faces):
     path = tmp_path / "out.jsonl"
@@ -221,9 +219,7 @@ def test_a_file_that_may_not_grow_ends_in_a_whole_line(tmp_path, kind):
 def test_a_full_disk_leaves_whole_lines(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True
-    ).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
         sink = open_sink(f"jsonl:{disk / 'out.jsonl'}")
@@ -257,10 +253,7 @@ WRITER = """if True:
 
 def test_head_ends_the_stream_cleanly():
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, "jsonl", "100000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", WRITER, "jsonl", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     first = json.loads(writer.stdout.readline())
     writer.stdout.close()
@@ -293,9 +286,7 @@ def test_a_terminal_made_non_blocking_loses_nothing():
     """The pipe's buffer fills up, write() says EAGAIN, and the line goes on where it stopped."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, "jsonl", "3000"], stdout=writer, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", WRITER, "jsonl", "3000"], stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
     with os.fdopen(reader) as pipe:
         frames = [json.loads(line)["frame"] for line in pipe]

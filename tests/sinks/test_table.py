@@ -64,9 +64,7 @@ def test_a_run_without_a_frame_says_so(capfd):
 def draw(readings, width=80, height=24, encoding="utf-8"):
     """What a terminal of that size would show: the last picture and the summary, as lines."""
     buffer = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(
-        file=buffer, width=width, height=height, force_terminal=True, color_system=None, highlight=False
-    )
+    console = Console(file=buffer, width=width, height=height, force_terminal=True, color_system=None, highlight=False)
     clock = Clock()
     sink = LiveTable("demo", console, clock)
     for one in readings:
@@ -137,9 +135,7 @@ def test_the_table_is_redrawn_five_times_a_second_not_with_every_frame(monkeypat
     assert drawn[-1] == 59  # the last frame is always shown
 
 
-@pytest.mark.parametrize(
-    ("fault", "kind"), [(BrokenPipeError(), SinkClosed), (OSError(5, "I/O error"), SinkError)]
-)
+@pytest.mark.parametrize(("fault", "kind"), [(BrokenPipeError(), SinkClosed), (OSError(5, "I/O error"), SinkError)])
 def test_a_terminal_that_goes_away_ends_the_sink(fault, kind):
     class Gone(io.StringIO):
         def write(self, text):
@@ -161,9 +157,7 @@ def in_a_terminal(code, stderr_path=None, term="xterm-256color"):
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     stderr = stderr_path.open("wb") if stderr_path else slave
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=slave, stderr=stderr, env={**env, "TERM": term}
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=slave, stderr=stderr, env={**env, "TERM": term})
     os.close(slave)
     seen = b""
     while True:

@@ -50,9 +50,7 @@ def rotate_mp4(path: Path, degrees: int) -> Path:
     shift = {0: (0, 0), 90: (height, 0), 180: (width, height), 270: (0, width)}[degrees]
     values = (c, s, 0, -s, c, 0, *shift, 1)
     scales = (1 << 16, 1 << 16, 1 << 30) * 3
-    struct.pack_into(
-        ">9i", data, matrix, *(value * scale for value, scale in zip(values, scales, strict=True))
-    )
+    struct.pack_into(">9i", data, matrix, *(value * scale for value, scale in zip(values, scales, strict=True)))
     path.write_bytes(data)
     return path
 

@@ -129,9 +129,7 @@ def test_the_drivers_time_stamp_is_the_capture_time(plug_in):
     start_ms = time.monotonic_ns() / 1e6 - 500
     source = plug_in(Driver([RAW["YUYV"]], stamps_ms=lambda index: start_ms + 40 * index))
     frames = [source.read() for _ in range(5)]
-    assert [frame.captured_ns for frame in frames] == pytest.approx(
-        [(start_ms + 40 * i) * 1e6 for i in range(5)]
-    )
+    assert [frame.captured_ns for frame in frames] == pytest.approx([(start_ms + 40 * i) * 1e6 for i in range(5)])
     assert [frame.media_ns for frame in frames] == pytest.approx([i * 40e6 for i in range(5)], abs=1000)
     assert [frame.index for frame in frames] == list(range(5))
 
@@ -197,9 +195,7 @@ def test_a_moving_picture_is_never_frozen(plug_in, monkeypatch):
 
 def test_a_missing_camera_names_those_that_exist(monkeypatch):
     monkeypatch.setattr(camera, "camera_devices", lambda: ["/dev/video2", "/dev/video10"])
-    with pytest.raises(
-        SourceError, match=r"/dev/video97: no such camera; this machine has /dev/video2, /dev/vid"
-    ):
+    with pytest.raises(SourceError, match=r"/dev/video97: no such camera; this machine has /dev/video2, /dev/vid"):
         open_source("97")
     monkeypatch.setattr(camera, "camera_devices", list)
     with pytest.raises(SourceError, match="/dev/video97: no such camera; this machine has none"):

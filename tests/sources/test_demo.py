@@ -71,9 +71,7 @@ def test_it_runs_at_thirty_frames_a_second_and_ends():
     assert indices == sorted(set(indices)) and indices[-1] <= 14
     for frame in frames:
         assert frame.media_ns == frame.index * 1_000_000_000 // 30
-        assert frame.captured_ns - frames[0].captured_ns == pytest.approx(
-            frame.media_ns - frames[0].media_ns, abs=2
-        )
+        assert frame.captured_ns - frames[0].captured_ns == pytest.approx(frame.media_ns - frames[0].media_ns, abs=2)
 
 
 def test_a_slow_reader_misses_frames_and_gets_the_newest():

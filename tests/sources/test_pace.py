@@ -30,9 +30,7 @@ def test_a_late_reader_of_a_paced_clip_sees_the_age_of_its_frames(tmp_path):
         assert time.monotonic_ns() - frame.captured_ns >= 0.09e9
 
 
-def test_a_file_that_decodes_too_slowly_is_played_more_slowly_and_its_frames_do_not_age(
-    tmp_path, monkeypatch
-):
+def test_a_file_that_decodes_too_slowly_is_played_more_slowly_and_its_frames_do_not_age(tmp_path, monkeypatch):
     """Each frame takes three intervals; if the clock were not set back, the age would reach 1.2 s."""
     slow = open_source(write_clip(tmp_path / "clip.avi", 30, fps=50))
     read = slow.read

@@ -92,10 +92,7 @@ def test_the_kind_of_a_source_is_told_without_a_decoder(tmp_path):
     """
     specs = ["demo:3", "0", "/dev/video7", "/dev/null", "RTSP://user:secret@host/path", "."]
     done = subprocess.run(
-        [sys.executable, "-c", code, *specs, "image.mp4", "clip.png"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", code, *specs, "image.mp4", "clip.png"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.stdout == "demo camera camera camera stream stills stills film False\n"
 

@@ -42,11 +42,7 @@ def server():
 
 @pytest.mark.parametrize(
     "url",
-    [
-        "rtsp://user:sec@ret@[::1/stream",
-        "rtsp://user:sec@ret@",
-        "rtmp://user:sec@ret@host/stream@2",
-    ],
+    ["rtsp://user:sec@ret@[::1/stream", "rtsp://user:sec@ret@", "rtmp://user:sec@ret@host/stream@2"],
     ids=["bracket left open", "no host", "unknown scheme"],
 )
 def test_a_url_that_cannot_be_meant_is_one_line_without_the_password(url):

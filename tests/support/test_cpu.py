@@ -11,10 +11,7 @@ from edgefer.support.cpu import model_name
     ("text", "name"),
     [
         ("processor\t: 0\nmodel\t\t: 1\nmodel name\t: A Processor: fast\n", "A Processor: fast"),
-        (
-            "processor\t: 0\nModel\t\t: Raspberry Pi 4 Model B\n",
-            "Raspberry Pi 4 Model B",
-        ),
+        ("processor\t: 0\nModel\t\t: Raspberry Pi 4 Model B\n", "Raspberry Pi 4 Model B"),
     ],
     ids=["pc", "pi"],
 )

@@ -99,9 +99,7 @@ def test_tables_may_be_opened_more_than_once_by_their_subtables():
     assert key_lines("[a.b]\nx = 1\n[a]\ny = 1\n[[c]]\n[c.d]\n[[c]]\n[c.d]\n")[1] == []
 
 
-@pytest.mark.parametrize(
-    "text", ["a = [}", "a = [1, }", "a = { b = [}, }", "a = { b = }", "a = [,]", "=", "[", "a."]
-)
+@pytest.mark.parametrize("text", ["a = [}", "a = [1, }", "a = { b = [}, }", "a = { b = }", "a = [,]", "=", "[", "a."])
 def test_the_reader_of_lines_comes_to_an_end_where_no_value_stands(text):
     lines, _ = key_lines(text)
     assert len(lines) <= len(text) + 1

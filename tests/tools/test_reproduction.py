@@ -93,9 +93,7 @@ def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table
     ]
     assert re.fullmatch(r"\+2\.50 \(0\.1\d\)", cells(forms, "ferplus-laplacian")[5])
     assert cells(forms, "ferplus-laplacian")[-1] == "refused: int8 has 50.00 %"
-    assert cells(forms, "rtnn-stl")[3:6] == ["40.00", "1", "not run yet"], (
-        "the first row has no short form yet"
-    )
+    assert cells(forms, "rtnn-stl")[3:6] == ["40.00", "1", "not run yet"], "the first row has no short form yet"
     assert cells(tables, "base model")[5] == "80.50 ± 0.71", "they are not among the runs of the tables"
 
 
@@ -108,13 +106,7 @@ def test_repeated_runs_stand_with_the_papers_figures_and_their_gain(records, tmp
     ]
     # both seeds that both rows have: (3.0 + 2.6) / 2
     assert re.fullmatch(r"\+2\.80 \(\+2\.93; 0\.0\d+\)", sobel[9])
-    assert cells(page, "base + Laplacian (concatenated)")[5:] == [
-        "not run yet",
-        "",
-        "",
-        "0",
-        "not run yet (+2.46)",
-    ]
+    assert cells(page, "base + Laplacian (concatenated)")[5:] == ["not run yet", "", "", "0", "not run yet (+2.46)"]
     assert cells(page, "ferplus-sobel-3") == [
         *("ferplus-sobel-3", "84.00", "2948", "1", "3"),
         "a processor, 2 threads; Keras 3, tensorflow; 121 min",
@@ -148,23 +140,17 @@ def test_folds_are_averaged_and_are_the_set_tested_on_itself(tmp_path):
         name = "folds-breuer-grey" + (f"-{number}" if number > 1 else "")
         keep(write_run(tmp_path / "runs", name, accuracy, rows=2871), tmp_path / "records")
     page = reproduction.page(tmp_path / "records", tmp_path / "no models")
-    assert cells(page, "5x5 CNN")[1:3] == ["98.62 ± 0.11", "not run yet; needs CK+"], (
-        "that of CK+ comes first"
-    )
+    assert cells(page, "5x5 CNN")[1:3] == ["98.62 ± 0.11", "not run yet; needs CK+"], "that of CK+ comes first"
     assert "| 72.1 ± 0.5        | 71.50 ± 2.12" in page
     assert cells(page, "folds-breuer-grey-2")[4] == "1, fold:2/10"
     assert cells(page, "FER2013")[2] == "72.1 / 71.50 on 5742 rows, 2 folds"
 
 
 def test_a_run_that_did_not_follow_its_recipe_says_so(tmp_path):
-    run = write_run(
-        tmp_path / "runs", "edgefer-s-taught", 83.0, stages=[[32, 5], [48, 5]], teachers="", size=48
-    )
+    run = write_run(tmp_path / "runs", "edgefer-s-taught", 83.0, stages=[[32, 5], [48, 5]], teachers="", size=48)
     keep(run, tmp_path / "records")
     page = reproduction.page(tmp_path / "records", tmp_path / "no models")
-    assert (
-        "; unlike its recipe: stages 32:5,48:5 (32:30,48:70), teachers none (runs/edgefer-s-teacher," in page
-    )
+    assert "; unlike its recipe: stages 32:5,48:5 (32:30,48:70), teachers none (runs/edgefer-s-teacher," in page
 
 
 def test_finished_runs_of_recipes_are_kept_and_judged_on_the_other_sets(tmp_path, monkeypatch):

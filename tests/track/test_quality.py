@@ -62,6 +62,4 @@ def test_thresholds_can_be_set():
 
 
 def test_a_box_outside_the_image_is_measured_without_a_crash():
-    assert QualityGate().measure(portrait(), moved(FACE, 5000, 5000)).reasons == (
-        "dark",
-    )  # the corner, black
+    assert QualityGate().measure(portrait(), moved(FACE, 5000, 5000)).reasons == ("dark",)  # the corner, black

@@ -49,11 +49,7 @@ def test_a_face_is_reported_from_the_first_frame_with_identity_one(detector, wal
 
 def test_a_moving_growing_tilting_face_keeps_its_box_and_identity(detector, wall):
     def pose(i):
-        return (
-            (320 + 150 * np.sin(i / 15), 240 + 60 * np.sin(i / 9)),
-            110 + 30 * np.sin(i / 20),
-            22 * np.sin(i / 12),
-        )
+        return ((320 + 150 * np.sin(i / 15), 240 + 60 * np.sin(i / 9)), 110 + 30 * np.sin(i / 20), 22 * np.sin(i / 12))
 
     frames = as_frames(paste(wall, *pose(i)) for i in range(90))
     _, faces = follow(detector, frames)
@@ -228,9 +224,7 @@ def test_the_looks_at_many_faces_are_spread_over_frames(detector):
     scene = backdrop((960, 540))
     for column in range(3):
         for row in range(2):
-            scene = paste(
-                scene, (180 + 300 * column, 150 + 250 * row), 110, mirrored=bool((row + column) % 2)
-            )
+            scene = paste(scene, (180 + 300 * column, 150 + 250 * row), 110, mirrored=bool((row + column) % 2))
     tracker, looks = Tracker(detector), []
     for frame in as_frames([scene] * 45):
         before = tracker.looks

@@ -51,10 +51,7 @@ def test_altered_images_still_show_the_same_face(faces):
     rng = np.random.default_rng(1)
     for index in range(3):
         mean = np.mean([augment(faces[index], rng).astype(float) for _ in range(60)], axis=0).ravel()
-        likeness = [
-            np.corrcoef(mean, (whole(face) / 2.0 + whole(face)[:, ::-1] / 2.0).ravel())[0, 1]
-            for face in faces
-        ]
+        likeness = [np.corrcoef(mean, (whole(face) / 2.0 + whole(face)[:, ::-1] / 2.0).ravel())[0, 1] for face in faces]
         assert np.argmax(likeness) == index
 
 
@@ -84,8 +81,7 @@ VIEWS = [(SPEC, 32)]
 def same(one, other):
     """Whether two lists of batches hold the same numbers."""
     return len(one) == len(other) and all(
-        all(map(np.array_equal, a, b)) and np.array_equal(y, z)
-        for (a, y), (b, z) in zip(one, other, strict=True)
+        all(map(np.array_equal, a, b)) and np.array_equal(y, z) for (a, y), (b, z) in zip(one, other, strict=True)
     )
 
 

@@ -59,7 +59,5 @@ def test_a_network_is_meant_for_the_size_its_configuration_says(name):
 
 
 def test_an_unknown_configuration_is_refused():
-    with pytest.raises(
-        UsageError, match="unknown configuration 'edgefer-xl'; available: edgefer-s, edgefer-nano"
-    ):
+    with pytest.raises(UsageError, match="unknown configuration 'edgefer-xl'; available: edgefer-s, edgefer-nano"):
         build("edgefer-s", configuration="edgefer-xl")

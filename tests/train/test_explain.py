@@ -111,10 +111,7 @@ PASSED = [
 
 @pytest.mark.parametrize(
     ("activation", "cases"),
-    [
-        ("relu", [*PASSED, (7, 2, 2, 2, 2), (7, -2, -2, 0, 0)]),
-        ("relu6", [*PASSED, (7, 2, 0, 2, 2), (7, -2, 0, 0, 0)]),
-    ],
+    [("relu", [*PASSED, (7, 2, 2, 2, 2), (7, -2, -2, 0, 0)]), ("relu6", [*PASSED, (7, 2, 0, 2, 2), (7, -2, 0, 0, 0)])],
 )
 @pytest.mark.parametrize("fused", [True, False], ids=["in the convolution", "a layer of its own"])
 def test_rectifiers_pass_what_the_papers_say(activation, cases, fused):
@@ -194,9 +191,7 @@ def planted_network():
     kernel = np.zeros((3, 3, 1, 4), np.float32)
     kernel[1, 1, 0, 1], kernel[..., 0, 3] = 1, EDGE
     kernel[..., 0, 0] = -EDGE
-    return network(
-        convolution("conv", kernel, [0, 0, -9, 0], activation="relu"), layers.GlobalAveragePooling2D()
-    )
+    return network(convolution("conv", kernel, [0, 0, -9, 0], activation="relu"), layers.GlobalAveragePooling2D())
 
 
 def test_the_planted_image_and_place_are_found(planted):
@@ -265,9 +260,7 @@ def test_under_a_mean_and_a_dense_layer_grad_cam_is_the_weighted_sum_of_the_maps
 def test_grad_cam_is_hottest_where_the_class_is_planted(planted):
     """The class is the sum of the edges; the brightness speaks against it."""
     made = planted_network()
-    dense = layers.Dense(
-        7, kernel_initializer=keras.initializers.Constant([[0] * 7, [-1] * 7, [0] * 7, [1] * 7])
-    )
+    dense = layers.Dense(7, kernel_initializer=keras.initializers.Constant([[0] * 7, [-1] * 7, [0] * 7, [1] * 7]))
     filters = made.find("conv")
     logits = keras.Model(made.model.input, dense(made.model.output))
     filters = replace(filters, logits=logits)
@@ -287,9 +280,7 @@ def test_a_map_is_spread_so_that_each_unit_lies_in_the_middle_of_what_it_sees():
 
 def test_the_truth_beside_a_heat_is_named_by_the_labels_of_the_data(planted):
     """A network of eight classes may be shown data of seven, which number them differently."""
-    made = network(
-        convolution("conv", EDGE, activation="relu"), layers.GlobalAveragePooling2D(), layers.Dense(8)
-    )
+    made = network(convolution("conv", EDGE, activation="relu"), layers.GlobalAveragePooling2D(), layers.Dense(8))
     made.labels = label_set("ferplus8")
     data = Dataset("here", "all", "basic7", "every row", planted, np.full(len(planted), 6))
     _, listed = class_sheet(made, made.find("conv"), data, 2, ["title"])
@@ -312,9 +303,7 @@ SETTINGS = {
     "pandey shared": TrainingSettings(mode="shared", input="grey+sobel+laplacian"),
     "vgg13": TrainingSettings(architecture="vgg13", input="grey", stages=((64, 1),)),
     "rtnn": TrainingSettings(architecture="rtnn", input="grey", labels="basic7"),
-    "breuer": TrainingSettings(
-        architecture="breuer", input="grey", labels="basic7", size=48, stages=((48, 1),)
-    ),
+    "breuer": TrainingSettings(architecture="breuer", input="grey", labels="basic7", size=48, stages=((48, 1),)),
     "edgefer-s": TrainingSettings(architecture="edgefer-s"),
     "edgefer-nano": TrainingSettings(architecture="edgefer-nano", mode="parallel"),
 }
@@ -494,9 +483,7 @@ def test_a_directory_that_is_no_run_is_refused_with_what_is_missing(run, faces, 
 
 
 def test_a_network_that_moves_the_image_is_refused(faces, tmp_path, capsys):
-    settings = TrainingSettings(
-        architecture="rtnn", input="grey", stl=True, labels="basic7", stages=((64, 1),)
-    )
+    settings = TrainingSettings(architecture="rtnn", input="grey", stl=True, labels="basic7", stages=((64, 1),))
     build(settings, size=64).save_weights(tmp_path / "best.weights.h5")
     (tmp_path / "settings.json").write_text(json.dumps(asdict(settings)))
     assert main(["explain", str(tmp_path), "--data", str(faces), "--out", str(tmp_path / "out")]) == 2

@@ -26,8 +26,7 @@ from edgefer.train.settings import TrainingSettings, build  # noqa: E402
 
 UNITS = [1, 12, 25]
 PRESENT = np.array(  # of six images
-    [[1, 0, 0], [1, 0, 1], [1, 1, 0], [0, 1, 1], [0, 1, 1], [0, 0, 1]],
-    bool,
+    [[1, 0, 0], [1, 0, 1], [1, 1, 0], [0, 1, 1], [0, 1, 1], [0, 0, 1]], bool
 )
 
 
@@ -71,13 +70,7 @@ def test_the_counts_of_the_paper_are_told():
     assert "AU12  lip corner puller       50.0 %  1\n" in text and "66.7 %  -" in text
     content = found.content()
     assert (content["accepted"], content["rejected"], content["n"]) == (2, 2, 3)
-    assert content["correlation"][1] == {
-        "filter": 1,
-        "active_on": 4,
-        "best_unit": 12,
-        "p": 1.0,
-        "units": [12],
-    }
+    assert content["correlation"][1] == {"filter": 1, "active_on": 4, "best_unit": 12, "p": 1.0, "units": [12]}
     json.dumps(content)
 
 
@@ -133,9 +126,7 @@ def coded(paths, present=None):
 def test_rows_meet_their_codes_by_their_files():
     images = FolderImages([Path(f"/faces/{name}.png") for name in "abcd"])
     data = Dataset("faces", "all", "basic7", "every row", images, np.array([0, 1, 2, 3]))
-    codes = coded(
-        [Path(f"/faces/../faces/{name}.png") for name in "dxb"], np.array([[True], [True], [False]])
-    )
+    codes = coded([Path(f"/faces/../faces/{name}.png") for name in "dxb"], np.array([[True], [True], [False]]))
     rows, present = matched(data, codes, 2)
     assert [path.stem for path in rows.images.paths] == ["b", "d"] and rows.truth.tolist() == [1, 3]
     assert present.tolist() == [[False], [True]]
@@ -154,9 +145,7 @@ def test_rows_without_files_cannot_be_coded():
 def moved(tmp_path_factory):
     """A run with a spatial transformer, which counts here as any other, and faces with their codes."""
     folder = tmp_path_factory.mktemp("units")
-    settings = TrainingSettings(
-        architecture="rtnn", input="grey", stl=True, labels="basic7", stages=((64, 1),)
-    )
+    settings = TrainingSettings(architecture="rtnn", input="grey", stl=True, labels="basic7", stages=((64, 1),))
     keras.utils.set_random_seed(1)
     build(settings, size=64).save_weights(folder / "best.weights.h5")
     (folder / "settings.json").write_text(json.dumps(asdict(settings)))
@@ -173,16 +162,7 @@ def moved(tmp_path_factory):
 
 
 def test_the_command_writes_table_and_picture(moved, tmp_path, capsys):
-    words = [
-        "explain",
-        str(moved),
-        "--data",
-        str(moved / "faces"),
-        "--method",
-        "units",
-        "--out",
-        str(tmp_path),
-    ]
+    words = ["explain", str(moved), "--data", str(moved / "faces"), "--method", "units", "--out", str(tmp_path)]
     assert main([*words, "--units", str(moved / "units.csv"), "--top", "3", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["rows"] == 7 and said["dropped"] == {"not coded": 1}

@@ -123,9 +123,7 @@ def test_a_rounded_network_is_near_its_own_and_the_converter_makes_it_what_it_is
     scale, zero_point = quantisation(content)[1]
     levels = []
     for image in x:
-        network.set_tensor(
-            network.get_input_details()[0]["index"], np.rint(image[None] * 128).astype(np.int8)
-        )
+        network.set_tensor(network.get_input_details()[0]["index"], np.rint(image[None] * 128).astype(np.int8))
         network.invoke()
         levels.append(network.get_tensor(network.get_output_details()[0]["index"])[0])
     # rounded(x) is on the levels of the output already

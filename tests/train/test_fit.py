@@ -19,15 +19,7 @@ from edgefer.train.export import crop_margin
 from edgefer.train.export.float_model import export_float
 from edgefer.train.export.int8_model import export
 from edgefer.train.fit import main
-from edgefer.train.settings import (
-    IMPLIED,
-    TrainingSettings,
-    build,
-    find_data,
-    learning_rate,
-    load_data,
-    parse_stages,
-)
+from edgefer.train.settings import IMPLIED, TrainingSettings, build, find_data, learning_rate, load_data, parse_stages
 from edgefer.train.settings import targets as targets_of
 from edgefer.train.steps import fit_step
 
@@ -191,9 +183,7 @@ def test_a_run_can_learn_from_fewer_rows_the_same_for_every_seed(settings):
     whole, _ = load_data(settings)
     assert (len(train), len(val)) == (10, 8) and train.dropped["not drawn"] == 14
     assert np.array_equal(train.images, again.images)
-    places = [
-        next(i for i, image in enumerate(whole.images) if np.array_equal(image, x)) for x in train.images
-    ]
+    places = [next(i for i, image in enumerate(whole.images) if np.array_equal(image, x)) for x in train.images]
     assert places == sorted(places) and list(whole.truth[places]) == list(train.truth)
     assert len(load_data(replace(settings, rows=99))[0]) == 24
     with pytest.raises(UsageError, match="rows: expected 0, for all, or more, got -1"):
@@ -277,9 +267,7 @@ def test_a_run_begins_with_the_averaged_weights_of_another_and_leaves_off_where_
 def aware(settings, finished, tmp_path_factory):
     """A run that goes on from it with rounding, at next to no rate; and its settings."""
     run, _ = finished
-    later = replace(
-        settings, stages=((32, 1),), rate=1e-9, start=str(run), teachers="", quantisation_aware=True
-    )
+    later = replace(settings, stages=((32, 1),), rate=1e-9, start=str(run), teachers="", quantisation_aware=True)
     directory = tmp_path_factory.mktemp("runs") / "aware"
     fitting.fit(later, directory)
     return directory, later
@@ -388,10 +376,7 @@ def test_without_teachers_the_votes_are_the_target(settings):
 def test_a_teacher_that_cannot_teach_is_refused(settings, finished, tmp_path):
     _, val = load_data(settings)
     (tmp_path / "settings.json").write_text("{}")
-    for teachers, message in (
-        (str(tmp_path), "the run is not finished"),
-        ("nobody", "unknown model 'nobody'"),
-    ):
+    for teachers, message in ((str(tmp_path), "the run is not finished"), ("nobody", "unknown model 'nobody'")):
         with pytest.raises(UsageError, match=message):
             Ensemble.of(replace(settings, teachers=teachers), val)
     seven = load_data(replace(settings, labels="basic7"))[1]
@@ -419,9 +404,7 @@ def test_a_picture_that_is_there_twice_does_not_judge_what_it_taught(tmp_path):
             image = np.full((48, 48), level + (number if label == "sadness" else 0), np.uint8)
             cv2.imwrite(str(tmp_path / label / f"{number}.png"), image)
     train, test = load_data(TrainingSettings(data=str(tmp_path), labels="basic7", division="fold:1/4"))
-    assert len(train) == 6 and test.counts() == (
-        "1 of 2 rows count; dropped: 1 duplicates of a row it learns from"
-    )
+    assert len(train) == 6 and test.counts() == ("1 of 2 rows count; dropped: 1 duplicates of a row it learns from")
 
 
 def test_a_folder_without_splits_must_be_divided(tmp_path):

@@ -44,9 +44,7 @@ def test_int8_logits_agree_with_keras(pair):
     network.allocate_tensors()
     got = []
     for image in x:
-        network.set_tensor(
-            network.get_input_details()[0]["index"], np.rint(image[None] * 128).astype(np.int8)
-        )
+        network.set_tensor(network.get_input_details()[0]["index"], np.rint(image[None] * 128).astype(np.int8))
         network.invoke()
         levels = network.get_tensor(network.get_output_details()[0]["index"])[0]
         got.append((levels.astype(np.float32) - zero_point) * scale)

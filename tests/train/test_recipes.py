@@ -13,16 +13,7 @@ from edgefer.models import store
 from edgefer.train import __main__ as listing
 from edgefer.train import architectures, records, short, steps
 from edgefer.train import fit as fitting
-from edgefer.train.recipes import (
-    OWNERS,
-    RECIPES,
-    REPEATED,
-    SHIPPED,
-    WITHOUT_RECIPE,
-    epochs,
-    in_order,
-    repetition,
-)
+from edgefer.train.recipes import OWNERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, epochs, in_order, repetition
 from edgefer.train.streams import Streams
 
 RUNS = [(name, run, settings) for name, runs in RECIPES.items() for run, settings in runs]
@@ -179,9 +170,7 @@ def test_what_fails_or_lacks_its_data_is_named_and_the_rest_goes_on(commands, ca
     assert listing.main(["all", "rtnn-grey", "kdef-rtnn-grey", "rtnn-stl"]) == 7
     trained = [command.split()[-1] for command, _ in commands if "train.fit" in command]
     assert trained == ["runs/rtnn-grey", "runs/rtnn-stl"]
-    assert commands[-1][0] == "-m edgefer.train.export runs/rtnn-stl --precision float32", (
-        "it has no int8 form"
-    )
+    assert commands[-1][0] == "-m edgefer.train.export runs/rtnn-stl --precision float32", "it has no int8 form"
     out, err = capsys.readouterr()
     assert "kdef-rtnn-grey: left out, needs KDEF" in out
     assert "edgefer: rtnn-grey failed with exit code 7" in err

@@ -7,12 +7,7 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 
 from keras import ops  # noqa: E402
 
-from edgefer.train.architectures.spatial_transformer import (  # noqa: E402
-    IDENTITY,
-    SpatialTransformer,
-    affine_grid,
-    bilinear_sample,
-)
+from edgefer.train.architectures.spatial_transformer import IDENTITY, SpatialTransformer, affine_grid, bilinear_sample  # noqa: E402
 
 
 def hat(images, x, y):
@@ -49,9 +44,7 @@ def test_the_identity_gives_the_image_back_with_its_edges():
     [
         pytest.param((-1, 0, 0, 0, 1, 0), lambda image: image[:, ::-1], id="mirrored"),
         pytest.param((0, 1, 0, 1, 0, 0), lambda image: image.transpose(1, 0, 2), id="transposed"),
-        pytest.param(
-            (0, 0, -1, 0, 0, -1), lambda image: np.broadcast_to(image[0, 0], image.shape), id="corner"
-        ),
+        pytest.param((0, 0, -1, 0, 0, -1), lambda image: np.broadcast_to(image[0, 0], image.shape), id="corner"),
         pytest.param((1, 0, 2, 0, 1, 0), lambda image: np.repeat(image[:, -1:], 9, 1), id="edge-repeats"),
     ],
 )

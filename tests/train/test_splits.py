@@ -16,10 +16,7 @@ ROWS = 700
 def people():
     """KDEF in small: 10 people, 7 classes, 10 pictures of each class; classes and people in random order."""
     order = np.random.default_rng(5).permutation(ROWS)
-    truth, subjects = (
-        np.tile(np.arange(7), 100)[order],
-        np.repeat([f"F{i:02d}" for i in range(10)], 70)[order],
-    )
+    truth, subjects = (np.tile(np.arange(7), 100)[order], np.repeat([f"F{i:02d}" for i in range(10)], 70)[order])
     return truth, subjects
 
 
@@ -116,13 +113,7 @@ def test_more_folds_than_there_can_be_are_refused(people):
 
 @pytest.mark.parametrize(
     ("division", "tested"),
-    [
-        ("holdout", 70),
-        ("fold:3/10", 70),
-        ("subject-holdout", 70),
-        ("subject-fold:2/5", 140),
-        ("subject:F03", 70),
-    ],
+    [("holdout", 70), ("fold:3/10", 70), ("subject-holdout", 70), ("subject-fold:2/5", 140), ("subject:F03", 70)],
 )
 def test_a_data_set_is_divided_by_a_protocol_in_words(people, division, tested):
     truth, subjects = people
@@ -140,9 +131,7 @@ def test_a_data_set_is_divided_by_a_protocol_in_words(people, division, tested):
 )
 def test_a_division_that_cannot_be_is_refused_in_one_line(people, division):
     truth, subjects = people
-    data = Dataset(
-        "made", "all", "basic7", "by hand", np.zeros((ROWS, 1, 1)), truth, tags={"subject": subjects}
-    )
+    data = Dataset("made", "all", "basic7", "by hand", np.zeros((ROWS, 1, 1)), truth, tags={"subject": subjects})
     with pytest.raises(UsageError, match=r"available: holdout|k must be") as caught:
         splits.divide(data, division)
     assert len(str(caught.value).splitlines()) == 1

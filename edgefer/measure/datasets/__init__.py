@@ -18,26 +18,10 @@ from edgefer.labels import label_set
 from edgefer.measure.datasets.base import SPLITS, Dataset
 from edgefer.measure.datasets.ckplus import IMAGES, load_ckplus, part
 from edgefer.measure.datasets.coded import CODES, layout_of, load_coded
-from edgefer.measure.datasets.fer2013 import (
-    RULES,
-    VOTE_COLUMNS,
-    load_csv,
-    load_npz,
-    vote_classes,
-    vote_distributions,
-)
+from edgefer.measure.datasets.fer2013 import RULES, VOTE_COLUMNS, load_csv, load_npz, vote_classes, vote_distributions
 from edgefer.measure.datasets.folders import load_folder
 
-__all__ = [
-    "LAYOUTS",
-    "RULES",
-    "SPLITS",
-    "VOTE_COLUMNS",
-    "Dataset",
-    "load",
-    "vote_classes",
-    "vote_distributions",
-]
+__all__ = ["LAYOUTS", "RULES", "SPLITS", "VOTE_COLUMNS", "Dataset", "load", "vote_classes", "vote_distributions"]
 
 #: What a folder may hold: class folders of crops, or a set of photographs as its authors distribute it.
 LAYOUTS = ("classes", *CODES, "ckplus")
@@ -119,12 +103,7 @@ def _layout(path: Path, labels: str) -> str:
 
 
 def _load_directory(
-    path: Path,
-    layout: str,
-    split: str | None,
-    labels: str,
-    margin: float,
-    where: Mapping[str, Sequence[str]] | None,
+    path: Path, layout: str, split: str | None, labels: str, margin: float, where: Mapping[str, Sequence[str]] | None
 ) -> Dataset:
     if layout == "classes":
         return load_folder(path, split, labels)

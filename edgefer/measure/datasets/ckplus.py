@@ -76,11 +76,7 @@ def frame_name(file: Path) -> str:
 
 
 def load_ckplus(
-    root: Path,
-    labels: str,
-    margin: float,
-    where: Mapping[str, Sequence[str]] | None = None,
-    peaks: int = 1,
+    root: Path, labels: str, margin: float, where: Mapping[str, Sequence[str]] | None = None, peaks: int = 1
 ) -> Dataset:
     """Peak frames with their emotion, and the first frame of the same films as neutral.
 

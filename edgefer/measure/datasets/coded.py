@@ -79,10 +79,7 @@ def _missing_kdef(names: set[str]) -> Iterator[str]:
     stems = {name.rpartition(".")[0].upper() for name in names}
     for session, gender, person in itertools.product("AB", "FM", range(1, 36)):
         start = f"{session}{gender}{person:02d}"
-        wanted = [
-            f"{start}{code}{angle}".upper()
-            for code, angle in itertools.product(KDEF_EXPRESSIONS, KDEF_ANGLES)
-        ]
+        wanted = [f"{start}{code}{angle}".upper() for code, angle in itertools.product(KDEF_EXPRESSIONS, KDEF_ANGLES)]
         lost = [stem for stem in wanted if stem not in stems]
         if len(lost) == len(wanted):
             yield f"{start}: all {len(wanted)} pictures missing"
@@ -121,9 +118,7 @@ CODES: dict[str, Code] = {
     ),
     "jaffe": Code(
         "JAFFE",
-        re.compile(
-            r"(?P<person>[A-Z]{2})\.(?P<code>AN|DI|FE|HA|NE|SA|SU)(?P<take>\d)\.\d{1,3}\.tiff?", re.IGNORECASE
-        ),
+        re.compile(r"(?P<person>[A-Z]{2})\.(?P<code>AN|DI|FE|HA|NE|SA|SU)(?P<take>\d)\.\d{1,3}\.tiff?", re.IGNORECASE),
         {**{code: name for code, name in KDEF_EXPRESSIONS.items() if code != "af"}, "fe": "fear"},
         {},
         ("person",),

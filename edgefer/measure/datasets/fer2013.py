@@ -149,17 +149,12 @@ def _targets(votes: np.ndarray, rule: str) -> np.ndarray:
 
 def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:
     names = ("webp", "offset", "emotion", "split", "votes")
-    marks = {
-        "votes_known": True,
-        "duplicate_of_train": False,
-    }  # of every row where the file has no such array
+    marks = {"votes_known": True, "duplicate_of_train": False}  # of every row where the file has no such array
     try:
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in names if name not in archive]
             if missing:
-                raise UsageError(
-                    f"{path}: expected the arrays {', '.join(names)}; {', '.join(missing)} missing"
-                )
+                raise UsageError(f"{path}: expected the arrays {', '.join(names)}; {', '.join(missing)} missing")
             arrays = {name: archive[name] for name in (*names, *marks) if name in archive}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UsageError(f"{path}: not a readable npz file: {one_line(error)}") from None
@@ -245,9 +240,7 @@ class _Table:
     def number(self, line: int, fields: list[str], column: str, most: int) -> int:
         text = fields[self.columns[column]].strip()
         if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= most):
-            raise UsageError(
-                f"{self.path}:{line}: {column}: expected a number from 0 to {most}, got {text[:40]!r}"
-            )
+            raise UsageError(f"{self.path}:{line}: {column}: expected a number from 0 to {most}, got {text[:40]!r}")
         return int(text)
 
     def image(self, line: int, text: str) -> np.ndarray:
@@ -255,9 +248,7 @@ class _Table:
             levels = bytes(map(_PIXELS.__getitem__, text.split()))
         except KeyError as error:
             got = str(error.args[0])[:40]
-            raise UsageError(
-                f"{self.path}:{line}: pixels: expected numbers from 0 to 255, got {got!r}"
-            ) from None
+            raise UsageError(f"{self.path}:{line}: pixels: expected numbers from 0 to 255, got {got!r}") from None
         if len(levels) != SIDE * SIDE:
             raise UsageError(f"{self.path}:{line}: pixels: expected {SIDE * SIDE} numbers, got {len(levels)}")
         return np.frombuffer(levels, np.uint8).reshape(SIDE, SIDE)
@@ -306,9 +297,7 @@ def _load_ferplus(table: _Table, split: str, labels: str, rule: str, keep_duplic
             raise UsageError(f"{pixels_path}:1: expected the columns emotion, pixels and Usage")
     column = pixels.columns["pixels"]
     votes, images, prints, trained = [], [], [], set()
-    for (line, fields), (pixel_line, pixel_fields) in progress_bar(
-        _pairs(table, pixels), f"reading {table.path.name}"
-    ):
+    for (line, fields), (pixel_line, pixel_fields) in progress_bar(_pairs(table, pixels), f"reading {table.path.name}"):
         usage = table.split(line, fields)
         if pixels is not table and pixels.split(pixel_line, pixel_fields) != usage:
             raise UsageError(

@@ -36,8 +36,7 @@ BARSOUM = (
     "Crowd-Sourced Label Distribution"
 )
 ARRIAGA = (
-    "Arriaga, Valdenegro-Toro, Plöger: Real-time Convolutional Neural Networks for Emotion and Gender "
-    "Classification"
+    "Arriaga, Valdenegro-Toro, Plöger: Real-time Convolutional Neural Networks for Emotion and Gender Classification"
 )
 BREUER = "Breuer, Kimmel: A Deep Learning Perspective on the Origin of Facial Expressions"
 
@@ -66,25 +65,13 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "pandey": Architecture("pandey", "base network of Table III", PANDEY, any_size=True),
     "vgg13": Architecture("vgg13", "VGG13", f"{BARSOUM}; input modes from {PANDEY}"),
-    "rtnn": Architecture(
-        "rtnn", "RTNN (mini-Xception)", f"{ARRIAGA}; input modes from {PANDEY}", any_size=True
-    ),
+    "rtnn": Architecture("rtnn", "RTNN (mini-Xception)", f"{ARRIAGA}; input modes from {PANDEY}", any_size=True),
     "breuer": Architecture("breuer", "5x5 CNN of section 2.1", BREUER, size=48),
     "edgefer-s": Architecture(
-        "edgefer",
-        "edgefer-s",
-        "none; our own",
-        size=48,
-        any_size=True,
-        options={"configuration": "edgefer-s"},
+        "edgefer", "edgefer-s", "none; our own", size=48, any_size=True, options={"configuration": "edgefer-s"}
     ),
     "edgefer-nano": Architecture(
-        "edgefer",
-        "edgefer-nano",
-        "none; our own",
-        size=48,
-        any_size=True,
-        options={"configuration": "edgefer-nano"},
+        "edgefer", "edgefer-nano", "none; our own", size=48, any_size=True, options={"configuration": "edgefer-nano"}
     ),
 }
 

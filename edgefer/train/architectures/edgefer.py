@@ -120,12 +120,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
     ),
     "edgefer-nano": Configuration(
         stem=(16, 2),
-        stages=(
-            Stage(16, 2, 1, 1, fused=True),
-            Stage(32, 2, 2, 2, fused=True),
-            Stage(48, 3, 2, 3),
-            Stage(64, 2, 1, 3),
-        ),
+        stages=(Stage(16, 2, 1, 1, fused=True), Stage(32, 2, 2, 2, fused=True), Stage(48, 3, 2, 3), Stage(64, 2, 1, 3)),
         head=160,
         size=48,
     ),
@@ -198,9 +193,7 @@ def _block(x, stage: Stage, stride: int, squeeze: int, name: str):
         y = _convolution(y, stage.channels, 1, f"{name}_project", active=False)
     else:
         y = _convolution(x, wide, 1, f"{name}_expand")
-        filtered = layers.DepthwiseConv2D(
-            3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter"
-        )
+        filtered = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter")
         y = _normalised(filtered(y), f"{name}_filter", True)
         if squeeze:
             y = _weighed(y, _squeezed(wide, squeeze), f"{name}_squeeze")

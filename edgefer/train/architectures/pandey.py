@@ -82,9 +82,7 @@ def _bottleneck(x, channels, stride, name, normalisation):
     inside = x.shape[-1]
     y = layers.Conv2D(EXPANSION * inside, 1, use_bias=False, name=f"{name}_expand")(x)
     y = _relu6(y, f"{name}_expand", normalisation)
-    filtered = layers.DepthwiseConv2D(
-        3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter"
-    )
+    filtered = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter")
     y = filtered(y)
     y = _relu6(y, f"{name}_filter", normalisation)
     y = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project")(y)

@@ -49,9 +49,7 @@ def _warp(image: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
     offset = np.array([(side - 1) / 2 + dx, (side - 1) / 2 + dy]) - linear @ centre
     matrix = np.hstack([linear, offset[:, None]])
     # edge pixels repeat, as where a crop reaches outside the frame
-    return cv2.warpAffine(
-        image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _focus(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -103,9 +101,7 @@ def mixup(images: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> 
     return blend, _blended(targets, share)
 
 
-def cutmix(
-    images: np.ndarray, targets: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def cutmix(images: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Each image with a rectangle of the one before it in the batch; the target by what is left of its own.
 
     Args and Returns: as of `mixup`.

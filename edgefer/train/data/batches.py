@@ -109,11 +109,7 @@ def training_batches(
 
 
 def make_batch(
-    images: Images,
-    targets: np.ndarray,
-    views: Sequence[View],
-    draws: tuple[int, ...],
-    mixed: tuple[float, float],
+    images: Images, targets: np.ndarray, views: Sequence[View], draws: tuple[int, ...], mixed: tuple[float, float]
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """One batch of `training_batches`; `draws` seeds its alterations."""
     rng = np.random.default_rng(draws)

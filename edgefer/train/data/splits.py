@@ -41,9 +41,7 @@ def folds(truth: np.ndarray, k: int = 10, seed: int = 1, subjects: np.ndarray | 
     if not 2 <= k <= len(truth):
         raise ValueError(f"folds: k must be 2 to the number of rows, {len(truth)}, got {k}")
     draw = np.random.default_rng(seed).permutation(len(truth))
-    people = (
-        np.zeros(len(truth), np.int64) if subjects is None else np.unique(subjects, return_inverse=True)[1]
-    )
+    people = np.zeros(len(truth), np.int64) if subjects is None else np.unique(subjects, return_inverse=True)[1]
     # dealt out like cards, in the order of class and person: k rows that follow each other get all k folds
     order = np.lexsort((draw, people, truth))
     fold = np.empty(len(truth), np.int64)

@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the patches it sees; what speaks for each class; or the action units of each filter "
         "(default: %(default)s)",
     )
-    parser.add_argument(
-        "--layer", metavar="L", help="a convolution (default: the last one that is rectified)"
-    )
+    parser.add_argument("--layer", metavar="L", help="a convolution (default: the last one that is rectified)")
     parser.add_argument(
         "--filters",
         metavar="N[,N|N-N]",

@@ -122,9 +122,7 @@ def explain(
     """
     filters = network.find(layer)
     if network.settings.stl and method != "units":
-        raise UsageError(
-            f"{method}: {network.name} moves the image (spatial transformer) before its filters see it"
-        )
+        raise UsageError(f"{method}: {network.name} moves the image (spatial transformer) before its filters see it")
     if method == "gradcam" and filters.rectifier is None:
         raise UsageError(f"gradcam: {filters.name} is linear; choose a convolution that is rectified")
     unknown = [index for index in chosen or () if index >= filters.count]

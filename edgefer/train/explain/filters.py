@@ -14,13 +14,7 @@ from edgefer.train.explain.strongest import Survey
 
 
 def filter_sheet(
-    network: Network,
-    data: Dataset,
-    answers: Survey,
-    method: str,
-    drawn: Sequence[int],
-    top: int,
-    title: Sequence[str],
+    network: Network, data: Dataset, answers: Survey, method: str, drawn: Sequence[int], top: int, title: Sequence[str]
 ) -> tuple[np.ndarray, list[dict]]:
     """A band for each filter.
 
@@ -36,12 +30,8 @@ def filter_sheet(
     return sheet(title, bands, top), [_listed(data, answers, index, rows) for index, rows in shown.items()]
 
 
-def _bands(
-    network: Network, data: Dataset, answers: Survey, method: str, shown: dict[int, np.ndarray]
-) -> list[Band]:
-    units = [
-        (index, row, *answers.places[row, index].tolist()) for index, rows in shown.items() for row in rows
-    ]
+def _bands(network: Network, data: Dataset, answers: Survey, method: str, shown: dict[int, np.ndarray]) -> list[Band]:
+    units = [(index, row, *answers.places[row, index].tolist()) for index, rows in shown.items() for row in rows]
     if not units:
         return [Band(_words(answers, index), [], []) for index in shown]
     inputs = network.inputs([data.images[row] for _, row, *_ in units])

@@ -250,8 +250,5 @@ def _through(layer, fields: list[Field | None]) -> Field | None:
         # the odd one of the added rows comes after
         before = max((units - 1) * stride + side - field.units, 0) // 2
     return Field(
-        field.step * stride,
-        field.first - field.step * before,
-        field.last + field.step * (side - 1 - before),
-        units,
+        field.step * stride, field.first - field.step * before, field.last + field.step * (side - 1 - before), units
     )

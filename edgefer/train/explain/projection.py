@@ -47,7 +47,8 @@ def project(filters: Filters, inputs: np.ndarray, units: Sequence[tuple[int, int
             x = inputs[start : start + BATCH]
             signal = np.zeros((len(x), *filters.places, filters.count), np.float32)
             for image, unit in enumerate(units[start : start + BATCH]):
-                signal[(image, *unit)] = 1
+                index = (image, *unit)
+                signal[index] = 1
             arrived.append(back(signal, x))
     return np.concatenate(arrived)
 
@@ -148,11 +149,7 @@ def _first(given: tuple, upstream):
 
 
 #: What takes the place of a rectifier.
-RULES: dict[str, Callable] = {
-    "gradient": lambda rectify: rectify,
-    "deconvolution": _deconvolution,
-    "guided": _guided,
-}
+RULES: dict[str, Callable] = {"gradient": lambda rectify: rectify, "deconvolution": _deconvolution, "guided": _guided}
 
 
 @contextmanager

@@ -171,15 +171,11 @@ class Correlation:
         """
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(
-            ["filter", "active_on", "dead", "best_unit", "accepted", *(f"AU{u}" for u in self.units)]
-        )
+        table.writerow(["filter", "active_on", "dead", "best_unit", "accepted", *(f"AU{u}" for u in self.units)])
         for index, row in enumerate(self.p):
             best = f"AU{self.units[self.best[index]]}" if self.judged[index] else ""
             dead, accepted = int(self.survey.dead[index]), int(self.accepted[index])
-            table.writerow(
-                [index, self.survey.active[index], dead, best, accepted, *(f"{p:.4f}" for p in row)]
-            )
+            table.writerow([index, self.survey.active[index], dead, best, accepted, *(f"{p:.4f}" for p in row)])
         try:
             path.write_text(text.getvalue(), encoding="utf-8")
         except OSError as error:

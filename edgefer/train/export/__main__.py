@@ -25,13 +25,9 @@ from edgefer.train.settings import TrainingSettings, load_data
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m edgefer.train.export", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m edgefer.train.export", description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path, help="directory of a finished run; a model's with --calibrate")
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, default="int8", help="all but int8 are for other programs"
-    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="int8", help="all but int8 are for other programs")
     parser.add_argument(
         "--out",
         type=Path,

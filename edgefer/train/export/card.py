@@ -154,10 +154,7 @@ def _list(*items: str) -> str:
 
 def _confusion(counts: np.ndarray, names: tuple[str, ...]) -> str:
     """Rows by truth: how many, how many of them right, and what each was taken for."""
-    lines = [
-        f"| truth \\ taken for | rows | right | {' | '.join(names)} |",
-        "|---" * (len(names) + 3) + "|",
-    ]
+    lines = [f"| truth \\ taken for | rows | right | {' | '.join(names)} |", "|---" * (len(names) + 3) + "|"]
     for index, (name, row) in enumerate(zip(names, counts, strict=True)):
         total = int(row.sum())
         right = f"{100 * row[index] / total:.0f} %" if total else "-"

@@ -69,8 +69,7 @@ def export(run: Path, out: Path) -> manifest.FrameManifest:
         ),
         self_test=tuple(
             manifest.SelfTest(
-                seed=seed,
-                output=interpreter.run(manifest.self_test_input(seed, interpreter.input_shape))[0].tolist(),
+                seed=seed, output=interpreter.run(manifest.self_test_input(seed, interpreter.input_shape))[0].tolist()
             )
             for seed in SELF_TEST_SEEDS
         ),
@@ -94,18 +93,14 @@ def representative(images: Images, inputs: Inputs, seed: int) -> np.ndarray:
     return np.concatenate([inputs.stack(images[rows[::2]]), inputs.stack(altered)])
 
 
-def dequantised(
-    interpreter: Interpreter, spec: manifest.Input, output: manifest.Output, images: Images
-) -> np.ndarray:
+def dequantised(interpreter: Interpreter, spec: manifest.Input, output: manifest.Output, images: Images) -> np.ndarray:
     """What the shipped network says of face crops, in real values: float32, shape (N, classes)."""
     preprocess = Preprocess(spec)
     levels = np.array([interpreter.run(preprocess(image))[0] for image in images])
     return (levels.astype(np.float32) - output.zero_point) * np.float32(output.scale)
 
 
-def _calibrated(
-    draft: manifest.FrameManifest, outputs: np.ndarray, truth: np.ndarray
-) -> manifest.FrameManifest:
+def _calibrated(draft: manifest.FrameManifest, outputs: np.ndarray, truth: np.ndarray) -> manifest.FrameManifest:
     """The manifest with the temperature that val asks for, and the error that is left."""
     return replace(
         draft,

@@ -30,11 +30,7 @@ class Budget:
 
 
 #: What a network may be converted to.
-PRECISIONS = {
-    "int8": Budget(97.0, 0.2, 0.3),
-    "dynamic": Budget(98.0, 0.1, 0.3),
-    "float32": Budget(99.9, 0.001, 0.1),
-}
+PRECISIONS = {"int8": Budget(97.0, 0.2, 0.3), "dynamic": Budget(98.0, 0.1, 0.3), "float32": Budget(99.9, 0.001, 0.1)}
 
 
 def quantise(model, representative: np.ndarray) -> bytes:
