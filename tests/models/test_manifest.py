@@ -259,19 +259,28 @@ def test_digests_are_written_in_full(pristine):
 def test_the_page_about_models_names_every_table_key_and_limit():
     """docs/models.md is written by hand; this holds it to the code."""
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
-    tables = {
-        "input": manifests.Input,
-        "output": manifests.Output,
-        "training": manifests.Training,
-        "metrics": manifests.Metrics,
-        "licence": manifests.Licence,
-        "[self_test]": manifests.SelfTest,
-    }
-    for table, fields in tables.items():
-        (line,) = [line for line in page.splitlines() if line.startswith(f"| `[{table}]` |")]
-        for name in fields.__struct_fields__:
-            assert f"`{name}`" in line, f"{table}.{name}"
-    (top,) = [line for line in page.splitlines() if line.startswith("| top |")]
-    for name in manifests.Manifest.__struct_fields__:
-        assert f"`{name}`" in top or f"`[{name}]`" in page or f"`[[{name}]]`" in page, name
+    shared, frame, detector = re.split(r"What the kind `\w+` adds", page)
+    sections = [
+        (shared, {"licence": manifests.Licence}),
+        (
+            frame,
+            {
+                "input": manifests.Input,
+                "output": manifests.Output,
+                "training": manifests.Training,
+                "metrics": manifests.Metrics,
+                "[self_test]": manifests.SelfTest,
+            },
+        ),
+        (detector, {"[self_test]": manifests.DetectorTest}),
+    ]
+    for section, tables in sections:
+        for table, fields in tables.items():
+            (line,) = [line for line in section.splitlines() if line.startswith(f"| `[{table}]` |")]
+            for name in fields.__struct_fields__:
+                assert f"`{name}`" in line, f"{table}.{name}"
+    kinds = [(shared, manifests.Manifest), (frame, manifests.FrameManifest), (detector, manifests.DetectorManifest)]
+    for section, kind in kinds:
+        for name in set(kind.__struct_fields__) - set(kind.__base__.__struct_fields__):
+            assert f"`{name}`" in section or f"`[{name}]`" in section or f"`[[{name}]]`" in section, name
     assert f"within {manifests.SELF_TEST_TOLERANCE} int8 levels" in page
