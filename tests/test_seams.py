@@ -75,6 +75,7 @@ class Pattern(Source):
 
 class FixedOptions(Options):
     box_side: Annotated[float, Meta(gt=0, le=500, description="of the box, pixels")] = 100.0
+    margin: Annotated[float, Meta(ge=0, lt=0.5, description="not used")] = 0.0
 
 
 def add_detector() -> None:
@@ -225,6 +226,7 @@ def test_options_are_typed_and_checked_on_the_command_line(tmp_path, capsys):
         (["--source", "pattern:0"], "source 'pattern:0': frames: expected a whole number from 1 to 1000"),
         (["--source", "pattern,sied=3"], "option 'sied' is unknown; did you mean 'side'?"),
         (["--source", "pattern", "--detector", "fixed,box_side=big"], "box_side: expected a number above 0"),
+        (["--source", "pattern", "--detector", "fixed,margin=0.5"], "margin: expected a number from 0 below 0.5"),
         (["--source", "pattern", "--output", "count"], "path is missing; write count:PATH"),
         (["--source", "pattern", "--output", "count:n,faces_only=7"], "faces_only: expected true or false"),
         (["--source", "pattern", "--model", f"{model},threshold=2"], "threshold: expected a number from 0 to 1"),

@@ -52,7 +52,7 @@ def add_parser(commands: Commands) -> None:
         "run --detector yunet:./yunet",
         pack_model,
     )
-    pack.add_argument("file", metavar="FILE", help="the network: .onnx for yunet, .tflite for blazeface")
+    pack.add_argument("file", metavar="FILE", help=f"the network: {_suffixes()}")
     pack.add_argument("directory", metavar="DIRECTORY", help="to be made; new, or empty")
     pack.add_argument(
         "--decoding",
@@ -62,6 +62,11 @@ def add_parser(commands: Commands) -> None:
     )
     pack.add_argument("--name", metavar="N", help="of the model (default: the detector's name)")
     pack.add_argument("--licence", metavar="TEXT", default="as its authors state", help="of the network")
+
+
+def _suffixes() -> str:
+    """Which detector takes which form of file."""
+    return ", ".join(f"{Path(entry.file).suffix} for {entry.name}" for entry in network_detectors())
 
 
 def list_models(args: argparse.Namespace) -> int:
@@ -99,11 +104,11 @@ def verify(models: Sequence[str | os.PathLike] = ()) -> list[Verdict]:
     """
     from edgefer import assemble
 
-    named = [(os.fspath(model), store.find(model)) for model in models or store.shipped()]
+    directories = [(os.fspath(model), store.find(model)) for model in models or store.shipped()]
     verdicts = []
-    for model, place in named:
+    for model, directory in directories:
         try:
-            assemble.verify_model(place)
+            assemble.verify_model(directory)
         except ModelError as error:
             verdicts.append(Verdict(model, str(error)))
         else:

@@ -99,7 +99,7 @@ class Registry:
         self._entries: dict[str, Entry] = {}
 
     def add(self, entry: Entry) -> None:
-        """Adds a row, in place of one of the same name."""
+        """Adds a row; it replaces one of the same name."""
         self._entries[entry.name] = entry
 
     def __iter__(self) -> Iterator[Entry]:
@@ -110,7 +110,7 @@ class Registry:
 
     @property
     def default(self) -> str:
-        """The name that is meant where none is given."""
+        """The name that is used where none is given."""
         return next(iter(self._entries))
 
     def names(self) -> list[str]:
@@ -149,7 +149,7 @@ class Registry:
 
         Raises:
             UsageError: an unknown name or option, a value that does not fit, or a target that is missing or
-                has no place.
+                not taken.
         """
         head, *pairs = split_options(text)
         name, colon, target = head.partition(":")
@@ -186,7 +186,7 @@ class Registry:
         for entry in self:
             lines.append(f"  {entry.shape:<18} {entry.summary}")
             lines += [
-                f"    ,{f.encode_name}=…".ljust(21) + f"{meaning_of(f.type)}: {describe(f.type)}"
+                f"    ,{f.encode_name}=… ".ljust(21) + f"{meaning_of(f.type)}: {describe(f.type)}"
                 for f in fields_of(entry.options)
                 if f.encode_name != entry.target
             ]

@@ -16,7 +16,7 @@ from msgspec import inspect
 
 
 def bare(kind: inspect.Type) -> inspect.Type:
-    """The type itself, without what is written about it."""
+    """The type itself, without its metadata."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     return kind
@@ -76,6 +76,7 @@ def _in_range(value: float, kind: inspect.IntType | inspect.FloatType) -> bool:
     return (
         (kind.ge is None or value >= kind.ge)
         and (kind.gt is None or value > kind.gt)
+        and (kind.lt is None or value < kind.lt)
         and (kind.le is None or value <= kind.le)
     )
 
@@ -91,7 +92,8 @@ def describe(kind: inspect.Type) -> str:
         noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
         low = "" if kind.ge is None and kind.gt is None else f" from {kind.ge:g}" if kind.ge is not None else ""
         low = low or (f" above {kind.gt:g}" if kind.gt is not None else "")
-        return noun + low + (f" to {kind.le:g}" if kind.le is not None else "")
+        high = f" to {kind.le:g}" if kind.le is not None else f" below {kind.lt:g}" if kind.lt is not None else ""
+        return noun + low + high
     if isinstance(kind, inspect.StrType):
         size = f" of at most {kind.max_length} characters" if kind.max_length else ""
         return ("a non-empty text" if kind.min_length else "a text") + size
