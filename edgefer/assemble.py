@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # these bring OpenCV and the interpreter
     from edgefer.sources import Source
     from edgefer.track import Tracker
 
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 
 
 def prepare_process(settings: Settings) -> None:
@@ -58,7 +58,7 @@ def _listed(processors: list[int]) -> str:
 
 
 def choose_source(settings: Settings, spec: str) -> Choice:
-    """The source that a text means; a camera is asked for the profile's size, rate and format."""
+    """The source that a text names; a camera is asked for the profile's size, rate and format."""
     return parse_source(spec, settings.camera)
 
 
@@ -82,12 +82,12 @@ def verify_model(model: str | os.PathLike) -> None:
     from edgefer import recognize
     from edgefer.detect import open_detector
 
-    place = store.find(model)
-    manifest = directory.load(place)
+    path = store.find(model)
+    manifest = directory.load(path)
     if isinstance(manifest, DetectorManifest):
-        open_detector(DETECTORS.choose(manifest.decoding, model=str(place)))
+        open_detector(DETECTORS.choose(manifest.decoding, model=str(path)))
     else:
-        recognize.open(place)
+        recognize.open(path)
 
 
 def open_tracker(settings: Settings) -> Tracker:
@@ -199,24 +199,24 @@ def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -
     return sinks
 
 
-class Background(Generic[Made]):
-    """Something made on a thread of its own while the caller makes the rest."""
+class Background(Generic[Value]):
+    """Something built on a thread of its own while the caller builds the rest."""
 
-    def __init__(self, make: Callable[[], Made]) -> None:
-        self._made: Made | None = None
+    def __init__(self, make: Callable[[], Value]) -> None:
+        self._value: Value | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, args=(make,), name="start", daemon=True)
         self._thread.start()
 
-    def _work(self, make: Callable[[], Made]) -> None:
+    def _work(self, make: Callable[[], Value]) -> None:
         try:
-            self._made = make()
+            self._value = make()
         except BaseException as error:
             self._error = error
 
-    def result(self) -> Made:
-        """Waits for it; raises what its making raised."""
+    def result(self) -> Value:
+        """Waits for it; raises what building it raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return self._made  # type: ignore[return-value]  # the thread has ended without an error
+        return self._value  # type: ignore[return-value]  # the thread has ended without an error

@@ -1,8 +1,8 @@
-"""What a profile may change, and its value where no profile does: each stands here once."""
+"""Defaults of what a profile can set; each is defined here and nowhere else."""
 
 from __future__ import annotations
 
-#: The model that is meant where none is named.
+#: The model used where none is named.
 MODEL = "edgefer-s"
 
 #: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.

@@ -35,10 +35,10 @@ class SourceStalled(SourceError):
 
 
 class SinkError(EdgeferError):
-    """An output that could not be written; readings up to there are kept, in whole lines."""
+    """An output that could not be written; the readings before are kept, in whole lines."""
 
 
 class SinkClosed(SinkError):
-    """The reader of a pipe went away, as `| head` does: a clean stop, nothing to report."""
+    """The reader of a pipe went away, as `| head` does: the run ends cleanly."""
 
     exit_code = 0

@@ -1,4 +1,4 @@
-"""Label sets and the maps between them: the one place where label order is decided."""
+"""Label sets and the maps between them: label order is decided here alone."""
 
 from __future__ import annotations
 

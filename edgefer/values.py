@@ -1,4 +1,4 @@
-"""The values that travel the way of a frame: Frame -> Face -> FaceReading -> Reading."""
+"""The values that rooms hand to each other: Frame -> Face -> FaceReading -> Reading."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Quality:
 
     Attributes:
         side_px: side of the face's box, pixels of the source.
-        sharpness: variance of the Laplacian of the face at 64x64, smoothed once against noise, in parts of
+        sharpness: variance of the Laplacian of the face at 64x64, smoothed once against noise, divided by
             the variance of the face itself; 0 or more, about 0.05 in an ordinary photograph.
         brightness: mean luma of the face, 0 to 255.
         reasons: why the face is uncertain, of "small", "blurred", "turned", "dark", "bright", "occluded";
@@ -72,7 +72,7 @@ class Quality:
 
 
 class Pose(NamedTuple):
-    """Where a head looks, degrees: yaw to its left, pitch upwards, roll clockwise as the viewer sees it."""
+    """The direction of a head, degrees: yaw to its left, pitch upwards, roll clockwise as the viewer sees it."""
 
     yaw: float
     pitch: float
@@ -98,7 +98,7 @@ class Face:
 
 @dataclass(slots=True)
 class ModelReading:
-    """What a model says of a face: its strongest label, that label's smoothed score, and all of them."""
+    """The result of one model for a face: its strongest label, that label's smoothed score, and all of them."""
 
     expression: str
     confidence: float
@@ -116,7 +116,7 @@ class FaceReading:
         confidence: smoothed score of the strongest label, 0 to 1.
         scores: smoothed score by label, summing to 1.
         quality: the measurements behind the gate.
-        models: what the models after the first say, by name.
+        models: the results of the models after the first, by name.
         landmarks, pose: as Face has them.
     """
 
@@ -143,7 +143,7 @@ class Reading:
 
 
 class Heat(NamedTuple):
-    """State of the processor: its hottest zone, None where the system does not tell, and throttling."""
+    """State of the processor: its hottest zone, None where the system does not report it, and throttling."""
 
     temperature_c: float | None
     throttled: bool
@@ -151,7 +151,7 @@ class Heat(NamedTuple):
 
 @dataclass(slots=True)
 class Health:
-    """How a run is doing, for sinks that report it beside the readings.
+    """How a run is doing, for sinks that report it besides the readings.
 
     Attributes:
         frames, dropped: readings so far, and frames that the newest-frame rule passed over.
@@ -160,7 +160,7 @@ class Health:
         age_ms: of the last reading.
         reconnects: how often the source was opened again.
         governor_level: 0 for full work; greater where work is left out to keep the budget.
-        temperature_c: of the processor, None where the system does not tell. throttled: by its firmware.
+        temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
         source: "running", "stalled" while it is opened again, or "ended".
     """
 

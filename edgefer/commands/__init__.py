@@ -1,1 +1,1 @@
-"""What the subcommands do; imported by cli.py only when one is run, so that `--help` is quick."""
+"""The commands, one a module, with `add_parser` and `execute`; what is heavy is imported when one is run."""

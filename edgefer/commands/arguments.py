@@ -33,7 +33,7 @@ def source_of(args: argparse.Namespace, default: str | None) -> str | None:
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The options that stand over the profile's keys."""
+    """The options that override the profile's keys."""
     parser.add_argument("--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)")
     parser.add_argument(
         "--model",
@@ -49,7 +49,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
-    """The profile's settings with the command line's over them.
+    """The profile's settings, overridden by the command line.
 
     Args:
         args: parsed arguments; those of `profile model detector threads` that are None or absent leave the

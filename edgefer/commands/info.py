@@ -43,7 +43,7 @@ def execute(args) -> int:
 
 
 def gather() -> dict[str, Any]:
-    """Everything `edgefer info` tells, by name."""
+    """Everything `edgefer info` prints, by name."""
     board = config.board_model()
     heat = read_heat()
     temperature = "not told" if heat.temperature_c is None else f"{heat.temperature_c:.0f} °C"
@@ -68,7 +68,7 @@ def gather() -> dict[str, Any]:
 
 def cameras(root: Path = Path("/sys/class/video4linux")) -> list[str]:
     """Video devices with the names their drivers give, without the second nodes that carry metadata."""
-    found = []
+    devices = []
     for node in sorted(root.glob("video*"), key=lambda path: (len(path.name), path.name)):
         try:
             if (node / "index").read_text().strip() not in ("", "0"):
@@ -76,8 +76,8 @@ def cameras(root: Path = Path("/sys/class/video4linux")) -> list[str]:
             name = (node / "name").read_text().strip()
         except OSError:
             name = "unknown"
-        found.append(f"/dev/{node.name} ({name})")
-    return found
+        devices.append(f"/dev/{node.name} ({name})")
+    return devices
 
 
 def _lines(value: Any) -> list[str]:

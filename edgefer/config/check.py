@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct, inspect
 
-from edgefer.config.settings import BOUNDED, Detector, Settings, Tables, limits, tables
+from edgefer.config.settings import BOUNDED, DetectorTable, Settings, Tables, limits, tables
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
 from edgefer.sinks.registry import OUTPUTS, check_outputs
@@ -40,7 +40,7 @@ def check(data: dict[str, Any]) -> Iterator[Problem]:
     keys = {field.encode_name: field for field in fields_of(Tables)}
     for key, value in data.items():
         if key == "detector":
-            yield from _check_choice(value, DETECTORS, fields_of(Detector), (key,))
+            yield from _check_choice(value, DETECTORS, fields_of(DetectorTable), (key,))
         elif key == "output":
             yield from _check_outputs(value)
         elif key in keys:
@@ -121,21 +121,21 @@ def _check_outputs(value: Any) -> Iterator[Problem]:
         yield from _check_choice(table, OUTPUTS, fields_of(OutputKind), ("output", index))
 
 
-def _unknown_key(key: str, path: KeyPath, known: list[str]) -> str:
-    close = suggestion(key, known)
+def _unknown_key(key: str, path: KeyPath, names: list[str]) -> str:
+    close = suggestion(key, names)
     if close:
         return f"unknown key{close}"
     homes = [name for name, table in tables() if key in table.__struct_fields__ and name != key_name(path)]
     if homes:
         return f"unknown key here; it belongs in [{homes[0]}]"
-    return f"unknown key; expected one of {', '.join(known)}"
+    return f"unknown key; expected one of {', '.join(names)}"
 
 
 def _advice(path: KeyPath, value: Any = None, kind: inspect.Type | None = None) -> str:
     """What to do about a wrong value."""
     if isinstance(value, str) and kind is not None:
         if isinstance(kind, inspect.LiteralType):
-            close = suggestion(value, [str(known) for known in kind.values]).replace("'", '"')
+            close = suggestion(value, [str(choice) for choice in kind.values]).replace("'", '"')
             return close or f"; the default is {default_text(path)}"
         if isinstance(kind, (inspect.IntType, inspect.FloatType, inspect.BoolType)) and value.strip():
             try:

@@ -116,8 +116,8 @@ def read_profile(path: Path) -> tuple[Settings | None, list[str]]:
         settings = settings_of(data)
         problems = list(cross_check(settings))
     if problems or settings is None:
-        placed = sorted((_line(lines, problem.path), problem) for problem in problems)
-        return None, [f"{path}:{line}: {key_name(key)}: {message}" for line, (key, message) in placed]
+        located = sorted((_line(lines, problem.path), problem) for problem in problems)
+        return None, [f"{path}:{line}: {key_name(key)}: {message}" for line, (key, message) in located]
     return _resolve_paths(settings, path.parent), []
 
 
@@ -149,8 +149,8 @@ def _read_text(path: Path) -> str:
 
 def _syntax_problem(path: Path, text: str, message: str) -> str:
     """One line from the parser's message, which ends in "(at line 3, column 8)" or "(at end of document)"."""
-    found = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    line = int(found.group(1)) if found else text.rstrip("\n").count("\n") + 1
+    position = re.search(r"\(at line (\d+), column (\d+)\)", message)
+    line = int(position.group(1)) if position else text.rstrip("\n").count("\n") + 1
     reason = re.sub(r"\s*\(at .*\)$", "", message)
     content = text.split("\n")[line - 1].strip()
     key = re.match(r"[\w.\-\"' ]+?(?=\s*=)", content)

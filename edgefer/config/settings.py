@@ -30,7 +30,7 @@ class _Table(Options, frozen=True):
     """A table of the profile."""
 
 
-class Compute(_Table, frozen=True):
+class ComputeTable(_Table, frozen=True):
     """Threads, and the processors they may use."""
 
     threads: Annotated[int, Meta(ge=1, le=64, description="threads of the network")] = 1
@@ -40,7 +40,7 @@ class Compute(_Table, frozen=True):
     ] = []
 
 
-class Detector(_Table, frozen=True):
+class DetectorTable(_Table, frozen=True):
     """How faces are found; between two detections each face is carried along by tracking."""
 
     kind: Annotated[str, Meta(description="which detector; each brings keys of its own, below")] = DETECTORS.default
@@ -57,7 +57,7 @@ class Detector(_Table, frozen=True):
     ] = defaults.MIN_FACE_PX
 
 
-class Recognizer(_Table, frozen=True):
+class RecognizerTable(_Table, frozen=True):
     """The networks that read expressions."""
 
     models: Annotated[
@@ -74,7 +74,7 @@ class Recognizer(_Table, frozen=True):
     ] = 4
 
 
-class Smoothing(_Table, frozen=True):
+class SmoothingTable(_Table, frozen=True):
     """Scores are averaged over time, face by face."""
 
     lag_ms: Annotated[
@@ -82,7 +82,7 @@ class Smoothing(_Table, frozen=True):
     ] = 200.0
 
 
-class QualityGate(_Table, frozen=True):
+class QualityTable(_Table, frozen=True):
     """A face that fails one of these is reported as `uncertain`."""
 
     min_side_px: Annotated[float, Meta(ge=0, le=2000, description="smallest face that is judged, side in pixels")] = (
@@ -104,7 +104,7 @@ class QualityGate(_Table, frozen=True):
     )
 
 
-class Governor(_Table, frozen=True):
+class GovernorTable(_Table, frozen=True):
     """Keeps the total's p95 within the budget by lowering the detector's rate, then the recognizer's."""
 
     enabled: Annotated[bool, Meta(description="whether the rates may be lowered")] = True
@@ -142,12 +142,12 @@ class Tables(_Table, frozen=True):
         list[Text], Meta(description="parts of /proc/device-tree/model by which the board is recognized")
     ] = []
     camera: CameraOptions = CameraOptions()
-    compute: Compute = Compute()
-    detector: Detector = Detector()
-    recognizer: Recognizer = Recognizer()
-    smoothing: Smoothing = Smoothing()
-    quality: QualityGate = QualityGate()
-    governor: Governor = Governor()
+    compute: ComputeTable = ComputeTable()
+    detector: DetectorTable = DetectorTable()
+    recognizer: RecognizerTable = RecognizerTable()
+    smoothing: SmoothingTable = SmoothingTable()
+    quality: QualityTable = QualityTable()
+    governor: GovernorTable = GovernorTable()
     budget_ms: Budgets = Budgets()  # type: ignore[valid-type]
 
 
@@ -182,7 +182,7 @@ def settings_of(data: Mapping[str, Any]) -> Settings:
 
 def split_detector(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys of `[detector]`: those that every detector has, and those of its kind."""
-    own = Detector.__struct_fields__
+    own = DetectorTable.__struct_fields__
     return (
         {key: value for key, value in table.items() if key in own},
         {key: value for key, value in table.items() if key not in own},

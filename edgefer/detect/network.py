@@ -28,10 +28,10 @@ class ScoringDetector(Protocol):
         """The greatest score the network gives anywhere in a small image, however low."""
 
 
-Made = TypeVar("Made", bound=ScoringDetector)
+AnyDetector = TypeVar("AnyDetector", bound=ScoringDetector)
 
 
-def open_network(decoding: str, model: str | os.PathLike, make: Callable[[bytes, str], Made]) -> Made:
+def open_network(decoding: str, model: str | os.PathLike, make: Callable[[bytes, str], AnyDetector]) -> AnyDetector:
     """A detector from its model directory.
 
     Args:
@@ -42,16 +42,16 @@ def open_network(decoding: str, model: str | os.PathLike, make: Callable[[bytes,
     Raises:
         ModelError: the directory is refused, holds another model, or the self-test fails.
     """
-    place = Path(model)
-    if place.is_file():
+    path = Path(model)
+    if path.is_file():
         raise UsageError(
             f"detector {decoding}: expected a model directory, got the file {str(model)!r}; make one: "
             f"edgefer models pack {model} DIRECTORY --decoding {decoding}"
         )
-    manifest, content = directory.read(place)
+    manifest, content = directory.read(path)
     if not isinstance(manifest, DetectorManifest) or manifest.decoding != decoding:
         kind = getattr(manifest, "decoding", manifest.kind)
-        raise ModelError(f"detector {decoding}: {place} holds another model, {manifest.name} ({kind})")
+        raise ModelError(f"detector {decoding}: {path} holds another model, {manifest.name} ({kind})")
     detector = make(content, manifest.name)
     for vector in manifest.self_test:
         score = detector.best_score(_test_image(vector.seed))

@@ -27,7 +27,7 @@ class Landmarker(Protocol):
     """Finds the landmarks of faces that are followed."""
 
     def find(self, frame: Frame, face: Face) -> Landmarks | None:
-        """The points of a face in the next frame; None where they are not to be seen."""
+        """The points of a face in the next frame; None where they cannot be seen."""
 
     def forget(self, tracks: Collection[int]) -> None:
         """Drops what is kept of faces that will not come back."""

@@ -41,8 +41,8 @@ class Capture:
         Args:
             source: with `read()` and `close()`; read on the thread only, closed by `close`.
             reopen: gives a fresh source after a SourceStalled; without it a stall is final.
-            patience_s: how long it is tried to open a stalled source again, counted from the stall; and how
-                long one that can be opened again may take over a single read before it is given up.
+            patience_s: how long to try to open a stalled source again, from the stall on; and how long a
+                single read of such a source may take before the source is given up.
             clock: seconds.
         """
         self.dropped = 0
@@ -58,7 +58,7 @@ class Capture:
         self._asked_s: float | None = None  # when the read that is going on began
         self._error: Exception | None = None
         self._ended = False
-        self._left = False  # close() did not wait any longer for the thread
+        self._left = False  # close() stopped waiting for the thread
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
         self._thread.start()

@@ -61,7 +61,7 @@ class StageClock:
 
 
 class Identities:
-    """Counts identities without keeping them: their numbers only grow, so the greatest tells who is new."""
+    """Counts identities without keeping them: their numbers only grow, so the greatest one shows who is new."""
 
     def __init__(self) -> None:
         self.count = 0

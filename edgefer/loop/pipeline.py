@@ -45,7 +45,7 @@ class Pipeline:
         landmarker: finds the landmarks of every face in every frame; None where nothing needs them.
 
     Raises:
-        UsageError: two recognizers bear one name, or one needs landmarks and there is no landmarker.
+        UsageError: two recognizers have the same name, or one needs landmarks and there is no landmarker.
     """
 
     def __init__(
@@ -190,14 +190,14 @@ class Pipeline:
 
 
 def _judgement(model: _Model, face: Face) -> ModelReading:
-    """What a model has to say of a face, by its smoothed scores."""
+    """What a model says about a face, by its smoothed scores."""
     labels = model.recognizer.labels
     scores = model.scores.get(face.track)
-    known = scores is not None
-    if scores is None:  # it has not spoken yet: nothing is known, which is what equal scores say
+    judged = scores is not None
+    if scores is None:  # no observation yet: equal scores say that nothing is known
         scores = np.full(len(labels), 1 / len(labels), np.float32)
     best = int(np.argmax(scores))
-    expression = labels[best] if known and not face.quality.reasons else UNCERTAIN
+    expression = labels[best] if judged and not face.quality.reasons else UNCERTAIN
     return ModelReading(expression, float(scores[best]), dict(zip(labels, scores.tolist(), strict=True)))
 
 

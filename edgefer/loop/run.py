@@ -18,7 +18,7 @@ from edgefer.values import Frame, Health, Reading
 
 log = logging.getLogger(__name__)
 
-#: Longest time in which a stop is not noticed while no frame comes.
+#: While no frame comes, a stop is noticed after so long at most.
 _POLL_S = 0.1
 #: How often sinks are told how the run is doing.
 _HEALTH_INTERVAL_S = 1.0
@@ -183,7 +183,7 @@ SUMMARY_FRAMES = 20_000
 
 @dataclass
 class RunSummary:
-    """What a run amounted to.
+    """The result of a run.
 
     Attributes:
         sink_errors: of the sinks that failed while others went on.

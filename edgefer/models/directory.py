@@ -13,7 +13,7 @@ comment is found as surely as one in the weights:
 
 This guards against damage (a worn card, a broken copy, an edit by hand), not against an attacker, who could
 seal his own file; that is what a signature is for. `write` makes the seal; a manifest is not edited by hand.
-A `model.sig` is refused: a signature that nobody checks must not look like one that was.
+A `model.sig` is refused: a signature that nobody checks must not look like one that was checked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FILE_MAX_BYTES = 64 * 1024 * 1024
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _SEAL = re.compile(rb'(?<=\n)\[seal\]\nsha256 = "([0-9a-f]{64})"\n\Z')
 _SEAL_HEAD = b"[seal]\n"
-_CURE = "restore the directory from its source"
+_ADVICE = "restore the directory from its source"
 
 
 def load(directory: str | os.PathLike) -> Manifest:
@@ -54,11 +54,11 @@ def load(directory: str | os.PathLike) -> Manifest:
 
 
 def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
-    """Like `load`, with the very bytes of the network that were checked."""
+    """Like `load`, with the checked bytes of the network."""
     directory = Path(directory)
     names = _names(directory)
     if MANIFEST_NAME not in names:
-        raise ModelError(f"model {_shown(directory)}: has no {MANIFEST_NAME}; {_CURE}")
+        raise ModelError(f"model {_shown(directory)}: has no {MANIFEST_NAME}; {_ADVICE}")
     manifest = _parse(directory, _bytes(directory, MANIFEST_NAME, MANIFEST_MAX_BYTES))
     if SIGNATURE_NAME in names:
         raise ModelError(
@@ -67,7 +67,7 @@ def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
     expected = {*manifest.files, MANIFEST_NAME}
     unknown, missing = sorted(names - expected), sorted(expected - names)
     if missing:
-        raise ModelError(f"model {_shown(directory)}: has no {missing[0]}, which {MANIFEST_NAME} lists; {_CURE}")
+        raise ModelError(f"model {_shown(directory)}: has no {missing[0]}, which {MANIFEST_NAME} lists; {_ADVICE}")
     if unknown:
         raise ModelError(f"model {_shown(directory)}: {unknown[0]!r} is not listed in {MANIFEST_NAME}; remove it")
     model = b""
@@ -77,7 +77,7 @@ def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
         if got != digest:
             raise ModelError(
                 f"model {_shown(directory)}: {name} is damaged: expected sha256 {digest[:12]}…, "
-                f"got {got[:12]}…; {_CURE}"
+                f"got {got[:12]}…; {_ADVICE}"
             )
         if name == manifest.network:
             model = content
@@ -102,10 +102,10 @@ def read_frame(directory: str | os.PathLike) -> tuple[FrameManifest, bytes]:
 
 
 def write(directory: str | os.PathLike, manifest: Manifest) -> Manifest:
-    """Write model.toml for the files that lie in the directory: hash them, seal, replace in one step.
+    """Write model.toml for the files in the directory: hash them, seal, replace in one step.
 
     Args:
-        directory: holds model.tflite and whatever else shall ship; all of it is listed.
+        directory: holds the network and whatever else is to ship; all of it is listed.
         manifest: `files` is ignored and filled in.
 
     Returns:
@@ -143,14 +143,14 @@ def _bytes(directory: Path, name: str, limit: int) -> bytes:
     path = directory / name
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise ModelError(f"model {_shown(directory)}: {name} is not a plain file; {_CURE}")
+            raise ModelError(f"model {_shown(directory)}: {name} is not a plain file; {_ADVICE}")
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ModelError(f"model {_shown(directory)}: cannot read {name}: {reason}; {_CURE}") from None
+        raise ModelError(f"model {_shown(directory)}: cannot read {name}: {reason}; {_ADVICE}") from None
     if len(content) > limit:
-        raise ModelError(f"model {_shown(directory)}: {name} is larger than the {limit // 1024} KiB allowed; {_CURE}")
+        raise ModelError(f"model {_shown(directory)}: {name} is larger than the {limit // 1024} KiB allowed; {_ADVICE}")
     return content
 
 
@@ -158,7 +158,7 @@ def _parse(directory: Path, content: bytes) -> Manifest:
     """Manifest from the bytes of model.toml: seal, syntax, types, then what the types cannot say."""
 
     def refuse(what: str) -> ModelError:
-        return ModelError(f"model {_shown(directory)}: {MANIFEST_NAME} {' '.join(what.split())}; {_CURE}")
+        return ModelError(f"model {_shown(directory)}: {MANIFEST_NAME} {' '.join(what.split())}; {_ADVICE}")
 
     seal = _SEAL.search(content)
     if seal is None:

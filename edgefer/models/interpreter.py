@@ -34,11 +34,11 @@ class Interpreter:
     """
 
     def __init__(self, content: bytes, manifest: FrameManifest, threads: int = 1):
-        """Build the network and hold it against its manifest.
+        """Build the network and check it against its manifest.
 
         Args:
-            content: the bytes of model.tflite, as checked by manifest.read. The check matters: LiteRT
-                verifies what it is given, tflite-runtime does not and can crash the process on other bytes.
+            content: the bytes of model.tflite, as checked by directory.read. The check matters: LiteRT
+                verifies its input, tflite-runtime does not and can crash the process on other bytes.
             threads: CPU threads of the runtime, at least 1.
 
         Raises:
@@ -50,7 +50,7 @@ class Interpreter:
             raise ValueError(f"threads: expected at least 1, got {threads}")
         self._name = manifest.name
         try:
-            with native_stderr(RUNTIME):  # it greets at every start
+            with native_stderr(RUNTIME):  # it prints a greeting at every start
                 self._runtime = _runtime.Interpreter(model_content=content, num_threads=threads)
                 self._runtime.allocate_tensors()
         except (ValueError, RuntimeError, TypeError) as error:
@@ -79,10 +79,10 @@ class Interpreter:
             ("scale", float(np.float32(expected.scale)), float(np.float32(scale))),
             ("zero_point", expected.zero_point, int(zero_point)),
         ]
-        for what, said, got in facts:
-            if said != got:
+        for what, stated, actual in facts:
+            if stated != actual:
                 raise ModelError(
-                    f"model {self._name}: {side} {what}: model.toml says {said}, model.tflite has {got}; "
+                    f"model {self._name}: {side} {what}: model.toml says {stated}, model.tflite has {actual}; "
                     "they do not belong together"
                 )
         return details[0]["index"], shape

@@ -1,7 +1,7 @@
 """model.toml: everything the runtime must know about a model; a tagged union by its `kind`.
 
-`Manifest` holds what all kinds share, each subclass what its kind needs. A kind is known from the moment it
-is handed to `add_kind`; models/directory.py reads the file and holds it against its hashes.
+`Manifest` holds what all kinds share, each subclass what its kind needs. Each kind is
+registered by `add_kind`; models/directory.py reads the file and checks it against its hashes.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Manifest(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, kw_
         return str(self.__struct_config__.tag)
 
     def faults(self) -> Iterator[str]:
-        """What the types cannot say: a line for each value that contradicts another."""
+        """What the types cannot say: one line for each contradiction between values."""
         yield from ()
 
 
@@ -174,7 +174,7 @@ class FrameManifest(Manifest, tag="frame", frozen=True, kw_only=True):
 
 
 class DetectorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """A self-test of a detector: seed of `self_test_image`, and the best score the network gave on it."""
+    """A self-test of a detector: seed of `self_test_input`, and the best score the network gave on it."""
 
     seed: Count
     score: Annotated[float, Meta(ge=0, le=1)]
@@ -202,7 +202,7 @@ _KINDS: dict[str, type[Manifest]] = {}
 
 
 def add_kind(kind: type[Manifest]) -> None:
-    """Makes a kind of manifest known, by its tag; the same class may come twice."""
+    """Registers a kind of manifest by its tag; registering a class again changes nothing."""
     _KINDS[str(kind.__struct_config__.tag)] = kind
 
 

@@ -1,4 +1,4 @@
-"""The models that are installed: finding one and listing them."""
+"""The installed models: finding one and listing them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from edgefer.errors import ModelError, UsageError
 from edgefer.models.directory import MANIFEST_NAME, load
 from edgefer.models.manifest import Manifest
 
-#: Where the models that ship with the package lie.
+#: Folder of the models that ship with the package.
 SHIPPED = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True)
-class Entry:
+class InstalledModel:
     """A shipped model: its name, its manifest and the size of its network; or why it is refused."""
 
     name: str
@@ -52,15 +52,15 @@ def find(model: str | os.PathLike) -> Path:
     raise UsageError(f"unknown model {text!r}; available: {available}, or the path of a model directory")
 
 
-def entries() -> list[Entry]:
+def entries() -> list[InstalledModel]:
     """The shipped models, by name; hashes are checked, networks are not run."""
-    found = []
+    models = []
     for name in shipped():
         directory = SHIPPED / name
         try:
             manifest = load(directory)
         except ModelError as error:
-            found.append(Entry(name, None, 0, str(error)))
+            models.append(InstalledModel(name, None, 0, str(error)))
         else:
-            found.append(Entry(name, manifest, (directory / manifest.network).stat().st_size))
-    return found
+            models.append(InstalledModel(name, manifest, (directory / manifest.network).stat().st_size))
+    return models

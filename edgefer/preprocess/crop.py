@@ -51,7 +51,7 @@ class Preprocess:
         self.spec = spec
         self._planes = CHANNELS[spec.channels]
         factors = np.array([REAL_VALUES[plane] for plane in self._planes])
-        # As tuples of numbers, which the kernel reads at once.
+        # As tuples of numbers, which the kernel reads fastest.
         self._size = (spec.height, spec.width)
         self._multipliers = tuple((factors[:, 0] / spec.scale).tolist())
         self._offsets = tuple((factors[:, 1] / spec.scale + spec.zero_point).tolist())

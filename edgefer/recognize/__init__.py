@@ -23,13 +23,13 @@ def open(model: str | os.PathLike = defaults.MODEL, threads: int = 1) -> Recogni
         A recognizer of the kind the manifest names.
 
     Raises:
-        UsageError: an unknown name or option. ModelError: the model is refused, or is none that recognizes.
+        UsageError: an unknown name or option. ModelError: the model is refused, or is not a recognizer.
     """
     name, *pairs = split_options(os.fspath(model))
-    place = store.find(name)
-    manifest, content = directory.read(place)
+    path = store.find(name)
+    manifest, content = directory.read(path)
     if manifest.kind not in KINDS:
         kinds = ", ".join(KINDS.names())
-        raise ModelError(f"model {place}: expected a recognizer ({kinds}), got the kind {manifest.kind!r}")
+        raise ModelError(f"model {path}: expected a recognizer ({kinds}), got the kind {manifest.kind!r}")
     choice = KINDS.parse(",".join([manifest.kind, *pairs]))
     return choice.make(manifest=manifest, content=content, threads=threads)

@@ -1,4 +1,4 @@
-"""What every recognizer is: faces in, observations out; what it remembers of a face is its own."""
+"""What every recognizer is: faces in, observations out; it owns what it remembers of a face."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Recognizer(Protocol):
 
 
 class WindowedRecognizer(Recognizer, Protocol):
-    """A recognizer with `needs.window_s` above 0: it sees every frame of a face, judged in it or not."""
+    """A recognizer with `needs.window_s` above 0: it also sees the frames in which a face is not judged."""
 
     def gather(self, frame: Frame, face: Face) -> None:
         """Takes a frame in which the face is not judged, so that its window has no gap."""

@@ -38,8 +38,8 @@ class FrameRecognizer:
         begin = time.monotonic_ns()
         self.prepare(frame.grey, face.box)
         prepared = time.monotonic_ns()
-        found = self.infer()
-        return Observation(found, {"preprocess": prepared - begin, "infer": time.monotonic_ns() - prepared})
+        result = self.infer()
+        return Observation(result, {"preprocess": prepared - begin, "infer": time.monotonic_ns() - prepared})
 
     def forget(self, tracks: Collection[int]) -> None:
         """Nothing is kept."""

@@ -20,7 +20,7 @@ class Kind(Entry):
 
 
 class Kinds(Registry):
-    """A registry that makes the manifests of its kinds known, too."""
+    """A registry that also registers the manifests of its kinds."""
 
     def add(self, entry: Entry) -> None:
         if isinstance(entry, Kind):

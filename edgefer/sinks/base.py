@@ -18,8 +18,8 @@ class Sink:
         """Takes one reading; the frame is there for outputs whose registry row needs "frames".
 
         Raises:
-            SinkClosed: whoever read the output has gone; a clean end.
-            SinkError: the output cannot be written; what it holds is whole, and later readings are lost.
+            SinkClosed: the reader closed the pipe; the run ends cleanly.
+            SinkError: the output cannot be written; what is in it is complete, and later readings are lost.
         """
         raise TypeError(f"{type(self).__name__} does not say how to write a reading")
 

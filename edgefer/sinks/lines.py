@@ -27,7 +27,7 @@ class LineOutput:
     """Standard output or a file, written line by line and unbuffered, so that `tail -f` follows it.
 
     A file that exists is replaced, as `>` does, but only when the first line comes: a run that fails before
-    it has read anything destroys nothing. A line the disk has no room for is taken back whole.
+    it has read anything destroys nothing. A line for which the disk has no room is removed again.
     """
 
     def __init__(self, path: str | None) -> None:

@@ -84,7 +84,7 @@ def _box_text(face: FaceReading) -> str:
 
 
 def _trouble(health: Health | None) -> str:
-    """What of a run's state is worth a word, in one; empty while all is well."""
+    """What is wrong with a run, in a few words; empty while nothing is."""
     if health is None:
         return ""
     words = []
@@ -134,7 +134,7 @@ class PlainTable(Sink):
         trouble, before = _trouble(health), self._trouble
         self._trouble = trouble
         if trouble != before and self._totals is not None:
-            self._output.write((trouble or "all well again") + "\n")
+            self._output.write((trouble or "back to normal") + "\n")
 
     def _line(self, reading: Reading) -> str:
         parts = [f"frame {reading.frame}"]
@@ -236,7 +236,7 @@ class LiveTable(Sink):
         columns = max(1, (width + 1) // (_PANEL_WIDTH + 1))
         labels = max((len(face.scores) for face in reading.faces), default=0)
         rows_that_fit = max(1, (height - 2) // (max(labels, len(reading.latency_ms)) + 3))
-        room = max(1, columns * rows_that_fit - 1)  # one place is for the stages
+        room = max(1, columns * rows_that_fit - 1)  # one panel shows the stages
         panels = [self._face_panel(face) for face in reading.faces[:room]]
         if not panels:
             panels = [self._panel(Text("no face", "dim"), "", "dim")]

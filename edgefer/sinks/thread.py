@@ -30,7 +30,7 @@ class SinkThread:
             capacity: readings (with their frames, where the sink needs them) that may wait, at least 1.
             drop: when the queue is full, drop the oldest (a live source), or wait for room (a file that is
                 processed whole).
-            frames: whether the sink looks at the frames; without it they are let go at once.
+            frames: whether the sink looks at the frames; without it they are not kept.
         """
         if capacity < 1:
             raise ValueError(f"SinkThread: capacity must be at least 1, got {capacity}")
@@ -55,16 +55,16 @@ class SinkThread:
 
     @property
     def failed(self) -> bool:
-        """Whether the sink has failed; writing to it is harmless and does nothing but count."""
+        """Whether the sink has failed; later readings are counted as dropped."""
         return self._failed
 
     def write(self, reading: Reading, frame: Frame | None = None, stop: threading.Event | None = None) -> None:
-        """Queues one reading; never raises for the sink's sake.
+        """Queues one reading; never raises the sink's errors.
 
         Args:
             reading, frame: as Sink.write takes them.
-            stop: where the queue waits for room, setting this ends the wait and drops the reading; close()
-                heeds it too.
+            stop: where the queue waits for room, setting this ends the wait and drops the reading; it also
+                ends the wait in close().
         """
         with self._changed:
             self._stop = stop
@@ -133,7 +133,7 @@ class SinkThread:
                     self.sink.write(*item)
         except SinkError as error:
             self._fail(error)
-        except Exception as error:  # a thread must not die unheard; the loop reports it
+        except Exception as error:  # a thread must not end unnoticed; the loop reports it
             log.debug("sink %s failed", self.name, exc_info=True)
             self._fail(SinkError(f"{self.name}: {type(error).__name__}: {error}"))
         try:

@@ -1,4 +1,4 @@
-"""The source as a video with what was read drawn into it."""
+"""The source as a video with the readings drawn into it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgefer.sources.opencv import cv2, open_capture
 from edgefer.values import FaceReading, Frame, Reading
 
 _FOURCC = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
-#: The video is finished while there is still room to finish it; OpenCV does not tell of a full disk.
+#: The video is finished while there is still room to finish it; OpenCV does not report a full disk.
 _ROOM_BYTES = 4 << 20
 _ROOM_CHECK_FRAMES = 30
 #: A pause in a live source is filled by repeating the frame, up to this length.
@@ -74,8 +74,8 @@ def draw_face(image: np.ndarray, face: FaceReading) -> None:
         left = max(0, min(x1, width) - block_width)
     top = max(0, min(y0, height - block_height))
     _shade(image, left, top, left + block_width, top + block_height)
-    for place, (label, score) in enumerate(face.scores.items()):
-        y = top + 2 + place * row
+    for index, (label, score) in enumerate(face.scores.items()):
+        y = top + 2 + index * row
         shown = colour if label == face.expression else _WHITE
         _write(image, label, left + 4, y + round(row * 0.75), small, shown)
         end = left + name_width + round(bar_width * min(max(score, 0.0), 1.0))
@@ -171,7 +171,7 @@ class AnnotatedVideo(Sink):
         if writer is None:
             return
         writer.release()
-        # OpenCV reports no failed write, so what is on the disk is looked at before it gets its name.
+        # OpenCV reports no failed write, so the file is checked before it gets its name.
         found = open_capture(str(self._part.absolute()), cv2.CAP_FFMPEG, options="protocol_whitelist;file")
         frames = 0.0
         if found is not None:

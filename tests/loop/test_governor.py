@@ -28,7 +28,7 @@ def test_within_the_budget_all_work_is_done():
     assert feed(governor(), 19.0, 20) == [0] * 20
 
 
-def test_over_the_budget_the_detector_is_slowed_first_then_the_recogniser():
+def test_over_the_budget_the_detector_is_slowed_first_then_the_recognizer():
     """One step a window, down to the last."""
     subject = governor()
     seen = [subject.rates]

@@ -52,7 +52,7 @@ def test_the_strongest_label_is_the_expression():
     assert sum(reading.scores.values()) == pytest.approx(1.0)
 
 
-def test_a_face_held_back_by_the_gate_is_uncertain_and_not_recognised():
+def test_a_face_held_back_by_the_gate_is_uncertain_and_not_recognized():
     """It keeps the scores of its last good moment, and gets its expression back with the next."""
     loop = pipeline(face(1))
     loop.process(frame_at(0))
@@ -72,7 +72,7 @@ def test_a_face_that_was_never_fit_has_equal_scores():
     assert list(reading.scores.values()) == pytest.approx([1 / 3] * 3)
 
 
-def test_all_faces_are_recognised_within_the_limit():
+def test_all_faces_are_recognized_within_the_limit():
     """Three faces, three readings, in the tracker's order."""
     loop = pipeline(face(1), face(2), face(3), max_faces=3)
     reading = loop.process(frame_at(0))
@@ -104,7 +104,7 @@ def test_faces_take_turns_when_the_budget_leaves_no_time_for_all():
     assert max(counts) - min(counts) <= 1
 
 
-def test_one_face_is_always_recognised():
+def test_one_face_is_always_recognized():
     """However small the budget."""
     recognizer = StubRecognizer(0.005)
     loop = pipeline(face(1), recognizer=recognizer)
