@@ -14,7 +14,7 @@ from edgefer.loop.clock import Identities, Rate, StageClock
 from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import LineOutput
 from edgefer.support.registry import Options
-from edgefer.values import FaceReading, Frame, Health, Reading
+from edgefer.values import FaceReading, Frame, Health, ModelReading, Reading
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -101,23 +101,26 @@ def _verdict(face: FaceReading) -> str:
     """Expression with its confidence, or why there is none."""
     if face.expression == UNCERTAIN:
         return f"{UNCERTAIN} ({', '.join(face.quality.reasons) or 'no clear label'})"
-    return f"{face.expression} {100 * face.confidence:.0f} %"
+    return _percent(face)
 
 
-class PlainTable(Sink):
-    """Lines for a pipe, a file or a journal: the newest state about once a second, then the summary."""
+def _percent(judged: FaceReading | ModelReading) -> str:
+    """An expression with its confidence."""
+    return f"{judged.expression} {100 * judged.confidence:.0f} %"
 
-    def __init__(self, title: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-        self._output = LineOutput(None)
-        self.name = self._output.name
+
+class _Table(Sink):
+    """What both tables do: keep the figures, show them now and then, and say at once what goes wrong."""
+
+    def __init__(self, interval_s: float, clock: Callable[[], float]) -> None:
+        self._interval_s = interval_s
         self._clock = clock
         self._totals: Totals | None = Totals(clock)
         self._rate = Rate(clock=clock)
         self._stages = StageClock()
-        self._printed: float | None = None
+        self._shown: float | None = None
+        self._latest: Reading | None = None
         self._trouble = ""
-        if title:
-            self._output.write(f"reading {title}\n")
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         if self._totals is None:
@@ -125,20 +128,48 @@ class PlainTable(Sink):
         self._totals.add(reading)
         self._rate.tick()
         self._stages.add(reading.latency_ms)
+        self._latest = reading
         now = self._clock()
-        if self._printed is None or now - self._printed >= PLAIN_INTERVAL_S:
-            self._printed = now
-            self._output.write(self._line(reading) + "\n")
+        if self._shown is None or now - self._shown >= self._interval_s:
+            self._shown = now
+            self._show(reading)
 
     def report(self, health: Health) -> None:
         trouble, before = _trouble(health), self._trouble
         self._trouble = trouble
         if trouble != before and self._totals is not None:
-            self._output.write((trouble or "back to normal") + "\n")
+            self._tell(trouble)
+
+    def _show(self, reading: Reading) -> None:
+        raise TypeError(f"{type(self).__name__} does not say how to show a reading")
+
+    def _tell(self, trouble: str) -> None:
+        raise TypeError(f"{type(self).__name__} does not say how to report trouble")
+
+
+class PlainTable(_Table):
+    """Lines for a pipe, a file or a journal: the newest state about once a second, then the summary."""
+
+    def __init__(self, title: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(PLAIN_INTERVAL_S, clock)
+        self._output = LineOutput(None)
+        self.name = self._output.name
+        if title:
+            self._output.write(f"reading {title}\n")
+
+    def _show(self, reading: Reading) -> None:
+        self._output.write(self._line(reading) + "\n")
+
+    def _tell(self, trouble: str) -> None:
+        self._output.write((trouble or "back to normal") + "\n")
 
     def _line(self, reading: Reading) -> str:
         parts = [f"frame {reading.frame}"]
-        parts += [f"#{face.track} {_verdict(face)}, {_box_text(face)}" for face in reading.faces] or ["no face"]
+        for face in reading.faces:
+            others = "".join(f", {name} {_percent(model)}" for name, model in face.models.items())
+            parts.append(f"#{face.track} {_verdict(face)}{others}, {_box_text(face)}")
+        if not reading.faces:
+            parts.append("no face")
         total = self._stages.spread().get("total")
         parts.append(f"{self._rate.per_second():.1f} fps")
         parts.append(f"age {reading.age_ms:.1f} ms")
@@ -152,7 +183,7 @@ class PlainTable(Sink):
             self._output.write("".join(line + "\n" for line in totals.lines()))
 
 
-class LiveTable(Sink):
+class LiveTable(_Table):
     """A table in the terminal that redraws itself: each face with its bars, and p50/p95 of each stage."""
 
     def __init__(
@@ -166,15 +197,9 @@ class LiveTable(Sink):
         from rich.console import Console
         from rich.live import Live
 
+        super().__init__(REFRESH_S, clock)
         self.name = "terminal"
         self._title = title
-        self._clock = clock
-        self._totals: Totals | None = Totals(clock)
-        self._rate = Rate(clock=clock)
-        self._stages = StageClock()
-        self._drawn: float | None = None
-        self._latest: Reading | None = None
-        self._trouble = ""
         self._console = console or Console(highlight=False)
         cast(Any, self._console).on_broken_pipe = self._gone  # rich would end the whole process
         self._unicode = self._console.encoding.lower().startswith("utf")
@@ -186,23 +211,11 @@ class LiveTable(Sink):
     def _gone(self) -> NoReturn:
         raise SinkClosed("terminal: gone")
 
-    def write(self, reading: Reading, frame: Frame | None = None) -> None:
-        if self._totals is None:
-            return
-        self._totals.add(reading)
-        self._rate.tick()
-        self._stages.add(reading.latency_ms)
-        self._latest = reading
-        now = self._clock()
-        if self._drawn is None or now - self._drawn >= REFRESH_S:
-            self._drawn = now
-            self._draw()
+    def _show(self, reading: Reading) -> None:
+        self._draw()
 
-    def report(self, health: Health) -> None:
-        trouble, before = _trouble(health), self._trouble
-        self._trouble = trouble
-        if trouble != before and self._totals is not None:
-            self._draw()
+    def _tell(self, trouble: str) -> None:
+        self._draw()
 
     def _draw(self) -> None:
         if self._latest is None:
@@ -279,6 +292,8 @@ class LiveTable(Sink):
             grid.add_row(
                 Text(label, style), Text(self._bar(score), style or "blue"), Text(f"{100 * score:.0f} %", style)
             )
+        for name, model in face.models.items():
+            grid.add_row(Text(name, "dim"), Text(_percent(model), "dim"), "")
         style = "yellow" if uncertain else "green"
         return self._panel(grid, f"#{face.track} {_verdict(face)}", style, _box_text(face))
 
