@@ -12,7 +12,6 @@ from edgefer.config.settings import Settings
 from edgefer.config.text import documentation, to_toml
 
 __all__ = [
-    "STAGES",
     "Settings",
     "board_model",
     "documentation",
