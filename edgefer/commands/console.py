@@ -88,8 +88,12 @@ class Commands:
         return parser
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; each command's `execute` is a function of the parsed arguments."""
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line; each command's `execute` is a function of the parsed arguments.
+
+    Args:
+        names: the commands it shall know; the one that is run is enough, and quicker than all.
+    """
     parser = _Parser(
         prog="edgefer",
         description="Facial expressions from a camera, read on the device.",
@@ -101,7 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edgefer {__version__}")
     commands = Commands(parser, "command")
-    for name in COMMANDS:
+    for name in names:
         importlib.import_module(f"edgefer.commands.{name}").add_parser(commands)
     return parser
 
@@ -159,7 +163,8 @@ class _Interrupts:
 def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger) -> int:
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
-        args = build_parser().parse_args(arguments)
+        named = [name for name in arguments[:1] if name in COMMANDS]
+        args = build_parser(named or COMMANDS).parse_args(arguments)
         logger.setLevel(_level(args))
         code = args.execute(args)
         sys.stdout.flush()
