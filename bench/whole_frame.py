@@ -28,8 +28,9 @@ from result_tables import RESULTS, machine, table
 from edgefer import defaults, recognize
 from edgefer.detect import open_detector
 from edgefer.loop.pipeline import Pipeline
+from edgefer.loop.smooth import Smoother
 from edgefer.sources import open_source
-from edgefer.track import Smoother, Tracker
+from edgefer.track import Tracker
 from edgefer.values import Frame
 
 WARM_UP_FRAMES = 30

@@ -140,7 +140,7 @@ def make_pipeline(
     from edgefer.device.heat import read_heat
     from edgefer.loop.governor import Governor
     from edgefer.loop.pipeline import Pipeline
-    from edgefer.track import Smoother
+    from edgefer.loop.smooth import Smoother
 
     governor, max_faces = None, None
     if live:

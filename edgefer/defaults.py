@@ -7,8 +7,8 @@ MODEL = "edgefer-s"
 
 #: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.
 DETECT_INTERVAL_MS = 500.0
-#: Faces smaller than this are not searched for, pixels of the source.
-MIN_FACE_PX = 60
+#: Faces smaller than this are not searched for, pixels of the source; and what it may be set to.
+MIN_FACE_PX, MIN_FACE_PX_RANGE = 60, (20, 2000)
 
 #: A face with a smaller side is "small", pixels of the source.
 MIN_SIDE_PX = 40.0

@@ -18,7 +18,7 @@ from edgefer.detect.registry import DETECTORS
 from edgefer.landmarks.base import LANDMARKERS
 from edgefer.models import directory, manifest
 from edgefer.models.manifest import Licence, Manifest
-from edgefer.recognize.registry import KINDS, Kind
+from edgefer.recognize.registry import KINDS
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.sources.registry import SOURCES, STILL
 from edgefer.support.registry import Entry, Options
@@ -29,7 +29,6 @@ def own_registries(monkeypatch, tmp_path):
     """What a test registers is gone after it; the files it writes can be imported."""
     for registry in (DETECTORS, KINDS, LANDMARKERS, OUTPUTS, SOURCES):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(manifest, "_KINDS", dict(manifest._KINDS))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
 
@@ -170,7 +169,7 @@ class Double:
         pass
 """,
     )
-    KINDS.add(Kind("span", "whether a face moves", "span:Span", SpanOptions, manifest=SpanManifest))
+    KINDS.add(Entry("span", "whether a face moves", "span:Span", SpanOptions))
     place = tmp_path / "my-span"
     place.mkdir()
     np.save(place / "weights.npy", np.zeros(3))

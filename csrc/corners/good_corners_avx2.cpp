@@ -2,7 +2,7 @@
 #include <immintrin.h>
 
 #include "core/target.h"
-#include "corners/good_corners.h"
+#include "corners/rows.h"
 
 EDGEFER_BEGIN_AVX2
 

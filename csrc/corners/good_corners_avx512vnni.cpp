@@ -2,7 +2,7 @@
 #include <immintrin.h>
 
 #include "core/target.h"
-#include "corners/good_corners.h"
+#include "corners/rows.h"
 
 #if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"  // of the undefined operands in GCC's own header

@@ -1,7 +1,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
-#include "corners/good_corners.h"
+#include "corners/rows.h"
 
 namespace edgefer {
 namespace {

@@ -3,7 +3,7 @@
 #include <functional>  // std::greater
 #include <limits>
 
-#include "corners/good_corners.h"
+#include "corners/rows.h"
 
 namespace edgefer {
 namespace {

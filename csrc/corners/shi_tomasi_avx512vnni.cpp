@@ -4,7 +4,7 @@
 #include <cstring>  // std::memcpy
 
 #include "core/target.h"
-#include "corners/shi_tomasi.h"
+#include "corners/rows.h"
 
 #if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of the undefined operands in GCC's own header

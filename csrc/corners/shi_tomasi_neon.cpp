@@ -5,7 +5,7 @@
 #include <initializer_list>
 
 #include "core/target.h"  // EDGEFER_ALWAYS_INLINE
-#include "corners/shi_tomasi.h"
+#include "corners/rows.h"
 
 namespace edgefer {
 namespace {

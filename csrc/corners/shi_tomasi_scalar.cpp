@@ -1,6 +1,6 @@
 #include <cmath>  // std::sqrt
 
-#include "corners/shi_tomasi.h"
+#include "corners/rows.h"
 
 namespace edgefer {
 namespace {

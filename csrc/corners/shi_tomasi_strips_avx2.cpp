@@ -6,7 +6,7 @@
 #include <cstring>    // std::memcpy
 
 #include "core/target.h"
-#include "corners/shi_tomasi.h"
+#include "corners/rows.h"
 
 EDGEFER_BEGIN_AVX2
 

@@ -6,7 +6,7 @@
 #include <algorithm>  // std::min, std::max
 
 #include "core/target.h"
-#include "corners/shi_tomasi.h"
+#include "corners/rows.h"
 
 #if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"  // of the undefined operands in GCC's own header

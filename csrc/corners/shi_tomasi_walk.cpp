@@ -3,7 +3,7 @@
 #include <initializer_list>
 #include <utility>  // std::swap
 
-#include "corners/shi_tomasi.h"
+#include "corners/rows.h"
 
 namespace edgefer {
 namespace {

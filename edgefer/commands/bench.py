@@ -50,18 +50,20 @@ def execute(args) -> int:
     settings = settings_from(args)
     assemble.prepare_process(settings)
     recognizers = assemble.open_models(settings)
-    name, frames = _frames(args, settings)
+    source = assemble.choose_source(settings, source_of(args, None) or "demo:forever").make()
     loop = assemble.make_pipeline(settings, recognizers, live=False)
-    measured = _measure(loop, frames, args.warm_up, args.frames)
+    measured = _measure(loop, source.unpaced(), args.warm_up, args.frames)
     if not measured.frames:
-        raise SourceError(f"{name}: expected more than the {args.warm_up} frames of the warm-up; use --warm-up 0")
+        raise SourceError(
+            f"{source.name}: expected more than the {args.warm_up} frames of the warm-up; use --warm-up 0"
+        )
     verdicts = judge(settings, measured.latency_ms)
     result = {
         "profile": args.profile or config.fitting_profile(config.board_model()),
         "budget_of": settings.board,
         "measured_on": config.board_model() or "no known board",
         "load_average": round(os.getloadavg()[0], 2),
-        "source": name,
+        "source": source.name,
         "size": list(measured.size),
         "model": ", ".join(recognizer.name for recognizer in recognizers),
         "frames": measured.frames,
@@ -122,26 +124,6 @@ def _measure(loop, frames, warm_up: int, count: int) -> _Measured:
         measured.size = frame.grey.shape[::-1]
     measured.latency_ms = clock.spread()
     return measured
-
-
-def _frames(args, settings):
-    """A name and an iterator of as many frames as wanted, each at its media time."""
-    spec = source_of(args, None)
-    if spec is None or spec == "demo":
-        from edgefer.sources.demo import Demo
-
-        demo = Demo(None)
-        return "demo", (demo.render(index) for index in range(args.warm_up + args.frames))
-    from edgefer import assemble
-
-    source = assemble.choose_source(settings, spec).make()
-    return source.name, _read_all(source)
-
-
-def _read_all(source):
-    with source:
-        while (frame := source.read()) is not None:
-            yield frame
 
 
 def _text(result: dict) -> str:

@@ -14,7 +14,6 @@ from edgefer.commands.console import Commands
 from edgefer.detect.registry import network_detectors
 from edgefer.errors import ModelError
 from edgefer.models import store
-from edgefer.models.manifest import FrameManifest
 
 
 @dataclass(frozen=True)
@@ -126,16 +125,9 @@ def listing() -> str:
         if entry.manifest is None:
             rows.append((mark, entry.name, "refused", "", "", "", "", entry.refused))
             continue
-        manifest = entry.manifest
-        shown = ["", "", ""]  # of models that are no recognizers
-        if isinstance(manifest, FrameManifest):
-            metrics, tensor = manifest.metrics, manifest.input
-            accuracy = f"{metrics.accuracy_int8:.2f} % of {metrics.rows}" if metrics.split == "val" else ""
-            size = f"{tensor.width}x{tensor.height} {tensor.channels}"
-            shown = [size, manifest.output.labels, accuracy]
-        licence = " ".join(manifest.licence.training_data.split())
-        size_text = f"{entry.size_bytes / 1024:.0f} KiB"
-        rows.append((mark, entry.name, manifest.kind, *shown, size_text, licence))
+        licence = " ".join(entry.manifest.licence.training_data.split())
+        size = f"{entry.size_bytes / 1024:.0f} KiB"
+        rows.append((mark, entry.name, entry.manifest.kind, *entry.manifest.figures(), size, licence))
     if len(rows) == 1:
         return "no models are installed"
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]

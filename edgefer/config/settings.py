@@ -53,7 +53,12 @@ class DetectorTable(_Table, frozen=True):
         ),
     ] = defaults.DETECT_INTERVAL_MS
     min_face_px: Annotated[
-        int, Meta(ge=20, le=2000, description="smallest face that is looked for, side in pixels of the source")
+        int,
+        Meta(
+            ge=defaults.MIN_FACE_PX_RANGE[0],
+            le=defaults.MIN_FACE_PX_RANGE[1],
+            description="smallest face that is looked for, side in pixels of the source",
+        ),
     ] = defaults.MIN_FACE_PX
 
 

@@ -36,7 +36,10 @@ def open_detector(
     Raises:
         UsageError: an unknown kind or option, or a number out of range. ModelError: its model is refused.
     """
-    for name, value, low, high in (("min_face_px", min_face_px, 20, 2000), ("max_side_px", max_side_px, 64, 4096)):
+    for name, value, low, high in (
+        ("min_face_px", min_face_px, *defaults.MIN_FACE_PX_RANGE),
+        ("max_side_px", max_side_px, 64, 4096),
+    ):
         if not low <= value <= high:
             raise UsageError(f"detector: {name} must be {low} to {high}, got {value}")
     if isinstance(choice, str):

@@ -14,11 +14,12 @@ from edgefer.errors import UsageError
 from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.base import Landmarker
 from edgefer.loop.governor import Governor
+from edgefer.loop.smooth import Smoother
 from edgefer.recognize.base import Recognizer, WindowedRecognizer
 from edgefer.values import Face, FaceReading, Frame, ModelReading, Reading
 
 if TYPE_CHECKING:  # the tracker brings OpenCV
-    from edgefer.track import Smoother, Tracker
+    from edgefer.track import Tracker
 
 #: What is kept of a face that is gone is dropped after so many frames: a track may return for a while.
 _FORGET_EVERY_FRAMES = 256
@@ -149,7 +150,7 @@ class Pipeline:
             if observation is None:
                 continue
             for stage, nanoseconds in observation.spent_ns.items():
-                spent_ns[stage] += nanoseconds
+                spent_ns[stage] = spent_ns.get(stage, 0) + nanoseconds
             begin = time.monotonic_ns()
             model.scores[face.track] = model.smoother.update(face.track, observation.scores, frame.media_ns)
             spent_ns["smooth"] += time.monotonic_ns() - begin

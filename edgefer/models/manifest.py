@@ -1,7 +1,7 @@
 """model.toml: everything the runtime must know about a model; a tagged union by its `kind`.
 
-`Manifest` holds what all kinds share, each subclass what its kind needs. Each kind is
-registered by `add_kind`; models/directory.py reads the file and checks it against its hashes.
+`Manifest` holds what all kinds share, each subclass what its kind needs: a subclass is a kind, and its tag the name.
+models/directory.py reads the file and holds it against its hashes.
 """
 
 from __future__ import annotations
@@ -139,6 +139,10 @@ class Manifest(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, kw_
         """Which of the kinds this is."""
         return str(self.__struct_config__.tag)
 
+    def figures(self) -> tuple[str, str, str]:
+        """Input, label set and accuracy on val, as a list of models shows them; empty where a kind has none."""
+        return "", "", ""
+
     def faults(self) -> Iterator[str]:
         """What the types cannot say: one line for each contradiction between values."""
         yield from ()
@@ -157,6 +161,11 @@ class FrameManifest(Manifest, tag="frame", frozen=True, kw_only=True):
     def labels(self) -> tuple[str, ...]:
         """The labels in the order of the scores."""
         return labels.label_set(self.output.labels)
+
+    def figures(self) -> tuple[str, str, str]:
+        metrics, tensor = self.metrics, self.input
+        accuracy = f"{metrics.accuracy_int8:.2f} % of {metrics.rows}" if metrics.split == "val" else ""
+        return f"{tensor.width}x{tensor.height} {tensor.channels}", self.output.labels, accuracy
 
     def faults(self) -> Iterator[str]:
         if self.output.labels not in labels.LABEL_SETS:
@@ -198,16 +207,15 @@ class DetectorManifest(Manifest, tag="detector", frozen=True, kw_only=True):
         return self.file
 
 
-_KINDS: dict[str, type[Manifest]] = {}
-
-
-def add_kind(kind: type[Manifest]) -> None:
-    """Registers a kind of manifest by its tag; registering a class again changes nothing."""
-    _KINDS[str(kind.__struct_config__.tag)] = kind
-
-
-add_kind(FrameManifest)
-add_kind(DetectorManifest)
+def manifest_kinds() -> dict[str, type[Manifest]]:
+    """The kinds there are, by name."""
+    kinds: dict[str, type[Manifest]] = {}
+    waiting: list[type[Manifest]] = [Manifest]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            kinds[str(kind.__struct_config__.tag)] = kind
+            waiting.append(kind)
+    return kinds
 
 
 def from_fields(fields: Mapping[str, Any]) -> Manifest:
@@ -216,10 +224,10 @@ def from_fields(fields: Mapping[str, Any]) -> Manifest:
     Raises:
         ValueError: an unknown kind or key, a wrong type, a value out of range, or two that contradict.
     """
-    kind = fields.get("kind")
-    if kind not in _KINDS:
-        raise ValueError(f"kind: expected one of {', '.join(_KINDS)}, got {kind!r}")
-    manifest = msgspec.convert(fields, _KINDS[kind])
+    kind, kinds = fields.get("kind"), manifest_kinds()
+    if kind not in kinds:
+        raise ValueError(f"kind: expected one of {', '.join(kinds)}, got {kind!r}")
+    manifest = msgspec.convert(fields, kinds[kind])
     for fault in manifest.faults():
         raise ValueError(fault)
     return manifest

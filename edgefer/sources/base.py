@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from edgefer.values import Frame
@@ -40,6 +41,12 @@ class Source:
             SourceError: the source failed for good, or, after its last readable frame, that it is incomplete.
         """
         raise TypeError(f"{type(self).__name__} does not say how to read a frame")
+
+    def unpaced(self) -> Iterator[Frame]:
+        """Every frame to the end, without waiting for the time that each is due where the source can do so."""
+        with self:
+            while (frame := self.read()) is not None:
+                yield frame
 
     def close(self) -> None:
         """Releases the device or the file; a second call does nothing."""

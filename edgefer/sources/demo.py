@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,9 @@ class Demo(Source):
             captured_ns=time.monotonic_ns(),
             bgr=lambda: self._compose(index, self._colour, self._backdrop),
         )
+
+    def unpaced(self) -> Iterator[Frame]:
+        return (self.render(index) for index in (itertools.count() if self.length is None else range(self.length)))
 
     def read(self) -> Frame | None:
         """The frame that is due, waiting for it; those a slow reader missed are gone, as with a camera."""

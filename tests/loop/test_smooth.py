@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgefer.track import Smoother
+from edgefer.loop.smooth import Smoother
 
 
 @pytest.mark.parametrize("fps", [5, 15, 30, 100])
