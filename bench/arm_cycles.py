@@ -33,11 +33,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import result_tables
+import common
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "arm_cycles"
-RESULT = result_tables.RESULTS / "arm_cycles.json"
+RESULT = common.RESULTS / "arm_cycles.json"
 COMPILER = os.environ.get("CXX_ARM", "aarch64-linux-gnu-g++")
 OBJDUMP = COMPILER.replace("g++", "objdump")
 FLAGS = ["-O3", "-std=c++17", "-Wall", "-Wextra", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-Icsrc"]
@@ -228,7 +228,7 @@ def measure(works: list[str]) -> dict:
     return {
         "compiler": output([COMPILER, "--version"]).splitlines()[0],
         "llvm": version[0] if version else "unknown",
-        "commit": result_tables.machine()["commit"],
+        "commit": common.machine()["commit"],
         "works": {
             work: {
                 "unit": WORKS[work][0],
@@ -258,7 +258,7 @@ def table(result: dict) -> str:
                 cells.append(figure(here) + (f" ({scalar / here:.1f}x)" if variant != "scalar" else ""))
             rows.append([work, entry["unit"], variant, figure(found["instructions"]), *cells])
     header = ["kernel", "per", "variant", "instructions", *(f"cycles, {cpu}" for cpu in CPUS)]
-    return result_tables.table(header, rows)
+    return common.table(header, rows)
 
 
 def hot(program: Program, work: str, variant: str) -> str:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from result_tables import table
+from common import table
 
 from edgefer.sources import open_source
 

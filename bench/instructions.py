@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from result_tables import RESULTS, instruction_table, machine
+from common import RESULTS, instruction_table, machine
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "build" / "instructions"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from common import machine, table
 from peers import DATA
-from result_tables import machine, table
 
 from edgefer.detect import DETECTORS, open_detector
 from edgefer.sources import open_source

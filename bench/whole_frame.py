@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import peers
-from result_tables import RESULTS, machine, table
+from common import RESULTS, machine, table
 
 from edgefer import defaults, recognize
 from edgefer.detect import open_detector

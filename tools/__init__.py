@@ -15,7 +15,7 @@ RECORDS = ROOT / "docs" / "reproduction"
 # the benches import each other by bare names, as scripts do
 sys.path.append(str(ROOT / "bench"))
 
-from result_tables import table  # noqa: E402
+from common import table  # noqa: E402
 
 __all__ = ["MODELS", "RECORDS", "ROOT", "publish", "shipped", "table"]
 

@@ -18,11 +18,10 @@ from pathlib import Path
 from edgefer.errors import EdgeferError
 from edgefer.measure import datasets
 from edgefer.train.recipes import OWNERS, RECIPES
-from edgefer.train.records import keep, unlike_recipe
-from edgefer.train.runs import judged_on
+from edgefer.train.runs import judged_on, keep, unlike_recipe
 from edgefer.train.settings import TrainingSettings, find_data
 from tools import RECORDS, frontier, reproduction
-from tools.papers import CROSS_RECIPES
+from tools.reproduction import CROSS_RECIPES
 
 
 def collect(records: Path = RECORDS, named: Iterable[Path] = ()) -> list[str]:

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from edgefer.measure.statistics import spread
-from edgefer.train.records import read_records, repetitions_of
+from edgefer.train.runs import read_records, repetitions_of
 from tools import RECORDS, ROOT, publish, shipped
 
-from candidates import BASE, TRAINED  # isort: skip
+from networks import BASE, TRAINED  # isort: skip
 
 RECORD = ROOT / "bench" / "results" / "frontier.json"
 PAGE = ROOT / "docs" / "frontier.md"

@@ -16,7 +16,7 @@ from pathlib import Path
 from tools import MODELS, ROOT, publish, shipped  # first: it makes the modules of bench known
 
 import arm_cycles as forecast  # isort: skip
-from result_tables import RESULTS, instruction_table, kernel_table, table  # isort: skip
+from common import RESULTS, instruction_table, kernel_table, table  # isort: skip
 
 
 def whole_frame() -> str:

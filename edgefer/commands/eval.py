@@ -10,7 +10,7 @@ from edgefer import defaults
 from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS
-from edgefer.measure.arguments import add_data, load_data
+from edgefer.measure import add_data, load_data
 from edgefer.support.typed import whole_number
 
 if TYPE_CHECKING:

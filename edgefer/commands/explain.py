@@ -9,17 +9,17 @@ from edgefer.commands.console import Commands
 
 def add_parser(commands: Commands) -> None:
     """The command's arguments."""
-    from edgefer.train.explain import command
+    from edgefer.train import explain
 
     parser = commands.add(
         "explain",
-        command.SUMMARY,
+        explain.SUMMARY,
         "explain runs/edgefer-s --data fer2013_train_val.npz --out filters\n"
         "explain runs/breuer-grey --data faces/ --method deconvolution --filters 0,7,12-20 --out filters\n"
         "explain runs/breuer-ckplus --data CK+ --method units --units CK+ --out filters",
         execute,
     )
-    command.add_arguments(parser)
+    explain.add_arguments(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -28,6 +28,6 @@ def execute(args: argparse.Namespace) -> int:
     Raises:
         UsageError: among others, Keras is not installed.
     """
-    from edgefer.train.explain import command
+    from edgefer.train import explain
 
-    return command.execute(args)
+    return explain.execute(args)

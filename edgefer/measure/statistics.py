@@ -90,6 +90,38 @@ def tempered(scores: np.ndarray, temperature: float) -> np.ndarray:
     return softmax(logits, 1 / temperature)
 
 
+TEMPERATURES = np.arange(0.25, 4, 0.01).round(2)
+ECE_RULE = (
+    f"top class, {BINS} bins of equal width; each half of the rows (every second one) is judged "
+    "with the temperature fitted on the other half"
+)
+
+
+def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+    """The temperature, to a hundredth, that minimises NLL.
+
+    It is fitted to the class and not to the distribution of the votes, so that a score says how often the
+    label is right. What voters disagree about is more than what the network doubts: fitted to the votes, the
+    scores of ferplus-sobel were too low by 4.8 points.
+
+    Args:
+        logits: float, shape (N, classes). truth: int, shape (N,).
+
+    Reference: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    logits = logits.astype(np.float64)
+    return float(min(TEMPERATURES, key=lambda t: calibration(softmax(logits, 1 / t), truth).nll))
+
+
+def cross_fitted_ece(logits: np.ndarray, truth: np.ndarray) -> float:
+    """ECE_RULE: no row is judged with a temperature that it had a part in. Percent."""
+    scores = np.empty(logits.shape)
+    for half in (0, 1):
+        temperature = fit_temperature(logits[1 - half :: 2], truth[1 - half :: 2])
+        scores[half::2] = softmax(logits[half::2], 1 / temperature)
+    return calibration(scores, truth).ece
+
+
 # repeated runs --------------------------------------------------------------------------------------------
 
 
@@ -203,71 +235,12 @@ def paired_t(first: Values, second: Values) -> Comparison:
     return Comparison("paired t", len(values), statistic, p, mean, mean - half, mean + half, effect, "Cohen's d")
 
 
-def wilcoxon(first: Values, second: Values) -> Comparison:
-    """Signed-rank test of paired values, as accuracies by fold or by seed; exact, ties included.
-
-    Pairs without a difference tell nothing and are left out. Equal differences share the mean of their ranks.
-
-    Returns:
-        The statistic is the sum of the ranks of positive differences. The difference is the Hodges-Lehmann
-        estimate, the median of the means of all two differences, and its interval is by the same means;
-        with less than six pairs it reaches from the least to the greatest, and holds less than 95 %. The
-        effect is the rank-biserial correlation, from -1 to 1.
-
-    Reference: Wilcoxon, 1945; Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, chapter 3.
-    """
-    name, effect = "Wilcoxon signed-rank", "rank-biserial correlation"
-    values = _differences("wilcoxon", first, second)
-    told = values[values != 0]
-    if not len(told):
-        return Comparison(name, 0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, effect)
-    doubled = _doubled_ranks(np.abs(told))
-    positive, total = int(doubled[told > 0].sum()), int(doubled.sum())
-    ways = _ways(doubled.tolist())
-    tail = sum(ways[: min(positive, total - positive) + 1])
-    means = np.sort([(a + b) / 2 for i, a in enumerate(values) for b in values[i:]])
-    # least number of means that may be cut off at each end: the null distribution without ties
-    plain, cut, below = _ways(list(range(1, len(values) + 1))), 0, 0
-    while 2 * (below + plain[cut]) <= (1 - CONFIDENCE) * 2 ** len(values):
-        below += plain[cut]
-        cut += 1
-    # cut is the number of rank sums in the tail, so the interval ends on the mean of that number
-    cut = max(cut, 1)
-    return Comparison(
-        name,
-        len(told),
-        positive / 2,
-        min(1.0, 2 * tail / 2 ** len(told)),
-        float(np.median(means)),
-        float(means[cut - 1]),
-        float(means[-cut]),
-        (2 * positive - total) / total,
-        effect,
-    )
-
-
 def _differences(test: str, first: Values, second: Values) -> np.ndarray:
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
         raise ValueError(f"{test}: expected two arrays of one length above 1, got {first.shape}, {second.shape}")
     # accuracies that are equal differ in their last bits once computed in two ways
     return np.round(first - second, 9)
-
-
-def _doubled_ranks(values: np.ndarray) -> np.ndarray:
-    """Twice the ranks, which are whole even where ties share their mean: int64, shape (N,)."""
-    below = (values[None] < values[:, None]).sum(axis=1)
-    equal = (values[None] == values[:, None]).sum(axis=1)
-    return 2 * below + equal + 1
-
-
-def _ways(ranks: list[int]) -> list[int]:
-    """In how many ways a choice among the ranks has each sum: index is the sum; whole numbers, exact."""
-    ways = [1] + [0] * sum(ranks)
-    for rank in ranks:
-        for amount in range(len(ways) - 1, rank - 1, -1):
-            ways[amount] += ways[amount - rank]
-    return ways
 
 
 # distributions --------------------------------------------------------------------------------------------

@@ -19,13 +19,24 @@ from typing import Any
 
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.models import directory, store
-from edgefer.train import records, short
-from edgefer.train.explain import command as explain
-from edgefer.train.recipes import MAKERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, Runs, epochs, in_order, repetition
+from edgefer.train import explain, runs, short
+from edgefer.train.recipes import (
+    MAKERS,
+    RECIPES,
+    REPEATED,
+    SHIPPED,
+    WITHOUT_RECIPE,
+    Runs,
+    Step,
+    epochs,
+    export_step,
+    fit_step,
+    in_order,
+    repetition,
+)
 from edgefer.train.settings import TrainingSettings, find_data
-from edgefer.train.steps import Step, export_step, fit_step
 
-OnRecord = dict[str, records.Record]
+OnRecord = dict[str, runs.Record]
 
 
 def status(name: str, on_record: OnRecord) -> tuple[bool, str]:
@@ -212,7 +223,7 @@ def _failures(failed: dict[str, int]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m edgefer.train", description=__doc__.split("\n")[0])
-    parser.set_defaults(action="list", names=[], records=records.RECORDS)
+    parser.set_defaults(action="list", names=[], records=runs.RECORDS)
     actions = parser.add_subparsers(metavar="ACTION")
     for name, summary in (
         ("list", "list every model, trained or not (what is done without an action)"),
@@ -224,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument(
             "--records",
             type=Path,
-            default=records.RECORDS,
+            default=runs.RECORDS,
             metavar="DIR",
             help="what is kept of finished runs (default: %(default)s)",
         )
@@ -249,7 +260,7 @@ def main(argv: list[str] | None = None) -> int:
             return explain.execute(options)
         if options.action == "short":
             return train_short(names, options.records / "short")
-        on_record = records.read_records(options.records)
+        on_record = runs.read_records(options.records)
         list_models(on_record)
         return train(names, on_record) if options.action == "all" else 0
     except EdgeferError as error:

@@ -20,12 +20,11 @@ from msgspec.structs import replace
 from edgefer.errors import UsageError
 from edgefer.labels import softmax
 from edgefer.measure.datasets import Dataset
-from edgefer.measure.statistics import tempered
+from edgefer.measure.statistics import fit_temperature, tempered
 from edgefer.models import directory, store
 from edgefer.models.interpreter import Interpreter, scores, self_test
 from edgefer.train import runs
 from edgefer.train.data.batches import Inputs, View, input_spec
-from edgefer.train.export.calibration import fit_temperature
 from edgefer.train.settings import TrainingSettings
 
 

@@ -50,7 +50,7 @@ class TrainingSettings:
 
     Attributes:
         architecture: a name in architectures.ARCHITECTURES. input: planes, a name in preprocess.CHANNELS.
-        mode: how the planes reach the network, one of streams.MODES.
+        mode: how the planes reach the network, one of architectures.MODES.
         stl: a spatial transformer before the network, or before each of its streams.
         labels: ferplus8, the classes and votes of FER+; or basic7, the classes of FER-2013.
         rule: by which the votes of FER+ teach, one of datasets.RULES. With plurality, rows without a majority

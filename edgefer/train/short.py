@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgefer.train import architectures
-from edgefer.train import records as run_records
-from edgefer.train.recipes import OWNERS, RECIPES, in_order
+from edgefer.train import runs as finished
+from edgefer.train.recipes import OWNERS, RECIPES, Step, export_step, in_order
 from edgefer.train.settings import TrainingSettings
-from edgefer.train.steps import Step, export_step
 
 FOLDER = "runs/short"
 SIDE = 32  # pixels, of networks that take any size
@@ -97,4 +96,4 @@ def keep(run: Path, exported: str, records: Path) -> None:
     """Keep what a short form left: settings, results, losses of the first and the last epoch, export."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
     losses = [json.loads(line)["loss"] for line in (lines[0], lines[-1])]
-    run_records.keep(run, records, losses=losses, exported=exported)
+    finished.keep(run, records, losses=losses, exported=exported)

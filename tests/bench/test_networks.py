@@ -4,7 +4,7 @@ import json
 
 import networks
 import pytest
-from candidates import BASE
+from networks import BASE
 
 from edgefer.train.architectures import build
 from edgefer.train.architectures.edgefer import Configuration, Stage

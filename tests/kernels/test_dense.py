@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 import reference
-from tflite_layer import ACTIVATIONS, fully_connected_model, run_reference_kernels
+from tflite_networks import ACTIVATIONS, fully_connected_model, run_reference_kernels
 
 from edgefer import kernels
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgefer.measure import statistics
-from edgefer.measure.statistics import calibration, mcnemar, paired_t, spread, tempered, wilcoxon
+from edgefer.measure.statistics import calibration, mcnemar, paired_t, spread, tempered
 
 
 def random_scores(rows, classes=8, seed=1):
@@ -66,11 +66,10 @@ def test_runs_are_summed_up_as_the_papers_do():
     assert math.isnan(spread([81.0]).deviation)
 
 
-def pairs(count, shift, seed, ties=False):
+def pairs(count, shift, seed):
     rng = np.random.default_rng(seed)
     first = rng.normal(80, 1, count)
-    second = first + rng.normal(shift, 0.7, count)
-    return (np.round(first), np.round(second)) if ties else (first, second)
+    return first, first + rng.normal(shift, 0.7, count)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 10, 25])
@@ -85,41 +84,6 @@ def test_student_agrees_with_scipy(count, shift):
     interval = expected.confidence_interval(0.95)
     assert (got.low, got.high) == pytest.approx((interval.low, interval.high), abs=1e-6)
     assert got.effect == pytest.approx(np.mean(first - second) / np.std(first - second, ddof=1), rel=1e-6)
-
-
-@pytest.mark.parametrize("count", [2, 3, 6, 10, 13, 30])
-@pytest.mark.parametrize("shift", [0.0, 0.5, -2.0])
-def test_wilcoxon_agrees_with_scipy(count, shift):
-    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
-    first, second = pairs(count, shift, count)
-    got = wilcoxon(first, second)
-    assert got.p == pytest.approx(stats.wilcoxon(first, second, method="exact").pvalue, rel=1e-9)
-    assert got.low <= got.difference <= got.high
-
-
-@pytest.mark.parametrize("count", [4, 8, 11])
-def test_wilcoxon_is_exact_with_ties_and_equal_pairs(count):
-    """Against all signs that the differences could have had."""
-    first, second = pairs(count, 0.6, count + 3, ties=True)
-    values = (first - second)[first != second]
-    order = np.array([(np.abs(values) < abs(v)).sum() + ((np.abs(values) == abs(v)).sum() + 1) / 2 for v in values])
-    sums = [order[list(signs)].sum() for signs in itertools.product([False, True], repeat=len(values))]
-    middle = order.sum() / 2
-    far = abs(order[values > 0].sum() - middle)
-    got = wilcoxon(first, second)
-    assert got.p == pytest.approx(np.mean([abs(s - middle) >= far for s in sums]))
-    assert got.statistic == order[values > 0].sum()
-    assert got.effect == pytest.approx((order[values > 0].sum() - order[values < 0].sum()) / order.sum())
-
-
-def test_the_interval_of_wilcoxon_holds_the_true_difference_as_often_as_it_says():
-    rng = np.random.default_rng(8)
-    held = 0
-    for _ in range(400):
-        got = wilcoxon(rng.normal(1.0, 1, 10), np.zeros(10))
-        held += got.low <= 1.0 <= got.high
-    # 95.1 % by the null distribution for ten pairs; four standard errors of 400 trials are 4.4 points
-    assert held / 400 >= 0.907
 
 
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (5, 5), (3, 12), (40, 22), (700, 610)])
@@ -146,13 +110,12 @@ def test_student_and_normal_quantiles_agree_with_scipy():
 
 def test_no_difference_and_a_constant_one_are_told_apart():
     same = np.array([80.0, 81.0, 82.0])
-    assert (paired_t(same, same).p, wilcoxon(same, same).p) == (1, 1)
+    assert paired_t(same, same).p == 1
     assert paired_t(same + 1, same).p == 0
-    assert wilcoxon(same + 1, same).p == 0.25  # three pairs can say no more
     assert json.loads(json.dumps(paired_t(same + 1, same).json()))["statistic"] is None
 
 
-@pytest.mark.parametrize("test", [paired_t, wilcoxon, mcnemar])
+@pytest.mark.parametrize("test", [paired_t, mcnemar])
 def test_arrays_that_do_not_pair_are_refused(test):
     with pytest.raises(ValueError, match="expected two arrays of one length"):
         test(np.zeros(3), np.zeros(4))

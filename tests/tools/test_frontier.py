@@ -3,7 +3,7 @@
 import pytest
 from networks import remember
 
-from edgefer.train.records import Record
+from edgefer.train.runs import Record
 from tools import frontier, shipped
 
 TIMED = {"size": 64, "parameters": 1000, "macs": 2_000_000, "bytes": 2048, "ms": 0.5}

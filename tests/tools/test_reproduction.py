@@ -12,12 +12,12 @@ import pytest
 
 from edgefer.errors import UsageError
 from edgefer.train.recipes import OWNERS, RECIPES, repetition
-from edgefer.train.records import keep
+from edgefer.train.runs import keep
 from edgefer.train.short import keep as keep_short
 from edgefer.train.short import short
 from tools import collect as collecting
 from tools import reproduction
-from tools.papers import CROSS, OWN, TABLES
+from tools.reproduction import CROSS, OWN, TABLES
 
 DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[2] / "../shared/data"))
 

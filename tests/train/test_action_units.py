@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgefer.errors import UsageError
-from edgefer.train.data.action_units import read_action_units
+from edgefer.measure.datasets.ckplus import read_action_units
 
 
 def film(root, name, frames=3, codes=None, coded_frame=None):

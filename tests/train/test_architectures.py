@@ -8,8 +8,7 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 from keras import ops  # noqa: E402
 
 from edgefer.errors import UsageError  # noqa: E402
-from edgefer.train.architectures import ARCHITECTURES, build  # noqa: E402
-from edgefer.train.streams import MODES, Stream, Streams  # noqa: E402
+from edgefer.train.architectures import ARCHITECTURES, MODES, Stream, Streams, build  # noqa: E402  # noqa: E402
 
 INPUTS = {"grey": 1, "grey+sobel": 3, "grey+laplacian": 2, "grey+sobel+laplacian": 4}
 PARTED = [name for name in INPUTS if name != "grey"]

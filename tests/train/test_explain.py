@@ -21,11 +21,18 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 from keras import layers  # noqa: E402
 
 from edgefer.train.explain.explanation import explain  # noqa: E402
-from edgefer.train.explain.gradcam import class_sheet, grad_cam, over_image  # noqa: E402
-from edgefer.train.explain.network import Field, Network  # noqa: E402
-from edgefer.train.explain.pictures import patch  # noqa: E402
+from edgefer.train.explain.network import (  # noqa: E402
+    Field,
+    Network,
+    survey,  # noqa: E402
+)
 from edgefer.train.explain.projection import project, to_image  # noqa: E402
-from edgefer.train.explain.strongest import survey  # noqa: E402
+from edgefer.train.explain.sheets import (  # noqa: E402
+    class_sheet,
+    grad_cam,
+    over_image,
+    patch,  # noqa: E402
+)
 from edgefer.train.settings import TrainingSettings, build  # noqa: E402
 
 SIDE = 16

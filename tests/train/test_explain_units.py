@@ -14,13 +14,12 @@ import pytest
 from edgefer.commands.console import main
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.measure.datasets import Dataset
-from edgefer.measure.datasets.folders import FolderImages
-from edgefer.train.data.action_units import ActionUnits
+from edgefer.measure.datasets.base import FolderImages
+from edgefer.measure.datasets.ckplus import ActionUnits
 
 keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
 
-from edgefer.train.explain.network import Filters  # noqa: E402
-from edgefer.train.explain.strongest import Survey  # noqa: E402
+from edgefer.train.explain.network import Filters, Survey  # noqa: E402
 from edgefer.train.explain.units import correlate, matched  # noqa: E402
 from edgefer.train.settings import TrainingSettings, build  # noqa: E402
 

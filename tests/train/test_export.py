@@ -13,13 +13,12 @@ from edgefer import detect, geometry, kernels, recognize
 from edgefer.errors import UsageError
 from edgefer.measure import statistics
 from edgefer.measure.datasets import Dataset
+from edgefer.measure.statistics import cross_fitted_ece, fit_temperature
 from edgefer.models import directory as directories
 from edgefer.sources.demo import portrait_path
-from edgefer.train.export import crop_margin
 from edgefer.train.export.__main__ import main as export
-from edgefer.train.export.calibration import cross_fitted_ece, fit_temperature
-from edgefer.train.export.int8_model import calibrate
-from edgefer.train.export.measured import Measured
+from edgefer.train.export.measured import Measured, measure_margin
+from edgefer.train.export.models import calibrate
 from edgefer.train.runs import lineage
 from edgefer.train.settings import TrainingSettings
 
@@ -134,7 +133,7 @@ def test_the_margin_about_the_detectors_box_is_found_again():
     box = geometry.squared(detect.open_detector("haar").detect(image)[0].box)
     for margin in (0.1, 0.2):
         crop = kernels.crop_resize(image, geometry.squared(box, margin), (48, 48))
-        measured = crop_margin.measure([crop])
+        measured = measure_margin([crop])
         assert (measured.rows, measured.found) == (1, 1)
         # a Haar box repeats to about a tenth of its side
         assert measured.value == pytest.approx(margin, abs=0.06)
@@ -143,7 +142,7 @@ def test_the_margin_about_the_detectors_box_is_found_again():
 
 def test_images_without_a_face_have_no_margin():
     with pytest.raises(ValueError, match="no face"):
-        crop_margin.measure([np.zeros((48, 48), np.uint8)])
+        measure_margin([np.zeros((48, 48), np.uint8)])
 
 
 def test_a_lineage_goes_back_to_the_first_run(tmp_path):

@@ -15,13 +15,13 @@ from edgefer.train import fit as fitting
 from edgefer.train import runs
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.distil import Ensemble, RunTeacher
-from edgefer.train.export import crop_margin
-from edgefer.train.export.float_model import export_float
-from edgefer.train.export.int8_model import export
+from edgefer.train.export import models
+from edgefer.train.export.measured import Margin
+from edgefer.train.export.models import export, export_float
 from edgefer.train.fit import main
+from edgefer.train.recipes import fit_step
 from edgefer.train.settings import IMPLIED, TrainingSettings, build, find_data, learning_rate, load_data, parse_stages
 from edgefer.train.settings import targets as targets_of
-from edgefer.train.steps import fit_step
 
 
 def test_a_command_repeats_its_settings(tmp_path, monkeypatch):
@@ -306,8 +306,8 @@ def test_a_run_is_exported_as_it_was_trained(settings, finished, aware, tmp_path
     with pytest.raises(UsageError, match=f"was trained to be int8; export {run} as dynamic"):
         export_float(directory, tmp_path / "y.tflite", "dynamic")
 
-    margin = crop_margin.Margin(rows=8, found=1, quartiles=(0, 0, 0), shift=(0, 0))
-    monkeypatch.setattr(crop_margin, "measure", lambda images: margin)
+    margin = Margin(rows=8, found=1, quartiles=(0, 0, 0), shift=(0, 0))
+    monkeypatch.setattr(models, "measure_margin", lambda images: margin)
     made = export(directory, tmp_path / "model")
     assert made.metrics.accuracy_float32 == facts["metrics"]["accuracy_keras"]
     assert f"--start {run}" in made.training.command and "--quantisation-aware" in made.training.command

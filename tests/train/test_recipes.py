@@ -11,10 +11,10 @@ from edgefer.errors import ModelError
 from edgefer.labels import label_set
 from edgefer.models import store
 from edgefer.train import __main__ as listing
-from edgefer.train import architectures, records, short, steps
+from edgefer.train import architectures, recipes, runs, short
 from edgefer.train import fit as fitting
+from edgefer.train.architectures import Streams
 from edgefer.train.recipes import OWNERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, epochs, in_order, repetition
-from edgefer.train.streams import Streams
 
 RUNS = [(name, run, settings) for name, runs in RECIPES.items() for run, settings in runs]
 IDS = [run for _, run, _ in RUNS]
@@ -40,7 +40,7 @@ def test_the_settings_of_a_run_fit_its_network(name, run, settings):
 def test_the_command_of_a_run_repeats_it(name, run, settings, monkeypatch):
     seen = []
     monkeypatch.setattr(fitting, "fit", lambda found, out, processes: seen.append((found, str(out))) or {})
-    assert fitting.main(steps.fit_step(run, settings).arguments) == 0
+    assert fitting.main(recipes.fit_step(run, settings).arguments) == 0
     assert seen == [(settings, run)]
 
 
@@ -124,7 +124,7 @@ def test_a_finished_run_of_a_model_that_does_not_ship_is_trained(tmp_path, monke
 
 def test_a_run_on_record_is_trained_though_its_weights_are_not_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = records.Record("vgg13-sobel", 85.14, 2948, "rule", 1, "", "")
+    run = runs.Record("vgg13-sobel", 85.14, 2948, "rule", 1, "", "")
     kept = {"vgg13-sobel": run, "vgg13-sobel-3": run}
     words = "trained: 85.14 % on 2948 rows of val, float32; on record"
     assert listing.status("vgg13-sobel", kept) == (True, words)
@@ -152,7 +152,7 @@ def commands(tmp_path, monkeypatch):
         broken = "--out runs/rtnn-grey" in seen[-1][0]
         return subprocess.CompletedProcess(words, 7 if broken else 0)
 
-    monkeypatch.setattr(steps.subprocess, "run", run)
+    monkeypatch.setattr(recipes.subprocess, "run", run)
     return seen
 
 
@@ -190,7 +190,7 @@ def test_short_forms_are_trained_exported_and_kept(commands, tmp_path, monkeypat
             return subprocess.CompletedProcess(words, code)
         return subprocess.CompletedProcess(words, 1, stderr="a warning\nedgefer: export: lost too much\n")
 
-    monkeypatch.setattr(steps.subprocess, "run", trained)
+    monkeypatch.setattr(recipes.subprocess, "run", trained)
     names = ["rtnn-stl", "kdef-rtnn-grey", "ferplus-laplacian", "ferplus-grey"]
     assert listing.main(["short", "--records", "kept", *names]) == 7
     kept = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "kept" / "short").iterdir()}

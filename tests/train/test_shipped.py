@@ -11,8 +11,7 @@ import pytest
 from edgefer import recognize
 from edgefer.measure import datasets
 from edgefer.models import directory, manifest, store
-from edgefer.train.recipes import MAKERS, RECIPES, WITHOUT_RECIPE
-from edgefer.train.steps import fit_step
+from edgefer.train.recipes import MAKERS, RECIPES, WITHOUT_RECIPE, fit_step
 
 NAME = "ferplus-sobel"
 DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -7,7 +7,7 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 
 from keras import ops  # noqa: E402
 
-from edgefer.train.architectures.spatial_transformer import IDENTITY, SpatialTransformer, affine_grid, bilinear_sample  # noqa: E402
+from edgefer.train.architectures.layers import IDENTITY, SpatialTransformer, affine_grid, bilinear_sample  # noqa: E402
 
 
 def hat(images, x, y):

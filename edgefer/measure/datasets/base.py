@@ -1,12 +1,20 @@
-"""What every data set is: images with the class each was given, and an account of what was left out."""
+"""What every data set is: images with the class each was given; and one in folders of face crops, one a class."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+from edgefer.errors import UsageError
+from edgefer.geometry import Box
+from edgefer.labels import label_set
+from edgefer.support.progress import progress_bar
+from edgefer.support.stills import read_image
 
 SPLITS = ("train", "val", "test")
 
@@ -74,3 +82,125 @@ class Dataset:
 def one_line(error: BaseException) -> str:
     """What an error says, on one line."""
     return " ".join(str(error).split())
+
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".tif", ".tiff")
+FOLDER_RULE = "one folder a class, every readable image, taken as a face crop"
+
+
+class FolderImages:
+    """Grey images of files, decoded when asked for, so that a folder of photographs needs no memory.
+
+    Attributes:
+        paths: of the files.
+        boxes: what is cut out of each, whole pixels that may lie outside (the edge repeats); None for all of
+            it.
+    """
+
+    def __init__(self, paths: Sequence[Path], boxes: Sequence[Box | None] | None = None):
+        self.paths = list(paths)
+        self.boxes = list(boxes) if boxes is not None else [None] * len(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """uint8, shape (H, W); the part of the images that a slice or an array of rows names.
+
+        Raises:
+            UsageError: the file changed since it was listed.
+        """
+        if not isinstance(index, int | np.integer):
+            rows = range(len(self))[index] if isinstance(index, slice) else np.asarray(index).tolist()
+            return FolderImages([self.paths[row] for row in rows], [self.boxes[row] for row in rows])
+        image = grey_image(self.paths[index])
+        if image is None:
+            raise UsageError(f"{self.paths[index]}: cannot be read any more")
+        box = self.boxes[index]
+        return image if box is None else cut(image, box)
+
+
+def cut(image: np.ndarray, box: Box) -> np.ndarray:
+    """The pixels of a box, to whole pixels; where it lies outside the image the edge repeats."""
+    x0, y0, width, height = round(box.x0), round(box.y0), round(box.width), round(box.height)
+    rows = np.clip(np.arange(y0, y0 + height), 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(x0, x0 + width), 0, image.shape[1] - 1)
+    return image.take(rows, axis=0).take(columns, axis=1)
+
+
+def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
+    divided = [name for name in SPLITS if (path / name).is_dir()]
+    if divided and (split or "val") not in divided:
+        raise UsageError(f"{path}: has no folder {split or 'val'}; available: {', '.join(divided)}")
+    if split and not divided:
+        raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
+    root = path / (split or "val") if divided else path
+    names = label_set(labels)
+    files, present, problems = [], set(), []
+    dropped: Counter[str] = Counter()
+    for entry in _entries(root):
+        name = entry.name.lower()
+        if not entry.is_dir():
+            problems.append(f"{entry}: not in a class folder")
+            dropped["outside the class folders"] += 1
+            continue
+        inside = [file for file in sorted(entry.rglob("*")) if file.is_file() and not hidden(file, entry)]
+        if name not in names:
+            problems.append(f"{entry}: not a class of {labels}; its {len(inside)} files do not count")
+            dropped["outside the class folders"] += len(inside)
+            continue
+        present.add(name)
+        files += [(file, names.index(name)) for file in inside]
+        if not inside:
+            problems.append(f"{entry}: empty")
+    if not present:
+        raise UsageError(
+            f"{root}: expected class folders named {', '.join(names)}; found none, and no files named as in "
+            "KDEF, JAFFE, FEI, CAFE or CK+"
+        )
+    problems += [f"{root / name}: missing" for name in names if name not in present]
+
+    paths, truth = [], []
+    for file, label in progress_bar(files, "looking at images", len(files)):
+        if file.suffix.lower() not in IMAGE_SUFFIXES:
+            problems.append(f"{file}: not an image by its name")
+            dropped["not images"] += 1
+        elif grey_image(file) is None:
+            problems.append(f"{file}: damaged or unreadable")
+            dropped["damaged"] += 1
+        else:
+            paths.append(file)
+            truth.append(label)
+    return Dataset(
+        str(path),
+        split or ("val" if divided else "all"),
+        labels,
+        FOLDER_RULE,
+        FolderImages(paths),
+        np.array(truth, np.int64),
+        dropped=dict(dropped),
+        problems=problems,
+    )
+
+
+def _entries(root: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{root}: cannot read it: {error.strerror}") from None
+
+
+def hidden(file: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(root).parts)
+
+
+def grey_image(path: Path) -> np.ndarray | None:
+    """The grey image of a file, uint8 (H, W); None when it is unreadable, no image, or cut short."""
+    try:
+        decoded = read_image(path)
+    except OSError:
+        return None
+    return None if decoded is None else decoded[0]

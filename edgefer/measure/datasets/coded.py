@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgefer.errors import UsageError
-from edgefer.measure.datasets.base import Dataset
-from edgefer.measure.datasets.folders import IMAGE_SUFFIXES, hidden
+from edgefer.measure.datasets.base import IMAGE_SUFFIXES, Dataset, hidden
 from edgefer.measure.datasets.photographs import Listing, Picture, assemble, judged_on
 
 

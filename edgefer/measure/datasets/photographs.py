@@ -19,8 +19,7 @@ from edgefer import detect
 from edgefer.errors import UsageError
 from edgefer.geometry import Box, squared
 from edgefer.labels import BASIC7, label_set
-from edgefer.measure.datasets.base import Dataset
-from edgefer.measure.datasets.folders import FolderImages, grey_image
+from edgefer.measure.datasets.base import Dataset, FolderImages, grey_image
 from edgefer.support.progress import progress_bar
 
 

@@ -16,6 +16,9 @@ printed count; the first convolution cannot be shared with Sobel's two planes an
 there are both: mode `parallel`, each stream its own weights, and mode `shared`.
 
 With `stl` a spatial transformer stands before the network, or before each stream (Table I).
+
+The runtime gives every network one NHWC tensor with the planes of `preprocess.CHANNELS`. A network with streams
+slices its planes inside the graph, so the runtime need not know.
 """
 
 from __future__ import annotations
@@ -25,7 +28,59 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgefer.errors import UsageError
-from edgefer.train.streams import Streams
+from edgefer.preprocess.crop import CHANNELS
+
+#: How the images reach the network: as channels of one input; each through a sub-network of its own; or each
+#: through a first convolution of its own and one body whose weights they share.
+MODES = ("concatenated", "parallel", "shared")
+
+IMAGES = {"grey": "grey", "gx": "sobel", "gy": "sobel", "laplacian": "laplacian"}  # image a plane is part of
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Neighbouring planes of the input, start to stop (exclusive), that enter one sub-network together."""
+
+    name: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The streams of an input, in plane order.
+
+    Attributes:
+        planes: of the whole input.
+        streams: one for a concatenated input, else one an image.
+        shared: the streams differ in their first convolution only.
+    """
+
+    planes: int
+    streams: tuple[Stream, ...]
+    shared: bool = False
+
+    @classmethod
+    def of(cls, channels: str, mode: str = "concatenated") -> Streams:
+        """The streams of a channels name in a mode.
+
+        Raises:
+            UsageError: channels or mode is not known, or there is one image only and nothing to part.
+        """
+        if channels not in CHANNELS:
+            raise UsageError(f"unknown input {channels!r}; available: {', '.join(CHANNELS)}")
+        if mode not in MODES:
+            raise UsageError(f"unknown mode {mode!r}; available: {', '.join(MODES)}")
+        planes = CHANNELS[channels]
+        if mode == "concatenated":
+            return cls(len(planes), (Stream("all", 0, len(planes)),))
+        images = [IMAGES[plane] for plane in planes]
+        names = list(dict.fromkeys(images))
+        if len(names) == 1:
+            raise UsageError(f"mode {mode!r} needs an input of two images or more, got {channels!r}")
+        streams = (Stream(n, images.index(n), images.index(n) + images.count(n)) for n in names)
+        return cls(len(planes), tuple(streams), mode == "shared")
+
 
 PANDEY = (
     "Pandey, Karmakar, Ramakrishnan, Saha: Improving Facial Emotion Recognition Systems Using Gradient and "
@@ -98,7 +153,7 @@ def build(
 
     Args:
         architecture: a name in ARCHITECTURES.
-        channels: planes of the input, a name in preprocess.CHANNELS. mode: one of streams.MODES.
+        channels: planes of the input, a name in preprocess.CHANNELS. mode: one of architectures.MODES.
         stl: a spatial transformer before the network, or before each of its streams.
         classes: number of labels.
         size: side of the input, pixels; None leaves it open, where the network permits it.
@@ -124,7 +179,7 @@ def build(
     def transformed(x, name):
         if not stl:
             return x
-        from edgefer.train.architectures.spatial_transformer import SpatialTransformer
+        from edgefer.train.architectures.layers import SpatialTransformer
 
         return SpatialTransformer(name=name)(x)
 

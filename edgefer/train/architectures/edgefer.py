@@ -175,7 +175,7 @@ def _convolution(x, channels, side, name, stride=1, active=True):
 def _normalised(x, name, active):
     from keras import layers
 
-    from edgefer.train.architectures.normalisation import BatchNormalization
+    from edgefer.train.architectures.layers import BatchNormalization
 
     x = BatchNormalization(epsilon=1e-3, momentum=0.98, name=f"{name}_bn")(x)
     return layers.Activation("relu6", name=f"{name}_relu6")(x) if active else x

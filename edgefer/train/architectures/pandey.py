@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from keras import layers
 
-from edgefer.train.architectures.normalisation import BatchNormalization
+from edgefer.train.architectures.layers import BatchNormalization
 
 STEM = ((48, 1), (32, 1))  # Table III, rows 1 and 2: channels, stride
 BOTTLENECKS = (  # Table III, rows 3 to 14: channels, stride

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from keras import layers
 
-from edgefer.train.architectures.normalisation import BatchNormalization
+from edgefer.train.architectures.layers import BatchNormalization
 
 STEM = (8, 8)
 MODULES = (16, 32, 64, 128)

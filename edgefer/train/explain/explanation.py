@@ -12,12 +12,11 @@ import numpy as np
 
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.measure.datasets import Dataset
+from edgefer.measure.datasets.ckplus import ActionUnits
 from edgefer.support.drawing import save_picture
-from edgefer.train.data.action_units import ActionUnits
-from edgefer.train.explain import gradcam, units
-from edgefer.train.explain.filters import filter_sheet
-from edgefer.train.explain.network import Filters, Network
-from edgefer.train.explain.strongest import Survey, survey
+from edgefer.train.explain import units
+from edgefer.train.explain.network import Filters, Network, Survey, survey
+from edgefer.train.explain.sheets import class_sheet, filter_sheet
 
 #: Filters that are drawn where none are named: the first that are active; and in the table of units.
 DRAWN, DRAWN_UNITS = 16, 64
@@ -149,7 +148,7 @@ def explain(
         picture = correlation.picture(title, drawn)
         explanation.files.append(correlation.write(path.with_suffix(".csv")))
     elif method == "gradcam":
-        picture, explanation.content["top"] = gradcam.class_sheet(network, filters, data, top, title)
+        picture, explanation.content["top"] = class_sheet(network, filters, data, top, title)
     else:
         picture, explanation.content["top"] = filter_sheet(network, data, answers, method, drawn, top, title)
     save_picture(picture, path)

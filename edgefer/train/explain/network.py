@@ -1,4 +1,4 @@
-"""A finished run's network, opened up: its convolutions, what their filters answer, and what they look at."""
+"""A finished run's network, opened up: its convolutions, what their filters answer and to which images most."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edgefer.labels import label_set
 from edgefer.measure.datasets.base import Images
 from edgefer.preprocess.crop import CHANNELS
 from edgefer.support.progress import progress_bar
+from edgefer.train.architectures import Streams
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.settings import TrainingSettings, build
-from edgefer.train.streams import Streams
 
 BATCH = 32  # the first layers of a wide network hold megabytes for every image
 
@@ -252,3 +252,48 @@ def _through(layer, fields: list[Field | None]) -> Field | None:
     return Field(
         field.step * stride, field.first - field.step * before, field.last + field.step * (side - 1 - before), units
     )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The strongest answer of each filter on each image.
+
+    Attributes:
+        filters: that were asked.
+        answers: float32, shape (N, filters), the maximum over all places.
+        places: int64, shape (N, filters, 2), row and column of that maximum; the first of equal ones.
+    """
+
+    filters: Filters
+    answers: np.ndarray
+    places: np.ndarray
+
+    @property
+    def active(self) -> np.ndarray:
+        """int64, shape (filters,): images on which each answers above zero anywhere."""
+        return (self.answers > 0).sum(axis=0)
+
+    @property
+    def dead(self) -> np.ndarray:
+        """bool, shape (filters,): rectified to zero everywhere on every image; a linear map never is."""
+        return (self.active == 0) & (self.filters.rectifier is not None)
+
+    def exciting(self, index: int, count: int) -> np.ndarray:
+        """Rows of the images that a filter answers most to, strongest first, at most `count`.
+
+        The first of equal ones comes first. Those a rectified filter answers to with zero do not excite it.
+        """
+        rows = np.argsort(-self.answers[:, index], kind="stable")[:count]
+        return rows if self.filters.rectifier is None else rows[self.answers[rows, index] > 0]
+
+
+def survey(network: Network, filters: Filters, images: Images) -> Survey:
+    """Ask the filters of one layer about all images."""
+    answers, places = [], []
+    for inputs in batches(network, images, f"asking {filters.name}"):
+        maps = np.asarray(filters.response.predict_on_batch(inputs))
+        flat = maps.reshape(len(maps), -1, filters.count)
+        strongest = flat.argmax(axis=1)
+        answers.append(np.take_along_axis(flat, strongest[:, np.newaxis], axis=1)[:, 0])
+        places.append(np.stack(np.unravel_index(strongest, filters.places), axis=-1))
+    return Survey(filters, np.concatenate(answers), np.concatenate(places))

@@ -1,4 +1,5 @@
-"""From one unit of a filter back to the pixels that excite it: gradients with other rules for rectifiers.
+"""From one unit of a filter back to the pixels that excite it, by gradients with other rules for rectifiers; and
+Grad-CAM: where in an image a layer speaks for a class.
 
 Forward, nothing changes. Backward, a signal of one starts at the unit and is led through every layer by the
 transpose of what the layer is at that image: convolutions by their transposed filters, max-pools by their
@@ -14,6 +15,10 @@ sums by a copy to each summand, and a channel weighing by its gradient. For rect
 Where the papers are silent: neither has ReLU6. A unit at its bound is as active as can be, so `guided` lets
 it pass, though its derivative is zero. Zeiler and Fergus start from the unit's activation where we start from
 one; all rules are positively homogeneous, so that this is the same picture up to its contrast.
+
+Grad-CAM is of Selvaraju et al., Visual Explanations from Deep Networks via Gradient-based Localization, ICCV 2017,
+section 3: the rectified maps of a convolution, weighted by the mean gradient of the class's logit over each
+(equation 1), added up and rectified (equation 2).
 """
 
 from __future__ import annotations
@@ -173,3 +178,41 @@ def _layers(model) -> Iterator:
             yield from _layers(layer)
         else:
             yield layer
+
+
+def grad_cam(filters: Filters, inputs: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """How much each place speaks for each image's class.
+
+    Args:
+        filters: of a layer that is rectified.
+        inputs: float32, shape (N, side, side, planes). classes: int, shape (N,).
+
+    Returns:
+        float32, shape (N, h, w) as the layer's maps, not negative.
+    """
+
+    def logits(shift, images):
+        with _shifted(filters.rectifier, shift):
+            return filters.logits(images, training=False)
+
+    back, heats = transposed(logits), []
+    for start in range(0, len(inputs), BATCH):
+        x, wanted = inputs[start : start + BATCH], classes[start : start + BATCH]
+        signal = np.eye(filters.logits.output.shape[-1], dtype=np.float32)[wanted]
+        # what a shift of a whole map does is the sum of the gradients over its places
+        gradients = back(signal, np.zeros((len(x), 1, 1, filters.count), np.float32), x)
+        maps = ops.convert_to_numpy(filters.rectifier.activation(filters.response.predict_on_batch(x)))
+        weights = gradients / np.prod(filters.places)
+        heats.append(np.maximum((maps * weights).sum(axis=-1), 0))
+    return np.concatenate(heats)
+
+
+@contextmanager
+def _shifted(layer, shift) -> Iterator[None]:
+    """Inside the block something is added to what a layer gives."""
+    activation = layer.activation
+    layer.activation = lambda x: activation(x) + shift
+    try:
+        yield
+    finally:
+        layer.activation = activation

@@ -22,10 +22,10 @@ import numpy as np
 
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.measure.datasets import Dataset
+from edgefer.measure.datasets.ckplus import ActionUnits
 from edgefer.measure.pictures import shaded_cell
 from edgefer.support import drawing
-from edgefer.train.data.action_units import ActionUnits
-from edgefer.train.explain.strongest import Survey
+from edgefer.train.explain.network import Survey
 
 DRAWS = 10_000  # of random images, for what chance gives
 

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from edgefer.errors import EdgeferError
 from edgefer.models import directory, store
-from edgefer.train.export.float_model import export_float
-from edgefer.train.export.int8_model import calibrate, export
+from edgefer.train.export.models import calibrate, export, export_float
 from edgefer.train.export.quantise import PRECISIONS
 from edgefer.train.settings import TrainingSettings, load_data
 

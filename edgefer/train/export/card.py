@@ -9,11 +9,9 @@ import numpy as np
 from edgefer.errors import UsageError
 from edgefer.models.manifest import FrameManifest
 from edgefer.train import architectures
-from edgefer.train.export.crop_margin import Margin
-from edgefer.train.export.measured import Measured
-from edgefer.train.recipes import Runs
+from edgefer.train.export.measured import Margin, Measured
+from edgefer.train.recipes import Runs, export_step
 from edgefer.train.settings import TrainingSettings
-from edgefer.train.steps import export_step
 
 _CALIBRATION = "## Calibration"
 

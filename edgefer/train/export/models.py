@@ -1,11 +1,13 @@
-"""The model directory of a finished run, and a new temperature for one that is there already."""
+"""The model directory of a finished run, a new temperature for one, and a TFLite file for other programs."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -14,6 +16,7 @@ from edgefer import labels, recognize
 from edgefer.errors import UsageError
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.datasets.base import Images
+from edgefer.measure.statistics import ECE_RULE, cross_fitted_ece, fit_temperature
 from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.interpreter import Interpreter
@@ -21,13 +24,11 @@ from edgefer.preprocess.crop import Preprocess
 from edgefer.train import architectures, runs
 from edgefer.train.data.augment import augment
 from edgefer.train.data.batches import Inputs, input_spec
-from edgefer.train.export import card, crop_margin
-from edgefer.train.export.calibration import ECE_RULE, cross_fitted_ece, fit_temperature
-from edgefer.train.export.measured import measured_on
-from edgefer.train.export.quantise import quantisation, quantise
-from edgefer.train.recipes import Runs
+from edgefer.train.export import card
+from edgefer.train.export.measured import measure_margin, measured_on
+from edgefer.train.export.quantise import convert, quantisation, quantise
+from edgefer.train.recipes import Runs, fit_step
 from edgefer.train.settings import TrainingSettings, load_data
-from edgefer.train.steps import fit_step
 
 CARD_NAME = "MODEL_CARD.md"
 CALIBRATION_ROWS = 600  # train images, half of them augmented: a camera's faces vary more than the set's
@@ -52,7 +53,7 @@ def export(run: Path, out: Path) -> manifest.FrameManifest:
     inputs = Inputs(input_spec(settings.input, settings.size))
 
     content = quantise(model, representative(train.images, inputs, settings.seed))
-    margin = crop_margin.measure(val.images[:MARGIN_ROWS])
+    margin = measure_margin(val.images[:MARGIN_ROWS])
     draft = _draft(out.name, lineage, done, content, margin.value)
     interpreter = Interpreter(content, draft)
     outputs = dequantised(interpreter, inputs.spec, draft.output, val.images)
@@ -188,3 +189,61 @@ def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) 
         licence=LICENCE,
         self_test=(manifest.SelfTest(seed=0, output=(0,) * len(labels.label_set(output.labels))),),
     )
+
+
+def export_float(run: Path, out: Path, precision: str) -> dict[str, Any]:
+    """Write the TFLite file `out` with float input and output, and `out` with .json, which is returned.
+
+    Raises:
+        As of `export`.
+    """
+    from ai_edge_litert.interpreter import Interpreter as LiteRT
+
+    lineage, done = runs.read_finished(run)
+    settings = lineage[-1][1]
+    if settings.quantisation_aware:
+        raise UsageError(f"{run}: was trained to be int8; export {settings.start} as {precision}")
+    model = runs.network(*lineage[-1])
+    val = load_data(settings)[1]
+    inputs = Inputs(input_spec(settings.input, settings.size))
+    content = convert(model, precision)
+    network = LiteRT(model_content=content, num_threads=1)
+    network.allocate_tensors()
+    outputs = []
+    for image in val.images:
+        network.set_tensor(network.get_input_details()[0]["index"], inputs.stack([image]))
+        network.invoke()
+        outputs.append(network.get_tensor(network.get_output_details()[0]["index"])[0])
+    measured = measured_on(lineage, model, np.array(outputs), inputs, val)
+    measured.check(precision)
+    spec = inputs.spec
+    facts = {
+        "precision": precision,
+        "architecture": describe_network(settings),
+        "input": {
+            "shape": list(model.input_shape[1:]),
+            "dtype": "float32",
+            "planes": spec.channels,
+            "value_range": spec.value_range,
+        },
+        "output": {
+            "labels": labels.label_set(settings.labels),
+            "values": "logits",
+            "temperature": fit_temperature(measured.outputs, val.truth),
+        },
+        "metrics": {
+            "split": "val",
+            "rule": done["val_rule"],
+            "rows": len(val),
+            "accuracy": round(measured.accuracy, 2),
+            "accuracy_keras": round(measured.accuracy_before, 2),
+            "same_label": round(measured.same_label, 2),
+            "logit_error": measured.logit_error,
+            "ece": round(cross_fitted_ece(measured.outputs, val.truth), 2),
+            "ece_rule": ECE_RULE,
+        },
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content)
+    out.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+    return facts

@@ -1,20 +1,44 @@
-"""Dense networks as TFLite models, written by hand, and the quickest way to call them through LiteRT."""
+"""Dense networks as TFLite models, written by hand, so that tests and benches need no TensorFlow."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from tflite_layer import ACTIVATIONS, _buffer, _tensor  # noqa: E402
-
+ACTIVATIONS = {
+    "none": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu_n1_to_1": schema.ActivationFunctionType.RELU_N1_TO_1,
+    "relu6": schema.ActivationFunctionType.RELU6,
+}
 FULLY_CONNECTED, LOGISTIC, SOFTMAX = 0, 1, 2  # indices of the operator codes below
+
+
+def _float(shape, buffer=0):
+    tensor = schema.TensorT()
+    tensor.shape, tensor.type, tensor.buffer = list(shape), schema.TensorType.FLOAT32, buffer
+    return tensor
+
+
+def _quantised(shape, kind, buffer, scales, zero_point):
+    tensor = schema.TensorT()
+    tensor.shape, tensor.type, tensor.buffer = list(shape), kind, buffer
+    tensor.quantization = schema.QuantizationParametersT()
+    tensor.quantization.scale = [float(scale) for scale in np.atleast_1d(scales)]
+    tensor.quantization.zeroPoint = [zero_point] * len(tensor.quantization.scale)
+    tensor.quantization.quantizedDimension = 0
+    return tensor
+
+
+def _buffer(array=None):
+    buffer = schema.BufferT()
+    if array is not None:
+        buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+    return buffer
 
 
 class _Network:
@@ -64,12 +88,6 @@ def _dense_options(activation: str = "none"):
     return schema.BuiltinOptions.FullyConnectedOptions, options
 
 
-def _float(shape: tuple[int, ...], buffer: int = 0):
-    tensor = schema.TensorT()
-    tensor.shape, tensor.type, tensor.buffer = list(shape), schema.TensorType.FLOAT32, buffer
-    return tensor
-
-
 def float_network(layers: list[tuple[np.ndarray, np.ndarray, str]]) -> bytes:
     """The model of kernels.Mlp(layers), batch 1; activations none, sigmoid and softmax."""
     network = _Network(_float((1, layers[0][0].shape[1])))
@@ -86,26 +104,58 @@ def float_network(layers: list[tuple[np.ndarray, np.ndarray, str]]) -> bytes:
     return network.content(dense_version=1)
 
 
-def int8_network(layers: list[tuple], input_scale: float, input_zero_point: int) -> bytes:
-    """The model of kernels.MlpInt8(layers, …), batch 1."""
+def int8_network(layers: list[tuple], input_scale: float, input_zero_point: int, batch: int = 1) -> bytes:
+    """The model of kernels.MlpInt8(layers, …): int8 (batch, in) to int8 (batch, out).
+
+    Args:
+        layers: weights, int8 (out, in); bias, int32 (out,); weight scale, one or one for each output; output scale
+            and zero point; a name of ACTIVATIONS.
+    """
     int8, int32 = schema.TensorType.INT8, schema.TensorType.INT32
     scale, zero_point = np.float32(input_scale), input_zero_point
-    network = _Network(_tensor("x", (1, layers[0][0].shape[1]), int8, 0, scale, zero_point))
+    network = _Network(_quantised((batch, layers[0][0].shape[1]), int8, 0, scale, zero_point))
     for weights, bias, weight_scale, output_scale, output_zero_point, activation in layers:
         bias_scale = scale * np.asarray(weight_scale, np.float32)
         parameters = [
-            _tensor("weights", weights.shape, int8, network.constant(weights), weight_scale, 0),
-            _tensor("bias", bias.shape, int32, network.constant(bias), bias_scale, 0),
+            _quantised(weights.shape, int8, network.constant(weights), weight_scale, 0),
+            _quantised(bias.shape, int32, network.constant(bias), bias_scale, 0),
         ]
-        output = _tensor("y", (1, len(bias)), int8, 0, output_scale, output_zero_point)
+        output = _quantised((batch, len(bias)), int8, 0, output_scale, output_zero_point)
         network.add(FULLY_CONNECTED, parameters, output, _dense_options(activation))
         scale, zero_point = np.float32(output_scale), output_zero_point
     return network.content(dense_version=4)
 
 
-def litert(model: bytes, x: np.ndarray) -> Callable:
+def fully_connected_model(
+    weights,
+    bias,
+    batch,
+    *,
+    input_scale,
+    input_zero_point,
+    weight_scale,
+    output_scale,
+    output_zero_point,
+    activation="none",
+) -> bytes:
+    """An int8 network of one layer, by the arguments of kernels.fully_connected_int8."""
+    layer = (weights, bias, weight_scale, output_scale, output_zero_point, activation)
+    return int8_network([layer], input_scale, input_zero_point, batch)
+
+
+def reference_interpreter(model: bytes) -> Interpreter:
+    """An interpreter with TFLite's reference kernels, which no delegate replaces."""
+    return Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1)
+
+
+def run_reference_kernels(model: bytes, x: np.ndarray) -> np.ndarray:
+    """The model's output for one input by TFLite's reference kernels."""
+    return litert(reference_interpreter(model), x)()
+
+
+def litert(model: bytes | Interpreter, x: np.ndarray) -> Callable[[], np.ndarray]:
     """A call of a model on x by set_tensor and get_tensor: quicker than through views."""
-    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter = model if isinstance(model, Interpreter) else Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
     into = interpreter.get_input_details()[0]["index"]
     out_of = interpreter.get_output_details()[0]["index"]
