@@ -19,23 +19,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from common import machine, table
+from common import frames_of, machine, table
 from peers import DATA
 
 from edgefer.detect import DETECTORS, open_detector
-from edgefer.sources import open_source
 from edgefer.track import Tracker
 from edgefer.values import Frame
-
-
-def frames_of(path: Path, every: int) -> list[Frame]:
-    """The frames of a film, grey, one in `every`."""
-    source = open_source(str(path))
-    frames = []
-    while (frame := source.read()) is not None:
-        frames.append(frame)
-    source.close()
-    return frames[::every]
 
 
 def longest_gap(seen: list[bool]) -> int:
@@ -90,7 +79,7 @@ def main() -> int:
         return 3
     cv2.setNumThreads(1)
     detector = open_detector(options.detector)
-    figures = {clip.name: measure(frames_of(clip, options.every), detector) for clip in clips}
+    figures = {clip.name: measure(frames_of(str(clip))[:: options.every], detector) for clip in clips}
     header = ["film", "size", "frames", "with a face", "gap", "ids", "mean ms", "p50", "p95", "max", "Haar", "ratio"]
     rows = [
         [

@@ -123,6 +123,13 @@ def keep(run: Path, records: Path, **more: object) -> Path:
     return path
 
 
+def keep_short(run: Path, exported: str, records: Path) -> None:
+    """Keep what a short form left: settings, results, losses of the first and the last epoch, export."""
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in (lines[0], lines[-1])]
+    keep(run, records, losses=losses, exported=exported)
+
+
 def read_records(records: Path) -> dict[str, Record]:
     """Every run on record by its name."""
     runs = {}
