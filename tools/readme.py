@@ -86,17 +86,10 @@ def models() -> str:
     rows = []
     for model in shipped().values():
         metrics, shape = model.metrics, model.input
-        rows.append(
-            [
-                f"`{model.name}`",
-                f"{shape.height}x{shape.width} {shape.channels}",
-                model.output.labels,
-                f"{metrics.accuracy_int8:.2f} %",
-                f"{metrics.accuracy_float32:.2f} %",
-                f"{metrics.rows} ({metrics.split})",
-                f"{(MODELS / model.name / 'model.tflite').stat().st_size / 1e6:.2f} MB",
-            ]
-        )
+        name, size = f"`{model.name}`", (MODELS / model.name / "model.tflite").stat().st_size
+        what = [f"{shape.height}x{shape.width} {shape.channels}", model.output.labels]
+        reached = [f"{percent:.2f} %" for percent in (metrics.accuracy_int8, metrics.accuracy_float32)]
+        rows.append([name, *what, *reached, f"{metrics.rows} ({metrics.split})", f"{size / 1e6:.2f} MB"])
     header = ["model", "input", "labels", "accuracy, int8", "accuracy, float32", "rows", "size"]
     return table(header, rows) + "\n\nEach model card says which rows count."
 

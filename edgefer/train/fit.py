@@ -139,17 +139,9 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
             inputs = Inputs(spec, settings.side(epoch))
             # torch draws its dropout from a state of its own, which no checkpoint holds
             keras.utils.set_random_seed(settings.seed + epoch)
-            batches = training_batches(
-                train.images,
-                wanted,
-                [(spec, inputs.side), *teachers.views],
-                settings.batch,
-                settings.seed,
-                epoch,
-                (settings.mixup, settings.cutmix),
-                executor,
-                AHEAD + 2 * processes,
-            )
+            views, mixed = [(spec, inputs.side), *teachers.views], (settings.mixup, settings.cutmix)
+            draws, ahead = (settings.batch, settings.seed, epoch), AHEAD + 2 * processes
+            batches = training_batches(train.images, wanted, views, *draws, mixed, executor, ahead)
             losses: list[float] = []
             for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
                 rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)

@@ -136,16 +136,11 @@ def read_records(records: Path) -> dict[str, Record]:
     for path in sorted(records.glob("*.json")):
         content = json.loads(path.read_text())
         settings, done = TrainingSettings.of(content["settings"]), content["done"]
+        accuracy, rule = done["val_accuracy_float32"], f"{done['val_rule']}: {done['val_counts']}"
         cost = f"{done['hardware']}; {done['backend']}; {done['seconds'] / 60:.0f} min"
-        runs[path.stem] = Record(
-            path.stem,
-            done["val_accuracy_float32"],
-            done["val_rows"],
-            f"{done['val_rule']}: {done['val_counts']}",
-            settings.seed,
-            settings.division,
-            cost + unlike_recipe(path.stem, settings),
-        )
+        cost += unlike_recipe(path.stem, settings)
+        of = settings.seed, settings.division
+        runs[path.stem] = Record(path.stem, accuracy, done["val_rows"], rule, *of, cost)
     return runs
 
 

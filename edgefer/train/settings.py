@@ -245,15 +245,8 @@ def build(settings: TrainingSettings, size: int | None = None, dropout: float = 
         raise UsageError(f"stages: the last one must have the full side, {settings.size}, got {settings.stages[-1][0]}")
     if size is None and len(sides) == 1:
         size = settings.size
-    model = architectures.build(
-        settings.architecture,
-        settings.input,
-        settings.mode,
-        settings.stl,
-        len(label_set(settings.labels)),
-        size,
-        dropout,
-    )
+    network = settings.architecture, settings.input, settings.mode, settings.stl
+    model = architectures.build(*network, len(label_set(settings.labels)), size, dropout)
     if settings.quantisation_aware:
         from edgefer.train.fake_quantise import fake_quantised
 
