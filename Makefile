@@ -92,7 +92,7 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 docs: $(VENV)/.dev  ## write the pages and tables that are generated from code and results
-	$(BIN)/python -m edgefer.config > docs/configuration.md
+	$(BIN)/python -c 'from edgefer import config; print(config.documentation(), end="")' > docs/configuration.md
 	$(BIN)/python -m tools.reproduction
 	$(BIN)/python -m tools.frontier
 	$(BIN)/python -m tools.readme
