@@ -5,8 +5,8 @@
 
 The records lie in docs/reproduction: `NAME.json` for a run, its settings and its done.json, and
 `cross/TRAINED-on-TESTED.json` for one judged on another set; `python -m tools.collect` keeps them. The int8
-figures come from the manifests of the shipped models. What the papers print about still images
-is typed here alone.
+figures come from the manifests of the shipped models. What the papers print about still images is typed here
+alone; rows of others, which the papers quote, name no recipe.
 """
 
 from __future__ import annotations

@@ -224,7 +224,11 @@ def paired_t(first: Values, second: Values) -> Comparison:
     Returns:
         The effect is Cohen's d of the differences: their mean over their standard deviation.
     """
-    values = _differences("paired_t", first, second)
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
+        raise ValueError(f"paired_t: expected two arrays of one length above 1, got {first.shape}, {second.shape}")
+    # accuracies that are equal differ in their last bits once computed in two ways
+    values = np.round(first - second, 9)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     error, freedom = spread / math.sqrt(len(values)), len(values) - 1
     if error > 0:
@@ -234,14 +238,6 @@ def paired_t(first: Values, second: Values) -> Comparison:
     half = student_quantile(0.5 + CONFIDENCE / 2, freedom) * error
     effect = mean / spread if spread else statistic
     return Comparison("paired t", len(values), statistic, p, mean, mean - half, mean + half, effect, "Cohen's d")
-
-
-def _differences(test: str, first: Values, second: Values) -> np.ndarray:
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
-        raise ValueError(f"{test}: expected two arrays of one length above 1, got {first.shape}, {second.shape}")
-    # accuracies that are equal differ in their last bits once computed in two ways
-    return np.round(first - second, 9)
 
 
 # distributions --------------------------------------------------------------------------------------------

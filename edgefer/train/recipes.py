@@ -269,13 +269,13 @@ def export_step(run: str, *options: str) -> Step:
 # learn, and what inputs are worth where all train equally shortly. What they reach says nothing of what the whole
 # recipe would. Networks of one kind get the same rows and epochs.
 
-FOLDER = "runs/short"
-SIDE = 32  # pixels, of networks that take any size
-BATCH = 32  # small, for many steps: the statistics of batch normalisation take hundreds to forget their start
+SHORT_FOLDER = "runs/short"
+SHORT_SIDE = 32  # pixels, of networks that take any size
+SHORT_BATCH = 32  # small, for many steps: the statistics of batch normalisation take hundreds to forget their start
 
 
 @dataclass(frozen=True)
-class Budget:
+class ShortBudget:
     """What a short form is given.
 
     Attributes:
@@ -290,12 +290,12 @@ class Budget:
 
 #: By architecture: some minutes of a core for each of a recipe's short forms.
 BUDGETS = {
-    "pandey": Budget(4096, 5, 2),
-    "vgg13": Budget(1024, 2),
-    "rtnn": Budget(4096, 8),
-    "breuer": Budget(2048, 4),
-    "edgefer-s": Budget(4096, 5),
-    "edgefer-nano": Budget(4096, 5),
+    "pandey": ShortBudget(4096, 5, 2),
+    "vgg13": ShortBudget(1024, 2),
+    "rtnn": ShortBudget(4096, 8),
+    "breuer": ShortBudget(2048, 4),
+    "edgefer-s": ShortBudget(4096, 5),
+    "edgefer-nano": ShortBudget(4096, 5),
 }
 
 
@@ -303,15 +303,15 @@ def short_form(name: str, seed: int = 1) -> tuple[str, TrainingSettings]:
     """The run directory and settings of a recipe's short form."""
     settings = RECIPES[name][-1][1]
     budget, network = BUDGETS[settings.architecture], architectures.find(settings.architecture)
-    side = SIDE if network.any_size else settings.size
-    teachers = dict.fromkeys(f"{FOLDER}/{OWNERS[run][0]}" for run in settings.teacher_names if run in OWNERS)
-    directory = f"{FOLDER}/{name}" + (f"-{seed}" if seed > 1 else "")
+    side = SHORT_SIDE if network.any_size else settings.size
+    teachers = dict.fromkeys(f"{SHORT_FOLDER}/{OWNERS[run][0]}" for run in settings.teacher_names if run in OWNERS)
+    directory = f"{SHORT_FOLDER}/{name}" + (f"-{seed}" if seed > 1 else "")
     return directory, replace(
         settings,
         size=side,
         stages=((side, budget.epochs),),
         rows=budget.rows,
-        batch=BATCH,
+        batch=SHORT_BATCH,
         rate=RECIPES[name][0][1].rate,  # the later runs of a recipe begin with weights that are learnt
         teachers=",".join(teachers),
         quantisation_aware=False,
