@@ -35,8 +35,7 @@ from typing import NamedTuple
 
 import common
 
-ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build" / "arm_cycles"
+BUILD = common.ROOT / "build" / "arm_cycles"
 RESULT = common.RESULTS / "arm_cycles.json"
 COMPILER = os.environ.get("CXX_ARM", "aarch64-linux-gnu-g++")
 OBJDUMP = COMPILER.replace("g++", "objdump")
@@ -75,7 +74,7 @@ def tool(*names: str) -> str:
 
 
 def output(command: list, **options) -> str:
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, **options)
+    done = subprocess.run(list(map(str, command)), cwd=common.ROOT, capture_output=True, text=True, **options)
     if done.returncode:
         raise SystemExit(f"arm_cycles: {command[0]} failed ({done.returncode}): {done.stderr.strip()[-2000:]}")
     return done.stdout
@@ -89,9 +88,9 @@ def built() -> Path:
     compiler = [tool("ccache"), COMPILER] if shutil.which("ccache") else [COMPILER]
     tool(COMPILER)
     BUILD.mkdir(parents=True, exist_ok=True)
-    sources = [path for path in sorted((ROOT / "csrc").glob("*/*.cpp")) if path.parent.name != "python"]
-    sources.append(ROOT / "bench" / "arm_cycles.cpp")
-    newest_header = max(path.stat().st_mtime for path in (ROOT / "csrc").glob("*/*.h"))
+    sources = [path for path in sorted((common.ROOT / "csrc").glob("*/*.cpp")) if path.parent.name != "python"]
+    sources.append(common.ROOT / "bench" / "arm_cycles.cpp")
+    newest_header = max(path.stat().st_mtime for path in (common.ROOT / "csrc").glob("*/*.h"))
 
     def compiled(source: Path) -> Path:
         target = BUILD / f"{source.parent.name}_{source.stem}.o"
@@ -283,7 +282,7 @@ def hot(program: Program, work: str, variant: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Cycles per pixel of the ARM kernels by llvm-mca.")
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"one of: {', '.join(WORKS)}; all when left out")
-    parser.add_argument("--save", action="store_true", help=f"write {RESULT.relative_to(ROOT)}")
+    parser.add_argument("--save", action="store_true", help=f"write {RESULT.relative_to(common.ROOT)}")
     parser.add_argument("--hot", nargs=2, metavar=("WORK", "VARIANT"), help="list what runs most often")
     options = parser.parse_args()
     works = options.works or list(WORKS)

@@ -9,14 +9,25 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from edgefer.sources import open_source
 from edgefer.support.cpu import model_name
+from edgefer.values import Frame
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
+
+
+def frames_of(spec: str, limit: int | None = None) -> list[Frame]:
+    """The first frames of a source."""
+    source = open_source(spec)
+    frames = list(islice(iter(source.read, None), limit))
+    source.close()
+    return frames
 
 
 def machine() -> dict[str, str]:
@@ -36,6 +47,19 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["-" * width for width in widths], *rows]
     padded = [[str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+
+
+def whole_frame_table(result: dict) -> str:
+    """What one frame costs, compared with the usual pipelines."""
+    rows = []
+    for source, entry in result["sources"].items():
+        ours = entry["pipelines"]["edgefer"]
+        for name, row in entry["pipelines"].items():
+            cells = [f"{row[key]:.2f}" for key in ("mean_ms", "p50_ms", "p99_ms")]
+            ratios = [f"{row[key] / ours[key]:.1f}" for key in ("mean_ms", "p50_ms")]
+            rows.append([source, name, *cells, *ratios, f"{row['frames_with_face']:.1%}"])
+    header = ["source", "pipeline", "mean ms", "p50 ms", "p99 ms", "mean / ours", "p50 / ours", "face found in"]
+    return table(header, rows)
 
 
 def kernel_table(rows: list[dict]) -> str:

@@ -16,9 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import RESULTS, instruction_table, machine
+from common import RESULTS, ROOT, instruction_table, machine
 
-ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "build" / "instructions"
 RESULT = RESULTS / "instructions.json"
 VARIANTS = ("scalar", "sse41", "avx2")

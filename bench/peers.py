@@ -19,8 +19,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from common import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PEERS = Path(os.environ.get("EDGEFER_PEERS", ROOT.parent / "shared" / "peers"))
 DATA = Path(os.environ.get("EDGEFER_DATA", ROOT.parent / "shared" / "data"))
 CONVERTED = ROOT / "build" / "peers" / "mini_xception_102.tflite"

@@ -19,23 +19,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from common import machine, table
+from common import frames_of, machine, table
 from peers import DATA
 
 from edgefer.detect import DETECTORS, open_detector
-from edgefer.sources import open_source
 from edgefer.track import Tracker
 from edgefer.values import Frame
-
-
-def frames_of(path: Path, every: int) -> list[Frame]:
-    """The frames of a film, grey, one in `every`."""
-    source = open_source(str(path))
-    frames = []
-    while (frame := source.read()) is not None:
-        frames.append(frame)
-    source.close()
-    return frames[::every]
 
 
 def longest_gap(seen: list[bool]) -> int:
@@ -90,23 +79,13 @@ def main() -> int:
         return 3
     cv2.setNumThreads(1)
     detector = open_detector(options.detector)
-    figures = {clip.name: measure(frames_of(clip, options.every), detector) for clip in clips}
+    figures = {clip.name: measure(frames_of(str(clip))[:: options.every], detector) for clip in clips}
     header = ["film", "size", "frames", "with a face", "gap", "ids", "mean ms", "p50", "p95", "max", "Haar", "ratio"]
-    rows = [
-        [
-            name,
-            row["size"],
-            row["frames"],
-            f"{row['frames_with_face']:.1%}",
-            row["longest_gap"],
-            row["identities"],
-            *(f"{row[key]:.2f}" for key in ("mean_ms", "p50_ms", "p95_ms")),
-            f"{row['max_ms']:.1f}",
-            f"{row['haar_ms']:.1f}",
-            f"{row['haar_ms'] / row['mean_ms']:.1f}x",
-        ]
-        for name, row in figures.items()
-    ]
+    rows = []
+    for name, row in figures.items():
+        seen = [row["size"], row["frames"], f"{row['frames_with_face']:.1%}", row["longest_gap"], row["identities"]]
+        times = [f"{row[f'{key}_ms']:.2f}" for key in ("mean", "p50", "p95", "max", "haar")]
+        rows.append([name, *seen, *times, f"{row['haar_ms'] / row['mean_ms']:.1f}x"])
     print(table(header, rows))
     if options.json:
         result = {"machine": machine(), "detector": options.detector, "every": options.every, "films": figures}

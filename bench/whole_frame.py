@@ -23,31 +23,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 import peers
-from common import RESULTS, machine, table
+from common import RESULTS, frames_of, machine, whole_frame_table
 
 from edgefer import defaults, recognize
 from edgefer.detect import open_detector
 from edgefer.loop.pipeline import Pipeline
 from edgefer.loop.smooth import Smoother
-from edgefer.sources import open_source
 from edgefer.track import Tracker
 from edgefer.values import Frame
 
 WARM_UP_FRAMES = 30
-SIZE = (640, 480)
+WIDTH = 640
 
 
-def frames_of(spec: str, limit: int) -> list[Frame]:
-    """The first frames of a source, grey, brought to VGA width where they are larger."""
-    source = open_source(spec)
-    frames = []
-    while len(frames) < limit and (frame := source.read()) is not None:
-        if frame.grey.shape[1] != SIZE[0]:
-            scale = SIZE[0] / frame.grey.shape[1]
-            frame.grey = cv2.resize(frame.grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        frames.append(frame)
-    source.close()
-    return frames
+def at_vga_width(frame: Frame) -> Frame:
+    if frame.grey.shape[1] != WIDTH:
+        scale = WIDTH / frame.grey.shape[1]
+        frame.grey = cv2.resize(frame.grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return frame
 
 
 def pipelines() -> dict:
@@ -126,29 +119,10 @@ def main() -> int:
     result = {"machine": machine(), "sources": {}}
     clips = options.clip or [str(p) for p in [peers.DATA / "videos" / "single_face.mp4"] if p.exists()]
     for spec in ["demo", *clips]:
-        frames = frames_of(spec, options.frames)
+        frames = [at_vga_width(frame) for frame in frames_of(spec, options.frames)]
         name = spec if spec == "demo" else Path(spec).name
-        figures = measure(frames)
-        result["sources"][name] = {"frames": len(frames), "pipelines": figures}
-        ours = figures["edgefer"]
-        height, width = frames[0].grey.shape
-        print(f"\n{name}: {len(frames)} frames of {width}x{height}, one face")
-        header = ["pipeline", "mean ms", "p50", "p95", "p99", "faces in", "mean ratio", "p50 ratio"]
-        print(
-            table(
-                header,
-                [
-                    [
-                        pipeline,
-                        *(f"{row[key]:.2f}" for key in ("mean_ms", "p50_ms", "p95_ms", "p99_ms")),
-                        f"{row['frames_with_face']:.1%}",
-                        f"{row['mean_ms'] / ours['mean_ms']:.1f}x",
-                        f"{row['p50_ms'] / ours['p50_ms']:.1f}x",
-                    ]
-                    for pipeline, row in figures.items()
-                ],
-            )
-        )
+        result["sources"][name] = {"frames": len(frames), "pipelines": measure(frames)}
+    print(whole_frame_table(result))
     result["process"] = start_and_memory()
     print(
         f"\nstart to first reading {result['process']['first_reading_s']:.2f} s, "

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgefer.measure.statistics import spread
 from edgefer.train.runs import read_records, repetitions_of
-from tools import RECORDS, ROOT, publish, shipped
+from tools import RECORDS, ROOT, publish, shipped, table
 
 from networks import BASE, TRAINED  # isort: skip
 
@@ -48,13 +48,10 @@ def accuracies(networks: dict[str, dict]) -> dict[str, dict[str, tuple[float, bo
     return known
 
 
-def table(networks: dict[str, dict]) -> str:
+def networks_table(networks: dict[str, dict]) -> str:
     """Markdown, in the order given."""
     known = accuracies(networks)
-    lines = [
-        "| network | input | parameters | MMACs | KiB | ms | of the base | FER+ % | FER-2013 % |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    lines = []
     for name, row in networks.items():
         counts = [f"{row['parameters']:,}", f"{row['macs'] / 1e6:.1f}"] if "macs" in row else ["", ""]
         cells = [name, str(row["size"]), *counts, f"{row['bytes'] / 1024:.0f}", f"{row['ms']:.3f}"]
@@ -62,8 +59,9 @@ def table(networks: dict[str, dict]) -> str:
         for by_name in known.values():
             percent, int8 = by_name.get(name, (None, False))
             cells.append("" if percent is None else f"{percent:.2f}" + ("" if int8 else " (float)"))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(cells)
+    header = ["network", "input", "parameters", "MMACs", "KiB", "ms", "of the base"]
+    return table([*header, *(f"{judged} %" for judged in known)], lines)
 
 
 HEAD = """# What the networks cost, and what they are worth
@@ -97,7 +95,7 @@ def page(record: Path = RECORD) -> str:
     if missing:
         missing = f"Not in the picture, since no figures are on record: {missing}. `make train-all` trains them."
     networks = known["networks"]
-    return HEAD.format(hardware=known["hardware"], base=BASE, missing=missing, table=table(networks))
+    return HEAD.format(hardware=known["hardware"], base=BASE, missing=missing, table=networks_table(networks))
 
 
 def draw(path: Path = PICTURE, record: Path = RECORD) -> None:

@@ -16,23 +16,15 @@ from pathlib import Path
 from tools import MODELS, ROOT, publish, shipped  # first: it makes the modules of bench known
 
 import arm_cycles as forecast  # isort: skip
-from common import RESULTS, instruction_table, kernel_table, table  # isort: skip
+from common import RESULTS, instruction_table, kernel_table, table, whole_frame_table  # isort: skip
 
 
 def whole_frame() -> str:
     """The README's first table: what one frame costs, compared with the usual pipelines."""
     result = json.loads((RESULTS / "whole_frame.json").read_text())
-    rows = []
-    for source, entry in result["sources"].items():
-        ours = entry["pipelines"]["edgefer"]
-        for name, row in entry["pipelines"].items():
-            cells = [f"{row[key]:.2f}" for key in ("mean_ms", "p50_ms", "p99_ms")]
-            ratios = [f"{row[key] / ours[key]:.1f}" for key in ("mean_ms", "p50_ms")]
-            rows.append([source, name, *cells, *ratios, f"{row['frames_with_face']:.1%}"])
-    header = ["source", "pipeline", "mean ms", "p50 ms", "p99 ms", "mean / ours", "p50 / ours", "face found in"]
     box, process = result["machine"], result["process"]
     return (
-        table(header, rows)
+        whole_frame_table(result)
         + f"\n\nOne thread each on {box['cores']} cores of {box['cpu']}, same frames in the same run,"
         f" decoding left out, warm. Start to first reading {process['first_reading_s']:.2f} s, peak resident"
         f" memory {process['peak_resident_mb']:.0f} MB. Commit {box['commit']};"
@@ -94,17 +86,10 @@ def models() -> str:
     rows = []
     for model in shipped().values():
         metrics, shape = model.metrics, model.input
-        rows.append(
-            [
-                f"`{model.name}`",
-                f"{shape.height}x{shape.width} {shape.channels}",
-                model.output.labels,
-                f"{metrics.accuracy_int8:.2f} %",
-                f"{metrics.accuracy_float32:.2f} %",
-                f"{metrics.rows} ({metrics.split})",
-                f"{(MODELS / model.name / 'model.tflite').stat().st_size / 1e6:.2f} MB",
-            ]
-        )
+        name, size = f"`{model.name}`", (MODELS / model.name / "model.tflite").stat().st_size
+        what = [f"{shape.height}x{shape.width} {shape.channels}", model.output.labels]
+        reached = [f"{percent:.2f} %" for percent in (metrics.accuracy_int8, metrics.accuracy_float32)]
+        rows.append([name, *what, *reached, f"{metrics.rows} ({metrics.split})", f"{size / 1e6:.2f} MB"])
     header = ["model", "input", "labels", "accuracy, int8", "accuracy, float32", "rows", "size"]
     return table(header, rows) + "\n\nEach model card says which rows count."
 

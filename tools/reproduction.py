@@ -5,8 +5,8 @@
 
 The records lie in docs/reproduction: `NAME.json` for a run, its settings and its done.json, and
 `cross/TRAINED-on-TESTED.json` for one judged on another set; `python -m tools.collect` keeps them. The int8
-figures come from the manifests of the shipped models. What the papers print about still images
-is typed here alone.
+figures come from the manifests of the shipped models. What the papers print about still images is typed here
+alone; rows of others, which the papers quote, name no recipe.
 """
 
 from __future__ import annotations
@@ -260,18 +260,10 @@ def _paired_gain(ours: dict[int | None, float], theirs: dict[int | None, float])
 def _runs(entry: Table, runs: dict[str, Record], rules: list[str]) -> list[str]:
     """The runs behind a table, one a line."""
     names = [prefix + row.recipe for prefix, _ in entry.ours for row in entry.rows if row.recipe]
-    lines = [
-        [
-            run.name,
-            f"{run.accuracy:.2f}",
-            str(run.rows),
-            str(rules.index(run.rule) + 1),
-            ", ".join(filter(None, (str(run.seed), run.fold))),
-            run.cost,
-        ]
-        for name in names
-        for run in repetitions_of(runs, name)
-    ]
+    lines = []
+    for run in (run for name in names for run in repetitions_of(runs, name)):
+        rule, seed = str(rules.index(run.rule) + 1), ", ".join(filter(None, (str(run.seed), run.fold)))
+        lines.append([run.name, f"{run.accuracy:.2f}", str(run.rows), rule, seed, run.cost])
     return [table(["run", "accuracy", "rows", "rule", "seed, fold", "trained on"], lines)] if lines else []
 
 
@@ -343,20 +335,12 @@ def _short_runs(folder: Path, rules: list[str]) -> list[str]:
         if base not in ("", name):
             gain, p = _paired_gain(accuracies[name], accuracies.get(base, {}))
             gain += f" ({p})" if p else ""
-        lines.append(
-            [
-                name,
-                f"{done['train_rows']}, {settings.epochs} at {settings.size} px",
-                f"{first:.2f} to {last:.2f}",
-                f"{got.average:.2f}" + (f" ({got.least:.2f} to {got.most:.2f})" if got.count > 1 else ""),
-                str(got.count),
-                gain,
-                f"{done['val_commonest']:.2f}",
-                f"{done['val_rows']}, {rules.index(rule) + 1}",
-                str(round(np.mean([run["done"]["seconds"] for run in seeds]))),
-                re.sub(r"^export: ([^(;]*).*", r"refused: \1", seeds[0]["exported"]).rstrip(),
-            ]
-        )
+        learnt = [f"{done['train_rows']}, {settings.epochs} at {settings.size} px", f"{first:.2f} to {last:.2f}"]
+        reached = f"{got.average:.2f}" + (f" ({got.least:.2f} to {got.most:.2f})" if got.count > 1 else "")
+        judged = [f"{done['val_commonest']:.2f}", f"{done['val_rows']}, {rules.index(rule) + 1}"]
+        seconds = str(round(np.mean([run["done"]["seconds"] for run in seeds])))
+        exported = re.sub(r"^export: ([^(;]*).*", r"refused: \1", seeds[0]["exported"]).rstrip()
+        lines.append([name, *learnt, reached, str(got.count), gain, *judged, seconds, exported])
         hardware[f"{done['hardware']}; {done['backend']}"] = None
     header = ["recipe", "rows, epochs", "loss", "accuracy %", "runs", "gain over the first (p)"]
     header += ["the commonest class %", "judged rows, rule", "seconds a run", "export"]

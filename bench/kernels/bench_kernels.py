@@ -27,7 +27,7 @@ def checked(calls: Calls, row: str):
     return calls.peers[row]
 
 
-@pytest.mark.parametrize(("work", "row"), ROWS, ids=lambda part: getattr(part, "name", part))
+@pytest.mark.parametrize(("work", "row"), ROWS, ids=[f"{work.name} {work.size} {row}" for work, row in ROWS])
 def test_kernel(benchmark, work, row):
     calls = work.make()
     with kernels.forced(None if row in calls.peers else row):

@@ -284,15 +284,10 @@ def khan() -> Calls:
 def int8_network_of(widths: Sequence[int]) -> Calls:
     """Bits are compared with TFLite's reference kernels; XNNPACK, which LiteRT takes, may round a level apart."""
     rng, scales = np.random.default_rng(0), [(0.2, -128, "relu")] * (len(widths) - 2) + [(2.0, 5, "none")]
-    layers = [
-        (
-            rng.integers(-127, 128, (n, m)).astype(np.int8),
-            rng.integers(-20000, 20000, n).astype(np.int32),
-            0.005,
-            *output,
-        )
-        for m, n, output in zip(widths[:-1], widths[1:], scales, strict=True)
-    ]
+    layers = []
+    for m, n, output in zip(widths[:-1], widths[1:], scales, strict=True):
+        weights, bias = rng.integers(-127, 128, (n, m)), rng.integers(-20000, 20000, n)
+        layers.append((weights.astype(np.int8), bias.astype(np.int32), 0.005, *output))
     x, out = rng.integers(-128, 128, (1, widths[0])).astype(np.int8), np.empty((1, widths[-1]), np.int8)
     mlp = kernels.MlpInt8(layers, input_scale=0.02, input_zero_point=3)
     model = int8_network(layers, 0.02, 3)
@@ -300,26 +295,18 @@ def int8_network_of(widths: Sequence[int]) -> Calls:
     return Calls(lambda: mlp(x, out), run_reference_kernels(model, x), peers, partial(agree, tolerance=1))
 
 
-FACE = (200, 100, 400, 300)  # of 200 pixels
-AREA, LINEAR = cv2.INTER_AREA, cv2.INTER_LINEAR
-
 #: Everything that is timed, but for further sizes of images.
 WORKS = [
     *(on_image(op, size) for op in ON_IMAGES for size in SIZES),
     Work("luma", "luma, YUYV", "640x480", partial(luma, "yuyv", 2, cv2.COLOR_YUV2GRAY_YUYV), ("OpenCV", COPY)),
     Work("luma", "luma, BGR", "640x480", partial(luma, "bgr", 3, cv2.COLOR_BGR2GRAY), ("OpenCV", COPY)),
-    Work("crop_resize", "crop_resize, area", "200 px to 64x64", partial(crop_resize, FACE, (64, 64), "area", AREA)),
-    Work(
-        "crop_resize",
-        "crop_resize, area",
-        "640x480 to 320x240",
-        partial(crop_resize, (0, 0, 640, 480), (240, 320), "area", AREA),
-    ),
-    Work(
-        "crop_resize",
-        "crop_resize, bilinear",
-        "48 px to 64x64",
-        partial(crop_resize, (200, 100, 248, 148), (64, 64), "bilinear", LINEAR),
+    *(
+        Work("crop_resize", f"crop_resize, {method}", words, partial(crop_resize, box, size, method, interpolation))
+        for words, box, size, method, interpolation in (
+            ("200 px to 64x64", (200, 100, 400, 300), (64, 64), "area", cv2.INTER_AREA),
+            ("640x480 to 320x240", (0, 0, 640, 480), (240, 320), "area", cv2.INTER_AREA),
+            ("48 px to 64x64", (200, 100, 248, 148), (64, 64), "bilinear", cv2.INTER_LINEAR),
+        )
     ),
     *(
         Work("stack", "stack, 200 px to int8", f"64x64x{len(channels)}", partial(stack, *channels))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -198,7 +199,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:
     told, rows = only_first + only_second, len(first)
     tail = sum(math.comb(told, k) for k in range(min(only_first, only_second) + 1))
     b, c, n = only_first + 0.5, only_second + 0.5, rows + 2
-    middle, half = ((b - c) / n, normal_quantile(0.5 + CONFIDENCE / 2) * math.sqrt(b + c - (b - c) ** 2 / n) / n)
+    middle, half = ((b - c) / n, NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * math.sqrt(b + c - (b - c) ** 2 / n) / n)
     return Comparison(
         "McNemar, exact",
         told,
@@ -223,7 +224,11 @@ def paired_t(first: Values, second: Values) -> Comparison:
     Returns:
         The effect is Cohen's d of the differences: their mean over their standard deviation.
     """
-    values = _differences("paired_t", first, second)
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
+        raise ValueError(f"paired_t: expected two arrays of one length above 1, got {first.shape}, {second.shape}")
+    # accuracies that are equal differ in their last bits once computed in two ways
+    values = np.round(first - second, 9)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     error, freedom = spread / math.sqrt(len(values)), len(values) - 1
     if error > 0:
@@ -233,14 +238,6 @@ def paired_t(first: Values, second: Values) -> Comparison:
     half = student_quantile(0.5 + CONFIDENCE / 2, freedom) * error
     effect = mean / spread if spread else statistic
     return Comparison("paired t", len(values), statistic, p, mean, mean - half, mean + half, effect, "Cohen's d")
-
-
-def _differences(test: str, first: Values, second: Values) -> np.ndarray:
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
-        raise ValueError(f"{test}: expected two arrays of one length above 1, got {first.shape}, {second.shape}")
-    # accuracies that are equal differ in their last bits once computed in two ways
-    return np.round(first - second, 9)
 
 
 # distributions --------------------------------------------------------------------------------------------
@@ -270,13 +267,4 @@ def student_quantile(share: float, freedom: int) -> float:
     for _ in range(80):
         middle = (low + high) / 2
         low, high = (middle, high) if student_tail(middle, freedom) > 1 - share else (low, middle)
-    return (low + high) / 2
-
-
-def normal_quantile(share: float) -> float:
-    """The value that a share (0.5 to below 1) of the normal distribution lies below, by bisection."""
-    low, high = 0.0, 40.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.erfc(middle / math.sqrt(2)) / 2 > 1 - share else (low, middle)
     return (low + high) / 2

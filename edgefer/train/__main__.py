@@ -19,21 +19,8 @@ from typing import Any
 
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.models import directory, store
-from edgefer.train import explain, runs, short
-from edgefer.train.recipes import (
-    MAKERS,
-    RECIPES,
-    REPEATED,
-    SHIPPED,
-    WITHOUT_RECIPE,
-    Runs,
-    Step,
-    epochs,
-    export_step,
-    fit_step,
-    in_order,
-    repetition,
-)
+from edgefer.train import explain, recipes, runs
+from edgefer.train.recipes import MAKERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, Runs, Step, in_order, repetition
 from edgefer.train.settings import TrainingSettings, find_data
 
 OnRecord = dict[str, runs.Record]
@@ -42,7 +29,7 @@ OnRecord = dict[str, runs.Record]
 def status(name: str, on_record: OnRecord) -> tuple[bool, str]:
     """Whether a model is trained, and its accuracy or what it will cost, in words."""
     runs = RECIPES[name]
-    cost = "not run yet: epochs " + ", ".join(f"{count} at {side} px" for side, count in epochs(runs).items())
+    cost = "not run yet: epochs " + ", ".join(f"{count} at {side} px" for side, count in recipes.epochs(runs).items())
     if name in store.shipped():
         try:
             metrics = directory.load_frame(store.find(name)).metrics
@@ -100,13 +87,13 @@ def steps(name: str, number: int = 1) -> list[Step]:
     """
     runs = repetition(name, number)
     last, settings = runs[-1]
-    fits = [fit_step(run, settings) for run, settings in (*_absent(runs), *runs)]
+    fits = [recipes.fit_step(run, settings) for run, settings in (*_absent(runs), *runs)]
     if settings.division or number > 1:
         return fits
     if settings.stl:
-        return [*fits, export_step(last, "--precision", "float32")]
+        return [*fits, recipes.export_step(last, "--precision", "float32")]
     out = () if name in SHIPPED else ("--out", f"build/models/{name}")
-    return [*fits, export_step(last, *out)]
+    return [*fits, recipes.export_step(last, *out)]
 
 
 def _absent(runs: Runs) -> Runs:
@@ -179,19 +166,19 @@ def train_short(names: Iterable[str], kept: Path) -> int:
         As of `train`. A refused export is no failure: it is what the record then says.
     """
     failed: dict[str, int] = {}
-    for label, (run, settings) in short.runs(names).items():
+    for label, (run, settings) in recipes.short_runs(names).items():
         if not find_data(settings.data).exists():
             print(f"\n{label}: left out, needs {settings.data}", flush=True)
             continue
         if (kept / f"{label}.json").exists() and finished(((run, settings),)):
             continue
-        code = run_all([fit_step(run, settings)])
+        code = run_all([recipes.fit_step(run, settings)])
         if code == INTERRUPTED:
             return code
         if code:
             failed[label] = code
             continue
-        short.keep(Path(run), _exported(run, settings) if settings.seed == 1 else "", kept)
+        runs.keep_short(Path(run), _exported(run, settings) if settings.seed == 1 else "", kept)
     return _failures(failed)
 
 
@@ -202,7 +189,7 @@ def run_all(commands: Iterable[Step]) -> int:
 
 def _exported(run: str, settings: TrainingSettings) -> str:
     """Export a short form: precision and accuracy of what was written, or why it was refused."""
-    step, out = short.export(run, settings)
+    step, out = recipes.short_export(run, settings)
     done = step.run(stderr=subprocess.PIPE, text=True)
     if done.returncode == INTERRUPTED:
         raise KeyboardInterrupt

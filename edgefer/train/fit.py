@@ -21,6 +21,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -67,18 +69,15 @@ class Averaged:
                 average += (value - average) * (1 - decay)
 
 
-class Swapped:
+@contextmanager
+def swapped(model, values) -> Iterator[None]:
     """Inside the block the model holds other values."""
-
-    def __init__(self, model, values):
-        self._model, self._values = model, values
-
-    def __enter__(self):
-        self._own = _values(self._model.variables)
-        _assign(self._model.variables, self._values)
-
-    def __exit__(self, *_):
-        _assign(self._model.variables, self._own)
+    own = _values(model.variables)
+    _assign(model.variables, values)
+    try:
+        yield
+    finally:
+        _assign(model.variables, own)
 
 
 def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> dict:
@@ -140,24 +139,16 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
             inputs = Inputs(spec, settings.side(epoch))
             # torch draws its dropout from a state of its own, which no checkpoint holds
             keras.utils.set_random_seed(settings.seed + epoch)
-            batches = training_batches(
-                train.images,
-                wanted,
-                [(spec, inputs.side), *teachers.views],
-                settings.batch,
-                settings.seed,
-                epoch,
-                (settings.mixup, settings.cutmix),
-                executor,
-                AHEAD + 2 * processes,
-            )
+            views, mixed = [(spec, inputs.side), *teachers.views], (settings.mixup, settings.cutmix)
+            draws, ahead = (settings.batch, settings.seed, epoch), AHEAD + 2 * processes
+            batches = training_batches(train.images, wanted, views, *draws, mixed, executor, ahead)
             losses: list[float] = []
             for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
                 rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)
                 optimizer.learning_rate = rate
                 losses.append(float(model.train_on_batch(x, teachers.targets(y, seen))))
                 averaged.update(model)
-            with Swapped(model, averaged.values):
+            with swapped(model, averaged.values):
                 accuracy = runs.accuracy(model, inputs, val)
                 if inputs.side == settings.size and accuracy > state["best"]:
                     state["best"], state["best_epoch"] = accuracy, epoch

@@ -10,12 +10,18 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from edgefer.train import architectures
 from edgefer.train.settings import TrainingSettings
 
 #: Run directories and settings, in the order in which they are made.
 Runs = tuple[tuple[str, TrainingSettings], ...]
+
+
+def _one(name: str, settings: TrainingSettings) -> Runs:
+    return ((f"runs/{name}", settings),)
 
 
 def _small_to_full(name: str, channels: str, mode: str = "concatenated") -> Runs:
@@ -30,10 +36,8 @@ def _small_to_full(name: str, channels: str, mode: str = "concatenated") -> Runs
 
 def _vgg13(name: str, channels: str) -> Runs:
     """Dropout as in the paper. Without batch normalisation a tenth of the others' rate is safe."""
-    settings = TrainingSettings(
-        architecture="vgg13", input=channels, stages=((64, 40),), rate=3e-4, dropout=0.5, weight_decay=0.05
-    )
-    return ((f"runs/{name}", settings),)
+    options: dict[str, Any] = {"rate": 3e-4, "dropout": 0.5, "weight_decay": 0.05}
+    return _one(name, TrainingSettings(architecture="vgg13", input=channels, stages=((64, 40),), **options))
 
 
 def _rtnn(name: str, channels: str, stl: bool = False) -> Runs:
@@ -48,20 +52,22 @@ def _rtnn(name: str, channels: str, stl: bool = False) -> Runs:
         dropout=0.0,
         weight_decay=0.01,
     )
-    return ((f"runs/{name}", settings),)
+    return _one(name, settings)
 
 
 def _divided(name: str, of: Runs, data: str, division: str, **more) -> tuple[str, Runs]:
     """One run of the same network on a set that is divided."""
     ((_, settings),) = of
-    return name, ((f"runs/{name}", replace(settings, data=data, division=division, **more)),)
+    return name, _one(name, replace(settings, data=data, division=division, **more))
 
 
 _QUICK = TrainingSettings(
     architecture="edgefer-s", stages=((32, 50), (48, 16), (64, 7)), dropout=0.2, weight_decay=0.05
 )
 _QUICK_AT_48 = replace(_QUICK, size=48, rate=1.5e-3)
+_ON_FROM_FIRST: dict[str, Any] = {"teachers": "runs/edgefer-s-first", "start": "runs/edgefer-s-first"}
 _QUICK_NANO = TrainingSettings(architecture="edgefer-nano", stages=((32, 60), (48, 30), (64, 15)), dropout=0.0)
+_QUICK_NANO_AT_48 = replace(_QUICK_NANO, size=48, stages=((48, 12),), rate=1.5e-3, teachers="runs/edgefer-s-first")
 
 #: A teacher is as good as what is taught to it, so they learn as the students do, but from the votes alone.
 _OURS = TrainingSettings(
@@ -107,19 +113,9 @@ RECIPES: dict[str, Runs] = {
     "rtnn-stl-laplacian": _rtnn("rtnn-stl-laplacian", "grey+laplacian", stl=True),
     "rtnn-stl-all": _rtnn("rtnn-stl-all", "grey+sobel+laplacian", stl=True),
     # Breuer and Kimmel, Table 2: rate and dropout are the paper's
-    "breuer-grey": (
-        (
-            "runs/breuer-grey",
-            TrainingSettings(
-                architecture="breuer",
-                input="grey",
-                labels="basic7",
-                size=48,
-                stages=((48, 60),),
-                rate=1e-3,
-                dropout=0.5,
-            ),
-        ),
+    "breuer-grey": _one(
+        "breuer-grey",
+        TrainingSettings("breuer", "grey", labels="basic7", size=48, stages=((48, 60),), rate=1e-3, dropout=0.5),
     ),
     # our own, in hours of a processor: left off on small inputs, finished on ones as large as the
     # photographs, whose detail goes no further; edgefer-s then goes on with itself as its teacher
@@ -129,45 +125,21 @@ RECIPES: dict[str, Runs] = {
             "runs/edgefer-s-first",
             replace(_QUICK_AT_48, stages=((48, 6),), rate=4e-4, average=0.995, start="runs/edgefer-s-small"),
         ),
-        (
-            "runs/edgefer-s",
-            replace(
-                _QUICK_AT_48,
-                stages=((48, 30),),
-                schedule="cosine",
-                dropout=0.1,
-                teachers="runs/edgefer-s-first",
-                start="runs/edgefer-s-first",
-            ),
-        ),
+        ("runs/edgefer-s", replace(_QUICK_AT_48, stages=((48, 30),), schedule="cosine", dropout=0.1, **_ON_FROM_FIRST)),
     ),
     "edgefer-nano": (
         ("runs/edgefer-nano-small", replace(_QUICK_NANO, stop=59)),
-        (
-            "runs/edgefer-nano",
-            replace(
-                _QUICK_NANO,
-                size=48,
-                stages=((48, 12),),
-                rate=1.5e-3,
-                average=0.995,
-                teachers="runs/edgefer-s-first",
-                start="runs/edgefer-nano-small",
-            ),
-        ),
+        ("runs/edgefer-nano", replace(_QUICK_NANO_AT_48, average=0.995, start="runs/edgefer-nano-small")),
     ),
     # what it learnt from the votes serves for the seven classes of FER-2013
-    "fer2013-edgefer-s": (
-        (
-            "runs/fer2013-edgefer-s",
-            replace(_OURS, stages=((48, 16),), rate=1.5e-3, start="runs/edgefer-s-first", **_SEVEN),
-        ),
+    "fer2013-edgefer-s": _one(
+        "fer2013-edgefer-s", replace(_OURS, stages=((48, 16),), rate=1.5e-3, start="runs/edgefer-s-first", **_SEVEN)
     ),
     # the same with more epochs and an ensemble that teaches them, for a GPU
-    "edgefer-s-teacher": (("runs/edgefer-s-teacher", _OURS),),
-    "edgefer-s-taught": (("runs/edgefer-s-taught", _TAUGHT),),
-    "edgefer-nano-taught": (("runs/edgefer-nano-taught", replace(_TAUGHT, **_NANO)),),
-    "fer2013-edgefer-nano": (("runs/fer2013-edgefer-nano", replace(_OURS, **_NANO, **_SEVEN)),),
+    "edgefer-s-teacher": _one("edgefer-s-teacher", _OURS),
+    "edgefer-s-taught": _one("edgefer-s-taught", _TAUGHT),
+    "edgefer-nano-taught": _one("edgefer-nano-taught", replace(_TAUGHT, **_NANO)),
+    "fer2013-edgefer-nano": _one("fer2013-edgefer-nano", replace(_OURS, **_NANO, **_SEVEN)),
 }
 RECIPES |= dict(
     [
@@ -225,19 +197,11 @@ def _repeated(settings: TrainingSettings, number: int) -> TrainingSettings:
     return replace(settings, seed=settings.seed + number - 1)
 
 
+_REPETITIONS = [(name, number) for name in RECIPES for number in range(1, REPEATED.get(name, 1) + 1)]
 #: Model and number of every run that is the last of its kind, by directory.
-OWNERS: dict[str, tuple[str, int]] = {
-    repetition(name, number)[-1][0]: (name, number)
-    for name in RECIPES
-    for number in range(1, REPEATED.get(name, 1) + 1)
-}
+OWNERS: dict[str, tuple[str, int]] = {repetition(*own)[-1][0]: own for own in _REPETITIONS}
 #: The same of every run, those that others only start from or learn from included.
-MAKERS: dict[str, tuple[str, int]] = {
-    run: (name, number)
-    for name in RECIPES
-    for number in range(1, REPEATED.get(name, 1) + 1)
-    for run, _ in repetition(name, number)
-}
+MAKERS: dict[str, tuple[str, int]] = {run: own for own in _REPETITIONS for run, _ in repetition(*own)}
 
 
 def in_order(names: Iterable[str]) -> list[tuple[str, int]]:
@@ -297,3 +261,82 @@ def fit_step(run: str, settings: TrainingSettings) -> Step:
 def export_step(run: str, *options: str) -> Step:
     """What exports a run: any backend trains, but only TensorFlow converts."""
     return Step("edgefer.train.export", [run, *options], backend="tensorflow")
+
+
+# short forms ------------------------------------------------------------------------------------------------------
+# `python -m edgefer.train short [NAME …]`: every network, by the same code, on part of the rows and for a few epochs.
+# They show, in minutes of a CPU, that a recipe runs from its rows to an exported model, whether its network begins to
+# learn, and what inputs are worth where all train equally shortly. What they reach says nothing of what the whole
+# recipe would. Networks of one kind get the same rows and epochs.
+
+SHORT_FOLDER = "runs/short"
+SHORT_SIDE = 32  # pixels, of networks that take any size
+SHORT_BATCH = 32  # small, for many steps: the statistics of batch normalisation take hundreds to forget their start
+
+
+@dataclass(frozen=True)
+class ShortBudget:
+    """What a short form is given.
+
+    Attributes:
+        rows: it learns from. epochs: over them. seeds: 1 to this, of networks with one stream; others take
+            twice the time.
+    """
+
+    rows: int
+    epochs: int
+    seeds: int = 1
+
+
+#: By architecture: some minutes of a core for each of a recipe's short forms.
+BUDGETS = {
+    "pandey": ShortBudget(4096, 5, 2),
+    "vgg13": ShortBudget(1024, 2),
+    "rtnn": ShortBudget(4096, 8),
+    "breuer": ShortBudget(2048, 4),
+    "edgefer-s": ShortBudget(4096, 5),
+    "edgefer-nano": ShortBudget(4096, 5),
+}
+
+
+def short_form(name: str, seed: int = 1) -> tuple[str, TrainingSettings]:
+    """The run directory and settings of a recipe's short form."""
+    settings = RECIPES[name][-1][1]
+    budget, network = BUDGETS[settings.architecture], architectures.find(settings.architecture)
+    side = SHORT_SIDE if network.any_size else settings.size
+    teachers = dict.fromkeys(f"{SHORT_FOLDER}/{OWNERS[run][0]}" for run in settings.teacher_names if run in OWNERS)
+    directory = f"{SHORT_FOLDER}/{name}" + (f"-{seed}" if seed > 1 else "")
+    return directory, replace(
+        settings,
+        size=side,
+        stages=((side, budget.epochs),),
+        rows=budget.rows,
+        batch=SHORT_BATCH,
+        rate=RECIPES[name][0][1].rate,  # the later runs of a recipe begin with weights that are learnt
+        teachers=",".join(teachers),
+        quantisation_aware=False,
+        start="",
+        seed=seed,
+    )
+
+
+def short_runs(names: Iterable[str]) -> dict[str, tuple[str, TrainingSettings]]:
+    """Short forms of these recipes by the names of their directories, teachers first."""
+    forms = {}
+    for name in dict.fromkeys(name for name, _ in in_order(names)):
+        settings = RECIPES[name][-1][1]
+        repeats = settings.mode == "concatenated" and not settings.division
+        seeds = BUDGETS[settings.architecture].seeds if repeats else 1
+        for seed in range(1, seeds + 1):
+            directory, settings = short_form(name, seed)
+            forms[Path(directory).name] = directory, settings
+    return forms
+
+
+def short_export(directory: str, settings: TrainingSettings) -> tuple[Step, Path]:
+    """The command that exports a short form, in the one way its network has, and what it writes."""
+    out = Path("build/short") / Path(directory).name
+    if settings.stl:
+        out = out.with_suffix(".tflite")
+    precision = ("--precision", "float32") if settings.stl else ()
+    return export_step(directory, *precision, "--out", str(out)), out

@@ -123,22 +123,24 @@ def keep(run: Path, records: Path, **more: object) -> Path:
     return path
 
 
+def keep_short(run: Path, exported: str, records: Path) -> None:
+    """Keep what a short form left: settings, results, losses of the first and the last epoch, export."""
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in (lines[0], lines[-1])]
+    keep(run, records, losses=losses, exported=exported)
+
+
 def read_records(records: Path) -> dict[str, Record]:
     """Every run on record by its name."""
     runs = {}
     for path in sorted(records.glob("*.json")):
         content = json.loads(path.read_text())
         settings, done = TrainingSettings.of(content["settings"]), content["done"]
+        accuracy, rule = done["val_accuracy_float32"], f"{done['val_rule']}: {done['val_counts']}"
         cost = f"{done['hardware']}; {done['backend']}; {done['seconds'] / 60:.0f} min"
-        runs[path.stem] = Record(
-            path.stem,
-            done["val_accuracy_float32"],
-            done["val_rows"],
-            f"{done['val_rule']}: {done['val_counts']}",
-            settings.seed,
-            settings.division,
-            cost + unlike_recipe(path.stem, settings),
-        )
+        cost += unlike_recipe(path.stem, settings)
+        of = settings.seed, settings.division
+        runs[path.stem] = Record(path.stem, accuracy, done["val_rows"], rule, *of, cost)
     return runs
 
 

@@ -20,28 +20,12 @@ from edgefer.train.data.splits import divide
 LARGEST_SIDE = 64
 SCHEDULES = ("linear", "cosine")
 
-
-#: Left out of commands: what is nothing, and what runs did before it was a setting, so that those on record
-#: stay as they are.
-IMPLIED = {
-    "mode": "concatenated",
-    "stl": False,
-    "labels": "ferplus8",
-    "rule": "plurality",
-    "size": 64,
-    "division": "",
-    "rows": 0,
-    "schedule": "linear",
-    "mixup": 0.0,
-    "cutmix": 0.0,
-    "smoothing": 0.0,
-    "teachers": "",
-    "distil": 0.5,
-    "temperature": 1.0,
-    "quantisation_aware": False,
-    "stop": 0,
-    "start": "",
-}
+#: What every command tells; other settings it leaves out where they are nothing, or what runs did before there was
+#: such a setting, so that those on record stay as they are.
+TOLD = (
+    *("architecture", "input", "data", "stages", "batch", "rate"),
+    *("warmup", "weight_decay", "dropout", "average", "seed"),
+)
 
 
 @dataclass(frozen=True)
@@ -138,12 +122,12 @@ class TrainingSettings:
         return cls(**{**fields, "stages": stages})
 
     def words(self) -> dict[str, str]:
-        """Every setting but the implied ones, as the options of a command have it; "" for a switch."""
+        """The settings that a command tells, as its options have them; "" for a switch."""
         fields = {**asdict(self), "stages": ",".join(f"{side}:{epochs}" for side, epochs in self.stages)}
         return {
             name.replace("_", "-"): "" if value is True else str(value)
             for name, value in fields.items()
-            if value != IMPLIED.get(name)
+            if name in TOLD or value != getattr(type(self), name)
         }
 
     def arguments(self) -> list[str]:
@@ -261,15 +245,8 @@ def build(settings: TrainingSettings, size: int | None = None, dropout: float = 
         raise UsageError(f"stages: the last one must have the full side, {settings.size}, got {settings.stages[-1][0]}")
     if size is None and len(sides) == 1:
         size = settings.size
-    model = architectures.build(
-        settings.architecture,
-        settings.input,
-        settings.mode,
-        settings.stl,
-        len(label_set(settings.labels)),
-        size,
-        dropout,
-    )
+    network = settings.architecture, settings.input, settings.mode, settings.stl
+    model = architectures.build(*network, len(label_set(settings.labels)), size, dropout)
     if settings.quantisation_aware:
         from edgefer.train.fake_quantise import fake_quantised
 

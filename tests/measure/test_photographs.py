@@ -15,7 +15,7 @@ from edgefer.labels import BASIC7, FERPLUS8
 from edgefer.measure.datasets import LAYOUTS, load
 from edgefer.measure.datasets.base import FolderImages, cut
 from edgefer.measure.datasets.ckplus import load_ckplus
-from edgefer.measure.datasets.coded import CODES
+from edgefer.measure.datasets.photographs import CODES
 
 KDEF_CODES = ("AF", "AN", "DI", "HA", "NE", "SA", "SU")
 KDEF_NAMES = ("fear", "anger", "disgust", "happiness", "neutral", "sadness", "surprise")

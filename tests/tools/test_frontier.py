@@ -1,5 +1,7 @@
 """The page and the picture of the frontier: what was timed, with the accuracies on record."""
 
+import re
+
 import pytest
 from networks import remember
 
@@ -30,11 +32,11 @@ def record(tmp_path, monkeypatch):
 
 
 def test_the_page_gives_what_is_on_record_and_names_what_is_missing(record):
-    page = frontier.page(record)
+    page = re.sub(" +", " ", frontier.page(record))
     assert "on a processor;" in page
-    assert "| pandey grey+sobel | 64 | 1,000 | 2.0 | 2 | 0.500 | 1.000 | 80.50 (float) |  |" in page
-    assert "| peer: x | 64 |  |  | 0 | 0.400 | 0.300 | 63.00 (float) | 63.00 (float) |" in page
-    assert "| rtnn grey | 64 | 1,000 | 2.0 | 2 | 0.500 | 0.200 |  | 65.00 (float) |" in page
+    assert "| pandey grey+sobel | 64 | 1,000 | 2.0 | 2 | 0.500 | 1.000 | 80.50 (float) | |" in page
+    assert "| peer: x | 64 | | | 0 | 0.400 | 0.300 | 63.00 (float) | 63.00 (float) |" in page
+    assert "| rtnn grey | 64 | 1,000 | 2.0 | 2 | 0.500 | 0.200 | | 65.00 (float) |" in page
     assert "on record: FER+: pandey shared grey+sobel, vgg13 grey, edgefer-s; FER-2013: breuer grey," in page
 
 

@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgefer.errors import UsageError
-from edgefer.train.recipes import OWNERS, RECIPES, repetition
-from edgefer.train.runs import keep
-from edgefer.train.short import keep as keep_short
-from edgefer.train.short import short
+from edgefer.train.recipes import OWNERS, RECIPES, repetition, short_form
+from edgefer.train.runs import keep, keep_short
 from tools import collect as collecting
 from tools import reproduction
 from tools.reproduction import CROSS, OWN, TABLES
@@ -78,7 +76,7 @@ def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table
         ("rtnn-stl", 40.0, [2.0, 1.9], "float32 40.00"),
     ):
         recipe, number = name.removesuffix("-2"), 2 if name.endswith("-2") else 1
-        run, settings = short(recipe, number)
+        run, settings = short_form(recipe, number)
         folder = write_run(tmp_path / "short", name, accuracy, **asdict(replace(settings, rows=2948)))
         done = json.loads((folder / "done.json").read_text()) | {"train_rows": settings.rows}
         (folder / "done.json").write_text(json.dumps(done))

@@ -1,6 +1,7 @@
 """The training loop: settings, schedule, and going on after an interruption."""
 
 import json
+import re
 from dataclasses import replace
 
 import cv2
@@ -20,7 +21,7 @@ from edgefer.train.export.measured import Margin
 from edgefer.train.export.models import export, export_float
 from edgefer.train.fit import main
 from edgefer.train.recipes import fit_step
-from edgefer.train.settings import IMPLIED, TrainingSettings, build, find_data, learning_rate, load_data, parse_stages
+from edgefer.train.settings import TOLD, TrainingSettings, build, find_data, learning_rate, load_data, parse_stages
 from edgefer.train.settings import targets as targets_of
 
 
@@ -68,8 +69,8 @@ def test_the_rate_rises_then_falls_to_zero(schedule):
 def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_read(tmp_path):
     settings = TrainingSettings()
     words = str(fit_step("runs/x", settings))
-    assert not any(f"--{name} " in words for name in IMPLIED)
-    old = {name: value for name, value in fitting.asdict(settings).items() if name not in IMPLIED}
+    old = {name: value for name, value in fitting.asdict(settings).items() if name in TOLD}
+    assert re.findall(r"--(\S+)", words) == [*(name.replace("_", "-") for name in old), "out"]
     (tmp_path / "settings.json").write_text(json.dumps(old))
     assert TrainingSettings.read(tmp_path / "settings.json") == settings
     fitting._claim(tmp_path / "settings.json", fitting.asdict(settings))

@@ -17,8 +17,8 @@ from edgefer.errors import UsageError
 from edgefer.labels import label_set
 from edgefer.measure.datasets.base import SPLITS, Dataset, load_folder
 from edgefer.measure.datasets.ckplus import IMAGES, load_ckplus, part
-from edgefer.measure.datasets.coded import CODES, layout_of, load_coded
 from edgefer.measure.datasets.fer2013 import RULES, VOTE_COLUMNS, load_csv, load_npz, vote_classes, vote_distributions
+from edgefer.measure.datasets.photographs import CODES, layout_of, load_coded
 
 __all__ = ["LAYOUTS", "RULES", "SPLITS", "VOTE_COLUMNS", "Dataset", "load", "vote_classes", "vote_distributions"]
 

@@ -147,7 +147,7 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
             problems.append(f"{entry}: not in a class folder")
             dropped["outside the class folders"] += 1
             continue
-        inside = [file for file in sorted(entry.rglob("*")) if file.is_file() and not hidden(file, entry)]
+        inside = files_under(entry)
         if name not in names:
             problems.append(f"{entry}: not a class of {labels}; its {len(inside)} files do not count")
             dropped["outside the class folders"] += len(inside)
@@ -193,8 +193,10 @@ def _entries(root: Path) -> list[Path]:
         raise UsageError(f"{root}: cannot read it: {error.strerror}") from None
 
 
-def hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(root).parts)
+def files_under(root: Path) -> list[Path]:
+    """In order; hidden ones, and those in hidden folders, are left out."""
+    files = (file for file in sorted(root.rglob("*")) if file.is_file())
+    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(root).parts)]
 
 
 def grey_image(path: Path) -> np.ndarray | None:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefer.errors import UsageError
-from edgefer.measure.datasets.base import Dataset, hidden
+from edgefer.measure.datasets.base import Dataset, files_under
 from edgefer.measure.datasets.photographs import Listing, Picture, assemble, judged_on
 
 IMAGES = "cohn-kanade-images"
@@ -46,9 +46,7 @@ def films(root: Path, listing: Listing) -> dict[tuple[str, str], list[Path]]:
     if images is None:
         raise UsageError(f"{root}: expected a folder {IMAGES}, as in CK+")
     by_film: dict[tuple[str, str], list[Path]] = {}
-    for file in sorted(images.rglob("*")):
-        if not file.is_file() or hidden(file, images):
-            continue
+    for file in files_under(images):
         name = _FRAME.fullmatch(file.name)
         where = file.relative_to(images).parts[:-1]
         if name is None or tuple(part.upper() for part in where) != (name[1].upper(), name[2]):
@@ -66,10 +64,8 @@ def label_files(root: Path, kind: str, listing: Listing) -> dict[tuple[str, str]
     files: dict[tuple[str, str], list[Path]] = {}
     # the text of the set itself gives a FACS file as S0005_…: a zero more than its folder
     pattern = re.compile(rf"S\d{{3,4}}_\d{{3}}_\d{{8}}_{_FILES[kind]}\.txt", re.IGNORECASE)
-    for file in sorted(folder.rglob("*")):
+    for file in files_under(folder):
         where = file.relative_to(folder).parts[:-1]
-        if not file.is_file() or hidden(file, folder):
-            continue
         if pattern.fullmatch(file.name) is None or len(where) != 2:
             listing.drop(file, "not named as in CK+")
         else:

@@ -11,8 +11,9 @@ import hashlib
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -263,26 +264,15 @@ def load_csv(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
             f"{path}:1: expected the columns emotion, pixels and Usage (FER-2013), or Usage, Image name and "
             f"{', '.join(VOTE_COLUMNS)} (FER+)"
         )
-    emotions, images, prints, trained = [], [], [], set()
-    for line, fields in progress_bar(table, f"reading {path.name}"):
-        emotion = table.number(line, fields, "emotion", len(BASIC7) - 1)
-        usage, pixels = table.split(line, fields), fields[table.columns["pixels"]].strip()
-        if usage == split:
-            emotions.append(emotion)
-            images.append(table.image(line, pixels))
-            prints.append(_fingerprint(pixels))
-        elif usage == "train" and not keep_duplicates:
-            trained.add(_fingerprint(pixels))
-    kept = [index for index, text in enumerate(prints) if text not in trained]
-    return Dataset(
-        str(path),
-        split,
-        "basic7",
-        EMOTION_RULE,
-        _stacked([images[index] for index in kept]),
-        np.array([emotions[index] for index in kept], np.int64),
-        dropped={"duplicates of train": len(images) - len(kept)},
-    )
+
+    def emotion(line: int, fields: list[str]) -> int:
+        return table.number(line, fields, "emotion", len(BASIC7) - 1)
+
+    emotions, images, duplicate = _rows_of(table, table, split, keep_duplicates, emotion)
+    kept = np.flatnonzero(~duplicate)
+    truth = np.array(emotions, np.int64)[kept]
+    dropped = {"duplicates of train": int(duplicate.sum())}
+    return Dataset(str(path), split, "basic7", EMOTION_RULE, images[kept], truth, dropped=dropped)
 
 
 def _load_ferplus(table: _Table, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:
@@ -295,35 +285,37 @@ def _load_ferplus(table: _Table, split: str, labels: str, rule: str, keep_duplic
         pixels = _Table(pixels_path)
         if not pixels.has(("Usage", "pixels")):
             raise UsageError(f"{pixels_path}:1: expected the columns emotion, pixels and Usage")
+
+    def ballot(line: int, fields: list[str]) -> list[int]:
+        return [table.number(line, fields, name, 99) for name in VOTE_COLUMNS]
+
+    votes, images, duplicate = _rows_of(table, pixels, split, keep_duplicates, ballot)
+    ballots = np.array(votes, np.int64).reshape(-1, len(VOTE_COLUMNS))
+    kept, truth, dropped = _select(ballots, rule, labels, duplicate)
+    distributions = _targets(ballots[kept], rule)
+    return Dataset(str(table.path), split, labels, RULES[rule], images[kept], truth, distributions, dropped)
+
+
+def _rows_of(
+    table: _Table, pixels: _Table, split: str, keep_duplicates: bool, figures: Callable[[int, list[str]], Any]
+) -> tuple[list, np.ndarray, np.ndarray]:
+    """Figures and images of a split's rows, and which of these are byte-equal to a train row."""
     column = pixels.columns["pixels"]
-    votes, images, prints, trained = [], [], [], set()
+    found, images, prints, trained = [], [], [], set()
     for (line, fields), (pixel_line, pixel_fields) in progress_bar(_pairs(table, pixels), f"reading {table.path.name}"):
-        usage = table.split(line, fields)
+        read, usage, text = figures(line, fields), table.split(line, fields), pixel_fields[column].strip()
         if pixels is not table and pixels.split(pixel_line, pixel_fields) != usage:
             raise UsageError(
                 f"{table.path}:{line}: Usage is not that of {pixels.path.name}:{pixel_line}; they do not pair"
             )
-        counts = [table.number(line, fields, name, 99) for name in VOTE_COLUMNS]
-        text = pixel_fields[column].strip()
         if usage == split:
-            votes.append(counts)
+            found.append(read)
             images.append(pixels.image(pixel_line, text))
             prints.append(_fingerprint(text))
         elif usage == "train" and not keep_duplicates:
             trained.add(_fingerprint(text))
-    ballots = np.array(votes, np.int64).reshape(-1, len(VOTE_COLUMNS))
-    duplicate = np.array([text in trained for text in prints], bool)
-    kept, truth, dropped = _select(ballots, rule, labels, duplicate)
-    return Dataset(
-        str(table.path),
-        split,
-        labels,
-        RULES[rule],
-        _stacked([images[index] for index in kept]),
-        truth,
-        _targets(ballots[kept], rule),
-        dropped,
-    )
+    stacked = np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8)
+    return found, stacked, np.array([text in trained for text in prints], bool)
 
 
 def _pairs(table: _Table, pixels: _Table) -> Iterator[tuple[tuple, tuple]]:
@@ -340,10 +332,6 @@ def _pairs(table: _Table, pixels: _Table) -> Iterator[tuple[tuple, tuple]]:
     other = next(others, None)
     if other is not None:
         raise UsageError(f"{pixels.path}:{other[0]}: has no row to pair with; {table.path} has fewer rows")
-
-
-def _stacked(images: list[np.ndarray]) -> np.ndarray:
-    return np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8)
 
 
 def _fingerprint(pixels: str) -> bytes:

@@ -41,18 +41,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Of the network as it is exported, batch normalisation folded into weights and biases.
-
-    Attributes:
-        parameters: weights and biases. macs: multiplications and additions, in pairs, of one image.
-    """
-
-    parameters: int
-    macs: int
-
-
-@dataclass(frozen=True)
 class Configuration:
     """A network of the family.
 
@@ -69,41 +57,6 @@ class Configuration:
     head: int
     size: int = 64
     squeeze: int = 0
-
-    def cost(self, planes: int = 3, classes: int = 8) -> Cost:
-        """Parameters and multiply-adds, counted from the shapes alone."""
-        parameters = macs = 0
-
-        def convolution(outputs, weights_per_output, side):
-            nonlocal parameters, macs
-            parameters += outputs * (weights_per_output + 1)
-            macs += outputs * weights_per_output * side * side
-
-        inside, stride = self.stem
-        side = -(-self.size // stride)
-        convolution(inside, 9 * planes, side)
-        for stage in self.stages:
-            for block in range(stage.blocks):
-                before, side = side, -(-side // stage.stride) if block == 0 else side
-                wide = stage.expansion * inside
-                if stage.fused and stage.expansion == 1:
-                    convolution(stage.channels, 9 * inside, side)
-                elif stage.fused:
-                    convolution(wide, 9 * inside, side)
-                    convolution(stage.channels, wide, side)
-                else:
-                    convolution(wide, inside, before)
-                    convolution(wide, 9, side)
-                    if self.squeeze:
-                        narrow = _squeezed(wide, self.squeeze)
-                        convolution(narrow, wide, 1)
-                        convolution(wide, narrow, 1)
-                        macs += wide * side * side
-                    convolution(stage.channels, wide, side)
-                inside = stage.channels
-        convolution(self.head, inside, side)
-        convolution(classes, self.head, 1)
-        return Cost(parameters, macs)
 
 
 CONFIGURATIONS: dict[str, Configuration] = {
@@ -168,21 +121,16 @@ def _squeezed(channels: int, squeeze: int) -> int:
 def _convolution(x, channels, side, name, stride=1, active=True):
     from keras import layers
 
+    from edgefer.train.architectures.layers import normalised
+
     x = layers.Conv2D(channels, side, strides=stride, padding="same", use_bias=False, name=name)(x)
-    return _normalised(x, name, active)
-
-
-def _normalised(x, name, active):
-    from keras import layers
-
-    from edgefer.train.architectures.layers import BatchNormalization
-
-    x = BatchNormalization(epsilon=1e-3, momentum=0.98, name=f"{name}_bn")(x)
-    return layers.Activation("relu6", name=f"{name}_relu6")(x) if active else x
+    return normalised(x, name, "relu6" if active else None)
 
 
 def _block(x, stage: Stage, stride: int, squeeze: int, name: str):
     from keras import layers
+
+    from edgefer.train.architectures.layers import normalised
 
     inside = x.shape[-1]
     wide = stage.expansion * inside
@@ -194,7 +142,7 @@ def _block(x, stage: Stage, stride: int, squeeze: int, name: str):
     else:
         y = _convolution(x, wide, 1, f"{name}_expand")
         filtered = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter")
-        y = _normalised(filtered(y), f"{name}_filter", True)
+        y = normalised(filtered(y), f"{name}_filter", "relu6")
         if squeeze:
             y = _weighed(y, _squeezed(wide, squeeze), f"{name}_squeeze")
         y = _convolution(y, stage.channels, 1, f"{name}_project", active=False)

@@ -57,6 +57,12 @@ class BatchNormalization(layers.BatchNormalization):
         return outputs
 
 
+def normalised(x, name, activation=None, momentum=0.98):
+    """Batch normalisation `NAME_bn`, and after it the activation as a layer of its own, `NAME_ACTIVATION`."""
+    x = BatchNormalization(epsilon=1e-3, momentum=momentum, name=f"{name}_bn")(x)
+    return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+
+
 FILTERS, KERNEL, HIDDEN = 20, 5, 20
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 

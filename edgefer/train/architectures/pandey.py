@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from keras import layers
 
-from edgefer.train.architectures.layers import BatchNormalization
+from edgefer.train.architectures.layers import normalised
 
 STEM = ((48, 1), (32, 1))  # Table III, rows 1 and 2: channels, stride
 BOTTLENECKS = (  # Table III, rows 3 to 14: channels, stride
@@ -63,12 +63,8 @@ def body(x, classes: int, dropout: float = 0.0, normalisation: bool = True):
     return layers.Reshape((classes,), dtype="float32", name="scores")(x)
 
 
-def _normalised(x, name, normalisation):
-    return BatchNormalization(epsilon=1e-3, momentum=0.98, name=f"{name}_bn")(x) if normalisation else x
-
-
 def _relu6(x, name, normalisation):
-    return layers.Activation("relu6", name=f"{name}_relu6")(_normalised(x, name, normalisation))
+    return normalised(x, name, "relu6") if normalisation else layers.Activation("relu6", name=f"{name}_relu6")(x)
 
 
 def _stem_row(x, row, normalisation):
@@ -86,5 +82,5 @@ def _bottleneck(x, channels, stride, name, normalisation):
     y = filtered(y)
     y = _relu6(y, f"{name}_filter", normalisation)
     y = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project")(y)
-    y = _normalised(y, f"{name}_project", normalisation)
+    y = normalised(y, f"{name}_project") if normalisation else y
     return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and inside == channels else y

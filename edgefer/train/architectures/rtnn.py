@@ -21,10 +21,11 @@ from __future__ import annotations
 
 from keras import layers
 
-from edgefer.train.architectures.layers import BatchNormalization
+from edgefer.train.architectures.layers import normalised
 
 STEM = (8, 8)
 MODULES = (16, 32, 64, 128)
+MOMENTUM = 0.99
 PARAMETERS = 58_423  # one plane, seven classes
 
 
@@ -44,29 +45,21 @@ def body(x, classes: int, dropout: float = 0.0):
     return layers.GlobalAveragePooling2D(dtype="float32", name="scores")(x)
 
 
-def _relu(x, name):
-    return layers.Activation("relu", name=f"{name}_relu")(_normalised(x, name))
-
-
-def _normalised(x, name):
-    return BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_bn")(x)
-
-
 def _stem_row(x, row):
-    return _relu(layers.Conv2D(STEM[row - 1], 3, use_bias=False, name=f"conv{row}")(x), f"conv{row}")
+    x = layers.Conv2D(STEM[row - 1], 3, use_bias=False, name=f"conv{row}")(x)
+    return normalised(x, f"conv{row}", "relu", MOMENTUM)
 
 
 def _module(x, channels, name):
     # every second pixel, then 1x1: TensorFlow 2.21 on a CPU crashes in the gradient of both in one
     shortcut = layers.MaxPooling2D(1, strides=2, padding="same", name=f"{name}_halved")(x)
     shortcut = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_beside")(shortcut)
-    shortcut = _normalised(shortcut, f"{name}_beside")
+    shortcut = normalised(shortcut, f"{name}_beside", None, MOMENTUM)
     for number in (1, 2):
         separable = layers.SeparableConv2D(
             channels, 3, padding="same", use_bias=False, name=f"{name}_separable{number}"
         )
         x = separable(x)
-        wrap = _relu if number == 1 else _normalised
-        x = wrap(x, f"{name}_separable{number}")
+        x = normalised(x, f"{name}_separable{number}", "relu" if number == 1 else None, MOMENTUM)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name=f"{name}_pool")(x)
     return layers.Add(name=f"{name}_add")([x, shortcut])

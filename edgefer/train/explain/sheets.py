@@ -32,14 +32,20 @@ class Band:
     captions: Sequence[str]
 
 
+def titled(title: Sequence[str], width: int, height: int) -> tuple[np.ndarray, int]:
+    """White paper of that size, and the lines of a title above it: uint8 (H, W, 3), BGR, and where the title ends."""
+    below = 26 * len(title)
+    picture = np.full((below + height, max(width, 640), 3), 255, np.uint8)
+    for line, text in enumerate(title):
+        drawing.write(picture, text, 12, 20 + 26 * line, 0.5, anchor="start")
+    return picture, below + 16
+
+
 def sheet(title: Sequence[str], bands: Sequence[Band], columns: int) -> np.ndarray:
     """The bands under each other: uint8 (H, W, 3), BGR."""
     step = TILE + GAP
     heights = [step * max(1, len(band.tiles)) + CAPTION for band in bands]
-    top = 16 + 26 * len(title)
-    picture = np.full((top + sum(heights), max(LEFT + step * columns + GAP, 640), 3), 255, np.uint8)
-    for line, text in enumerate(title):
-        drawing.write(picture, text, 12, 20 + 26 * line, 0.5, anchor="start")
+    picture, top = titled(title, LEFT + step * columns + GAP, 16 + sum(heights))
     for band, height in zip(bands, heights, strict=True):
         for line, text in enumerate(band.words):
             drawing.write(picture, text, 12, top + 14 + 20 * line, 0.42, anchor="start")

@@ -26,6 +26,7 @@ from edgefer.measure.datasets.ckplus import ActionUnits
 from edgefer.measure.pictures import shaded_cell
 from edgefer.support import drawing
 from edgefer.train.explain.network import Survey
+from edgefer.train.explain.sheets import titled
 
 DRAWS = 10_000  # of random images, for what chance gives
 
@@ -184,12 +185,10 @@ class Correlation:
 
     def picture(self, title: Sequence[str], drawn: Sequence[int]) -> np.ndarray:
         """Filters down, units across, P as the shade; above them all images. uint8 (H, W, 3), BGR."""
-        width, height, left, top = 40, 20, 110, 30 + 26 * len(title)
+        width, height, left = 40, 20, 110
         order = sorted(drawn, key=lambda index: (-self.p[index].max(), self.best[index], index))
-        size = (top + height * (len(order) + 1) + 12, max(left + width * len(self.units) + 12, 640), 3)
-        picture = np.full(size, 255, np.uint8)
-        for line, text in enumerate(title):
-            drawing.write(picture, text, 12, 20 + 26 * line, 0.5, anchor="start")
+        picture, top = titled(title, left + width * len(self.units) + 12, 42 + height * (len(order) + 1))
+        top += 14  # for the units' names
         for column, unit in enumerate(self.units):
             drawing.write(picture, f"AU{unit}", left + width * (column + 0.5), top - 10, 0.38)
         rows = [("all images", self.shares), *((f"filter {index}", self.p[index]) for index in order)]
