@@ -21,13 +21,11 @@ using namespace edgefer;
 
 constexpr std::ptrdiff_t width = 640;
 
-template <class Fn>
-Fn* kernel(const char* op, const std::string& variant) {
+template <class Fn> Fn* kernel(const char* op, const std::string& variant) {
   return std::get<Fn*>(named_row(op, variant).function);
 }
 
-template <class T>
-std::vector<T> noise(std::ptrdiff_t count) {
+template <class T> std::vector<T> noise(std::ptrdiff_t count) {
   std::vector<T> values(static_cast<std::size_t>(count));
   std::uint32_t state = 1;
   for (T& value : values) value = static_cast<T>((state = state * 1664525u + 1013904223u) >> 24);
@@ -35,14 +33,12 @@ std::vector<T> noise(std::ptrdiff_t count) {
 }
 
 // Room for `count` values, on a page of its own.
-template <class T>
-T* room(std::ptrdiff_t count) {
+template <class T> T* room(std::ptrdiff_t count) {
   const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + 4095) / 4096 * 4096;
   return static_cast<T*>(std::memset(std::aligned_alloc(4096, bytes), 0, bytes));
 }
 
-template <class Call>
-__attribute__((noinline)) void measured(Call call) {  // instructions.py counts inside it
+template <class Call> __attribute__((noinline)) void measured(Call call) {  // instructions.py counts inside it
   arm_cycles_begin();
   call();
   arm_cycles_end();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from edgefer.config.settings import Settings, limits
@@ -14,11 +15,10 @@ from edgefer.landmarks.base import LANDMARKERS
 from edgefer.models import directory, store
 from edgefer.models.manifest import DetectorManifest
 from edgefer.sinks.registry import LANDMARKS
-from edgefer.sources.registry import STILL, parse_source
+from edgefer.sources.registry import STILL
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
-    from edgefer.landmarks.base import Landmarker
     from edgefer.loop.pipeline import Pipeline
     from edgefer.recognize.base import Recognizer
     from edgefer.sinks import SinkThread
@@ -47,19 +47,10 @@ def prepare_process(settings: Settings) -> None:
         missing = sorted(set(pin) - set(available))
         if missing:
             raise UsageError(
-                f"compute.pin: expected processors of this machine ({_listed(available)}),"
-                f" got {_listed(missing)}; change the profile"
+                f"compute.pin: expected processors of this machine ({', '.join(map(str, available))}),"
+                f" got {', '.join(map(str, missing))}; change the profile"
             )
         os.sched_setaffinity(0, pin)
-
-
-def _listed(processors: list[int]) -> str:
-    return ", ".join(map(str, processors))
-
-
-def choose_source(settings: Settings, spec: str) -> Choice:
-    """The source that a text names; a camera is asked for the profile's size, rate and format."""
-    return parse_source(spec, settings.camera)
 
 
 def open_models(settings: Settings) -> list[Recognizer]:
@@ -108,21 +99,6 @@ def open_tracker(settings: Settings) -> Tracker:
     return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=gate)
 
 
-def open_landmarker(settings: Settings, who: str) -> Landmarker:
-    """What finds landmarks.
-
-    Args:
-        settings: of the run.
-        who: needs them, for the message.
-
-    Raises:
-        UsageError: nothing here does.
-    """
-    for entry in LANDMARKERS:
-        return LANDMARKERS.choose(entry.name).make(threads=settings.compute.threads)
-    raise UsageError(f"{who} needs landmarks, and no landmark network is installed")
-
-
 def make_pipeline(
     settings: Settings, recognizers: Sequence[Recognizer], live: bool, outputs: Sequence[Choice] = ()
 ) -> Pipeline:
@@ -154,14 +130,13 @@ def make_pipeline(
         )
     needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
     needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
-    return Pipeline(
-        open_tracker(settings),
-        recognizers,
-        lambda: Smoother(settings.smoothing.lag_ms),
-        governor,
-        max_faces,
-        open_landmarker(settings, needing[0]) if needing else None,
-    )
+    landmarker = None
+    if needing:
+        if not LANDMARKERS.names():
+            raise UsageError(f"{needing[0]} needs landmarks, and no landmark network is installed")
+        landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
+    smoother = partial(Smoother, settings.smoothing.lag_ms)
+    return Pipeline(open_tracker(settings), recognizers, smoother, governor, max_faces, landmarker)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:

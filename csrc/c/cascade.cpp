@@ -27,9 +27,7 @@ edgefer_status edgefer_cascade_create(int width, int height, const int8_t* recta
     try {
       *cascade = new edgefer_cascade{CascadeModel({width, height, tree_count, rectangles, weights, thresholds, leaves,
                                                    stage_count, stage_trees, stage_thresholds})};
-    } catch (const std::invalid_argument& wrong) {
-      refuse("%s", wrong.what());
-    }
+    } catch (const std::invalid_argument& wrong) { refuse("%s", wrong.what()); }
   });
 }
 

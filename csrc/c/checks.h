@@ -23,14 +23,11 @@ void note(const char* op, const char* text);
 [[noreturn]] __attribute__((format(printf, 1, 2))) void refuse(const char* format, ...);
 
 // Runs the body of the function `op`; whatever it throws becomes a status and a line of text.
-template <class Body>
-edgefer_status guarded(const char* op, Body body) {
+template <class Body> edgefer_status guarded(const char* op, Body body) {
   try {
     body();
     return EDGEFER_OK;
-  } catch (const Refusal& refusal) {
-    return refusal.status;
-  } catch (const BadIsa& bad) {
+  } catch (const Refusal& refusal) { return refusal.status; } catch (const BadIsa& bad) {
     note(nullptr, bad.what());
     return EDGEFER_BAD_ISA;
   } catch (const std::bad_alloc&) {
@@ -51,8 +48,7 @@ edgefer_status guarded(const char* op, Body body) {
 const Row* row_of_this_thread(const char* op);
 
 // The function of an operation; `active` keeps the process's choice. Threads that meet here store the same value.
-template <class Fn>
-Fn* chosen(const char* op, std::atomic<Fn*>& active) {
+template <class Fn> Fn* chosen(const char* op, std::atomic<Fn*>& active) {
   if (const Row* row = row_of_this_thread(op)) return std::get<Fn*>(row->function);
   Fn* function = active.load(std::memory_order_relaxed);
   if (!function) {
@@ -75,8 +71,7 @@ inline void check_one_of(const char* op, const char* name, int value, int count)
   if (value < 0 || value >= count) refuse("%s: %s must be 0 to %d, got %d", op, name, count - 1, value);
 }
 
-template <class T>
-inline void check_pointer(const char* op, const char* name, const T* pointer) {
+template <class T> inline void check_pointer(const char* op, const char* name, const T* pointer) {
   if (!pointer) refuse("%s: %s must not be null", op, name);
   if (reinterpret_cast<std::uintptr_t>(pointer) % alignof(T))
     refuse("%s: %s must be aligned to %zu bytes", op, name, alignof(T));
@@ -88,8 +83,7 @@ struct Extent {
   std::uintptr_t first, end;
 };
 
-template <class T>
-Extent extent_of(const char* op, const char* name, const Plane<T>& plane) {
+template <class T> Extent extent_of(const char* op, const char* name, const Plane<T>& plane) {
   constexpr std::ptrdiff_t bytes = sizeof(T);
   std::ptrdiff_t last_row = 0, below = 0, above = 0;
   const auto start = reinterpret_cast<std::uintptr_t>(plane.data);
@@ -134,8 +128,7 @@ inline Input input(const char* op, const char* name, const std::uint8_t* data, s
   return {image, extent_of(op, name, image)};
 }
 
-template <class T>
-struct Output {
+template <class T> struct Output {
   Plane<T> plane;
   Extent extent;
 };

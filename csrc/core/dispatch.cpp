@@ -96,8 +96,7 @@ const Row table[] = {
     {"fully_connected_int8", Isa::scalar, &fully_connected_s8_scalar},
 };
 
-template <class Names>
-std::string joined(const Names& names) {
+template <class Names> std::string joined(const Names& names) {
   std::string text;
   for (const auto& name : names) text += (text.empty() ? "" : ", ") + std::string(name);
   return text;

@@ -15,8 +15,7 @@ namespace edgefer {
 
 // A view of one image plane. Elements of a row are adjacent; `row_stride` counts elements from one row to the
 // next and may be negative (a flipped view) or, for inputs, zero.
-template <class T>
-struct Plane {
+template <class T> struct Plane {
   T* data;
   std::ptrdiff_t height;
   std::ptrdiff_t width;

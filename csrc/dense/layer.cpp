@@ -48,8 +48,7 @@ Floats exponential(Floats x) {
 }
 
 // Replaces every value by f of it. The last vector may overlap the one before: it is read before that is written.
-template <class F>
-void replace(float* y, std::ptrdiff_t count, F f) {
+template <class F> void replace(float* y, std::ptrdiff_t count, F f) {
   Floats values{};
   if (count < lanes) {
     for (std::ptrdiff_t j = 0; j < count; ++j) values[j] = y[j];

@@ -22,17 +22,9 @@ Pixels load_ordered(const std::uint8_t* p, Order order) {
 }
 Vector add(Vector a, Vector b) { return _mm_add_epi16(a, b); }
 Vector subtract(Vector a, Vector b) { return _mm_sub_epi16(a, b); }
-Vector twice(Vector a) { return add(a, a); }
-Vector plus(Pixels a, Pixels b) { return add(a, b); }
-Vector minus(Pixels a, Pixels b) { return subtract(a, b); }
-Vector add_pixels(Vector a, Pixels b) { return add(a, b); }
-Vector add_twice(Vector a, Pixels b) { return add(a, twice(b)); }
-Vector subtract_four_times(Vector a, Pixels b) { return subtract(a, twice(twice(b))); }
 void store(std::int16_t* p, Vector value) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), value); }
 
 #include "gradients/tiles.h"
-
-bool tiles_fit(ImageU8 image) { return image.width > tile_width && image.height >= tile_rows; }
 
 }  // namespace
 

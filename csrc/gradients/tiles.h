@@ -10,11 +10,23 @@
 //   add_pixels, add_twice, subtract_four_times    of a Vector and Pixels
 //   store
 //
+// On x86, where Pixels are Vectors, all but load, load_order, load_ordered, add, subtract and store follow here.
+//
 // Going down a tile, every row is loaded once and what the next row needs of it stays in registers. A higher tile looks
 // less often at the rows of its neighbours, but the compiler may run out of registers. Where a tile would reach over
 // the end of the image it is moved back inside: some results are then written twice, with the same value. In longer
 // rows the tiles in between begin where the first output is aligned to the vector, because a store that is not takes
 // twice the time; in short ones the tile that this adds would cost more.
+
+#if defined(__x86_64__)
+Vector twice(Vector a) { return add(a, a); }
+Vector plus(Pixels a, Pixels b) { return add(a, b); }
+Vector minus(Pixels a, Pixels b) { return subtract(a, b); }
+Vector add_pixels(Vector a, Pixels b) { return add(a, b); }
+Vector add_twice(Vector a, Pixels b) { return add(a, twice(b)); }
+Vector subtract_four_times(Vector a, Pixels b) { return subtract(a, twice(twice(b))); }
+bool tiles_fit(ImageU8 image) { return image.width > tile_width && image.height >= tile_rows; }
+#endif
 
 // Which end of the row a tile holds.
 enum class Tile { first, inner, last };

@@ -65,8 +65,7 @@ void bind_arguments(const Parameters& parameters, PyObject* const* arguments, st
 void set_python_error() noexcept;
 
 // The result of `work` as a new reference, or null and Python's error set.
-template <class Work>
-PyObject* guarded(Work&& work) noexcept {
+template <class Work> PyObject* guarded(Work&& work) noexcept {
   try {
     return work().release().ptr();
   } catch (...) {
@@ -109,8 +108,7 @@ inline thread_local Ran last_ran{};
 
 // The functions of an operation by instruction set; constant, so that threads may share it. The environment is read
 // when the first of each is made, at the first call of the kernel.
-template <class Fn>
-class Kernel {
+template <class Fn> class Kernel {
  public:
   explicit Kernel(const char* op) : op_(op), active_(active_row(op).isa) {
     for (const Row* row : runnable(op)) functions_[static_cast<std::size_t>(row->isa)] = std::get<Fn*>(row->function);
@@ -149,8 +147,7 @@ inline const py::detail::npy_api& numpy() {
   return api;
 }
 
-template <class T>
-constexpr const char* dtype_name() {
+template <class T> constexpr const char* dtype_name() {
   if constexpr (std::is_same_v<T, std::uint8_t>) return "uint8";
   if constexpr (std::is_same_v<T, std::int8_t>) return "int8";
   if constexpr (std::is_same_v<T, std::int16_t>) return "int16";
@@ -158,15 +155,13 @@ constexpr const char* dtype_name() {
   if constexpr (std::is_same_v<T, float>) return "float32";
 }
 
-template <class T>
-PyObject* native_dtype() {
+template <class T> PyObject* native_dtype() {
   static PyObject* const dtype = py::dtype::of<T>().release().ptr();
   return dtype;
 }
 
 // True for an array of exactly that dtype.
-template <class T>
-bool holds(py::handle object) {
+template <class T> bool holds(py::handle object) {
   if (Py_TYPE(object.ptr()) != numpy().PyArray_Type_ && !numpy().PyArray_Check_(object.ptr())) return false;
   PyObject* dtype = py::detail::array_proxy(object.ptr())->descr;
   return dtype == native_dtype<T>() || numpy().PyArray_EquivTypes_(dtype, native_dtype<T>());
@@ -177,8 +172,7 @@ constexpr std::size_t pooled_least = std::size_t{32} << 10;  // bytes; what is s
 py::array pooled_array(PyObject* dtype, std::initializer_list<Py_intptr_t> shape, std::size_t bytes);
 
 // A new array without gaps, its elements unset.
-template <class T>
-py::array fresh(std::initializer_list<Py_intptr_t> shape) {
+template <class T> py::array fresh(std::initializer_list<Py_intptr_t> shape) {
   PyObject* dtype = native_dtype<T>();
   std::size_t bytes = sizeof(T);
   for (const Py_intptr_t size : shape) bytes *= static_cast<std::size_t>(size);
@@ -212,8 +206,7 @@ py::array checked_contiguous(const char* op, const char* name, const char* shape
 }
 
 // A (H, W) array as a plane. Raises as `checked`, and ValueError for an empty one or a last axis with gaps.
-template <class T>
-Plane<T> plane(const char* op, const char* name, py::handle object) {
+template <class T> Plane<T> plane(const char* op, const char* name, py::handle object) {
   using Element = std::remove_const_t<T>;
   const py::array array = checked<Element>(op, name, "(H, W)", 2, object);
   const py::ssize_t height = array.shape(0), width = array.shape(1);
@@ -227,29 +220,25 @@ Plane<T> plane(const char* op, const char* name, py::handle object) {
           height > 1 ? array.strides(0) / bytes : width};
 }
 
-template <class T>
-double pixels(const Plane<T>& p) {
+template <class T> double pixels(const Plane<T>& p) {
   return static_cast<double>(p.height) * static_cast<double>(p.width);
 }
 
 // First byte and one past the last byte of a plane.
-template <class T>
-std::pair<std::uintptr_t, std::uintptr_t> extent(const Plane<T>& p) {
+template <class T> std::pair<std::uintptr_t, std::uintptr_t> extent(const Plane<T>& p) {
   const T* first = p.data + std::min<std::ptrdiff_t>(0, (p.height - 1) * p.row_stride);
   const T* last = p.data + std::max<std::ptrdiff_t>(0, (p.height - 1) * p.row_stride) + p.width;
   return {reinterpret_cast<std::uintptr_t>(first), reinterpret_cast<std::uintptr_t>(last)};
 }
 
-template <class A, class B>
-bool overlap(const Plane<A>& a, const Plane<B>& b) {
+template <class A, class B> bool overlap(const Plane<A>& a, const Plane<B>& b) {
   const auto [a_first, a_end] = extent(a);
   const auto [b_first, b_end] = extent(b);
   return a_first < b_end && b_first < a_end;
 }
 
 // A result the caller owns: the given array when it fits, else a new one.
-template <class T>
-struct Result {
+template <class T> struct Result {
   py::array array;
   Plane<T> plane;
 };
@@ -286,8 +275,7 @@ Result<T> result(const char* op, const char* name, py::handle out, py::ssize_t h
 // The `index`th of a tuple of `count` outputs, or None when there is no tuple.
 py::handle output(const char* op, py::handle out, py::ssize_t count, py::ssize_t index);
 
-template <class A, class B>
-void check_apart(const char* op, const Plane<A>& a, const Plane<B>& b) {
+template <class A, class B> void check_apart(const char* op, const Plane<A>& a, const Plane<B>& b) {
   if (overlap(a, b)) throw py::value_error(std::string(op) + ": the arrays of out overlap each other");
 }
 

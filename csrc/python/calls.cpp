@@ -161,22 +161,16 @@ void bind_arguments(const Parameters& parameters, PyObject* const* arguments, st
 void set_python_error() noexcept {
   try {
     throw;
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const py::builtin_exception& error) {
+  } catch (py::error_already_set& error) { error.restore(); } catch (const py::builtin_exception& error) {
     error.set_error();
   } catch (const BadIsa& bad) {
     // A bad EDGEFER_ISA is bad usage: one line and exit code 2 from the command line.
     try {
       py::set_error(py::module_::import("edgefer.errors").attr("UsageError"), bad.what());
-    } catch (py::error_already_set& error) {
-      error.restore();
-    }
+    } catch (py::error_already_set& error) { error.restore(); }
   } catch (const std::invalid_argument& error) {
     PyErr_SetString(PyExc_ValueError, error.what());
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::exception& error) {
+  } catch (const std::bad_alloc&) { PyErr_NoMemory(); } catch (const std::exception& error) {
     PyErr_SetString(PyExc_RuntimeError, error.what());
   }
 }

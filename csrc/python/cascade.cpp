@@ -8,8 +8,7 @@ namespace {
 
 constexpr const char* op = "cascade";
 
-template <class T>
-py::array shaped(const char* name, py::handle object, std::initializer_list<py::ssize_t> shape) {
+template <class T> py::array shaped(const char* name, py::handle object, std::initializer_list<py::ssize_t> shape) {
   std::string written;
   for (const py::ssize_t size : shape)
     written += (written.empty() ? "(" : ", ") + (size < 0 ? std::string("N") : std::to_string(size));

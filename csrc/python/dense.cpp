@@ -14,13 +14,11 @@ struct Batch {
 };
 
 // Of an array that was checked.
-template <class T>
-const T* data_of(py::handle array) {
+template <class T> const T* data_of(py::handle array) {
   return reinterpret_cast<const T*>(py::detail::array_proxy(array.ptr())->data);
 }
 
-template <class T>
-Batch checked_batch(const char* op, py::handle x, py::ssize_t inputs) {
+template <class T> Batch checked_batch(const char* op, py::handle x, py::ssize_t inputs) {
   const bool single = py::isinstance<py::array>(x) && py::reinterpret_borrow<py::array>(x).ndim() == 1;
   const auto array = checked_contiguous<T>(op, "x", "(N, in) or (in,)", single ? 1 : 2, x);
   const Batch batch{single ? 1 : array.shape(0), array.shape(single ? 0 : 1), single};

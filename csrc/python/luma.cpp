@@ -5,8 +5,7 @@ namespace edgefer {
 namespace {
 
 // A (H, W, depth) array as a plane of H rows of depth * W elements, its two last axes contiguous.
-template <class T>
-Plane<T> interleaved_plane(const char* op, const char* name, py::handle object, py::ssize_t depth) {
+template <class T> Plane<T> interleaved_plane(const char* op, const char* name, py::handle object, py::ssize_t depth) {
   using Element = std::remove_const_t<T>;
   const std::string shape = "(H, W, " + std::to_string(depth) + ")";
   const py::array array = checked<Element>(op, name, shape.c_str(), 3, object);

@@ -35,9 +35,7 @@ PYBIND11_MODULE(_kernels, m) {
   py::register_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);
-    } catch (const BadIsa&) {
-      set_python_error();
-    }
+    } catch (const BadIsa&) { set_python_error(); }
   });
 
   m.def("operations", &operations);

@@ -11,8 +11,7 @@
 namespace edgefer {
 
 // The values between the layers of a small network stand on the stack.
-template <class T>
-class Hidden {
+template <class T> class Hidden {
  public:
   explicit Hidden(py::ssize_t count) : large_(count <= small_count ? 0 : count) {}
   T* get() { return large_.empty() ? small_ : large_.data(); }
@@ -24,8 +23,7 @@ class Hidden {
 };
 
 // Network has name and signature, a constructor from a call's arguments, operator()(x, out) and sizes().
-template <class Network>
-struct Callable {
+template <class Network> struct Callable {
   PyObject_HEAD vectorcallfunc call;
   Network network;
 };
@@ -44,8 +42,7 @@ PyObject* call_network(PyObject* self, PyObject* const* arguments, std::size_t f
   });
 }
 
-template <class Network>
-PyObject* new_network(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
+template <class Network> PyObject* new_network(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   return guarded([&] {
     Network network(arguments, keywords);
     auto object = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
@@ -57,16 +54,14 @@ PyObject* new_network(PyTypeObject* type, PyObject* arguments, PyObject* keyword
   });
 }
 
-template <class Network>
-void free_network(PyObject* self) {
+template <class Network> void free_network(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   reinterpret_cast<Callable<Network>*>(self)->network.~Network();
   type->tp_free(self);
   Py_DECREF(type);
 }
 
-template <class Network>
-PyObject* sizes_of_network(PyObject* self, void*) {
+template <class Network> PyObject* sizes_of_network(PyObject* self, void*) {
   return guarded([&] {
     py::list all;
     for (const py::ssize_t size : reinterpret_cast<const Callable<Network>*>(self)->network.sizes()) all.append(size);
@@ -74,8 +69,7 @@ PyObject* sizes_of_network(PyObject* self, void*) {
   });
 }
 
-template <class Network>
-py::object network_type() {
+template <class Network> py::object network_type() {
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(Callable<Network>, call), READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr},

@@ -35,9 +35,7 @@ auto numbers(const char* op, const char* name, const char* expected, py::handle 
   if (given.size() != count) throw wrong();
   try {
     for (std::size_t i = 0; i < count; ++i) values[i] = as(op, name, PyTuple_GET_ITEM(given.ptr(), i));
-  } catch (const py::type_error&) {
-    throw wrong();
-  }
+  } catch (const py::type_error&) { throw wrong(); }
   return values;
 }
 

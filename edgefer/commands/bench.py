@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+from dataclasses import dataclass, field
 from itertools import islice
 
 from edgefer import config
@@ -12,6 +13,7 @@ from edgefer.commands.arguments import add_settings, add_source, settings_from, 
 from edgefer.commands.console import Commands
 from edgefer.config.settings import limits
 from edgefer.errors import SourceError
+from edgefer.sources.registry import parse_source
 
 MISSED = 1
 
@@ -50,7 +52,7 @@ def execute(args) -> int:
     settings = settings_from(args)
     assemble.prepare_process(settings)
     recognizers = assemble.open_models(settings)
-    source = assemble.choose_source(settings, source_of(args, None) or "demo:forever").make()
+    source = parse_source(source_of(args, None) or "demo:forever", settings.camera).make()
     loop = assemble.make_pipeline(settings, recognizers, live=False)
     measured = _measure(loop, source.unpaced(), args.warm_up, args.frames)
     if not measured.frames:
@@ -100,11 +102,12 @@ def judge(settings, latency_ms) -> list[dict]:
     return verdicts
 
 
+@dataclass
 class _Measured:
-    def __init__(self) -> None:
-        self.frames = self.faces = 0
-        self.size = (0, 0)
-        self.latency_ms: dict = {}
+    frames: int = 0
+    faces: int = 0
+    size: tuple[int, ...] = (0, 0)
+    latency_ms: dict = field(default_factory=dict)
 
 
 def _measure(loop, frames, warm_up: int, count: int) -> _Measured:

@@ -8,6 +8,7 @@ import sys
 from edgefer import config
 from edgefer.commands.arguments import settings_from
 from edgefer.commands.console import Commands
+from edgefer.config import profiles
 from edgefer.errors import UsageError
 
 
@@ -34,8 +35,8 @@ def check_profiles(args: argparse.Namespace) -> int:
     """Prints the problems of each profile; UsageError's exit code when there is one."""
     code = 0
     for profile in args.profiles:
-        path = config.profile_path(profile)
-        problems = config.read_profile(path)[1]
+        path = profiles.profile_path(profile)
+        problems = profiles.read_profile(path)[1]
         for problem in problems:
             print(f"edgefer: {problem}", file=sys.stderr)
         if problems:

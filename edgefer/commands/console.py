@@ -165,7 +165,8 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
     try:
         named = [name for name in arguments[:1] if name in COMMANDS]
         args = build_parser(named or COMMANDS).parse_args(arguments)
-        logger.setLevel(_level(args))
+        quiet = getattr(args, "quiet", False)
+        logger.setLevel(logging.DEBUG if args.verbose else logging.ERROR if quiet else logging.WARNING)
         code = args.execute(args)
         sys.stdout.flush()
         return code
@@ -234,10 +235,3 @@ def _log_to_stderr() -> Iterator[logging.Logger]:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
-
-
-def _level(args) -> int:
-    """Of the log, as --verbose and --quiet have it."""
-    if args.verbose:
-        return logging.DEBUG
-    return logging.ERROR if getattr(args, "quiet", False) else logging.WARNING

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgefer import defaults
@@ -14,18 +13,6 @@ from edgefer.commands.console import Commands
 from edgefer.detect.registry import network_detectors
 from edgefer.errors import ModelError
 from edgefer.models import store
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Outcome of `verify` for one model; `reason` is the line of the refusal, empty when it is fit to run."""
-
-    model: str
-    reason: str
-
-    @property
-    def ok(self) -> bool:
-        return not self.reason
 
 
 def add_parser(commands: Commands) -> None:
@@ -75,11 +62,11 @@ def list_models(args: argparse.Namespace) -> int:
 
 
 def verify_models(args: argparse.Namespace) -> int:
-    """Prints a verdict a model; ModelError's exit code when one is refused."""
-    verdicts = verify(args.models)
-    for verdict in verdicts:
-        print(verdict_text([verdict]), file=sys.stdout if verdict.ok else sys.stderr)
-    return 0 if all(verdict.ok for verdict in verdicts) else ModelError.exit_code
+    """Prints a line a model, `ok NAME` or `refused` and why; ModelError's exit code when one is refused."""
+    refusals = verify(args.models)
+    for model, reason in refusals.items():
+        print(f"refused  {reason}" if reason else f"ok       {model}", file=sys.stderr if reason else sys.stdout)
+    return ModelError.exit_code if any(refusals.values()) else 0
 
 
 def pack_model(args: argparse.Namespace) -> int:
@@ -92,27 +79,28 @@ def pack_model(args: argparse.Namespace) -> int:
     return 0
 
 
-def verify(models: Sequence[str | os.PathLike] = ()) -> list[Verdict]:
-    """Open each model as a run would, self-test included.
+def verify(models: Sequence[str | os.PathLike] = ()) -> dict[str, str]:
+    """Opens each model as a run would, self-test included.
 
     Args:
         models: names or directories; all shipped models when empty.
+
+    Returns:
+        Why each is refused, by name; empty for one that is fit to run.
 
     Raises:
         UsageError: an unknown name.
     """
     from edgefer import assemble
 
-    directories = [(os.fspath(model), store.find(model)) for model in models or store.shipped()]
-    verdicts = []
-    for model, directory in directories:
+    refusals = {}
+    for model, directory in [(os.fspath(model), store.find(model)) for model in models or store.shipped()]:
+        refusals[model] = ""
         try:
             assemble.verify_model(directory)
         except ModelError as error:
-            verdicts.append(Verdict(model, str(error)))
-        else:
-            verdicts.append(Verdict(model, ""))
-    return verdicts
+            refusals[model] = str(error)
+    return refusals
 
 
 def listing() -> str:
@@ -134,11 +122,4 @@ def listing() -> str:
     return "\n".join(
         "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in rows
-    )
-
-
-def verdict_text(verdicts: Sequence[Verdict]) -> str:
-    """One line a model: `ok NAME` or `refused NAME: why`; the caller exits with 4 if one is refused."""
-    return "\n".join(
-        f"ok       {verdict.model}" if verdict.ok else f"refused  {verdict.reason}" for verdict in verdicts
     )

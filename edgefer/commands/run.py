@@ -19,7 +19,7 @@ from edgefer.commands.console import Commands
 from edgefer.detect.registry import DETECTORS
 from edgefer.device.service import Notifier, StopSignals
 from edgefer.sinks.registry import OUTPUTS, STDOUT, TERMINAL, check_outputs
-from edgefer.sources.registry import SOURCES
+from edgefer.sources.registry import SOURCES, parse_source
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _run(
 
     assemble.prepare_process(settings)
     models = assemble.Background(lambda: assemble.open_models(settings))
-    choice = assemble.choose_source(settings, spec)
+    choice = parse_source(spec, settings.camera)
 
     from edgefer.loop.run import run
     from edgefer.sources import paced

@@ -177,8 +177,4 @@ def _square_view(grey: np.ndarray, view: Box, size: int) -> np.ndarray:
 
 def open_blazeface(options: Network, *, min_face_px: int, max_side_px: int, threads: int) -> BlazeFaceDetector:
     """The detector of a model directory; the number of its views bounds its time on a large source."""
-
-    def make(data: bytes, name: str) -> BlazeFaceDetector:
-        return BlazeFaceDetector(data, name, min_face_px, threads)
-
-    return open_network("blazeface", options.model, make)
+    return open_network("blazeface", options.model, BlazeFaceDetector, min_face_px, threads)

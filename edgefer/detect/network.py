@@ -31,13 +31,15 @@ class ScoringDetector(Protocol):
 AnyDetector = TypeVar("AnyDetector", bound=ScoringDetector)
 
 
-def open_network(decoding: str, model: str | os.PathLike, make: Callable[[bytes, str], AnyDetector]) -> AnyDetector:
+def open_network(
+    decoding: str, model: str | os.PathLike, make: Callable[..., AnyDetector], *arguments: int
+) -> AnyDetector:
     """A detector from its model directory.
 
     Args:
         decoding: the detector's name.
         model: the directory.
-        make: gives the detector from the network's bytes and a name for messages.
+        make: gives the detector from the network's bytes, a name for messages, and the arguments.
 
     Raises:
         ModelError: the directory is refused, holds another model, or the self-test fails.
@@ -52,7 +54,7 @@ def open_network(decoding: str, model: str | os.PathLike, make: Callable[[bytes,
     if not isinstance(manifest, DetectorManifest) or manifest.decoding != decoding:
         kind = getattr(manifest, "decoding", manifest.kind)
         raise ModelError(f"detector {decoding}: {path} holds another model, {manifest.name} ({kind})")
-    detector = make(content, manifest.name)
+    detector = make(content, manifest.name, *arguments)
     for vector in manifest.self_test:
         score = detector.best_score(_test_image(vector.seed))
         if abs(score - vector.score) > TOLERANCE:

@@ -105,8 +105,4 @@ class YuNetDetector:
 
 def open_yunet(options: Network, *, min_face_px: int, max_side_px: int, threads: int) -> YuNetDetector:
     """The detector of a model directory; OpenCV's threads are those of the process."""
-
-    def make(data: bytes, name: str) -> YuNetDetector:
-        return YuNetDetector(data, name, min_face_px, max_side_px)
-
-    return open_network("yunet", options.model, make)
+    return open_network("yunet", options.model, YuNetDetector, min_face_px, max_side_px)

@@ -61,7 +61,6 @@ class Governor:
         """
         self.budget_p95_ms = budget_p95_ms
         self.level = 0
-        self.changes = 0
         self._window_frames = window_frames
         self._max_temperature_c = max_temperature_c
         self._heat = heat
@@ -115,7 +114,6 @@ class Governor:
 
     def _change(self, step: int, why: str) -> bool:
         self.level += step
-        self.changes += 1
         factor, every = self.rates
         log.warning(
             "governor: %s: work %s to level %d of %d (detection interval x%g, recognition every %s)",

@@ -158,8 +158,8 @@ class Pipeline:
         return True
 
     def _reading(self, face: Face) -> FaceReading:
-        first, *others = [_judgement(model, face) for model in self._models]
-        named = {model.recognizer.name: other for model, other in zip(self._models[1:], others, strict=True)}
+        named = {model.recognizer.name: _judgement(model, face) for model in self._models}
+        first = named.pop(self._models[0].recognizer.name)
         return FaceReading(
             face.track,
             face.box,

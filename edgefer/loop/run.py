@@ -119,7 +119,7 @@ def run(
                     break
                 if seconds is not None and tally.elapsed_s() >= seconds:
                     break
-            reporter.finish()
+            reporter.report("ended")
     except SinkClosed:
         pass  # whoever read our output has had enough
     summary = tally.finish()
@@ -133,12 +133,9 @@ class _HealthReporter:
     """Tells the sinks once a second how the run is doing, also while no frame comes."""
 
     def __init__(self, pipeline: Pipeline, capture: Capture | None, outputs: SinkSet) -> None:
-        self._pipeline = pipeline
-        self._capture = capture
-        self._outputs = outputs
+        self._pipeline, self._capture, self._outputs = pipeline, capture, outputs
         self._rate = Rate()
-        self._frames = 0
-        self._faces = 0
+        self._frames = self._faces = 0
         self._age_ms = 0.0
         self._next_s = time.monotonic() + _HEALTH_INTERVAL_S
 
@@ -150,31 +147,19 @@ class _HealthReporter:
 
     def beat(self) -> None:
         """Reports when it is time to."""
-        now_s = time.monotonic()
-        if now_s >= self._next_s:
-            self._next_s = now_s + _HEALTH_INTERVAL_S
-            stalled = self._capture is not None and self._capture.stalled
-            self._outputs.report(self._health("stalled" if stalled else "running"))
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + _HEALTH_INTERVAL_S
+            self.report("stalled" if self._capture and self._capture.stalled else "running")
 
-    def finish(self) -> None:
-        """The last report, of a source that has ended."""
-        self._outputs.report(self._health("ended"))
-
-    def _health(self, source: Literal["running", "stalled", "ended"]) -> Health:
+    def report(self, source: Literal["running", "stalled", "ended"]) -> None:
+        """Reports now."""
         governor, capture = self._pipeline.governor, self._capture
-        heat = governor.heat if governor is not None else None
-        return Health(
-            frames=self._frames,
-            dropped=capture.dropped if capture is not None else 0,
-            faces=self._faces,
-            fps=self._rate.per_second() if source == "running" else 0.0,
-            age_ms=self._age_ms,
-            reconnects=capture.reconnects if capture is not None else 0,
-            governor_level=governor.level if governor is not None else 0,
-            temperature_c=heat.temperature_c if heat is not None else None,
-            throttled=heat.throttled if heat is not None else False,
-            source=source,
-        )
+        temperature_c, throttled = governor.heat if governor else (None, False)
+        fps = self._rate.per_second() if source == "running" else 0.0
+        dropped, reconnects = (capture.dropped, capture.reconnects) if capture else (0, 0)
+        level = governor.level if governor else 0
+        counts = self._frames, dropped, self._faces, fps, self._age_ms, reconnects, level
+        self._outputs.report(Health(*counts, temperature_c, throttled, source))
 
 
 #: Frames over which a summary's percentiles are taken: the last so many.

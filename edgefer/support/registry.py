@@ -79,12 +79,7 @@ class Choice:
         return self.entry.maker()(self.options, **context)
 
     def __str__(self) -> str:
-        rest = [
-            f",{name}={value}"
-            for name, value in msgspec.structs.asdict(self.options).items()
-            if name != self.entry.target and value != _default(self.entry.options, name)
-        ]
-        return self.name + (f":{self.target}" if self.target else "") + "".join(rest)
+        return self.name + (f":{self.target}" if self.target else "")
 
 
 class Registry:
@@ -202,10 +197,3 @@ def imported(path: str) -> Any:
     """What "package.module:name" stands for."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def _default(options: type[Options], name: str) -> Any:
-    for f in msgspec.structs.fields(options):
-        if f.name == name:
-            return f.default_factory() if f.default is msgspec.NODEFAULT and f.default_factory else f.default
-    return msgspec.NODEFAULT

@@ -90,8 +90,7 @@ def describe(kind: inspect.Type) -> str:
         return "true or false"
     if isinstance(kind, (inspect.IntType, inspect.FloatType)):
         noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
-        low = "" if kind.ge is None and kind.gt is None else f" from {kind.ge:g}" if kind.ge is not None else ""
-        low = low or (f" above {kind.gt:g}" if kind.gt is not None else "")
+        low = f" from {kind.ge:g}" if kind.ge is not None else f" above {kind.gt:g}" if kind.gt is not None else ""
         high = f" to {kind.le:g}" if kind.le is not None else f" below {kind.lt:g}" if kind.lt is not None else ""
         return noun + low + high
     if isinstance(kind, inspect.StrType):
@@ -101,13 +100,8 @@ def describe(kind: inspect.Type) -> str:
         return "one of " + ", ".join(json.dumps(value) for value in kind.values)
     if isinstance(kind, inspect.ListType):
         low_count, high_count = kind.min_length, kind.max_length
-        count = (
-            f"{low_count} items"
-            if low_count and low_count == high_count
-            else f"at most {high_count} items"
-            if high_count
-            else "items"
-        )
+        exact = low_count and low_count == high_count
+        count = f"{low_count} items" if exact else f"at most {high_count} items" if high_count else "items"
         return f"a list of {count}, each {describe(kind.item_type)}"
     return "a table"
 

@@ -163,15 +163,16 @@ def test_the_list_shows_each_model_and_why_one_is_refused(two_models, monkeypatc
 def test_an_empty_package_lists_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
     assert models.listing() == "no models are installed"
-    assert models.verify() == []
+    assert models.verify() == {}
 
 
-def test_verify_judges_each_model_and_goes_on_after_a_refusal(two_models):
-    verdicts = models.verify()
-    assert [verdict.ok for verdict in verdicts] == [True, False]
-    lines = models.verdict_text(verdicts).splitlines()
-    assert lines[0] == "ok       tiny"
-    assert lines[1].startswith(f"refused  model {two_models / 'worn'}: model.tflite is damaged")
-    assert [verdict.ok for verdict in models.verify(["worn", two_models / "tiny"])] == [False, True]
+def test_verify_judges_each_model_and_goes_on_after_a_refusal(two_models, capsys):
+    refusals = models.verify()
+    assert refusals["tiny"] == ""
+    assert refusals["worn"].startswith(f"model {two_models / 'worn'}: model.tflite is damaged")
+    assert [bool(reason) for reason in models.verify(["worn", two_models / "tiny"]).values()] == [True, False]
     with pytest.raises(UsageError, match="unknown model 'tny'; available: tiny, worn"):
         models.verify(["tny"])
+    assert main(["models", "verify"]) == 4
+    out, err = capsys.readouterr()
+    assert out == "ok       tiny\n" and err.startswith("refused  model ")

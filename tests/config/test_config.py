@@ -11,6 +11,7 @@ import pytest
 
 from edgefer import config
 from edgefer.commands.console import main
+from edgefer.config import profiles
 from edgefer.config.settings import Tables
 from edgefer.errors import UsageError
 
@@ -383,7 +384,7 @@ def test_damaged_profiles_never_end_in_a_traceback(tmp_path):
                 del data[at + 1 :]
             data = data or bytearray(b" ")
         path.write_bytes(bytes(data))
-        settings, problems = config.read_profile(path)
+        settings, problems = profiles.read_profile(path)
         assert (settings is None) == bool(problems)
         refused += bool(problems)
         for problem in problems:

@@ -146,8 +146,7 @@ Arena& arena(std::size_t index) {
 }
 
 // `bytes` against the arena's end or its beginning, or wherever the type may stand.
-template <class T>
-T* placed(Random& random, std::size_t arena_index, std::ptrdiff_t count) {
+template <class T> T* placed(Random& random, std::size_t arena_index, std::ptrdiff_t count) {
   const Arena& home = arena(arena_index);
   const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
   if (bytes > Arena::size / 2) {
@@ -163,8 +162,7 @@ T* placed(Random& random, std::size_t arena_index, std::ptrdiff_t count) {
   }
 }
 
-template <class T>
-struct View {
+template <class T> struct View {
   T* rows;  // the first one
   std::ptrdiff_t height, width, stride;
   T* lowest;
@@ -231,8 +229,7 @@ reference::Picture picture(const View<std::uint8_t>& image) {
 }
 
 // An output: rows in memory that is otherwise a pattern, and what all of it must be afterwards.
-template <class T>
-class Output {
+template <class T> class Output {
  public:
   Output(Random& random, std::size_t arena_index, std::ptrdiff_t height, std::ptrdiff_t width, std::ptrdiff_t stride,
          const char* name)
@@ -299,8 +296,7 @@ Output<T> random_output(Random& random, std::size_t arena_index, std::ptrdiff_t 
 }
 
 // Calls `body(is_first)` for every variant of the current operation.
-template <class Body>
-void for_each_variant(Body body) {
+template <class Body> void for_each_variant(Body body) {
   const char* const* variants = edgefer_variants(current.op);
   for (int i = 0; variants[i]; ++i) {
     edgefer_use_variant(variants[i]);

@@ -25,8 +25,7 @@ class Bytes {
     --left_;
     return *data_++;
   }
-  template <class T>
-  T raw() {
+  template <class T> T raw() {
     T value{};
     auto* to = reinterpret_cast<std::uint8_t*>(&value);
     for (std::size_t i = 0; i < sizeof value; ++i) to[i] = byte();
@@ -84,8 +83,7 @@ class Memory {
   bool possible() const { return possible_; }
 
   // Rows of `width` elements, `stride` apart; the first row's address. Filled from a seed.
-  template <class T>
-  T* plane(Bytes& bytes, std::ptrdiff_t height, std::ptrdiff_t width, std::ptrdiff_t stride) {
+  template <class T> T* plane(Bytes& bytes, std::ptrdiff_t height, std::ptrdiff_t width, std::ptrdiff_t stride) {
     if (bytes.seldom()) return nullptr;
     const __int128 reach = height > 1 ? static_cast<__int128>(height - 1) * stride : 0;
     const __int128 count = (reach < 0 ? -reach : reach) + width;
@@ -109,8 +107,7 @@ class Memory {
   }
 
   // rows * columns elements without gaps.
-  template <class T>
-  T* array(Bytes& bytes, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+  template <class T> T* array(Bytes& bytes, std::ptrdiff_t rows, std::ptrdiff_t columns) {
     return plane<T>(bytes, rows, columns, columns);
   }
   // The same, of ordinary numbers.
@@ -159,8 +156,7 @@ struct Image {
   }
 };
 
-template <class T>
-struct Output {
+template <class T> struct Output {
   std::ptrdiff_t stride;
   T* rows;
 
