@@ -1,6 +1,6 @@
 """A model small enough to keep beside the tests: average pool 8x8, then one fully connected layer, all int8.
 
-`python tests/tiny_model.py` writes fixtures/tiny.tflite anew. The file is kept because tflite-runtime, which
+`python tests/tiny_model.py` writes fixtures/tiny.tflite again. The file is kept because tflite-runtime, which
 the tests must also run with, brings no schema to write one; a test holds that it computes what `expected`
 says. It is 64x64x3 in (grey and its two gradients), eight logits out, with seeded random weights.
 """

@@ -149,7 +149,7 @@ OWN = Table(
     (*FERPLUS, ("fer2013-", "FER-2013, 7 classes, val")),
 )
 
-#: Breuer and Kimmel, Table 3: accuracy % by trained on, then tested on; NovaEmotions is not to be had.
+#: Breuer and Kimmel, Table 3: accuracy % by trained on, then tested on; NovaEmotions is not available.
 CROSS_SETS = {"ckplus": "CK+", "fer2013": "FER2013", "novaemotions": "NovaEmotions"}
 #: The recipe that learns from a set; where it is divided, all folds of it are the set tested on itself.
 CROSS_RECIPES = {"ckplus": "ckplus-breuer-grey", "fer2013": "breuer-grey"}
@@ -285,7 +285,7 @@ def _cross(folder: Path, runs: dict[str, Record]) -> str:
             elif {trained, tested} <= CROSS_ITSELF.keys():
                 words = max((_not_run(CROSS_ITSELF[name]) for name in (trained, tested)), key=len)
             else:
-                words = "not to be had"
+                words = "not available"
             cells.append(f"{printed[tested]} / {words}")
         lines.append(cells)
     header = ["trained on \\ tested on: paper / ours", *CROSS_SETS.values()]

@@ -1,9 +1,9 @@
 // Memory of large results, kept from one call to the next.
 //
 // What is freed at the top of the heap goes back to the system, and each page of the next result has to be faulted in
-// anew: three planes of a 1280x720 image then take twenty times as long as the kernel that writes them. So blocks that
+// again: three planes of a 1280x720 image then take twenty times as long as the kernel that writes them. So blocks that
 // no array refers to any more are kept, at most pool_most bytes of them, the longest unused going first. Scratch memory
-// is not: kernels touch little of it anew, 5 pages of good_corners at 640x480, and to keep it, in all the sizes of a
+// is not: kernels touch little of it again, 5 pages of good_corners at 640x480, and to keep it, in all the sizes of a
 // face search, took 2 MB of the demo's memory.
 //
 // The GIL guards the pool: who makes or frees an array holds it.
@@ -31,7 +31,7 @@ class Pool {
  public:
   // Uninitialised memory of that many bytes, or up to a quarter more. Throws bad_alloc.
   void* take(std::size_t bytes) {
-    // Latest first, as its pages are the likeliest to be cached.
+    // Latest first, as its pages are probably cached.
     for (std::size_t i = unused_.size(); i-- > 0;) {
       Header* const block = unused_[i];
       if (block->bytes < bytes || block->bytes > bytes + bytes / 4) continue;

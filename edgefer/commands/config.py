@@ -19,20 +19,20 @@ def add_parser(commands: Commands) -> None:
         "check",
         "list every problem of a profile with its line",
         "config check my.toml\nconfig check firmware_configs/*.toml",
-        check_profiles,
+        execute,
     )
     check.add_argument("profiles", metavar="FILE", nargs="+", help="a .toml file, or the name of a shipped profile")
     show = actions.add(
-        "show",
-        "print the settings in effect as a profile",
-        "config show\nconfig show --profile pi4 > my.toml",
-        show_settings,
+        "show", "print the settings in effect as a profile", "config show\nconfig show --profile pi4 > my.toml", execute
     )
     show.add_argument("--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)")
 
 
-def check_profiles(args: argparse.Namespace) -> int:
-    """Prints the problems of each profile; UsageError's exit code when there is one."""
+def execute(args: argparse.Namespace) -> int:
+    """Prints the settings as a profile, or the problems of each; UsageError's exit code when there is one."""
+    if args.action == "show":
+        print(config.to_toml(settings_from(args)), end="")
+        return 0
     code = 0
     for profile in args.profiles:
         path = profiles.profile_path(profile)
@@ -44,9 +44,3 @@ def check_profiles(args: argparse.Namespace) -> int:
         else:
             print(f"{path}: good")
     return code
-
-
-def show_settings(args: argparse.Namespace) -> int:
-    """Prints the settings as a profile."""
-    print(config.to_toml(settings_from(args)), end="")
-    return 0

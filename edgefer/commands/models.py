@@ -23,12 +23,12 @@ def add_parser(commands: Commands) -> None:
         "models list\nmodels verify\nmodels verify ./my-model\n"
         "models pack face_detection_yunet_2023mar.onnx ./yunet --decoding yunet",
     )
-    actions.add("list", "list the shipped models with their figures", "models list", list_models)
+    actions.add("list", "list the shipped models with their figures", "models list", execute)
     check = actions.add(
         "verify",
         "check hash, manifest and self-test of models; exit code 4 when one is refused",
         "models verify\nmodels verify ferplus-sobel ./my-model",
-        verify_models,
+        execute,
     )
     check.add_argument("models", metavar="MODEL", nargs="*", help="name or directory (default: all that are shipped)")
     pack = actions.add(
@@ -36,7 +36,7 @@ def add_parser(commands: Commands) -> None:
         "make a model directory of a detector's network file",
         "models pack face_detection_yunet_2023mar.onnx ./yunet --decoding yunet --licence MIT\n"
         "run --detector yunet:./yunet",
-        pack_model,
+        execute,
     )
     pack.add_argument("file", metavar="FILE", help=f"the network: {_suffixes()}")
     pack.add_argument("directory", metavar="DIRECTORY", help="to be made; new, or empty")
@@ -55,10 +55,12 @@ def _suffixes() -> str:
     return ", ".join(f"{Path(entry.file).suffix} for {entry.name}" for entry in network_detectors())
 
 
-def list_models(args: argparse.Namespace) -> int:
-    """Prints the table of the shipped models."""
-    print(listing())
-    return 0
+def execute(args: argparse.Namespace) -> int:
+    """Does what the action says; gives the exit code."""
+    if args.action == "list":
+        print(listing())
+        return 0
+    return verify_models(args) if args.action == "verify" else pack_model(args)
 
 
 def verify_models(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Memory of large results is kept for the next call: no pages are faulted in anew, and little is kept."""
+"""Memory of large results is kept for the next call: no pages are faulted in again, and little is kept."""
 
 from __future__ import annotations
 

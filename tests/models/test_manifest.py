@@ -237,7 +237,7 @@ def test_write_refuses_what_load_would_and_leaves_the_old_manifest(directory):
 
 
 def test_self_test_inputs_follow_the_recipe():
-    """Written out anew from the docstring, byte by byte."""
+    """Written out again from the docstring, byte by byte."""
     for seed in range(6):
         side = 2 ** (seed % 5)
         made = manifests.self_test_input(seed, (1, 20, 12, 3))

@@ -129,7 +129,7 @@ def test_the_cross_table_takes_what_eval_said(records, tmp_path):
     page = reproduction.page(records, tmp_path / "no models")
     assert cells(page, "FER2013")[1] == "92.0 / 91.23 on 654 rows"
     assert cells(page, "CK+")[1:3] == ["98.62 / not run yet; needs CK+", "69.3 / not run yet; needs CK+"]
-    assert cells(page, "FER2013")[2:] == ["72.1 / not run yet", "78.0 / not to be had"]
+    assert cells(page, "FER2013")[2:] == ["72.1 / not run yet", "78.0 / not available"]
     assert "`fer2013-on-ckplus`: m, CK+, split all; r." in page
 
 

@@ -165,7 +165,7 @@ def test_the_network_is_afterwards_what_it_was(noise):
 
 
 def test_the_planes_lead_back_to_the_image_by_the_transpose_of_what_made_them():
-    """<planes of the image, signal> equals <image, signal led back>, for the run time's own kernels."""
+    """<planes of the image, signal> equals <image, signal led back>, for the runtime's own kernels."""
     rng = np.random.default_rng(2)
     image = rng.integers(0, 256, (12, 15), dtype=np.uint8)
     gx, gy = kernels.sobel(image)
