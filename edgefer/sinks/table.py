@@ -279,6 +279,7 @@ class LiveTable(_Table):
         )
 
     def _face_panel(self, face: FaceReading) -> RenderableType:
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
@@ -292,10 +293,9 @@ class LiveTable(_Table):
             grid.add_row(
                 Text(label, style), Text(self._bar(score), style or "blue"), Text(f"{100 * score:.0f} %", style)
             )
-        for name, model in face.models.items():
-            grid.add_row(Text(name, "dim"), Text(_percent(model), "dim"), "")
         style = "yellow" if uncertain else "green"
-        return self._panel(grid, f"#{face.track} {_verdict(face)}", style, _box_text(face))
+        others = [Text(f"{name}: {_percent(model)}", "dim", no_wrap=True) for name, model in face.models.items()]
+        return self._panel(Group(grid, *others), f"#{face.track} {_verdict(face)}", style, _box_text(face))
 
     def _bar(self, score: float) -> str:
         if not self._unicode:
