@@ -20,7 +20,7 @@ test: $(VENV)/.dev  ## the whole test suite, then the kernels once more with SIM
 	$(BIN)/python -m pytest
 	@$(MAKE) --no-print-directory test-scalar
 
-test-scalar: $(VENV)/.dev
+test-scalar: $(VENV)/.dev  ## the kernel tests with SIMD switched off
 	EDGEFER_ISA=scalar $(BIN)/python -m pytest $(KERNEL_TESTS)
 
 lint: $(VENV)/.dev  ## style and types of the Python code, style of the C++

@@ -160,18 +160,23 @@ class _Interrupts:
         raise KeyboardInterrupt
 
 
-def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger) -> int:
-    verbose = "-v" in arguments or "--verbose" in arguments
+def _parsed_and_run(arguments: list[str], logger: logging.Logger) -> int:
     try:
         named = [name for name in arguments[:1] if name in COMMANDS]
         args = build_parser(named or COMMANDS).parse_args(arguments)
         quiet = getattr(args, "quiet", False)
         logger.setLevel(logging.DEBUG if args.verbose else logging.ERROR if quiet else logging.WARNING)
         code = args.execute(args)
-        sys.stdout.flush()
-        return code
     except SystemExit as leaving:  # argparse, after --help and --version
-        return leaving.code if isinstance(leaving.code, int) else 0
+        code = leaving.code if isinstance(leaving.code, int) else 0
+    sys.stdout.flush()
+    return code
+
+
+def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger) -> int:
+    verbose = "-v" in arguments or "--verbose" in arguments
+    try:
+        return _parsed_and_run(arguments, logger)
     except EdgeferError as error:
         if verbose:
             logger.debug("the error came from here", exc_info=True)

@@ -50,6 +50,9 @@ def test_a_forced_variant_is_the_one_that_runs(isa):
 def test_without_force_the_best_variant_runs():
     best = [kernels.variants(op)[0] for op in kernels.operations()]
     assert python(WHAT_RAN, EDGEFER_ISA="").stdout.split() == best
+    for op in kernels.operations():
+        ranks = [INSTRUCTION_SETS.index(variant) for variant in kernels.variants(op)]
+        assert ranks == sorted(ranks, reverse=True), f"{op}: the row of the best instruction set comes first"
     assert all(kernels.variants(op)[-1] == "scalar" for op in kernels.operations())
 
 

@@ -12,7 +12,7 @@ from loop_doubles import FixedGovernor, StubRecognizer, StubSmoother, StubTracke
 from edgefer.errors import UsageError
 from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.base import Landmarks
-from edgefer.loop.governor import LEVELS, Governor
+from edgefer.loop.governor import LEVELS
 from edgefer.loop.pipeline import Pipeline
 from edgefer.recognize.base import Needs
 from edgefer.values import STAGES, Pose
@@ -141,18 +141,12 @@ def test_tracks_that_are_gone_are_forgotten():
 def test_the_pipeline_passes_the_rate_to_the_tracker():
     """And gives the profile's interval back later."""
     loop = pipeline(face(1))
-    loop.governor = Governor(20.0, window_frames=10, clock=lambda: 0.0)
-    for _ in range(10):
-        loop.governor.observe(25.0)
-    assert loop.governor.level == 1
-    for _ in range(9):
-        loop.governor.observe(25.0)
-    loop._models[0].recognizer = StubRecognizer(0.03)
+    loop.governor = FixedGovernor(level=2)
+    loop.governor.observe = lambda total_ms: True  # the rates have changed
     loop.process(frame_at(0))
     assert loop._tracker.detect_interval_ms == 400.0 * LEVELS[2].detect_interval_factor
-    loop._models[0].recognizer = StubRecognizer()
-    for index in range(1, 80):
-        loop.process(frame_at(index))
+    loop.governor.rates = LEVELS[0]
+    loop.process(frame_at(1))
     assert loop._tracker.detect_interval_ms == 400.0
 
 
