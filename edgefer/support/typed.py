@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import functools
 import json
 import math
 import re
@@ -40,6 +41,7 @@ def is_model_path(kind: inspect.Type) -> bool:
     return False
 
 
+@functools.cache  # msgspec walks over all types again at each call
 def fields_of(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
     """The fields of a struct, with their types, in order."""
     kind = inspect.type_info(struct)
