@@ -48,6 +48,9 @@ def test_systemd_hears_that_the_service_is_ready_alive_and_stopping(tmp_path, mo
 
 def test_without_systemd_nothing_is_sent(monkeypatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    opened = []
+    monkeypatch.setattr(service.socket, "socket", lambda *kind: opened.append(kind))
     notifier = service.Notifier()
     notifier.beat(True)
     notifier.stopping()
+    assert opened == []

@@ -95,7 +95,7 @@ def test_shi_tomasi_is_the_same_wherever_strips_and_bands_of_the_image_meet(vari
 @cache
 def photograph() -> np.ndarray:
     """A real photograph (public domain), 600 rows of 512."""
-    cbook = pytest.importorskip("matplotlib.cbook")
+    cbook = pytest.importorskip("matplotlib.cbook", reason="the portrait comes with matplotlib (extra `demo`)")
     path = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
     return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
 

@@ -3,7 +3,7 @@
 Folders inside a set carry no meaning; the names are as their authors distribute them:
 
 * KDEF, `AF01ANFL.JPG`: session A or B, gender F or M, person 01 to 35, expression, angle. Lundqvist, Flykt
-  and Öhman, 1998; the codes stand in the text that comes with the set. 4900 pictures of 70 people.
+  and Öhman, 1998; the codes are in the text that comes with the set. 4900 pictures of 70 people.
 * JAFFE, `KA.AN1.39.tiff`: initials, expression and take, running number. Lyons, Kamachi and Gyoba, 1998. 213
   pictures of 10 women.
 * FEI, `1a.jpg` neutral, `1b.jpg` smiling: the frontal images, aligned by hand or cropped. Thomaz and Giraldi,
