@@ -150,7 +150,7 @@ $(BUILD)/fuzz_c_api: tests/fuzz/fuzz_c_api.cpp csrc/c/edgefer.h $(BUILD)/libedge
 # One stamp per set of packages: pip runs again only when the metadata or the C++ changes.
 $(VENV)/.demo: $(NATIVE) | $(VENV)/bin/python
 	@echo "edgefer: building into $(VENV) (about a minute)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,film]'
 	@touch $@
 
 $(VENV)/.dev: $(NATIVE) | $(VENV)/bin/python

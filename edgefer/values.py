@@ -35,6 +35,9 @@ class Frame:
         captured_ns: time.monotonic_ns() at capture (the driver's, where it tells); age is measured from it.
         bgr: gives the uint8 (H, W, 3) colour image, or None where only grey exists; called only by sinks
             that need it.
+        source: name of the source, as it may be shown.
+        still: True for a photograph, which has nothing to do with the frame before it.
+        image: file name of a still; empty for what has none.
     """
 
     index: int
@@ -42,6 +45,9 @@ class Frame:
     media_ns: int
     captured_ns: int
     bgr: Callable[[], np.ndarray | None] | None = None
+    source: str = ""
+    still: bool = False
+    image: str = ""
 
 
 @dataclass(slots=True)
@@ -118,6 +124,7 @@ class FaceReading:
         quality: the measurements behind the gate.
         models: the results of the models after the first, by name.
         landmarks, pose: as Face has them.
+        units: intensity of action units by name, 0 to 5; empty where no model gives them.
     """
 
     track: int
@@ -129,17 +136,45 @@ class FaceReading:
     models: dict[str, ModelReading] = field(default_factory=dict)
     landmarks: np.ndarray | None = None
     pose: Pose | None = None
+    units: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Event:
+    """Something that a face did over time, as a micro-expression; times are media time, s."""
+
+    track: int
+    kind: str
+    onset_s: float
+    apex_s: float
+    offset_s: float
+    confidence: float
 
 
 @dataclass(slots=True)
 class Reading:
-    """Everything read from one frame; `latency_ms` is by stage, in order of execution, and `total`."""
+    """Everything read from one frame; the attributes bear the names of the JSON fields.
+
+    Attributes:
+        frame: index in the source, from 0; a dropped frame leaves a gap.
+        t_s: media time, s from the source's first picture; 0 for a still.
+        time: wall clock at capture, ISO 8601 with its offset from UTC.
+        age_ms: from capture to the end of the reading.
+        faces: those in the frame.
+        events: those that ended since the reading before.
+        latency_ms: by stage (STAGES), in order of execution.
+        source: name of the source. image: file name of a still; empty for what has none.
+    """
 
     frame: int
+    t_s: float
     time: str
     age_ms: float
     faces: list[FaceReading] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     latency_ms: dict[str, float] = field(default_factory=dict)
+    source: str = ""
+    image: str = ""
 
 
 class Heat(NamedTuple):

@@ -111,7 +111,16 @@ class Pipeline:
             factor = self.governor.rates.detect_interval_factor
             self._tracker.detect_interval_ms = self._detect_interval_ms * factor
         age_ms = max(0.0, (now_ns - frame.captured_ns) / 1e6)
-        return Reading(frame.index, _wall_clock(age_ms), age_ms, readings, latency_ms)
+        return Reading(
+            frame.index,
+            frame.media_ns / 1e9,
+            _wall_clock(age_ms),
+            age_ms,
+            readings,
+            latency_ms=latency_ms,
+            source=frame.source,
+            image=frame.image,
+        )
 
     def _find_landmarks(self, frame: Frame, faces: list[Face]) -> dict[str, float]:
         """Gives each face its landmarks and pose; the time it took, ms, by stage."""

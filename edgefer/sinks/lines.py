@@ -18,7 +18,7 @@ import msgspec
 from edgefer.errors import SinkClosed, SinkError
 from edgefer.sinks.base import Sink
 from edgefer.sinks.registry import Lines
-from edgefer.values import FaceReading, Frame, Reading
+from edgefer.values import Event, FaceReading, Frame, Reading
 
 STDOUT = 1
 
@@ -104,7 +104,7 @@ class LineOutput:
 
 
 #: Version of the JSON line; it grows when a reader of the old one would misunderstand the new one.
-SCHEMA = 1
+SCHEMA = 2
 SCHEMA_PATH = Path(__file__).with_name("reading.schema.json")
 
 
@@ -139,7 +139,20 @@ def _face_values(face: FaceReading) -> dict[str, Any]:
         values["landmarks"] = [[round(float(x), 2), round(float(y), 2)] for x, y in face.landmarks]
     if face.pose is not None:
         values["pose"] = {name: round(float(angle), 1) for name, angle in face.pose._asdict().items()}
+    if face.units:
+        values["units"] = {name: round(float(intensity), 3) for name, intensity in face.units.items()}
     return values
+
+
+def _event_values(event: Event) -> dict[str, Any]:
+    return {
+        "track": event.track,
+        "kind": event.kind,
+        "onset_s": round(event.onset_s, 6),
+        "apex_s": round(event.apex_s, 6),
+        "offset_s": round(event.offset_s, 6),
+        "confidence": round(float(event.confidence), 4),
+    }
 
 
 def reading_values(reading: Reading) -> dict[str, Any]:
@@ -147,9 +160,13 @@ def reading_values(reading: Reading) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "frame": reading.frame,
+        "t_s": round(reading.t_s, 6),
         "time": reading.time,
         "age_ms": round(float(reading.age_ms), 3),
+        "source": reading.source,
+        **({"image": reading.image} if reading.image else {}),
         "faces": [_face_values(face) for face in reading.faces],
+        "events": [_event_values(event) for event in reading.events],
         "latency_ms": {stage: round(float(value), 3) for stage, value in reading.latency_ms.items()},
     }
 
@@ -187,8 +204,18 @@ class Csv(Sink):
 
     def _header(self) -> list[str]:
         self._has_header = True
-        before = ["frame", "time", "age_ms", "track", "x0", "y0", "x1", "y1", "expression", "confidence"]
-        return [*before, *self._labels, "side_px", "sharpness", "brightness", "reasons", "total_ms"]
+        before = ["source", "image", "frame", "t_s", "time", "age_ms", "track", "x0", "y0", "x1", "y1"]
+        return [
+            *before,
+            "expression",
+            "confidence",
+            *self._labels,
+            "side_px",
+            "sharpness",
+            "brightness",
+            "reasons",
+            "total_ms",
+        ]
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         text = io.StringIO()
@@ -200,7 +227,8 @@ class Csv(Sink):
         for face in values["faces"]:
             quality = face["quality"]
             rows.writerow(
-                [values["frame"], values["time"], values["age_ms"], face["track"], *face["box"]]
+                [values["source"], values.get("image", ""), values["frame"], values["t_s"], values["time"]]
+                + [values["age_ms"], face["track"], *face["box"]]
                 + [face["expression"], face["confidence"]]
                 + [face["scores"].get(label, "") for label in self._labels]
                 + [quality["side_px"], quality["sharpness"], quality["brightness"]]

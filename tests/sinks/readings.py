@@ -25,10 +25,12 @@ def face(track: int = 1, strongest: str = "happiness", reasons: tuple[str, ...] 
 def reading(index: int = 0, *faces: FaceReading, total_ms: float = 5.0) -> Reading:
     return Reading(
         frame=index,
+        t_s=index * 0.04,
         time="2026-11-21T10:00:00.125+01:00",
         age_ms=12.3456789,
         faces=list(faces),
         latency_ms={"capture": 0.5, "detect": 2.0, "infer": 2.25, "total": total_ms},
+        source="clip.mp4",
     )
 
 

@@ -66,8 +66,11 @@ def test_numpy_scalars_are_written_as_numbers(tmp_path):
     "damage",
     [
         lambda line: line.pop("age_ms"),
-        lambda line: line.update(schema=2),
+        lambda line: line.update(schema=1),
         lambda line: line.update(extra=1),
+        lambda line: line.update(t_s=-1),
+        lambda line: line.pop("source"),
+        lambda line: line.update(image=""),
         lambda line: line.update(time="yesterday"),
         lambda line: line["faces"][0]["box"].pop(),
         lambda line: line["faces"][0].update(track=0),
@@ -242,7 +245,7 @@ WRITER = """if True:
     try:
         sink = open_sink(sys.argv[1])
         for index in range(int(sys.argv[2])):
-            sink.write(Reading(index, "2026-11-21T10:00:00Z", 1.0, [], {"total": 1.0}))
+            sink.write(Reading(index, 0.0, "2026-11-21T10:00:00Z", 1.0, latency_ms={"total": 1.0}))
             written += 1
         sink.close()
     except EdgeferError as error:

@@ -182,7 +182,7 @@ def test_a_real_terminal_gets_the_live_table():
         from edgefer.values import Reading
         sink = open_sink("table", title="clip")
         for index in range(3):
-            sink.write(Reading(index, "2026-11-21T10:00:00Z", 1.0, [], {"total": 1.0}))
+            sink.write(Reading(index, 0.0, "2026-11-21T10:00:00Z", 1.0, latency_ms={"total": 1.0}))
         sink.close()
         print(type(sink).__name__)
     """
@@ -203,7 +203,7 @@ def test_log_lines_appear_above_the_table_and_do_not_tear_it(tmp_path, into_a_fi
         from edgefer.values import Reading
         with _log_to_stderr():
             sink = open_sink("table", title="clip")
-            sink.write(Reading(0, "2026-11-21T10:00:00Z", 1.0, [], {"total": 1.0}))
+            sink.write(Reading(0, 0.0, "2026-11-21T10:00:00Z", 1.0, latency_ms={"total": 1.0}))
             logging.getLogger("edgefer.x").warning("a word [bold]of[/] warning")
             sink.close()
     """
