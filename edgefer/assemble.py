@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from edgefer import defaults
 from edgefer.config.settings import Settings, limits
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # these bring OpenCV and the interpreter
     from edgefer.recognize.base import Recognizer
     from edgefer.sinks import SinkThread
     from edgefer.sources import Source
-    from edgefer.track import Tracker
+    from edgefer.track import Photographs, Tracker
 
 Value = TypeVar("Value")
 
@@ -81,10 +82,10 @@ def verify_model(model: str | os.PathLike) -> None:
         recognize.open(path)
 
 
-def open_tracker(settings: Settings) -> Tracker:
-    """The profile's detector with the tracker and quality gate around it."""
+def open_tracker(settings: Settings) -> tuple[Tracker, Photographs]:
+    """The profile's detector with the tracker around it, for film, and with what finds faces in photographs."""
     from edgefer.detect import open_detector
-    from edgefer.track import QualityGate, Tracker
+    from edgefer.track import Photographs, QualityGate, Tracker
 
     detector = open_detector(
         settings.detector_choice, min_face_px=settings.detector.min_face_px, threads=settings.compute.threads
@@ -96,7 +97,11 @@ def open_tracker(settings: Settings) -> Tracker:
         dark=quality.min_brightness,
         bright=quality.max_brightness,
     )
-    return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=gate)
+    smallest_px = min(settings.detector.min_face_px, defaults.STILL_FACE_PX)
+    return (
+        Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=gate),
+        Photographs(detector, smallest_px, gate),
+    )
 
 
 def make_pipeline(
@@ -136,7 +141,8 @@ def make_pipeline(
             raise UsageError(f"{needing[0]} needs landmarks, and no landmark network is installed")
         landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
-    return Pipeline(open_tracker(settings), recognizers, smoother, governor, max_faces, landmarker)
+    tracker, photographs = open_tracker(settings)
+    return Pipeline(tracker, recognizers, smoother, governor, max_faces, landmarker, photographs)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:

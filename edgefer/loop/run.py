@@ -76,7 +76,7 @@ def run(
 ) -> RunSummary:
     """Reads a source to its end, or until told to stop; closes source and sinks whatever happens.
 
-    A live source, and any with `realtime`, follows the newest-frame rule (see capture.py). Any other is read
+    A live source, and a film with `realtime`, follows the newest-frame rule (see capture.py). Any other is read
     whole: every frame, in order, as fast as it goes.
 
     Args:
@@ -96,7 +96,7 @@ def run(
     stop = stop or threading.Event()
     tally = Tally()
     outputs = SinkSet(sinks, stop)
-    capture = Capture(source, reopen, patience_s) if realtime or source.live else None
+    capture = Capture(source, reopen, patience_s) if source.live or (realtime and not source.still) else None
     reporter = _HealthReporter(pipeline, capture, outputs)
     try:
         with contextlib.ExitStack() as cleanup:
