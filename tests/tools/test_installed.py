@@ -10,7 +10,7 @@ from tools import installed
 
 
 def test_the_core_lists_its_packages_and_their_sum():
-    core = [row for row in installed.rows([installed.CORE])]
+    core = list(installed.rows([installed.CORE]))
     names = [name for _, name, _, _ in core]
     assert {"numpy", "opencv-python-headless", "ai-edge-litert", "msgspec", "rich"} <= set(names)
     assert len(names) == len(set(names)), "a package is counted once"
