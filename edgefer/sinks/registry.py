@@ -69,17 +69,17 @@ OUTPUTS.add(
 )
 
 
-def check_outputs(outputs: Iterable[Choice], source: str = "") -> None:
+def check_outputs(outputs: Iterable[Choice], *sources: str) -> None:
     """Refuses outputs that would spoil each other or the source, before anything is opened.
 
     Args:
         outputs: those of one run.
-        source: what the run reads, where that may be a file.
+        sources: what the run reads, where that may be a file.
 
     Raises:
         UsageError: two write to one place, or one would replace the source.
     """
-    taken: dict[object, str | None] = {_file_key(source): None} if os.path.isfile(source) else {}
+    taken: dict[object, str | None] = {_file_key(source): None for source in sources if os.path.isfile(source)}
     for output in outputs:
         path = output.target if output.entry.target == "path" else ""
         if not path and STDOUT not in output.entry.needs:

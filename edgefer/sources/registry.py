@@ -3,7 +3,8 @@
 A maker gets its options; it gives a Source (sources/base.py) whose first frame has been read. A row's `needs`
 are words of this list:
 
-    still   its frames are photographs, independent of each other
+    still     its frames are photographs, independent of each other
+    endless   it does not end by itself
 """
 
 from __future__ import annotations
@@ -58,10 +59,19 @@ class AddressOptions(Options, frozen=True):
     url: Annotated[str, Meta(min_length=1, description="rtsp, rtsps, http, https or udp")]
 
 
-STILL = "still"
+STILL, ENDLESS = "still", "endless"
 
 SOURCES = Registry("source")
-SOURCES.add(Entry("camera", "camera of this machine", "edgefer.sources.camera:open_camera", CameraOptions, "device"))
+SOURCES.add(
+    Entry(
+        "camera",
+        "camera of this machine",
+        "edgefer.sources.camera:open_camera",
+        CameraOptions,
+        "device",
+        frozenset({ENDLESS}),
+    )
+)
 SOURCES.add(
     Entry("demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", DemoOptions, "seconds")
 )
