@@ -152,7 +152,7 @@ def make_pipeline(
     landmarker = None
     if needing:
         if not LANDMARKERS.names():
-            raise UsageError(f"{needing[0]} needs a landmark network, and none is installed; go without it")
+            raise UsageError(f"{needing[0]} needs landmarks, and no landmark network is installed")
         landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
     return Pipeline(open_tracker(settings, detector), recognizers, smoother, governor, max_faces, landmarker)
