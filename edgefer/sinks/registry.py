@@ -35,6 +35,13 @@ class Video(Options, frozen=True):
     path: Annotated[str, Meta(min_length=1, description="file, ending in .mp4, .avi or .mkv")]
 
 
+class Timeline(Options, frozen=True):
+    """The options of the timeline picture."""
+
+    path: Annotated[str, Meta(min_length=1, description="file, ending in .png or .svg")]
+    tracks: Annotated[int, Meta(ge=1, le=60, description="lanes at most, for the tracks seen longest")] = 20
+
+
 OUTPUTS = Registry("output")
 OUTPUTS.add(
     Entry(
@@ -65,6 +72,15 @@ OUTPUTS.add(
         Video,
         "path",
         frozenset({FRAMES}),
+    )
+)
+OUTPUTS.add(
+    Entry(
+        "timeline",
+        "picture of the expressions over time, a lane for each track",
+        "edgefer.sinks.timeline:open_timeline",
+        Timeline,
+        "path",
     )
 )
 
