@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from edgefer.support.redact import scrub
+
 
 def bare(kind: inspect.Type) -> inspect.Type:
     """The type itself, without its metadata."""
@@ -129,6 +131,7 @@ def show(value: Any) -> str:
         text = str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False, default=str)
     except ValueError:  # a whole number too long to be printed
         return "a number of thousands of digits"
+    text = scrub(text)  # before it is cut, while an address can be told
     return text if len(text) <= 60 else text[:57] + "…"
 
 
