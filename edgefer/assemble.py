@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -173,13 +173,19 @@ def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
 
 
 def start_sinks(
-    outputs: Sequence[Choice], *, labels: Sequence[str], title: str, fps: float | None, live: bool
+    outputs: Sequence[Choice],
+    *,
+    labels: Sequence[str],
+    models: Mapping[str, Sequence[str]],
+    title: str,
+    fps: float | None,
+    live: bool,
 ) -> list[SinkThread]:
     """The outputs of a run, each on its thread; all of them or, on an error, none.
 
     Args:
         outputs: of the run.
-        labels, title, fps: see sinks.open_sink.
+        labels, models, title, fps: see sinks.open_sink.
         live: whether the source is; then an output that is too slow loses readings rather than delay them.
 
     Raises:
@@ -190,7 +196,7 @@ def start_sinks(
     sinks: list[SinkThread] = []
     try:
         for output in outputs:
-            sinks.append(start_sink(output, labels=labels, title=title, fps=fps, drop=live))
+            sinks.append(start_sink(output, labels=labels, models=models, title=title, fps=fps, drop=live))
     except BaseException:
         for sink in sinks:
             sink.close()

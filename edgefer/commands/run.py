@@ -75,14 +75,13 @@ def execute(args: argparse.Namespace) -> int:
         settings = settings_from(args)
         specs = sources_of(args, str(settings.camera.device))
         outputs = [OUTPUTS.parse(text) for text in args.output] if args.output else settings.outputs
-        check_outputs(outputs, *specs)
+        check_outputs(outputs, specs)
         summary, failure = _run(args, settings, specs, outputs, stop)
         interrupted = stop.received == signal.SIGINT
         if not args.quiet and not (interrupted and not summary.frames) and not (failure and not summary.frames):
             for line in summary_lines(summary, brief=_uses_terminal(outputs)):
                 print(line, file=sys.stderr)
-        if interrupted:
-            raise KeyboardInterrupt  # the command line says so, once
+        stop.raise_reason()  # the command line says it, once
         if failure is not None:
             raise failure
         return 1 if summary.sink_errors else 0
@@ -104,7 +103,9 @@ def _run(
 
     try:
         title = stream.name if len(specs) == 1 else f"{len(specs)} sources"
-        sinks = assemble.start_sinks(outputs, labels=stream.labels, title=title, fps=stream.fps, live=stream.live)
+        sinks = assemble.start_sinks(
+            outputs, labels=stream.labels, models=stream.models, title=title, fps=stream.fps, live=stream.live
+        )
     except BaseException:
         stream.close()
         raise
