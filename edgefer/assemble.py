@@ -164,9 +164,15 @@ def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -
     sinks: list[SinkThread] = []
     try:
         for output in outputs:
-            sinks.append(
-                start_sink(output, labels=pipeline.labels, title=source.name, fps=source.fps, drop=source.live)
+            sink = start_sink(
+                output,
+                labels=pipeline.labels,
+                models=pipeline.further_labels,
+                title=source.name,
+                fps=source.fps,
+                drop=source.live,
             )
+            sinks.append(sink)
     except BaseException:
         for sink in sinks:
             sink.close()

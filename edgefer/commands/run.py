@@ -80,8 +80,7 @@ def execute(args: argparse.Namespace) -> int:
         if not args.quiet and not (interrupted and not summary.frames):
             for line in summary_lines(summary, brief=_uses_terminal(outputs)):
                 print(line, file=sys.stderr)
-        if interrupted:
-            raise KeyboardInterrupt  # the command line says so, once
+        stop.raise_reason()  # the command line says it, once
         return 1 if summary.sink_errors else 0
 
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from edgefer.errors import SourceError, UsageError
-from edgefer.support.redact import without_password
+from edgefer.support.redact import remember, url_name
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
 Side = Annotated[int, Meta(ge=16, le=8192)]
@@ -97,6 +97,7 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
         UsageError: it can mean nothing. SourceError: there is no such file.
     """
     text = os.fspath(spec)
+    remember(text)
     name = re.split(r"[^a-z0-9_]", text, maxsplit=1)[0]
     if name in SOURCES and text[len(name) :][:1] in ("", ":", ","):
         return SOURCES.parse(text)
@@ -126,14 +127,15 @@ def kind_of(spec: str) -> str:
         SourceError: it does not exist, may not be read, is empty, or is nothing of these.
     """
     if not spec or not spec.isprintable():
-        raise UsageError(f"source {spec!r}: expected a path without control characters, a camera, rtsp://… or demo")
+        name = url_name(spec)
+        raise UsageError(f"source {name!r}: expected a path without control characters, a camera, rtsp://… or demo")
     if spec.isascii() and spec.isdecimal() or spec.startswith("/dev/video"):
         return "camera"
     scheme, separator, _ = spec.partition("://")
     if separator:
         if scheme.lower() not in STREAM_SCHEMES:
             known = ", ".join(STREAM_SCHEMES)
-            raise SourceError(f"{without_password(spec)}: unknown kind of stream {scheme!r}; available: {known}")
+            raise SourceError(f"{url_name(spec)}: unknown kind of stream {scheme!r}; available: {known}")
         return "stream"
     return _kind_of_path(spec)
 
@@ -152,7 +154,7 @@ def _kind_of_path(spec: str) -> str:
             head = file.read(16)
     except FileNotFoundError:
         raise SourceError(
-            f"{spec}: no such file or folder; expected a path, a camera index, /dev/videoN, rtsp://… or demo"
+            f"{url_name(spec)}: no such file or folder; expected a path, a camera index, /dev/videoN, rtsp://… or demo"
         ) from None
     except OSError as error:
         reason = error.strerror or str(error)
