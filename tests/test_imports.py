@@ -157,8 +157,8 @@ def loaded_after(code: str) -> set[str]:
     return {name.partition(".")[0] for name in result.stdout.splitlines()}
 
 
-HEAVY = {"cv2", "ai_edge_litert", "tflite_runtime", "rich", "matplotlib", "keras", "tensorflow", "torch"}
-HEAVY |= {"av", "PIL", "pandas"}
+HEAVY = {"av", "cv2", "ai_edge_litert", "tflite_runtime", "rich", "matplotlib", "keras", "tensorflow", "torch"}
+HEAVY |= {"PIL", "pandas"}
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,13 @@ class PathOptions(Options, frozen=True):
     path: Annotated[str, Meta(min_length=1, description="file or folder")]
 
 
+class FilmOptions(PathOptions, frozen=True):
+    """A film: a video file, or an animated GIF."""
+
+    start: Annotated[float, Meta(ge=0, le=1e6, description="media time at which reading begins, s")] = 0.0
+    loop: Annotated[bool, Meta(description="begin again at its end; times and frame numbers go on rising")] = False
+
+
 class AddressOptions(Options, frozen=True):
     """A source in the network."""
 
@@ -75,7 +82,7 @@ SOURCES.add(
 SOURCES.add(
     Entry("demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", DemoOptions, "seconds")
 )
-SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", PathOptions, "path"))
+SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", FilmOptions, "path"))
 SOURCES.add(Entry("stream", "network stream", "edgefer.sources.stream:open_stream", AddressOptions, "url"))
 SOURCES.add(
     Entry(
