@@ -3,7 +3,8 @@
 A maker gets its options; it gives a Source (sources/base.py) whose first frame has been read. A row's `needs`
 are words of this list:
 
-    still   its frames are photographs, independent of each other
+    still     its frames are photographs, independent of each other
+    endless   it does not end by itself
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from msgspec import Meta
 from edgefer.errors import SourceError, UsageError
 from edgefer.support.formats import called_picture, identify_file
 from edgefer.support.names import shown
-from edgefer.support.redact import without_password
+from edgefer.support.redact import remember, url_name
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
 Side = Annotated[int, Meta(ge=16, le=8192)]
@@ -60,20 +61,36 @@ class StillsOptions(PathOptions, frozen=True):
     recursive: Annotated[bool, Meta(description="also the pictures in the folder's sub-folders")] = False
 
 
+class FilmOptions(PathOptions, frozen=True):
+    """A film: a video file, or an animated GIF."""
+
+    start: Annotated[float, Meta(ge=0, le=1e6, description="media time at which reading begins, s")] = 0.0
+    loop: Annotated[bool, Meta(description="begin again at its end; times and frame numbers go on rising")] = False
+
+
 class AddressOptions(Options, frozen=True):
     """A source in the network."""
 
     url: Annotated[str, Meta(min_length=1, description="rtsp, rtsps, http, https or udp")]
 
 
-STILL = "still"
+STILL, ENDLESS = "still", "endless"
 
 SOURCES = Registry("source")
-SOURCES.add(Entry("camera", "camera of this machine", "edgefer.sources.camera:open_camera", CameraOptions, "device"))
+SOURCES.add(
+    Entry(
+        "camera",
+        "camera of this machine",
+        "edgefer.sources.camera:open_camera",
+        CameraOptions,
+        "device",
+        frozenset({ENDLESS}),
+    )
+)
 SOURCES.add(
     Entry("demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", DemoOptions, "seconds")
 )
-SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", PathOptions, "path"))
+SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", FilmOptions, "path"))
 SOURCES.add(Entry("stream", "network stream", "edgefer.sources.stream:open_stream", AddressOptions, "url"))
 SOURCES.add(
     Entry(
@@ -99,6 +116,7 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
         UsageError: it can mean nothing. SourceError: there is no such file.
     """
     text = os.fspath(spec)
+    remember(text)
     name = re.split(r"[^a-z0-9_]", text, maxsplit=1)[0]
     if name in SOURCES and text[len(name) :][:1] in ("", ":", ","):
         return SOURCES.parse(text)
@@ -130,16 +148,16 @@ def kind_of(spec: str) -> str:
     scheme, separator, _ = spec.partition("://")
     if separator:
         if shown(spec) != spec:
-            raise UsageError(f"source {shown(without_password(spec))}: expected a URL without control characters")
+            raise UsageError(f"source {shown(url_name(spec))}: expected a URL without control characters")
         if scheme.lower() not in STREAM_SCHEMES:
             known = ", ".join(STREAM_SCHEMES)
-            raise SourceError(f"{without_password(spec)}: unknown kind of stream {scheme!r}; available: {known}")
+            raise SourceError(f"{url_name(spec)}: unknown kind of stream {scheme!r}; available: {known}")
         return "stream"
     return _kind_of_path(spec)
 
 
 def _kind_of_path(spec: str) -> str:
-    name = shown(spec)
+    name = shown(url_name(spec))
     try:
         path = Path(spec)
         mode = path.stat().st_mode

@@ -68,7 +68,7 @@ class Images(Source):
         self._pending = next(self._frames, None)
         if self._pending is None:
             many = f"none of its {self.length} pictures can be read; the last: "
-            raise SourceError(f"{self.name}: {many if len(paths) > 1 else ''}{self._reason}")
+            raise SourceError(f"{self.name}: {many if len(self._files) > 1 else ''}{self._reason}")
         self.size = self._pending.grey.shape[::-1]
 
     def _read_all(self) -> Iterator[Frame]:
@@ -80,6 +80,8 @@ class Images(Source):
                 self._leave_out(name, error)
                 index += 1
                 continue
+            if len(self._files) == 1:
+                self.length = file.count
             for number in range(file.count):
                 of_several = f"{name}#{number + 1}" if number else name
                 frame = self._frame(index, of_several, file, number)
@@ -108,7 +110,7 @@ class Images(Source):
             case _:
                 self._reason = str(error)
         self._unreadable.append(name)
-        if self.length != 1:
+        if len(self._files) > 1 or self.length != 1:
             log.warning("%s: %s; left out", name, self._reason)
 
     def read(self) -> Frame | None:
@@ -116,10 +118,10 @@ class Images(Source):
         frame = frame or next(self._frames, None)
         if frame is None and self._unreadable:
             bad, self._unreadable = self._unreadable, []
-            if self.length == 1:
+            if len(self._files) == 1:
                 raise SourceError(f"{bad[0]}: {self._reason}; the file's other pictures were read")
             raise SourceError(
-                f"{self.name}: {len(bad)} of {self.length} images are damaged or unreadable ({_names(bad)}); "
+                f"{self.name}: {len(bad)} of {len(self._files)} images are damaged or unreadable ({_names(bad)}); "
                 "the others were read"
             )
         if frame is not None:

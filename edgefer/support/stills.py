@@ -194,13 +194,13 @@ def _read_jpeg(data: bytes) -> Picture:
     """
     found = jpeg.examine(data)
     if found.size is None or not found.scans:
-        raise PictureError("ends before its picture begins" if found.size or len(data) < 1024 else "damaged image")
+        raise PictureError("damaged image: ends before its picture begins")
     if found.scans > jpeg.MOST_SCANS:
         raise PictureError(f"more than {jpeg.MOST_SCANS} scans")
     coded = data[: found.end]
     if not found.ended:
         if found.coarse:
-            raise PictureError("ends early: scans that would make it exact are missing")
+            raise PictureError("damaged image: ends early, scans that would make it exact are missing")
         # room that was set aside and never written, and the first half of a marker or of a stuffed byte
         coded = coded.rstrip(b"\0").rstrip(b"\xff")
     image, said = _decode(coded + _EOI, _AS_STORED)
@@ -212,7 +212,7 @@ def _read_jpeg(data: bytes) -> Picture:
     if not found.ended or (corner == corner[-1, -1]).all():  # a filler is flat
         missing = max(missing, _missing(coded, found.rows))
     if missing > MOST_MISSING:
-        raise PictureError(f"ends early: {missing:.0%} of the picture missing")
+        raise PictureError(f"damaged image: ends early, {missing:.0%} of the picture missing")
     share = f"{missing:.1%}" if missing >= 0.001 else "less than 0.1%"
     remark = f"ends early: {share} of the picture missing; read without it" if missing else ""
     if not remark and (found.coarse or any("Corrupt" in line or "Premature" in line for line in said)):

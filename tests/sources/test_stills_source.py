@@ -83,7 +83,7 @@ def test_a_jpeg_that_is_cut_off_is_refused_whatever_the_decoder_fills_in(tmp_pat
     data = exif_jpeg(textured(0), 1)
     path = tmp_path / "photo.jpg"
     path.write_bytes(data[: int(len(data) * part)])
-    with pytest.raises(SourceError, match=r"photo\.jpg: ends (early|before)"):
+    with pytest.raises(SourceError, match=r"photo\.jpg: damaged image: ends (early|before)"):
         open_source(path)
 
 

@@ -83,7 +83,7 @@ def mended(data: bytes) -> tuple[bytes, str]:
             kept.append(chunk)
     pixels = b"".join(chunk.content for chunk in kept if chunk.kind == b"IDAT")
     if not _whole(pixels):
-        return data, "damaged image" if complete else "ends early"
+        return data, "damaged image" if complete else "damaged image: ends early"
     body = b"".join(
         struct.pack(">I4s", len(chunk.content), chunk.kind)
         + chunk.content
