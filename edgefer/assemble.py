@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -19,10 +19,10 @@ from edgefer.sources.registry import STILL
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
+    from edgefer.detect import Detector
     from edgefer.loop.pipeline import Pipeline
     from edgefer.recognize.base import Recognizer
     from edgefer.sinks import SinkThread
-    from edgefer.sources import Source
     from edgefer.track import Tracker
 
 Value = TypeVar("Value")
@@ -81,14 +81,24 @@ def verify_model(model: str | os.PathLike) -> None:
         recognize.open(path)
 
 
-def open_tracker(settings: Settings) -> Tracker:
-    """The profile's detector with the tracker and quality gate around it."""
-    from edgefer.detect import open_detector
-    from edgefer.track import QualityGate, Tracker
+def open_faces(settings: Settings) -> Detector:
+    """The profile's detector; any number of trackers, on any threads, may ask it.
 
-    detector = open_detector(
+    Raises:
+        UsageError: a number out of range. ModelError: its model is refused.
+    """
+    from edgefer.detect import open_detector
+
+    return open_detector(
         settings.detector_choice, min_face_px=settings.detector.min_face_px, threads=settings.compute.threads
     )
+
+
+def open_tracker(settings: Settings, detector: Detector | None = None) -> Tracker:
+    """A detector, the profile's by default, with the tracker and quality gate around it."""
+    from edgefer.track import QualityGate, Tracker
+
+    detector = detector or open_faces(settings)
     quality = settings.quality
     gate = QualityGate(
         min_side_px=quality.min_side_px,
@@ -100,7 +110,12 @@ def open_tracker(settings: Settings) -> Tracker:
 
 
 def make_pipeline(
-    settings: Settings, recognizers: Sequence[Recognizer], live: bool, outputs: Sequence[Choice] = ()
+    settings: Settings,
+    recognizers: Sequence[Recognizer],
+    live: bool,
+    outputs: Sequence[Choice] = (),
+    landmarks: bool = False,
+    detector: Detector | None = None,
 ) -> Pipeline:
     """The loop's middle.
 
@@ -109,6 +124,8 @@ def make_pipeline(
         recognizers: as open_models gives them.
         live: whether the source is; only then is work left out to keep time, for a file is read whole.
         outputs: of the run; where one of them, or a recognizer, needs landmarks, they are found.
+        landmarks: whether they are found in any case.
+        detector: as open_faces gives it; one of its own by default.
 
     Raises:
         UsageError: something needs landmarks, and nothing finds them. ModelError: the detector is refused.
@@ -130,13 +147,15 @@ def make_pipeline(
         )
     needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
     needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
+    if landmarks:
+        needing.append("a reading with landmarks")
     landmarker = None
     if needing:
         if not LANDMARKERS.names():
             raise UsageError(f"{needing[0]} needs landmarks, and no landmark network is installed")
         landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
-    return Pipeline(open_tracker(settings), recognizers, smoother, governor, max_faces, landmarker)
+    return Pipeline(open_tracker(settings, detector), recognizers, smoother, governor, max_faces, landmarker)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
@@ -153,8 +172,21 @@ def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
             )
 
 
-def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -> list[SinkThread]:
+def start_sinks(
+    outputs: Sequence[Choice],
+    *,
+    labels: Sequence[str],
+    models: Mapping[str, Sequence[str]],
+    title: str,
+    fps: float | None,
+    live: bool,
+) -> list[SinkThread]:
     """The outputs of a run, each on its thread; all of them or, on an error, none.
+
+    Args:
+        outputs: of the run.
+        labels, models, title, fps: see sinks.open_sink.
+        live: whether the source is; then an output that is too slow loses readings rather than delay them.
 
     Raises:
         UsageError, SinkError: one cannot be opened.
@@ -164,14 +196,64 @@ def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -
     sinks: list[SinkThread] = []
     try:
         for output in outputs:
-            sinks.append(
-                start_sink(output, labels=pipeline.labels, title=source.name, fps=source.fps, drop=source.live)
-            )
+            sinks.append(start_sink(output, labels=labels, models=models, title=title, fps=fps, drop=live))
     except BaseException:
         for sink in sinks:
             sink.close()
         raise
     return sinks
+
+
+class Parts:
+    """What all pipelines of one program share: the models and the detector, loaded once, for any thread.
+
+    Loading begins at once, on a thread of its own, while the caller opens a source.
+    """
+
+    def __init__(self, settings: Settings, landmarks: bool = False) -> None:
+        """Args:
+        settings: of the program.
+        landmarks: whether faces get landmarks in any case.
+        """
+        self.settings = settings
+        self._landmarks = landmarks
+        self._lock = threading.Lock()
+        self._models = Background(lambda: open_models(settings))
+        self._detector: Detector | None = None
+
+    def recognizers(self) -> list[Recognizer]:
+        """The models for one more pipeline; one that remembers a window of a face is opened anew for each.
+
+        Raises:
+            UsageError: an unknown name or option. ModelError: one is refused.
+        """
+        shared = self._models.result()
+        if not any(recognizer.needs.window_s > 0 for recognizer in shared):
+            return shared
+        return open_models(self.settings)
+
+    def detector(self) -> Detector:
+        """The detector. Raises UsageError and ModelError as open_faces."""
+        with self._lock:
+            if self._detector is None:
+                self._detector = open_faces(self.settings)
+            return self._detector
+
+    def pipeline(self, source: Choice | None, live: bool, outputs: Sequence[Choice] = ()) -> Pipeline:
+        """The loop's middle, with a memory of its own.
+
+        Args:
+            source: where it reads; None for what the caller hands over.
+            live, outputs: see make_pipeline.
+
+        Raises:
+            UsageError: something needs landmarks, or a model cannot read that source. ModelError: a model or
+            the detector is refused.
+        """
+        recognizers = self.recognizers()
+        if source is not None:
+            check_stills(source, recognizers)
+        return make_pipeline(self.settings, recognizers, live, outputs, self._landmarks, self.detector())
 
 
 class Background(Generic[Value]):

@@ -38,6 +38,10 @@ class SinkError(EdgeferError):
     """An output that could not be written; the readings before are kept, in whole lines."""
 
 
+class SinkStalled(SinkError):
+    """A file that cannot be written at the moment, as on a full disk; trying again later may help."""
+
+
 class SinkClosed(SinkError):
     """The reader of a pipe went away, as `| head` does: the run ends cleanly."""
 

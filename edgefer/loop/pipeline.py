@@ -81,6 +81,11 @@ class Pipeline:
         """Label names of the first model, in score order."""
         return tuple(self._models[0].recognizer.labels)
 
+    @property
+    def further_labels(self) -> dict[str, tuple[str, ...]]:
+        """Label names of the models after the first, by name."""
+        return {model.recognizer.name: tuple(model.recognizer.labels) for model in self._models[1:]}
+
     def process(self, frame: Frame) -> Reading:
         """Reads the expressions in the next frame of the source."""
         start_ns = time.monotonic_ns()

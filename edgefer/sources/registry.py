@@ -3,7 +3,8 @@
 A maker gets its options; it gives a Source (sources/base.py) whose first frame has been read. A row's `needs`
 are words of this list:
 
-    still   its frames are photographs, independent of each other
+    still     its frames are photographs, independent of each other
+    endless   it does not end by itself
 """
 
 from __future__ import annotations
@@ -52,20 +53,36 @@ class PathOptions(Options, frozen=True):
     path: Annotated[str, Meta(min_length=1, description="file or folder")]
 
 
+class FilmOptions(PathOptions, frozen=True):
+    """A film: a video file, or an animated GIF."""
+
+    start: Annotated[float, Meta(ge=0, le=1e6, description="media time at which reading begins, s")] = 0.0
+    loop: Annotated[bool, Meta(description="begin again at its end; times and frame numbers go on rising")] = False
+
+
 class AddressOptions(Options, frozen=True):
     """A source in the network."""
 
     url: Annotated[str, Meta(min_length=1, description="rtsp, rtsps, http, https or udp")]
 
 
-STILL = "still"
+STILL, ENDLESS = "still", "endless"
 
 SOURCES = Registry("source")
-SOURCES.add(Entry("camera", "camera of this machine", "edgefer.sources.camera:open_camera", CameraOptions, "device"))
+SOURCES.add(
+    Entry(
+        "camera",
+        "camera of this machine",
+        "edgefer.sources.camera:open_camera",
+        CameraOptions,
+        "device",
+        frozenset({ENDLESS}),
+    )
+)
 SOURCES.add(
     Entry("demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", DemoOptions, "seconds")
 )
-SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", PathOptions, "path"))
+SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", FilmOptions, "path"))
 SOURCES.add(Entry("stream", "network stream", "edgefer.sources.stream:open_stream", AddressOptions, "url"))
 SOURCES.add(
     Entry(

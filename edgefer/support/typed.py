@@ -65,7 +65,9 @@ def fits(value: Any, kind: inspect.Type) -> bool:
         return number and _in_range(value, kind) and not math.isnan(value)
     if isinstance(kind, inspect.StrType):
         low, high = length_range(kind)
-        return isinstance(value, str) and low <= len(value) <= high and "\0" not in value
+        if not isinstance(value, str) or not low <= len(value) <= high or "\0" in value:
+            return False
+        return kind.pattern is None or re.search(kind.pattern, value) is not None
     if isinstance(kind, inspect.LiteralType):
         return isinstance(value, str) and value in kind.values
     return False  # NoneType: TOML has no null
@@ -85,8 +87,19 @@ def _in_range(value: float, kind: inspect.IntType | inspect.FloatType) -> bool:
     )
 
 
+def _examples_of(kind: inspect.Type) -> list[str]:
+    """The examples in a field's type."""
+    while isinstance(kind, inspect.Metadata):
+        if kind.extra_json_schema and "examples" in kind.extra_json_schema:
+            return [str(example) for example in kind.extra_json_schema["examples"]]
+        kind = kind.type
+    return []
+
+
 def describe(kind: inspect.Type) -> str:
     """What a key takes, in words."""
+    if examples := _examples_of(kind):  # of a text that has to follow a pattern
+        return f"a text such as {', '.join(examples)}"
     kind = bare(kind)
     if isinstance(kind, inspect.UnionType):
         return " or ".join(describe(part) for part in kind.types if not isinstance(part, inspect.NoneType))
