@@ -93,9 +93,8 @@ def _split_folder(path: Path, split: str | None) -> tuple[Path, str | None]:
         return path, None
     chosen = split or "val"
     if chosen not in divided:
-        raise UsageError(
-            f"{path}: has no folder {chosen}; available: {', '.join(name for name in SPLITS if name in divided)}"
-        )
+        available = ", ".join(name for name in SPLITS if name in divided)
+        raise UsageError(f"{path}: has no folder {chosen}; available: {available}")
     return divided[chosen], chosen
 
 
