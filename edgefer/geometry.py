@@ -68,3 +68,11 @@ def iou(a: Box, b: Box) -> float:
         return 0.0
     shared = width * height
     return shared / (a.area + b.area - shared)
+
+
+def covered(a: Box, b: Box) -> float:
+    """The part of the smaller of two boxes that lies in the other, 0 to 1."""
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    smaller = min(a.area, b.area)
+    return width * height / smaller if width > 0 and height > 0 and smaller > 0 else 0.0

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from edgefer import kernels
-from edgefer.geometry import Box, clipped, iou
+from edgefer.geometry import Box, clipped, covered, iou
 from edgefer.values import Detection
 
 #: Longest side of the image a search works on: what bounds its time on a large source.
@@ -47,11 +47,15 @@ class Survey(NamedTuple):
         tile_px: longest side of a tile, pixels.
         smallest_px, largest_px: faces found in a tile, side in its pixels; the largest is at least twice the
             smallest, so that tiles at half the scale find what these leave.
+        margin: how far tiles reach beyond the picture, whose edge pixels go on there, as a part of the largest
+            face: for a detector that has to see what is around a face, so that it finds one that fills the
+            picture.
     """
 
     tile_px: int
     smallest_px: int
     largest_px: int
+    margin: float = 0.0
 
 
 class Detector(Protocol):
@@ -87,11 +91,19 @@ class Detector(Protocol):
             thorough: also try what costs more and is needed seldom, such as heads tilted or turned aside.
         """
 
-    def candidates(self, tile: np.ndarray) -> list[Look]:
-        """What may be a face in one tile of a photograph, between the sizes of `survey`; pixels of the tile."""
+    def candidates(self, tile: np.ndarray, thorough: bool) -> Sequence[Look]:
+        """What may be a face in one tile of a photograph, between the sizes of `survey`.
 
-    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
-        """The faces among the candidates of all tiles, each at its exact place; boxes in pixels of `grey`."""
+        Args:
+            tile: uint8, shape (H, W), at most `survey.tile_px` on a side.
+            thorough: also try what costs more, such as heads tilted or turned aside.
+
+        Returns:
+            Boxes in pixels of the tile; the caller moves them.
+        """
+
+    def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
+        """The faces among the candidates of all tiles, each at its exact place; one may be there twice."""
 
 
 def within(grey: np.ndarray, region: Box | None) -> tuple[np.ndarray | None, int, int]:
@@ -130,7 +142,7 @@ def is_turned(right_eye: np.ndarray, left_eye: np.ndarray, nose: np.ndarray) -> 
     return abs(along) > TURNED_NOSE * distance
 
 
-def suppressed(candidates: list[Look], overlap: float = 0.3) -> list[Look]:
+def suppressed(candidates: Sequence[Look], overlap: float = 0.3) -> list[Look]:
     """The best of each group of overlapping faces, best first."""
     kept: list[Look] = []
     for candidate in sorted(candidates, key=lambda face: -face.score):
@@ -139,25 +151,39 @@ def suppressed(candidates: list[Look], overlap: float = 0.3) -> list[Look]:
     return kept
 
 
+def distinct(faces: Sequence[Look], before: Sequence[Look] = ()) -> list[Look]:
+    """Those that are faces of their own, best first: not one within another, as a nose and a mouth may seem to be.
+
+    Args:
+        faces: any number of them.
+        before: faces that go before all of these.
+    """
+    kept = list(before)
+    for face in sorted(faces, key=lambda face: (-face.score, -face.box.width)):
+        if all(iou(face.box, other.box) <= 0.3 and covered(face.box, other.box) <= 0.5 for other in kept):
+            kept.append(face)
+    return kept[len(before) :]
+
+
 def nearest(candidates: list[Look], box: Box) -> Look | None:
     """The face that overlaps an expected one most, if any does."""
     best = max(candidates, key=lambda face: iou(face.box, box), default=None)
     return best if best is not None and iou(best.box, box) >= 0.2 else None
 
 
-def in_range(candidates: list[Look], survey: Survey, scale: float = 1.0) -> list[Look]:
+def in_range(candidates: list[Look], survey: Survey) -> list[Look]:
     """Those of the sizes for which a tile is searched, with some room; others show better at another scale."""
-    smallest, largest = survey.smallest_px / 1.3 / scale, survey.largest_px * 1.3 / scale
+    smallest, largest = survey.smallest_px / 1.3, survey.largest_px * 1.3
     return [face for face in candidates if smallest <= face.box.width <= largest]
 
 
-def agreed(detector: Detector, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+def agreed(detector: Detector, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
     """The faces among candidates with scores: those that are sure, and the likely ones that a look confirms."""
     faces = []
-    for face in candidates:
+    for face in suppressed([face for face in candidates if face.score >= detector.levels.likely]):
         if face.score >= detector.levels.sure:
             faces.append(face)
-        elif face.score >= detector.levels.likely:
+        else:
             look = detector.look(grey, face.box, thorough=True)
             if look is not None and look.score >= detector.levels.likely:
                 faces.append(look)

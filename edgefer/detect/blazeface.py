@@ -101,13 +101,13 @@ class BlazeFaceDetector:
             return None
         return nearest(self._candidates(grey, squared(box, self.LOOK_MARGIN)), box)
 
-    def candidates(self, tile: np.ndarray) -> list[Look]:
+    def candidates(self, tile: np.ndarray, thorough: bool) -> list[Look]:
         """What may be a face in one tile of a photograph; see Detector."""
-        side = max(tile.shape)
-        scale = self.INPUT_PX / side  # a picture smaller than the network's view fills it
-        return in_range(self._candidates(tile, Box(0, 0, side, side)), self.survey, scale)
+        height, width = tile.shape
+        x0, y0 = (width - self.INPUT_PX) / 2, (height - self.INPUT_PX) / 2  # a smaller tile stands in the middle
+        return in_range(self._candidates(tile, Box(x0, y0, x0 + self.INPUT_PX, y0 + self.INPUT_PX)), self.survey)
 
-    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+    def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
         """The faces among the candidates; see Detector."""
         return agreed(self, grey, candidates)
 

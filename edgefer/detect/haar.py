@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,7 +14,7 @@ import cv2.data
 import numpy as np
 
 from edgefer import defaults, kernels
-from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, Survey, resized, within
+from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, Survey, distinct, resized, suppressed, within
 from edgefer.errors import ModelError
 from edgefer.geometry import Box, iou, moved, scaled, squared, xywh_to_xyxy
 from edgefer.support.registry import Options
@@ -53,13 +56,25 @@ class HaarDetector:
     levels = Levels(sure=12 / FULL_SCORE, likely=8 / FULL_SCORE, keep=3 / FULL_SCORE)
     parts = len(CUTS) + 1
     #: The kernel takes images of up to 1264 columns.
-    survey = Survey(1200, 25, 62)
+    survey = Survey(1200, 25, 62, margin=0.25)
+    #: How a tile is laid for the poses that a frontal cascade misses: tilted to either side, and in profile.
+    POSES = ("upright", "tilted left", "tilted right", "profile", "mirrored profile")
+
+    #: Width at which a profile is looked at for the second time.
+    PROFILE_LOOK_PX = 64
+    #: Width of the image in which an eye is looked for, and how much more than the face it shows.
+    EYE_PX, EYE_MARGIN = 144, 0.1
 
     def __init__(self, min_face_px: int = defaults.MIN_FACE_PX, max_side_px: int = DEFAULT_MAX_SIDE_PX):
         self._frontal = CascadeSearch("haarcascade_frontalface_alt2.xml")
         self._profile = CascadeSearch("haarcascade_profileface.xml")
         self._min_face_px = min_face_px
         self._max_side_px = max_side_px
+
+    @functools.cached_property
+    def _eye(self) -> CascadeSearch:
+        """Loaded with the first photograph that needs it."""
+        return CascadeSearch("haarcascade_eye.xml")
 
     def detect(
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
@@ -92,15 +107,87 @@ class HaarDetector:
                 faces.append(Detection(look.box, look.score))
         return sorted(faces, key=lambda face: -face.score)
 
-    def candidates(self, tile: np.ndarray) -> list[Look]:
+    def candidates(self, tile: np.ndarray, thorough: bool) -> Sequence[Look]:
         """What may be a face in one tile of a photograph; see Detector."""
-        windows = self._frontal.windows(tile, self.LOOK_STEP, self.survey.smallest_px, self.survey.largest_px)
-        return [Look(box, count / self.FULL_SCORE) for box, count in windows]
+        # one step below the size wanted, so that windows of two sizes can agree on the smallest face
+        smallest, largest = round(self.survey.smallest_px / self.SEARCH_STEP), self.survey.largest_px
+        found: list[_Candidate] = []
+        for pose in self.POSES if thorough else self.POSES[:1]:
+            cascade, image, to_tile = self._posed(tile, pose, 1264)
+            for box, count in cascade.windows(image, self.LOOK_STEP, smallest, largest):
+                found.append(_Candidate(_mapped(box, to_tile), count / self.FULL_SCORE, pose=pose))
+        return found
 
-    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
-        """The faces among the candidates; see Detector."""
-        looks = (self.look(grey, candidate.box, thorough=True) for candidate in candidates)
-        return [look for look in looks if look is not None and look.score >= self.levels.likely]
+    def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
+        """The faces among the candidates; see Detector.
+
+        Each is looked at twice: as it is and as in a mirror, a profile in two sizes. What only resembles a face
+        does so once. One that is likely, but not sure, also has to show an eye; profiles, which resemble much
+        else, have to be sure, and upright faces go before the others.
+        """
+        faces: list[Look] = []
+        for pose in self.POSES:
+            of_pose = [each for each in candidates if isinstance(each, _Candidate) and each.pose == pose]
+            looks = (self._look_twice(grey, each.box, pose) for each in suppressed(of_pose))
+            good = [look for look in looks if look is not None and self._is_face(grey, look, pose)]
+            faces += distinct(good, faces)
+        return faces
+
+    def _look_twice(self, grey: np.ndarray, expected: Box, pose: str) -> Look | None:
+        """The face at a candidate's place, by the mean of two looks; None when neither sees any."""
+        profile = "profile" in pose
+        looks: list[tuple[Box, int]] = []
+        for size in (self.LOOK_PX, self.PROFILE_LOOK_PX if profile else self.LOOK_PX):
+            region = squared(expected, 0.5)
+            image = kernels.crop_resize(grey, region, (2 * size, 2 * size))
+            cascade, image, to_image = self._posed(image, pose, 4 * size)
+            if looks and not profile:
+                image, to_image = _mirrored(image, to_image)
+            middle = Box(size / 2, size / 2, size * 1.5, size * 1.5)
+            small, large = (round(size * factor) for factor in self.LOOK_SIZES)
+            windows = [
+                (_mapped(box, to_image), count) for box, count in cascade.windows(image, self.LOOK_STEP, small, large)
+            ]
+            box, count = max(windows, key=lambda window: window[1] * iou(window[0], middle), default=(middle, 0))
+            looks.append((moved(scaled(box, region.width / (2 * size)), region.x0, region.y0), count))
+        total = sum(count for _, count in looks)
+        if not total:
+            return None
+        # where both see it, the mean takes away some of the cascade's own jitter
+        sides = zip(*(box for box, count in looks if count), strict=True)
+        box = Box(*(float(np.mean(side)) for side in sides))
+        return Look(box, min(1.0, total / 2 / self.FULL_SCORE), profile)
+
+    def _is_face(self, grey: np.ndarray, look: Look, pose: str) -> bool:
+        """Whether what was looked at twice is taken for a face."""
+        if look.score >= self.levels.sure:
+            return True
+        if "profile" in pose or look.score < self.levels.likely:
+            return False
+        image = kernels.crop_resize(grey, squared(look.box, self.EYE_MARGIN), (self.EYE_PX, self.EYE_PX))
+        _, image, _ = self._posed(image, pose, 2 * self.EYE_PX)
+        upper = image[: round(image.shape[0] * 0.62)]
+        return bool(self._eye.windows(upper, self.LOOK_STEP, 20, self.EYE_PX // 3))
+
+    def _posed(
+        self, image: np.ndarray, pose: str, most_columns: int
+    ) -> tuple[CascadeSearch, np.ndarray, np.ndarray | None]:
+        """The cascade for a pose of the head, the image laid for it, and the map back where there is one."""
+        if pose == "upright":
+            return self._frontal, image, None
+        if pose == "profile":
+            return self._profile, image, None
+        if pose == "mirrored profile":
+            return self._profile, *_mirrored(image, None)
+        height, width = image.shape
+        degrees = self.TILT_DEGREES if pose == "tilted right" else -self.TILT_DEGREES
+        turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+        cos, sin = abs(turn[0, 0]), abs(turn[0, 1])  # room for the corners, as far as the kernel has it
+        columns = min(most_columns, math.ceil(width * cos + height * sin))
+        rows = math.ceil(width * sin + height * cos)
+        turn[:, 2] += (columns - width) / 2, (rows - height) / 2
+        upright = cv2.warpAffine(image, turn, (columns, rows), borderMode=cv2.BORDER_REPLICATE)
+        return self._frontal, upright, cv2.invertAffineTransform(turn)
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. Thorough: also tilted to either side, and in profile."""
@@ -148,10 +235,7 @@ class HaarDetector:
         if not windows:
             return None
         if to_caller is not None:
-            shifts = [to_caller @ np.array([*box.centre, 1.0]) - box.centre for box, _ in windows]
-            windows = [
-                (moved(box, float(x), float(y)), count) for (box, count), (x, y) in zip(windows, shifts, strict=True)
-            ]
+            windows = [(_mapped(box, to_caller), count) for box, count in windows]
         # of two faces side by side, the one expected here
         box, agreeing = max(windows, key=lambda window: window[1] * iou(window[0], expected))
         return Look(box, min(1.0, agreeing / self.FULL_SCORE), turned)
@@ -160,6 +244,29 @@ class HaarDetector:
 def open_haar(options: Options, *, min_face_px: int, max_side_px: int, threads: int) -> HaarDetector:
     """The detector; one that runs no network has no use for threads."""
     return HaarDetector(min_face_px, max_side_px)
+
+
+@dataclass(slots=True)
+class _Candidate(Look):
+    """What may be a face in a photograph, in one of HaarDetector.POSES."""
+
+    pose: str = "upright"
+
+
+def _mirrored(image: np.ndarray, to_caller: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """An image in a mirror, and the map from there to the caller's image."""
+    back = np.array([[-1.0, 0, image.shape[1]], [0, 1, 0]])  # boxes end exclusively
+    if to_caller is not None:
+        back = to_caller @ np.vstack([back, [0, 0, 1]])
+    return np.ascontiguousarray(image[:, ::-1]), back
+
+
+def _mapped(box: Box, to_caller: np.ndarray | None) -> Box:
+    """A box of an image that was turned or mirrored, upright about the same point of the caller's image."""
+    if to_caller is None:
+        return box
+    x, y = to_caller @ np.array([*box.centre, 1.0]) - box.centre
+    return moved(box, float(x), float(y))
 
 
 #: Taken off the thresholds of stages, as by OpenCV.

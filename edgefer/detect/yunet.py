@@ -84,11 +84,11 @@ class YuNetDetector:
             face.box = moved(scaled(face.box, 1 / scale), x0, y0)
         return nearest(faces, box)
 
-    def candidates(self, tile: np.ndarray) -> list[Look]:
+    def candidates(self, tile: np.ndarray, thorough: bool) -> list[Look]:
         """What may be a face in one tile of a photograph; see Detector."""
         return in_range(self._candidates(tile), self.survey)
 
-    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+    def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
         """The faces among the candidates; see Detector."""
         return agreed(self, grey, candidates)
 
