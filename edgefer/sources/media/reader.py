@@ -8,6 +8,7 @@ caller closes.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -63,6 +64,7 @@ class MediaReader:
         live: bool = False,
         timeout_s: tuple[float, float] | None = None,
         threads: int = 0,
+        silence_s: float | None = None,
     ) -> None:
         """Args:
         target: path, address, or binary file object, which stays the caller's to close.
@@ -70,6 +72,7 @@ class MediaReader:
         live: slice threads alone, as frame threads hold back several frames.
         timeout_s: for opening and for each read; without it there is none.
         threads: of the decoder; 0 takes one for each processor.
+        silence_s: longest time without a picture, whatever else comes; without it there is none.
 
         Raises:
             MediaError: it cannot be opened, or holds no picture that can be decoded.
@@ -81,6 +84,8 @@ class MediaReader:
         self._lock = threading.Lock()
         self._closing = False
         self._position = 0
+        self._silence_s = silence_s
+        self._asked_s = 0.0
         self._ready: deque[av.VideoFrame] = deque()
         self._container: Any = open_input(target, dict(options), timeout_s)
         try:
@@ -97,6 +102,9 @@ class MediaReader:
         except (*FAILURES, MediaError) as error:
             self._container.close()
             raise error if isinstance(error, MediaError) else MediaError(reason_of(error)) from None
+        if live:
+            # Else a packet would be held back until the next one of its stream comes, whatever others come meanwhile.
+            self._container.flags &= ~av.container.Flags.gen_pts.value
         self._index = self.stream.index
         self._aspect = self.stream.sample_aspect_ratio
         # Whatever else it holds is read along: asking for the picture alone waits without end where sound goes on.
@@ -165,6 +173,7 @@ class MediaReader:
                 self._lock.release()
 
     def _next_shot(self) -> Shot | None:
+        self._asked_s = time.monotonic()
         while True:
             while not self._ready:
                 packet = None if self._closing or self._container is None else self._next_packet()
