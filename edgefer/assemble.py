@@ -16,6 +16,7 @@ from edgefer.models import directory, store
 from edgefer.models.manifest import DetectorManifest
 from edgefer.sinks.registry import LANDMARKS
 from edgefer.sources.registry import STILL
+from edgefer.support.locks import Guard
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
@@ -217,7 +218,7 @@ class Parts:
         """
         self.settings = settings
         self._landmarks = landmarks
-        self._lock = threading.Lock()
+        self._lock = Guard()
         self._models = Background(lambda: open_models(settings))
         self._detector: Detector | None = None
 
@@ -260,19 +261,28 @@ class Background(Generic[Value]):
     """Something built on a thread of its own while the caller builds the rest."""
 
     def __init__(self, make: Callable[[], Value]) -> None:
+        self._make = make
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._done = False
         self._value: Value | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, args=(make,), name="start", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="start", daemon=True)
         self._thread.start()
 
-    def _work(self, make: Callable[[], Value]) -> None:
+    def _work(self) -> None:
         try:
-            self._value = make()
+            self._value = self._make()
         except BaseException as error:
             self._error = error
+        self._done = True
 
     def result(self) -> Value:
         """Waits for it; raises what building it raised."""
+        if not self._done and self._pid != os.getpid():
+            self._begin()  # the thread did not come along when the process was forked
         self._thread.join()
         if self._error is not None:
             raise self._error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from edgefer.assemble import Parts
 from edgefer.errors import SourceError, UsageError
 from edgefer.reader.options import StreamOptions
 from edgefer.sources.registry import ENDLESS, STILL, CameraOptions, parse_source
+from edgefer.support.locks import Guard
 from edgefer.support.registry import Choice
 from edgefer.values import Frame, Health, Reading
 
@@ -78,7 +78,7 @@ class Stream(Iterator[Reading]):
         from edgefer.loop.summary import Tally
 
         self._parts, self._options, self._outputs = parts, options, outputs
-        self._lock = threading.RLock()
+        self._lock = Guard()
         self._open = _Open(close_with)
         self._close = weakref.finalize(self, self._open.close)
         self._tally = Tally()

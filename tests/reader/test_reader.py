@@ -201,7 +201,7 @@ def test_numbers_of_a_reader_are_held_against_their_ranges():
 
 def test_a_reader_is_not_pickled():
     with pytest.raises(TypeError, match="one in each process"):
-        pickle.dumps(edgefer.Reader.of_settings(edgefer.Reader()._settings))
+        pickle.dumps(edgefer.Reader())
 
 
 # --- streams
