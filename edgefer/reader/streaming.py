@@ -14,7 +14,7 @@ import msgspec
 
 from edgefer.assemble import Parts
 from edgefer.errors import SourceError, UsageError
-from edgefer.reader.options import StreamOptions
+from edgefer.reader.options import Flip, Rotation, StreamOptions
 from edgefer.sources.registry import ENDLESS, STILL, CameraOptions, parse_source
 from edgefer.support.locks import Guard
 from edgefer.support.registry import Choice
@@ -330,15 +330,15 @@ def _with_options(choice: Choice, options: StreamOptions) -> Choice:
 def _opener(choice: Choice, options: StreamOptions) -> Callable[[], Source]:
     """Opens the source, turned as the options say where its own do not."""
     fields = choice.options.__struct_fields__
-    rotate = 0 if "rotate" in fields else options.rotate or 0
-    flip = "none" if "flip" in fields else options.flip or "none"
+    rotate: Rotation = 0 if "rotate" in fields else options.rotate or 0
+    flip: Flip = "none" if "flip" in fields else options.flip or "none"
 
     def opened() -> Source:
         source = choice.make()
         if rotate or flip != "none":
             from edgefer.sources.view import View
 
-            source = View(source, rotate, flip)
+            return View(source, rotate, flip)
         return source
 
     return opened

@@ -39,6 +39,13 @@ class CameraOptions(Options, frozen=True):
         Literal["auto", "grey", "yuyv", "nv12", "mjpeg"],
         Meta(description="pixel format asked of the camera; grey, yuyv and nv12 give luma without a conversion"),
     ] = "auto"
+    rotate: Annotated[
+        Literal[0, 90, 180, 270], Meta(description="degrees clockwise by which its pictures are turned upright")
+    ] = 0
+    flip: Annotated[
+        Literal["none", "horizontal", "vertical"],
+        Meta(description="mirrors its pictures after that; horizontal exchanges left and right"),
+    ] = "none"
 
 
 class DemoOptions(Options, frozen=True):
