@@ -148,12 +148,11 @@ def make_pipeline(
         )
     needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
     needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
-    if landmarks:
-        needing.append("a reading with landmarks")
     landmarker = None
-    if needing:
+    if needing or landmarks:
         if not LANDMARKERS.names():
-            raise UsageError(f"{needing[0]} needs landmarks, and no landmark network is installed")
+            who = f"{needing[0]} needs landmarks" if needing else "landmarks were asked for"
+            raise UsageError(f"{who}, and no landmark network is installed")
         landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
     return Pipeline(open_tracker(settings, detector), recognizers, smoother, governor, max_faces, landmarker)

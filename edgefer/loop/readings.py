@@ -114,7 +114,8 @@ class Readings:
             return None
         if not frame.still and self._end_ns is not None and frame.media_ns >= self._end_ns:
             return self._end()
-        given = self._seen % self._every == 0
+        # photographs that follow one another are counted through
+        given = (self._first_index + frame.index if frame.still else self._seen) % self._every == 0
         self._seen += 1
         self.next_index = self._first_index + frame.index + 1
         if frame.still and not given:

@@ -66,7 +66,7 @@ def test_photographs_that_are_not_given_are_not_read():
         still.still, still.media_ns = True, 0
     loop = pipeline(face(1), recognizer=recognizer)
     readings = Readings(FileSource(stills), loop, every=4, first_index=7)
-    assert [reading.frame for reading in given(readings)] == [7, 11, 15]
+    assert [reading.frame for reading in given(readings)] == [8, 12, 16]
     assert len(recognizer.boxes) == 3
     assert readings.next_index == 17
 
