@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from edgefer import defaults
 from edgefer.config.settings import Settings, limits
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # these bring OpenCV and the interpreter
     from edgefer.loop.pipeline import Pipeline
     from edgefer.recognize.base import Recognizer
     from edgefer.sinks import SinkThread
-    from edgefer.track import Tracker
+    from edgefer.track import Photographs, QualityGate, Tracker
 
 Value = TypeVar("Value")
 
@@ -97,17 +98,29 @@ def open_faces(settings: Settings) -> Detector:
 
 def open_tracker(settings: Settings, detector: Detector | None = None) -> Tracker:
     """A detector, the profile's by default, with the tracker and quality gate around it."""
-    from edgefer.track import QualityGate, Tracker
+    from edgefer.track import Tracker
 
     detector = detector or open_faces(settings)
+    return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=_gate(settings))
+
+
+def open_photographs(settings: Settings, detector: Detector) -> Photographs:
+    """What finds the faces of photographs with a detector, and judges them by the same quality gate."""
+    from edgefer.track import Photographs
+
+    return Photographs(detector, min(settings.detector.min_face_px, defaults.STILL_FACE_PX), _gate(settings))
+
+
+def _gate(settings: Settings) -> QualityGate:
+    from edgefer.track import QualityGate
+
     quality = settings.quality
-    gate = QualityGate(
+    return QualityGate(
         min_side_px=quality.min_side_px,
         min_sharpness=quality.min_sharpness,
         dark=quality.min_brightness,
         bright=quality.max_brightness,
     )
-    return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=gate)
 
 
 def make_pipeline(
@@ -155,7 +168,9 @@ def make_pipeline(
             raise UsageError(f"{who}, and no landmark network is installed")
         landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
-    return Pipeline(open_tracker(settings, detector), recognizers, smoother, governor, max_faces, landmarker)
+    detector = detector or open_faces(settings)
+    tracker, photographs = open_tracker(settings, detector), open_photographs(settings, detector)
+    return Pipeline(tracker, recognizers, smoother, governor, max_faces, landmarker, photographs)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:

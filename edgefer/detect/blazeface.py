@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edgefer import defaults
-from edgefer.detect.base import Levels, Look, is_turned, nearest, suppressed, within
+from edgefer.detect.base import Levels, Look, Survey, agreed, in_range, is_turned, nearest, suppressed, within
 from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError, UsageError
@@ -49,6 +49,7 @@ class BlazeFaceDetector:
 
     levels = Levels(sure=0.7, likely=0.6, keep=0.35)
     parts = 1
+    survey = Survey(128, 24, 60)
 
     INPUT_PX = 128
     SEARCH_PX = 16
@@ -103,6 +104,16 @@ class BlazeFaceDetector:
         if max(box.width, box.height) < 1 or clipped(box, grey.shape[1], grey.shape[0]).area == 0:
             return None
         return nearest(self._candidates(grey, squared(box, self.LOOK_MARGIN)), box)
+
+    def candidates(self, tile: np.ndarray) -> list[Look]:
+        """What may be a face in one tile of a photograph; see Detector."""
+        side = max(tile.shape)
+        scale = self.INPUT_PX / side  # a picture smaller than the network's view fills it
+        return in_range(self._candidates(tile, Box(0, 0, side, side)), self.survey, scale)
+
+    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+        """The faces among the candidates; see Detector."""
+        return agreed(self, grey, candidates)
 
     def _views(self, height: int, width: int) -> list[Box]:
         """Squares to show the network so that every face wanted is large enough in one of them."""

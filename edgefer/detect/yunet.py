@@ -8,7 +8,18 @@ import cv2
 import numpy as np
 
 from edgefer import defaults
-from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, is_turned, nearest, resized, within
+from edgefer.detect.base import (
+    DEFAULT_MAX_SIDE_PX,
+    Levels,
+    Look,
+    Survey,
+    agreed,
+    in_range,
+    is_turned,
+    nearest,
+    resized,
+    within,
+)
 from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError
@@ -26,6 +37,7 @@ class YuNetDetector:
 
     levels = Levels(sure=0.75, likely=0.6, keep=0.4)
     parts = 1
+    survey = Survey(640, 24, 160)
 
     SEARCH_PX = 24  # the network's finest anchors are 10 to 24 pixels
     LOOK_PX = 48
@@ -74,6 +86,14 @@ class YuNetDetector:
         for face in faces:
             face.box = moved(scaled(face.box, 1 / scale), x0, y0)
         return nearest(faces, box)
+
+    def candidates(self, tile: np.ndarray) -> list[Look]:
+        """What may be a face in one tile of a photograph; see Detector."""
+        return in_range(self._candidates(tile), self.survey)
+
+    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+        """The faces among the candidates; see Detector."""
+        return agreed(self, grey, candidates)
 
     def best_score(self, grey: np.ndarray) -> float:
         """The greatest score anywhere in a small image, however low; for the self-test."""
