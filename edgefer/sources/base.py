@@ -143,8 +143,8 @@ log = logging.getLogger(__name__)
 
 
 def paced(source: Source) -> Source:
-    """The source at its own rate, as from a camera; one that is live already comes back as it is."""
-    return source if source.live else Paced(source)
+    """The source at its own rate, as from a camera; one that is live already, or has no rate, comes back as it is."""
+    return source if source.live or source.still else Paced(source)
 
 
 class Paced(Source):

@@ -113,7 +113,11 @@ class VideoFile(Source):
         return frame
 
     def _first(self) -> Frame:
-        frame = self._next()
+        try:
+            frame = self._next()
+        except MediaError as error:
+            self._media.close()
+            raise SourceError(f"{self.name}: no frame of it can be decoded ({error})") from None
         if frame is None:
             encrypted, damaged = self._media.encrypted, self._media.damaged
             self._media.close()

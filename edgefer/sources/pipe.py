@@ -7,20 +7,22 @@ import re
 import select
 import stat
 import time
+import weakref
 from contextlib import suppress
-from functools import partial
+from pathlib import Path
 
 from edgefer.errors import SourceError, SourceStalled, UsageError
 from edgefer.sources.base import Source
 from edgefer.sources.network.jpegs import MOST_BYTES, JpegSplitter
-from edgefer.sources.registry import PipeOptions, is_image
-from edgefer.values import Frame
+from edgefer.sources.registry import PathOptions, PipeOptions
+from edgefer.support.formats import HEAD_BYTES, identify
 
 #: So long without a byte, and a live writer is taken for dead. A pipe cannot be opened anew while it has a writer.
 SILENCE_S = 30.0
 #: What one attempt waits for the first byte, before it is said that nothing comes.
 FIRST_BYTE_S = 0.5
 _HEAD_BYTES = 16
+_FIRST_LOOK = 4096
 _MOST_PICTURE_BYTES = 512 << 20
 _DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)")
 # FIFOs that were opened, while they wait for a writer: closed in between, they would kill one that just came.
@@ -167,8 +169,12 @@ def _open_file(path: str) -> Source:
 def _source(file: PipeFile, head: bytes, live: bool, reopens: bool) -> Source:
     """Args: reopens: another writer may come after this one."""
     jpeg = head.startswith(b"\xff\xd8\xff")
-    if is_image(head) and not (jpeg and (live or _goes_on(file))):
-        return Photograph(file)
+    if not live:
+        found = identify(file.peek(_FIRST_LOOK))
+        if found is not None and found.use != "film" and not (jpeg and _goes_on(file)):
+            found = identify(file.peek(HEAD_BYTES)) or found
+            if found.use != "film":
+                return _pictures(file, found.use)
     if jpeg and live:
         from edgefer.sources.network.pictures import MotionJpeg
 
@@ -209,50 +215,45 @@ def _goes_on(file: PipeFile) -> bool:
             return b"MPF\0" not in picture[: 1 << 16] and file.peek(len(picture) + 3)[len(picture) :] == b"\xff\xd8\xff"
 
 
-class Photograph(Source):
-    """One picture, read to the end of its bytes."""
-
-    still = True
+class _Spooled:
+    """What came through a pipe and is to be read as a file: in memory, under a path for as long as it is open."""
 
     def __init__(self, file: PipeFile) -> None:
-        """Args: file: closed with this source.
+        """Reads the pipe to its end and closes it.
 
         Raises:
-            SourceError: it is damaged, or too large.
+            SourceError: it is too large.
         """
-        self.name = file.name
-        self.length = 1
-        self._file = file
-        parts, size = [], 0
+        self._descriptor = os.memfd_create("edgefer")
+        self.path = Path(f"/proc/self/fd/{self._descriptor}")
+        size = 0
         while data := file.read(1 << 20):
-            parts.append(data)
-            size += len(data)
+            size += os.write(self._descriptor, data)
             if size > _MOST_PICTURE_BYTES:
-                raise SourceError(f"{self.name}: a picture of more than {_MOST_PICTURE_BYTES >> 20} MB")
-        self._frame: Frame | None = _frame_of(self.name, b"".join(parts))
-        height, width = self._frame.grey.shape
-        self.size = (width, height)
-
-    def read(self) -> Frame | None:
-        frame, self._frame = self._frame, None
-        if frame is not None:
-            frame.captured_ns = time.monotonic_ns()
-        return frame
-
-    def interrupt(self) -> None:
-        self._file.interrupt()
+                self.close()
+                raise SourceError(f"{file.name}: a picture of more than {_MOST_PICTURE_BYTES >> 20} MB")
+        file.close()
 
     def close(self) -> None:
-        self._file.close()
-        self._frame = None
+        os.close(self._descriptor)
 
 
-def _frame_of(name: str, data: bytes) -> Frame:
-    from edgefer.sources.opencv import cv2
-    from edgefer.support.stills import decode_image
+def _pictures(file: PipeFile, use: str) -> Source:
+    """One photograph or several in a file, or an animation."""
+    spooled = _Spooled(file)
+    source: Source
+    try:
+        if use == "animation":
+            from edgefer.sources.animation import open_animation
 
-    grey = decode_image(data, cv2.IMREAD_GRAYSCALE)
-    if grey is None:
-        raise SourceError(f"{name}: damaged picture, or of a kind that cannot be decoded")
-    colours = partial(decode_image, data, cv2.IMREAD_COLOR)
-    return Frame(0, grey, 0, time.monotonic_ns(), colours, name, still=True, image=name)
+            source = open_animation(PathOptions(path=str(spooled.path)))
+        else:
+            from edgefer.sources.stills import Images
+
+            source = Images(file.name, [spooled.path], [file.name])
+    except BaseException:
+        spooled.close()
+        raise
+    weakref.finalize(source, spooled.close)
+    source.name = file.name
+    return source

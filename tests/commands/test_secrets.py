@@ -94,7 +94,9 @@ class Grey(Source):
 
 
 def test_readings_table_and_summary_call_a_stream_by_its_name_without_secrets(capsys, monkeypatch, tmp_path, model):
-    monkeypatch.setattr("edgefer.sources.network.stream.open_stream", lambda options: Grey(redact.url_name(options.url)))
+    monkeypatch.setattr(
+        "edgefer.sources.network.stream.open_stream", lambda options: Grey(redact.url_name(options.url))
+    )
     log = tmp_path / "log.jsonl"
     arguments = ["run", "--source", URL, "--model", model, "--output", "table", "--output", f"jsonl:{log}", "-v"]
     assert main(arguments) == 0

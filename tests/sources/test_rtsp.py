@@ -57,10 +57,9 @@ def test_without_any_transport_the_answer_is_named():
 @pytest.mark.parametrize("auth", ["basic", "digest"])
 def test_user_and_password_open_the_door(auth):
     """Also a password that would be misread in a URL."""
-    with RtspServer(auth=auth, password="se/c@r:et") as server:
-        with open_source(server.url("user:se/c@r:et")) as source:
-            assert source.read() is not None
-            assert "se/c" not in source.name and "et@" not in source.name
+    with RtspServer(auth=auth, password="se/c@r:et") as server, open_source(server.url("user:se/c@r:et")) as source:
+        assert source.read() is not None
+        assert "se/c" not in source.name and "et@" not in source.name
 
 
 @pytest.mark.parametrize("auth", ["basic", "digest"])
@@ -169,19 +168,23 @@ def test_sound_that_goes_on_does_not_hide_a_picture_that_ended():
 def test_lost_packets_leave_frames_out_and_the_stream_open():
     """Pictures of noise, so that each takes several packets; those that arrive whole are shown as they are."""
     noise = [np.random.default_rng(seed).integers(0, 256, (96, 128, 3), np.uint8) for seed in range(10)]
-    with RtspServer(noise, transports=("udp",), encoder_options={"crf": "30"}) as server:
-        with open_source(server.url()) as source:
-            server.lose_every = 23
-            frames = [source.read() for _ in range(30)]
-            server.lose_every = 0
-            assert source.damaged > 0
-            assert server.requests.count("DESCRIBE") == 1
+    server = RtspServer(noise, transports=("udp",), encoder_options={"crf": "30"})
+    with server, open_source(server.url()) as source:
+        server.lose_every = 23
+        frames = [source.read() for _ in range(30)]
+        server.lose_every = 0
+        assert source.damaged > 0
+        assert server.requests.count("DESCRIBE") == 1
     assert len({frame.index for frame in frames}) == 30
 
 
 def test_interlaced_pictures_come_as_they_were_sent():
-    with RtspServer(encoder_options={"flags": "+ilme+ildct", "x264-params": "keyint=5:tff=1:repeat-headers=1"}) as server:
-        with open_source(server.url()) as source:
-            frames = [source.read() for _ in range(8)]
+    with (
+        RtspServer(
+            encoder_options={"flags": "+ilme+ildct", "x264-params": "keyint=5:tff=1:repeat-headers=1"}
+        ) as server,
+        open_source(server.url()) as source,
+    ):
+        frames = [source.read() for _ in range(8)]
     sent = textured(0).mean(axis=2)
     assert all(np.abs(frame.grey - np.roll(sent, 3 * frame.index, axis=1)).mean() < 12 for frame in frames)

@@ -208,6 +208,8 @@ class MediaReader:
                 raise MediaError(reason_of(error)) from None
             if packet is None:
                 return None
+            if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
+                raise MediaError(f"no whole picture for {self._silence_s:g} s")
             errors = 0
             stream = packet.stream  # not its stream_index, which is 0 in the packets that end each stream
             self._note_end(packet, stream.index)

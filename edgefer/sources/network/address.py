@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from edgefer.errors import SourceError, SourceStalled
-from edgefer.support.redact import url_name
+from edgefer.support.redact import credentials_end, url_name
 
 _HOST = r"(?:\[[\w:.%]+\]|[^\s/?#@:\[\]]*)(?::\d{0,5})?"
-# The user's part ends at the last @ before which no complete host stands: a password may hold / and @.
+# Where it cannot be told for sure, the user's part ends at the last @ before which no complete host stands.
 _PLAIN = re.compile(rf"(?:([^/?#]*)@)?({_HOST})([/?#].*)?", re.S)
 _SLASHED = re.compile(rf"(\S*?:\S*)@({_HOST})([/?#].*)?", re.S)
 
@@ -65,8 +65,14 @@ def parse_address(url: str, host_needed: bool = True) -> Address:
     """
     shown = url_name(url)
     scheme, _, rest = url.partition("://")
-    found = _PLAIN.fullmatch(rest) or _SLASHED.fullmatch(rest)
-    user, netloc, tail = found.groups() if found else (None, "", "")
+    end = credentials_end(rest)
+    if 0 < end < len(rest):
+        found = _PLAIN.fullmatch(rest[end:])
+        user: str | None = rest[: end - 1] if rest[end - 1] == "@" else rest[: end - len("%40")]
+        netloc, tail = found.groups()[1:] if found else ("", "")
+    else:
+        found = _PLAIN.fullmatch(rest) or _SLASHED.fullmatch(rest)
+        user, netloc, tail = found.groups() if found else (None, "", "")
     host, _, port = netloc.rpartition(":") if re.search(r":\d*$", netloc) else (netloc, "", "")
     if not found or (host_needed and not host) or (port and int(port) > 65535):
         raise SourceError(f"{shown}: expected a URL with a host, as rtsp://user:password@192.0.2.7:554/stream")
