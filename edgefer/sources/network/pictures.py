@@ -121,7 +121,11 @@ class MotionJpeg(Pictures):
                 what = "every picture is torn" if picture is not None else "no whole picture"
                 raise SourceStalled(f"{self.name}: {what} for {self._stall_s:g} s")
             if picture is None:
-                data = self._bytes.read(_RECEIVE_BYTES)
+                try:
+                    data = self._bytes.read(_RECEIVE_BYTES)
+                except SourceStalled:
+                    self._splitter.finish()
+                    raise
                 if not data and not self._stop.is_set():
                     self._splitter.finish()
                     if self._ends:
