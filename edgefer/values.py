@@ -197,6 +197,7 @@ class Health:
         governor_level: 0 for full work; greater where work is left out to keep the budget.
         temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
         source: "running", "stalled" while it is opened again, or "ended".
+        length: frames of the source, None where it does not know or has no end.
     """
 
     frames: int
@@ -209,3 +210,4 @@ class Health:
     temperature_c: float | None
     throttled: bool
     source: Literal["running", "stalled", "ended"]
+    length: int | None = None

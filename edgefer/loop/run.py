@@ -43,6 +43,11 @@ class SinkSet:
         for sink in self._sinks:
             sink.report(health)
 
+    def heed(self) -> None:
+        """Ends the run where a person has asked for it through one of the sinks."""
+        if any(getattr(sink, "end_asked", False) for sink in self._sinks):
+            self._stop.set()
+
     def close(self) -> None:
         for sink in self._sinks:
             sink.close()
@@ -97,7 +102,7 @@ def run(
     tally = Tally()
     outputs = SinkSet(sinks, stop)
     capture = Capture(source, reopen, patience_s) if realtime or source.live else None
-    reporter = _HealthReporter(pipeline, capture, outputs)
+    reporter = _HealthReporter(pipeline, source, capture, outputs)
     try:
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(outputs.close)
@@ -113,6 +118,7 @@ def run(
                 elif capture is None or capture.ended:
                     break
                 reporter.beat()
+                outputs.heed()
                 if on_beat is not None:
                     on_beat(tally.summary)
                 if frames is not None and tally.summary.frames >= frames:
@@ -132,8 +138,8 @@ def run(
 class _HealthReporter:
     """Tells the sinks once a second how the run is doing, also while no frame comes."""
 
-    def __init__(self, pipeline: Pipeline, capture: Capture | None, outputs: SinkSet) -> None:
-        self._pipeline, self._capture, self._outputs = pipeline, capture, outputs
+    def __init__(self, pipeline: Pipeline, source, capture: Capture | None, outputs: SinkSet) -> None:
+        self._pipeline, self._source, self._capture, self._outputs = pipeline, source, capture, outputs
         self._rate = Rate()
         self._frames = self._faces = 0
         self._age_ms = 0.0
@@ -159,7 +165,8 @@ class _HealthReporter:
         dropped, reconnects = (capture.dropped, capture.reconnects) if capture else (0, 0)
         level = governor.level if governor else 0
         counts = self._frames, dropped, self._faces, fps, self._age_ms, reconnects, level
-        self._outputs.report(Health(*counts, temperature_c, throttled, source))
+        length = getattr(self._source, "length", None)
+        self._outputs.report(Health(*counts, temperature_c, throttled, source, length))
 
 
 #: Frames over which a summary's percentiles are taken: the last so many.

@@ -83,3 +83,15 @@ def phrase(text: str, width: int, dots: str = "…") -> str:
     if text[len(cut)] not in " ,;:":
         cut = cut.rpartition(" ")[0]
     return cut.rstrip(" ,;:") + dots if cut.strip() else ""
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` cells, broken between words, where none is longer than that."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cells(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
