@@ -24,6 +24,10 @@ class SourceError(EdgeferError):
     exit_code = 3
 
 
+class PictureError(SourceError):
+    """A picture that cannot be read; the message says why, and its caller which."""
+
+
 class ModelError(EdgeferError):
     """A model that must not be run: damaged, incomplete, or not what its manifest says."""
 
@@ -36,6 +40,10 @@ class SourceStalled(SourceError):
 
 class SinkError(EdgeferError):
     """An output that could not be written; the readings before are kept, in whole lines."""
+
+
+class SinkStalled(SinkError):
+    """A file that cannot be written at the moment, as on a full disk; trying again later may help."""
 
 
 class SinkClosed(SinkError):

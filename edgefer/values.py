@@ -198,6 +198,7 @@ class Health:
         temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
         source: "running", "stalled" while it is opened again, or "ended".
         length: frames of the source, None where it does not know or has no end.
+        first_index: of its first frame; above 0 where other sources came before.
     """
 
     frames: int
@@ -211,3 +212,4 @@ class Health:
     throttled: bool
     source: Literal["running", "stalled", "ended"]
     length: int | None = None
+    first_index: int = 0

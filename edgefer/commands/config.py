@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from edgefer import config
 from edgefer.commands.arguments import settings_from
-from edgefer.commands.console import Commands
+from edgefer.commands.console import Commands, say
 from edgefer.config import profiles
 from edgefer.errors import UsageError
+from edgefer.support.redact import HIDDEN, scrub
+
+SECRETS_LEFT_OUT = f"# Passwords and the like are not shown: replace each {HIDDEN}.\n"
 
 
 def add_parser(commands: Commands) -> None:
@@ -31,14 +33,16 @@ def add_parser(commands: Commands) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Prints the settings as a profile, or the problems of each; UsageError's exit code when there is one."""
     if args.action == "show":
-        print(config.to_toml(settings_from(args)), end="")
+        text = config.to_toml(settings_from(args))
+        shown = scrub(text)
+        print(SECRETS_LEFT_OUT if shown != text else "", shown, sep="", end="")
         return 0
     code = 0
     for profile in args.profiles:
         path = profiles.profile_path(profile)
         problems = profiles.read_profile(path)[1]
         for problem in problems:
-            print(f"edgefer: {problem}", file=sys.stderr)
+            say(problem)
         if problems:
             code = UsageError.exit_code
         else:

@@ -17,6 +17,9 @@ from typing import Any
 from edgefer import __version__
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.support.quiet import own_stderr, standard_streams
+from edgefer.support.redact import remember, scrub
+
+log = logging.getLogger(__name__)
 
 #: The commands, in the order of `--help`: each is a module of this package with `add_parser`.
 COMMANDS = ("run", "info", "bench", "eval", "explain", "models", "config")
@@ -120,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         standard_streams()
         own_stderr()
+    for argument in arguments:
+        remember(argument)
     with _Interrupts() as interrupts, _log_to_stderr() as logger:
         code = _main(arguments, interrupts, logger)
         if code == INTERRUPTED and argv is None:
@@ -137,7 +142,8 @@ class _Interrupts:
 
     def __enter__(self) -> _Interrupts:
         sys.unraisablehook = self._ignored
-        if threading.current_thread() is threading.main_thread():
+        ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as by `nohup`, or `&` in a script: it stays so
+        if threading.current_thread() is threading.main_thread() and not ignored:
             self._before = signal.signal(signal.SIGINT, self._handle)
         return self
 
@@ -151,9 +157,9 @@ class _Interrupts:
             signal.signal(signal.SIGINT, self._before)
 
     def _ignored(self, what) -> None:
-        """A Ctrl-C that hits a destructor cannot be raised there; Python would print its traceback."""
+        """What a destructor raised: a Ctrl-C that hits one, or a fault; Python would print its traceback."""
         if not issubclass(what.exc_type, KeyboardInterrupt):
-            self._unraisable(what)
+            log.debug("an error in a destructor", exc_info=what.exc_value)
 
     def _handle(self, number: int, frame: object) -> None:
         self.received = True
@@ -180,10 +186,10 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
     except EdgeferError as error:
         if verbose:
             logger.debug("the error came from here", exc_info=True)
-        _say(error)
+        say(error)
         return error.exit_code
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         with contextlib.suppress(OSError, ValueError):
@@ -192,28 +198,28 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
     except OSError as error:
         if verbose:
             logger.debug("the error came from here", exc_info=True)
-        _say(f"{error.filename or 'system'}: {error.strerror or error}")
+        say(f"{error.filename or 'system'}: {error.strerror or error}")
         return 1
     except Exception as error:
         if interrupts.received:
-            _say("interrupted")
+            say("interrupted")
             return INTERRUPTED
         if verbose:
             logger.exception("unexpected error")
-        _say(f"unexpected {type(error).__name__}: {error}; this is a bug, please report what --verbose shows")
+        say(f"unexpected {type(error).__name__}: {error}; this is a bug, please report what --verbose shows")
         return 1
 
 
-def _say(message: object) -> None:
-    """One line on stderr."""
+def say(message: object) -> None:
+    """One line on stderr, without the secrets that a library may have put into it."""
     with contextlib.suppress(OSError, ValueError):
-        print("edgefer:", " ".join(str(message).split()), file=sys.stderr, flush=True)
+        print("edgefer:", " ".join(scrub(str(message)).split()), file=sys.stderr, flush=True)
 
 
 class _LogFormat(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = f"edgefer: {record.getMessage()}"
-        return text + "\n" + self.formatException(record.exc_info) if record.exc_info else text
+        return scrub(text + "\n" + self.formatException(record.exc_info) if record.exc_info else text)
 
 
 class _LogToStderr(logging.Handler):
@@ -224,11 +230,20 @@ class _LogToStderr(logging.Handler):
             print(self.format(record), file=sys.stderr, flush=True)
 
 
+def _thread_failed(args: threading.ExceptHookArgs) -> None:
+    """A thread that ended with an error of which nobody else would know; Python would print its traceback."""
+    name = args.thread.name if args.thread else "unknown"
+    what = f"unexpected {args.exc_type.__name__} in thread {name}: {args.exc_value}; this is a bug, please report it"
+    log.debug("the error came from here", exc_info=args.exc_value)
+    log.error("%s", what)
+
+
 @contextlib.contextmanager
 def _log_to_stderr() -> Iterator[logging.Logger]:
     """Log lines go to stderr in the manner of the errors, for the length of a block."""
     logger = logging.getLogger("edgefer")
     before = logger.level, logger.propagate
+    hook, threading.excepthook = threading.excepthook, _thread_failed
     handler = _LogToStderr()
     handler.setFormatter(_LogFormat())
     logger.addHandler(handler)
@@ -237,6 +252,7 @@ def _log_to_stderr() -> Iterator[logging.Logger]:
     try:
         yield logger
     finally:
+        threading.excepthook = hook
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]

@@ -13,6 +13,7 @@ from edgefer.commands.console import Commands
 from edgefer.detect.registry import network_detectors
 from edgefer.errors import ModelError
 from edgefer.models import store
+from edgefer.support.redact import scrub
 
 
 def add_parser(commands: Commands) -> None:
@@ -67,7 +68,8 @@ def verify_models(args: argparse.Namespace) -> int:
     """Prints a line a model, `ok NAME` or `refused` and why; ModelError's exit code when one is refused."""
     refusals = verify(args.models)
     for model, reason in refusals.items():
-        print(f"refused  {reason}" if reason else f"ok       {model}", file=sys.stderr if reason else sys.stdout)
+        line = scrub(f"refused  {reason}" if reason else f"ok       {model}")
+        print(line, file=sys.stderr if reason else sys.stdout)
     return ModelError.exit_code if any(refusals.values()) else 0
 
 

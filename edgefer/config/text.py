@@ -32,7 +32,7 @@ def to_toml(settings: Settings) -> str:
 
 
 def _table_text(header: str, values: dict[str, Any]) -> str:
-    shown = {key: value for key, value in values.items() if value != Percentiles()}
+    shown = {key: value for key, value in values.items() if value is not None and value != Percentiles()}
     return "\n".join([header, *(f"{key} = {value_text(to_builtins(value))}" for key, value in shown.items())])
 
 

@@ -11,16 +11,25 @@ import time
 from types import FrameType
 from typing import Any
 
+from edgefer.errors import EdgeferError
+
 #: A stop that takes longer may be forced by another Ctrl-C.
 PATIENCE_S = 5.0
+#: What asks a run to stop: a person, the system, a terminal that is gone, the limit on processor time.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
+
+
+def is_ignored(number: int) -> bool:
+    """Whether whoever started this process had it ignore a signal, as nohup and a shell's `&` do."""
+    return signal.getsignal(number) == signal.SIG_IGN
 
 
 class StopSignals:
-    """SIGINT and SIGTERM set an event instead of ending the process, for the length of a block.
+    """STOPPING signals set an event instead of ending the process, for the length of a block.
 
-    Further ones change nothing while what is open is being closed; a SIGINT that comes more than PATIENCE_S
-    after the first raises KeyboardInterrupt, for then something is stuck. Outside of the main thread, which
-    alone gets signals, only the event is there.
+    One that is ignored when the block begins stays ignored. Further ones change nothing while what is open
+    is being closed; a SIGINT that comes more than PATIENCE_S after the first raises KeyboardInterrupt, for
+    then something is stuck. Outside of the main thread, which alone gets signals, only the event is there.
 
     Attributes:
         event: set by the first signal.
@@ -35,9 +44,21 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
+            for number in STOPPING:
+                if not is_ignored(number):
+                    self._before[number] = signal.signal(number, self._handle)
         return self
+
+    def raise_reason(self) -> None:
+        """For after the block: what a signal means to the caller, which is nothing for one that asks politely.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C. EdgeferError: the limit on processor time.
+        """
+        if self.received == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.received == signal.SIGXCPU:
+            raise EdgeferError("the limit on processor time (ulimit -t) is reached; all that was read is written")
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():

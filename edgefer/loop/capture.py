@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
+#: Between two looks at a source nothing takes so long, but a process that was suspended (Ctrl-Z, a debugger).
+SUSPENDED_S = 5.0
 
 
 class Capture:
@@ -56,6 +58,7 @@ class Capture:
         self._newest: Frame | None = None
         self._taken = -1  # index of the frame last taken
         self._asked_s: float | None = None  # when the read that is going on began
+        self._looked_s = clock()  # when take() last looked
         self._error: Exception | None = None
         self._ended = False
         self._left = False  # close() stopped waiting for the thread
@@ -78,6 +81,10 @@ class Capture:
         """
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._ended, timeout_s)
+            now_s = self._clock()
+            if self._asked_s is not None and now_s - self._looked_s > timeout_s + SUSPENDED_S:
+                self._asked_s = now_s  # the driver had no time to answer either
+            self._looked_s = now_s
             frame, self._newest = self._newest, None
             if frame is None and self._error is not None:
                 error, self._error = self._error, None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edgefer.sinks.base import Sink
-from edgefer.sinks.registry import FRAMES, OUTPUTS, check_outputs
+from edgefer.sinks.registry import FRAMES, MODELS, OUTPUTS, TERMINAL, check_outputs
+from edgefer.sinks.thin import Thinned
 from edgefer.sinks.thread import SinkThread
 from edgefer.support.registry import Choice
 
@@ -15,18 +17,29 @@ __all__ = ["OUTPUTS", "Sink", "SinkThread", "check_outputs", "open_sink", "start
 WAITING, WAITING_WITH_FRAMES = 32, 4
 
 
-def open_sink(output: Choice | str, *, labels: Sequence[str] = (), title: str = "", fps: float | None = None) -> Sink:
+def open_sink(
+    output: Choice | str,
+    *,
+    labels: Sequence[str] = (),
+    title: str = "",
+    fps: float | None = None,
+    models: Mapping[str, Sequence[str]] | None = None,
+    every: int = 1,
+) -> Sink:
     """Opens a sink.
 
-    Files are replaced when they exist, as a shell's `>` does, at the first reading and not before.
-    JSON lines and CSV grow line by line and end in a whole line whatever happens; a video appears under its
-    name when it is complete.
+    A file that exists is left alone until the first reading comes. JSON lines and CSV are appended to it unless
+    their option says otherwise, a video replaces it; both grow as readings come, and what is there can be read
+    whatever happens next.
 
     Args:
         output: of OUTPUTS, or written as on the command line: "csv:readings.csv".
         labels: the model's labels, in order: the score columns of CSV, known before the first face.
         title: what the table calls the source.
         fps: rate of the source, for the video; 30 is taken where it has none.
+        models: labels of the models after the first, by name; None where they are not known yet.
+        every: each N-th reading is written, where the output's own option does not say otherwise; one that draws
+            on the terminal gets them all.
 
     Raises:
         UsageError: there is no such output, or its options are wrong.
@@ -34,11 +47,25 @@ def open_sink(output: Choice | str, *, labels: Sequence[str] = (), title: str = 
     """
     if isinstance(output, str):
         output = OUTPUTS.parse(output)
-    return output.make(labels=labels, title=title, fps=fps)
+    context: dict[str, Any] = {"models": models} if MODELS in output.entry.needs else {}
+    sink: Sink = output.make(labels=labels, title=title, fps=fps, **context)
+    own = getattr(output.options, "every", 1)
+    every = own if own > 1 or TERMINAL in output.entry.needs else every
+    on_change = getattr(output.options, "on", "frame") == "change"
+    return Thinned(sink, every, on_change) if every > 1 or on_change else sink
 
 
-def start_sink(output: Choice, *, labels: Sequence[str], title: str, fps: float | None, drop: bool) -> SinkThread:
-    """A sink on a thread of its own; `drop` and the rest as SinkThread and open_sink have them."""
-    sink = open_sink(output, labels=labels, title=title, fps=fps)
+def start_sink(
+    output: Choice,
+    *,
+    labels: Sequence[str],
+    title: str,
+    fps: float | None,
+    drop: bool,
+    models: Mapping[str, Sequence[str]] | None = None,
+    every: int = 1,
+) -> SinkThread:
+    """A sink on a thread of its own; `drop` as SinkThread has it, the rest as open_sink."""
+    sink = open_sink(output, labels=labels, title=title, fps=fps, models=models, every=every)
     frames = FRAMES in output.entry.needs
     return SinkThread(sink, WAITING_WITH_FRAMES if frames else WAITING, drop=drop, frames=frames)

@@ -1,111 +1,31 @@
-"""Text outputs that hold whole lines at every moment, whatever happens to the disk or the reader."""
+"""Readings as text: JSON lines and CSV."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import errno
 import io
-import os
-import select
-import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edgefer.errors import SinkClosed, SinkError
 from edgefer.sinks.base import Sink
-from edgefer.sinks.registry import Lines
+from edgefer.sinks.files import LineOutput, open_lines
+from edgefer.sinks.registry import Readings, Rows
 from edgefer.values import Event, FaceReading, Frame, Reading
-
-STDOUT = 1
-
-
-class LineOutput:
-    """Standard output or a file, written line by line and unbuffered, so that `tail -f` follows it.
-
-    A file that exists is replaced, as `>` does, but only when the first line comes: a run that fails before
-    it has read anything destroys nothing. A line for which the disk has no room is removed again.
-    """
-
-    def __init__(self, path: str | None) -> None:
-        """Args: path: file to write, or None for standard output.
-
-        Raises:
-            SinkError: it cannot be opened for writing.
-        """
-        self.name = path or "standard output"
-        self._owned = path is not None
-        self._created = False
-        self._started = False
-        try:
-            self._fd = STDOUT if path is None else self._open(path)
-            mode = os.fstat(self._fd).st_mode
-        except OSError as error:
-            raise SinkError(f"{self.name}: cannot be written: {error.strerror}; choose another path") from None
-        self._regular = stat.S_ISREG(mode)
-
-    def _open(self, path: str) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        try:
-            fd = os.open(path, flags | os.O_EXCL, 0o666)
-            self._created = True
-            return fd
-        except FileExistsError:
-            return os.open(path, flags, 0o666)
-
-    def write(self, text: str) -> None:
-        """Writes whole lines: all of them, or, on an error, none.
-
-        Raises:
-            SinkClosed: the reader of the pipe has gone. SinkError: disk full, quota, input/output error.
-        """
-        data = memoryview(text.encode())
-        if self._owned and self._regular and not self._started:
-            os.ftruncate(self._fd, 0)
-        self._started = True
-        start = os.lseek(self._fd, 0, os.SEEK_CUR) if self._regular else 0
-        written = 0
-        try:
-            while written < len(data):
-                try:
-                    written += os.write(self._fd, data[written:])
-                except BlockingIOError:  # a terminal or pipe that someone made non-blocking
-                    select.select([], [self._fd], [])
-        except OSError as error:
-            if error.errno in (errno.EPIPE, errno.ECONNRESET):
-                raise SinkClosed(f"{self.name}: the reader has gone") from None
-            if self._regular and written:
-                self._take_back(start, written)
-            raise SinkError(
-                f"{self.name}: cannot be written: {error.strerror}; the lines before are complete"
-            ) from None
-
-    def _take_back(self, start: int, written: int) -> None:
-        """Removes the beginning of a line that could not be finished."""
-        end = os.lseek(self._fd, 0, os.SEEK_CUR)  # in append mode the line did not begin at `start`
-        os.ftruncate(self._fd, max(start, end - written))
-        os.lseek(self._fd, 0, os.SEEK_END)
-
-    def close(self) -> None:
-        """Closes a file; one that this object created and never wrote to is removed again."""
-        if not self._owned:
-            return
-        self._owned = False
-        if self._created and not self._started:
-            with contextlib.suppress(OSError):  # moved or removed by someone else meanwhile
-                os.unlink(self.name)
-        try:
-            os.close(self._fd)
-        except OSError as error:  # a network disk may report here what it could not store
-            raise SinkError(f"{self.name}: cannot be written: {error.strerror}; its end may be missing") from None
-
 
 #: Version of the JSON line; it grows when a reader of the old one would misunderstand the new one.
 SCHEMA = 2
 SCHEMA_PATH = Path(__file__).with_name("reading.schema.json")
+
+
+def _readable(name: str) -> str:
+    """A file's name as UTF-8 can hold it: bytes that are no text become \\xNN."""
+    try:
+        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:
+        return name.encode(errors="backslashreplace").decode()
 
 
 def _scores(scores: dict[str, float]) -> dict[str, float]:
@@ -163,8 +83,8 @@ def reading_values(reading: Reading) -> dict[str, Any]:
         "t_s": round(reading.t_s, 6),
         "time": reading.time,
         "age_ms": round(float(reading.age_ms), 3),
-        "source": reading.source,
-        **({"image": reading.image} if reading.image else {}),
+        "source": _readable(reading.source),
+        **({"image": _readable(reading.image)} if reading.image else {}),
         "faces": [_face_values(face) for face in reading.faces],
         "events": [_event_values(event) for event in reading.events],
         "latency_ms": {stage: round(float(value), 3) for stage, value in reading.latency_ms.items()},
@@ -174,10 +94,10 @@ def reading_values(reading: Reading) -> dict[str, Any]:
 class JsonLines(Sink):
     """One JSON object a line and a frame, by reading.schema.json."""
 
-    def __init__(self, path: str | None) -> None:
-        """Args: path: file, or None for standard output. Raises SinkError when it cannot be opened."""
-        self._output = LineOutput(path)
-        self.name = self._output.name
+    def __init__(self, output: LineOutput) -> None:
+        """Args: output: where the lines go."""
+        self._output = output
+        self.name = output.name
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         self._output.write(msgspec.json.encode(reading_values(reading)).decode() + "\n")
@@ -186,66 +106,105 @@ class JsonLines(Sink):
         self._output.close()
 
 
+_BEFORE = ("source", "image", "frame", "t_s", "time", "age_ms", "track", "x0", "y0", "x1", "y1")
+_QUALITY = ("side_px", "sharpness", "brightness")
+_POSE = ("yaw", "pitch", "roll")
+
+
 class Csv(Sink):
-    """One row a face; a frame without a face has no row. Boxes are pixels of the source, times ms."""
+    """One row a face, under one line of column names.
 
-    def __init__(self, path: str | None, labels: Sequence[str] = ()) -> None:
+    The columns of a run do not depend on what it sees: those of a pose are empty where nothing finds it, and
+    each further model has its own, which begin with its name. Points, action units and events are in JSON alone.
+    """
+
+    def __init__(
+        self,
+        output: LineOutput,
+        labels: Sequence[str] = (),
+        models: Mapping[str, Sequence[str]] | None = None,
+        empty: bool = False,
+    ) -> None:
         """Args:
-            path: file, or None for standard output.
-            labels: labels of the score columns, in order; when empty, those of the first face.
-
-        Raises:
-            SinkError: it cannot be opened.
+        output: where the rows go.
+        labels: labels of the score columns, in order; when empty, those of the first face.
+        models: labels of the further models, by name; when None, those of the first face.
+        empty: whether a frame without a face has a row, whose columns about a face are empty.
         """
-        self._output = LineOutput(path)
-        self.name = self._output.name
+        self._output = output
+        self.name = output.name
         self._labels = tuple(labels)
-        self._has_header = False
-
-    def _header(self) -> list[str]:
-        self._has_header = True
-        before = ["source", "image", "frame", "t_s", "time", "age_ms", "track", "x0", "y0", "x1", "y1"]
-        return [
-            *before,
-            "expression",
-            "confidence",
-            *self._labels,
-            "side_px",
-            "sharpness",
-            "brightness",
-            "reasons",
-            "total_ms",
-        ]
+        self._models = None if models is None else {name: tuple(each) for name, each in models.items()}
+        self._empty = empty
+        self._begun = False
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        if not self._has_header and (self._labels or reading.faces):
-            self._labels = self._labels or tuple(reading.faces[0].scores)
-            rows.writerow(self._header())
+        if not self._output.head:
+            if not (self._labels or reading.faces):
+                return  # the columns are not known yet
+            self._take_columns(reading.faces[0] if reading.faces else None)
+            self._output.head = _text([self._columns()])
         values = reading_values(reading)
-        for face in values["faces"]:
-            quality = face["quality"]
-            rows.writerow(
-                [values["source"], values.get("image", ""), values["frame"], values["t_s"], values["time"]]
-                + [values["age_ms"], face["track"], *face["box"]]
-                + [face["expression"], face["confidence"]]
-                + [face["scores"].get(label, "") for label in self._labels]
-                + [quality["side_px"], quality["sharpness"], quality["brightness"]]
-                + ["|".join(quality["reasons"]), values["latency_ms"].get("total", "")]
-            )
-        if text.tell():
-            self._output.write(text.getvalue())
+        faces = values["faces"] or ([{}] if self._empty else [])
+        if faces or not self._begun:  # the columns alone say that the run saw no face
+            self._output.write(_text(self._row(values, face) for face in faces))
+            self._begun = True
+
+    def _take_columns(self, face: FaceReading | None) -> None:
+        if face is not None:
+            self._labels = self._labels or tuple(face.scores)
+            if self._models is None:
+                self._models = {name: tuple(model.scores) for name, model in face.models.items()}
+
+    def _columns(self) -> list[str]:
+        further = [
+            f"{name}_{column}"
+            for name, labels in (self._models or {}).items()
+            for column in ("expression", "confidence", *labels)
+        ]
+        judged = ["expression", "confidence", *self._labels]
+        return [*_BEFORE, *judged, *_QUALITY, "reasons", "total_ms", *_POSE, *further]
+
+    def _row(self, values: dict[str, Any], face: dict[str, Any]) -> list[Any]:
+        """One row; `face` is empty for a frame without one."""
+        quality, pose = face.get("quality", {}), face.get("pose", {})
+        row = [values.get(name, "") for name in _BEFORE[:6]]
+        row += [face.get("track", ""), *face.get("box", [""] * 4)]
+        row += _judgement(face, self._labels)
+        row += [quality.get(name, "") for name in _QUALITY]
+        row += ["|".join(quality.get("reasons", ())), values["latency_ms"].get("total", "")]
+        row += [pose.get(name, "") for name in _POSE]
+        for name, labels in (self._models or {}).items():
+            row += _judgement(face.get("models", {}).get(name, {}), labels)
+        return row
 
     def close(self) -> None:
         self._output.close()
 
 
-def open_json_lines(options: Lines, *, labels: Sequence[str], title: str, fps: float | None) -> JsonLines:
+def _judgement(values: dict[str, Any], labels: Sequence[str]) -> list[Any]:
+    scores = values.get("scores", {})
+    return [values.get("expression", ""), values.get("confidence", ""), *(scores.get(label, "") for label in labels)]
+
+
+def _text(rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def open_json_lines(options: Readings, *, labels: Sequence[str], title: str, fps: float | None) -> JsonLines:
     """The output `jsonl`."""
-    return JsonLines(options.path or None)
+    return JsonLines(open_lines(options))
 
 
-def open_csv(options: Lines, *, labels: Sequence[str], title: str, fps: float | None) -> Csv:
-    """The output `csv`."""
-    return Csv(options.path or None, labels)
+def open_csv(
+    options: Rows,
+    *,
+    labels: Sequence[str],
+    title: str,
+    fps: float | None,
+    models: Mapping[str, Sequence[str]] | None = None,
+) -> Csv:
+    """The output `csv`. By change there are rows without a face: they tell when the last person has gone."""
+    return Csv(open_lines(options), labels, models, options.empty or options.on == "change")

@@ -4,6 +4,7 @@ A maker gets its options and, by name, `labels` (of the first model), `title` (w
 `fps` (rate of the source, or None); it gives a Sink (sinks/base.py). A row's `needs` are words of this list:
 
     frames      write() looks at the frames
+    models      the maker also gets `models`: the labels of each further model, by its name
     landmarks   the readings hold landmarks and pose
     stdout      it writes to standard output where it has no path
     terminal    it draws on the terminal, and says at the end what the run amounted to
@@ -12,27 +13,87 @@ A maker gets its options and, by name, `labels` (of the first model), `title` (w
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from edgefer.errors import UsageError
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
-FRAMES, LANDMARKS, STDOUT, TERMINAL = "frames", "landmarks", "stdout", "terminal"
+FRAMES, LANDMARKS, MODELS = "frames", "landmarks", "models"
+STDOUT, TERMINAL = "stdout", "terminal"
+
+#: Paths that stand for what the process was started with; a socket there, as systemd gives, could not be opened.
+STANDARD = {"-": 1, "/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+_SIZE = r"^0*([1-9][0-9]{0,14}) ?(|[kKmMgG][iI]?)[bB]?$"
+Bytes = Annotated[int, Meta(ge=1, le=10**15)] | Annotated[str, Meta(pattern=_SIZE, examples=["10MB", "512k", "1GiB"])]
+
+
+def bytes_of(size: int | str) -> int:
+    """What an option of the type Bytes amounts to: "10MB" is 10,000,000, "1KiB" 1,024.
+
+    Raises:
+        ValueError: it is no such size.
+    """
+    if isinstance(size, int):
+        return size
+    match = re.match(_SIZE, size)
+    if match is None:
+        raise ValueError(f"expected a size such as 10MB, 512k or 1GiB, got {size!r}")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+Every = Annotated[
+    int, Meta(ge=1, description="each N-th reading is written, the first to begin with; one with an event always")
+]
 
 
 class Lines(Options, frozen=True):
+    """Where text goes."""
+
+    path: Annotated[str, Meta(description="file, named pipe or device; standard output where none, and for -")] = ""
+    append: Annotated[
+        bool, Meta(description="a file that exists goes on; no: it is replaced, at the first reading and not before")
+    ] = True
+    size: Annotated[
+        Bytes | None,
+        Meta(description="a file that would grow beyond it becomes FILE.1, that one FILE.2, and a new one begins"),
+    ] = None
+    keep: Annotated[int, Meta(ge=0, le=999, description="how many full files stay, where there is a size")] = 5
+
+
+class Readings(Lines, frozen=True):
     """The options of an output that is text."""
 
-    path: Annotated[str, Meta(description="file, replaced when it exists; standard output where none")] = ""
+    every: Every = 1
+    on: Annotated[
+        Literal["frame", "change"],
+        Meta(
+            description="change: a reading is written when who is there or somebody's expression (uncertain is one)"
+            " is another than in the one written before, and for each photograph, the first frame, the last one and"
+            " events; with every=N, N above 1, each N-th as well"
+        ),
+    ] = "frame"
+
+
+class Rows(Readings, frozen=True):
+    """The options of CSV."""
+
+    empty: Annotated[
+        bool,
+        Meta(description="a row for a frame without a face, track and scores empty; on=change has them in any case"),
+    ] = False
 
 
 class Video(Options, frozen=True):
     """The options of the annotated video."""
 
     path: Annotated[str, Meta(min_length=1, description="file, ending in .mp4, .avi or .mkv")]
+    every: Every = 1
 
 
 class Timeline(Options, frozen=True):
@@ -56,13 +117,15 @@ OUTPUTS.add(
         "jsonl",
         "one JSON object a frame, line by line",
         "edgefer.sinks.lines:open_json_lines",
-        Lines,
+        Readings,
         "path",
         frozenset({STDOUT}),
     )
 )
 OUTPUTS.add(
-    Entry("csv", "one row a face, line by line", "edgefer.sinks.lines:open_csv", Lines, "path", frozenset({STDOUT}))
+    Entry(
+        "csv", "one row a face, line by line", "edgefer.sinks.lines:open_csv", Rows, "path", frozenset({STDOUT, MODELS})
+    )
 )
 OUTPUTS.add(
     Entry(
@@ -85,29 +148,31 @@ OUTPUTS.add(
 )
 
 
-def check_outputs(outputs: Iterable[Choice], source: str = "") -> None:
+def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "") -> None:
     """Refuses outputs that would spoil each other or the source, before anything is opened.
 
     Args:
         outputs: those of one run.
-        source: what the run reads, where that may be a file.
+        source: what the run reads, or several of them, where they may be files.
 
     Raises:
         UsageError: two write to one place, or one would replace the source.
     """
-    taken: dict[object, str | None] = {_file_key(source): None} if os.path.isfile(source) else {}
+    sources = [source] if isinstance(source, str) else list(source)
+    taken: dict[object, str | None] = {_file_key(each): None for each in sources if os.path.isfile(each)}
     for output in outputs:
         path = output.target if output.entry.target == "path" else ""
         if not path and STDOUT not in output.entry.needs:
             continue
-        key = _file_key(path) if path else "standard output"
+        standard = STANDARD.get(path or "-") if STDOUT in output.entry.needs else None
+        key = _file_key(path) if standard is None else f"standard {'output' if standard == 1 else 'error'}"
         if key in taken:
             other = taken[key]
-            what = f"and {other!r} both write to {path or key}"
+            what = f"and {other!r} both write to {path if standard is None else key}"
             if other is None:
                 what = "would replace the source"
             raise UsageError(f"output {str(output)!r} {what}; give it a file of its own")
-        if not path or os.path.isfile(path) or not os.path.exists(path):  # devices may be shared
+        if standard is not None or os.path.isfile(path) or not os.path.exists(path):  # devices may be shared
             taken[key] = str(output)
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 
-from edgefer.errors import EdgeferError, SinkError
+from edgefer.errors import EdgeferError, SinkError, SinkStalled
 from edgefer.sinks.base import Sink
 from edgefer.values import Frame, Health, Reading
 
@@ -43,6 +43,8 @@ class SinkThread:
         self._queue: deque[tuple[Reading, Frame | None]] = deque()
         self._changed = threading.Condition()
         self._error: SinkError | None = None
+        self._stalled: SinkStalled | None = None  # why the last readings could not be written
+        self._lost = 0  # how many they are
         self._failed = False
         self._closing = False
         self._stop: threading.Event | None = None
@@ -135,7 +137,9 @@ class SinkThread:
                 if isinstance(item, Health):
                     self.sink.report(item)
                 else:
-                    self.sink.write(*item)
+                    self._write(*item)
+            if self._stalled is not None:
+                raise self._stalled
         except SinkError as error:
             self._fail(error)
         except Exception as error:  # a thread must not end unnoticed; the loop reports it
@@ -148,6 +152,25 @@ class SinkThread:
         except Exception as error:
             log.debug("sink %s failed to close", self.name, exc_info=True)
             self._fail(SinkError(f"{self.name}: {type(error).__name__}: {error}"))
+
+    def _write(self, reading: Reading, frame: Frame | None) -> None:
+        """Writes one reading. On a live source a disk without room costs readings until there is room again."""
+        try:
+            self.sink.write(reading, frame)
+        except SinkStalled as error:
+            if not self._drop:
+                raise
+            if self._stalled is None:
+                log.error("%s; readings are lost until it can be written again", error)
+            self._stalled = error
+            self._lost += 1
+            with self._changed:
+                self.dropped += 1
+        else:
+            if self._stalled is not None:
+                noun = "reading was" if self._lost == 1 else "readings were"
+                log.warning("%s: can be written again; %d %s lost", self.name, self._lost, noun)
+            self._stalled, self._lost = None, 0
 
     def _take(self) -> tuple[Reading, Frame | None] | Health | None:
         """The next reading, or the state of the run while none waits; None when there is nothing to come."""

@@ -12,7 +12,7 @@ from edgefer.values import Frame
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
-#: A longer gap between two frames of a file is taken for a damaged time stamp, not for a pause.
+#: A longer gap between two frames is taken for a damaged time stamp, not for a pause, unless the source knows better.
 LONGEST_GAP_S = 60.0
 
 
@@ -22,6 +22,7 @@ class Source:
     Attributes:
         name: what a message calls it; never holds a password.
         live: True where frames come at their own time and cannot wait: a slow reader must drop some.
+        still: True where they are photographs, which have no rate at all.
         fps: nominal frames per second, or None where the source has no rate of its own.
         size: (width, height) of the first frame, pixels.
         length: number of frames the source says it has, or None where it does not know.
@@ -29,6 +30,7 @@ class Source:
 
     name: str = ""
     live: bool = False
+    still: bool = False
     fps: float | None = None
     size: tuple[int, int] = (0, 0)
     length: int | None = None
@@ -63,32 +65,54 @@ class Source:
 class Timeline:
     """Media time from a container's stamps: it starts at 0, never runs back and never jumps.
 
-    A stamp that repeats, runs back, is not a number or lies more than LONGEST_GAP_S ahead is replaced by the
-    previous time plus one period; after a jump the later stamps are counted from there.
+    Stamps that rise are taken as they are. One that is missing, repeats, runs back or leaps ahead is replaced; where
+    the next one goes on from it, the clock was set, as where recordings are joined, and counting goes on from there.
     """
 
-    def __init__(self, fps: float | None) -> None:
-        """Args: fps: nominal rate, which gives the period; 30 is taken when it is None or not positive."""
+    def __init__(self, fps: float | None, longest_gap_s: float = LONGEST_GAP_S) -> None:
+        """Args:
+        fps: nominal rate, which gives the period; 30 is taken when it is None or not positive.
+        longest_gap_s: between two pictures; what is longer is a leap.
+        """
         rate = fps if fps and math.isfinite(fps) and fps > 0 else 30.0
         self.period_ns = round(NS_PER_S / rate)
+        self._gap_ns = round(max(longest_gap_s * NS_PER_S, 10 * self.period_ns))
         self._origin_ns: int | None = None
         self._last_ns = -self.period_ns
+        self._odd_ns: int | None = None  # the stamp before, where it did not fit
+        self._odd_in_a_row = 0
 
-    def next(self, stamp_ms: float) -> int:
-        """Media time of the next frame, ns, from its stamp in ms."""
-        expected = self._last_ns + self.period_ns
-        if not math.isfinite(stamp_ms):
-            media_ns = expected
+    @property
+    def origin_ns(self) -> int | None:
+        """The stamp that is media time 0, once there was one."""
+        return self._origin_ns
+
+    def go_to(self, media_ns: int) -> None:
+        """Takes the next stamp as it is if it lies no earlier, as after a seek to there."""
+        self._last_ns, self._odd_ns, self._odd_in_a_row = media_ns - 1, None, 0
+
+    def next(self, stamp_ns: int | None) -> int:
+        """Media time of the next frame, ns, from its stamp; None where it has none."""
+        last_ns = self._last_ns
+        expected_ns = last_ns + self.period_ns
+        if stamp_ns is None:
+            self._last_ns = expected_ns
+            return expected_ns
+        if self._origin_ns is None:
+            self._origin_ns = stamp_ns - max(expected_ns, 0)
+        media_ns = stamp_ns - self._origin_ns
+        if last_ns < media_ns <= last_ns + self._gap_ns:
+            self._odd_ns, self._odd_in_a_row = None, 0
         else:
-            stamp_ns = round(stamp_ms * NS_PER_MS)
-            if self._origin_ns is None:
-                self._origin_ns = stamp_ns - max(expected, 0)
-            media_ns = stamp_ns - self._origin_ns
-            if media_ns - self._last_ns > LONGEST_GAP_S * NS_PER_S:
-                self._origin_ns += media_ns - expected
-                media_ns = expected
-            elif media_ns <= self._last_ns:
-                media_ns = expected
+            step_ns = None if self._odd_ns is None else stamp_ns - self._odd_ns
+            leap = not -NS_PER_S <= media_ns - last_ns <= 0
+            if leap and step_ns is not None and 0 < step_ns <= self._gap_ns:
+                media_ns = last_ns + step_ns
+                self._origin_ns, self._odd_ns, self._odd_in_a_row = stamp_ns - media_ns, None, 0
+            else:
+                # the first that repeats goes between its neighbours, so that later ones keep their times
+                media_ns = expected_ns if leap or self._odd_in_a_row else last_ns + max(self.period_ns // 2, 1)
+                self._odd_ns, self._odd_in_a_row = stamp_ns, self._odd_in_a_row + 1
         self._last_ns = media_ns
         return media_ns
 
@@ -97,8 +121,8 @@ log = logging.getLogger(__name__)
 
 
 def paced(source: Source) -> Source:
-    """The source at its own rate, as from a camera; one that is live already comes back as it is."""
-    return source if source.live else Paced(source)
+    """The source at its own rate, as from a camera; one that is live already, or has no rate, comes back as it is."""
+    return source if source.live or source.still else Paced(source)
 
 
 class Paced(Source):

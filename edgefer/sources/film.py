@@ -1,158 +1,226 @@
-"""Video files through FFmpeg, whatever their suffix says."""
+"""Video files, whatever their suffix says."""
 
 from __future__ import annotations
 
-import math
-import os
-import struct
-import threading
+import logging
 import time
 from pathlib import Path
 
 from edgefer.errors import SourceError
-from edgefer.sources.base import NS_PER_S, Source, Timeline
-from edgefer.sources.opencv import cv2, frame_from_bgr, open_capture
-from edgefer.sources.registry import PathOptions
+from edgefer.sources.base import LONGEST_GAP_S, NS_PER_S, Source, Timeline
+from edgefer.sources.media.length import PictureLength
+from edgefer.sources.media.library import MediaError
+from edgefer.sources.media.reader import MediaReader, Shot
+from edgefer.sources.registry import FilmOptions
 from edgefer.values import Frame
 
-# Containers round their lengths: a file is called incomplete only beyond these.
-_SLACK_FRAMES = 2
-_SLACK_S = 0.25
-_SLACK_PART = 0.02
+log = logging.getLogger(__name__)
 
-
-def movie_seconds(path: Path) -> float | None:
-    """Playing time in the header of an MP4 or MOV; None for other files, or where it is not given.
-
-    ISO/IEC 14496-12: a file is a sequence of boxes (size, type), and moov begins with mvhd, whose duration
-    takes edits into account.
-    """
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        offset = 0
-        while offset + 16 <= end:
-            file.seek(offset)
-            head = file.read(16)
-            size, kind = struct.unpack(">I4s", head[:8])
-            if size == 1:
-                size = struct.unpack(">Q", head[8:])[0]
-            if kind == b"moov":
-                file.seek(offset + 8)
-                box = file.read(40)
-                if len(box) < 40 or box[4:8] != b"mvhd":
-                    return None
-                scale, duration = struct.unpack(">IQ", box[28:40]) if box[8] else struct.unpack(">II", box[20:28])
-                return duration / scale if scale and duration else None
-            if size < 8 or not kind.isalnum():
-                return None
-            offset += size
-    return None
-
-
-def _positive(value: float) -> float | None:
-    return value if math.isfinite(value) and value > 0 else None
+# What may be read: containers that hold their pictures themselves. A playlist, a concat file, an SDP or a manifest
+# would name other files or addresses.
+_FORMATS = (
+    "mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "gif", "h264", "hevc", "vvc", "obu", "m4v",
+    "mpegvideo", "mjpeg", "vc1", "vc1test", "cavsvideo", "dirac", "h261", "h263", "ivf", "dv", "nut", "mxf", "gxf",
+    "rm", "wtv", "yuv4mpegpipe", "smjpeg", "nuv", "swf", "roq", "bink", "smk", "flic", "amv", "nsv", "ea", "dxa",
+)  # fmt: skip
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
+# Where a container's clock may be set in its midst, as at the seam of two recordings.
+_LEAPS = ("mpegts", "mpeg")
+_LONGEST_GAP_WHERE_IT_LEAPS_S = 10.0
+_FURTHER_BACK_S = 10.0
 
 
 class VideoFile(Source):
-    """Every frame of a video file, upright, with its own time stamps.
+    """Every frame of a video file as a viewer shows it, with its own time stamps.
 
-    A file that ends before the length in its header is read as far as it goes; then one SourceError says at
-    which frame it ended.
+    Damaged frames are left out, and the log says how many. A file that ends before the length in its header is read
+    as far as it goes; then one SourceError says where it ended.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Args: path: a regular file.
+    def __init__(self, path: Path, start_s: float = 0.0, loop: bool = False) -> None:
+        """Args:
+            path: a regular file.
+            start_s: media time of the first frame given: the first at or after it.
+            loop: begins again at its end, from `start_s`; times and frame numbers go on rising.
 
         Raises:
-            SourceError: it is not a video, or no frame of it can be decoded.
+            SourceError: it is not a video, no frame of it can be decoded, or it ends before `start_s`.
         """
         self.name = str(path)
-        # An absolute path cannot be taken for a URL; only local files may be read, also by playlists.
-        self._capture = open_capture(str(path.resolve()), cv2.CAP_FFMPEG, options="protocol_whitelist;file")
-        if self._capture is None:
-            raise SourceError(f"{path}: not a video or image that can be decoded{_looks_like(path)}")
-        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        self.fps = _positive(self._capture.get(cv2.CAP_PROP_FPS))
-        count = _positive(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.length = round(count) if count and count < 1e9 else None  # FFmpeg's "unknown" overflows to 1e18
-        self._in_use = threading.Lock()  # OpenCV must not release what another thread is reading
-        self._timeline = Timeline(self.fps)
-        self._movie_s = movie_seconds(path)
-        self._read = 0
-        self._last_ns = 0
-        self._pending = self._decode()
-        if self._pending is None:
-            self.close()
-            raise SourceError(f"{path}: no frame of it can be decoded{_looks_like(path)}")
-        height, width = self._pending.grey.shape
+        self._path = path
+        self._start_ns = round(start_s * NS_PER_S)
+        self._loop = loop
+        self._base_index = self._base_ns = 0
+        self._turn_began = 0  # index of the first frame since the file was last opened
+        self._index = -1
+        self._media_ns = 0
+        self._said = False
+        self._open()
+        frame = self._begin()
+        self._pending: Frame | None = frame
+        height, width = frame.grey.shape
         self.size = (width, height)
+        self.fps = self._media.fps
+        frames = self._length.frames
+        self.length = None if loop or frames is None else max(frames - frame.index, 1)
 
-    def _decode(self) -> Frame | None:
-        with self._in_use:
-            if self._capture is None:
-                return None
-            try:
-                decoded, image = self._capture.read()
-            except cv2.error:
-                decoded, image = False, None
-            if not decoded or image is None:
-                return None
-            stamp_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
-        self._last_ns = self._timeline.next(stamp_ms)
-        frame = frame_from_bgr(self._read, image, self._last_ns, time.monotonic_ns())
-        self._read += 1
+    # -- opening, and going to the start
+
+    def _open(self, threads: int = 0) -> None:
+        try:
+            # An absolute path cannot be taken for an address.
+            self._media = MediaReader(str(self._path.absolute()), _OPTIONS, threads=threads)
+        except MediaError as error:
+            raise SourceError(f"{self.name}: not a film that can be decoded{self._looks_like(error)}") from None
+        media = self._media
+        self._length = PictureLength(media.container, media.stream, media.fps)
+        gap_s = LONGEST_GAP_S
+        if media.format.partition(",")[0] in _LEAPS:
+            gap_s = _LONGEST_GAP_WHERE_IT_LEAPS_S
+        elif self._length.seconds:
+            gap_s = max(gap_s, self._length.seconds)  # a pause may be as long as the film
+        self._timeline = Timeline(media.fps, gap_s)
+        self._skipped_to = 0  # position of the reader's first picture in the film
+        self._last_ns = -1
+        self._longest_gap_ns = 0
+
+    def _begin(self) -> Frame:
+        """The first frame at or after the start."""
+        frame: Frame | None = self._first()
+        if frame is not None and not self._start_ns:
+            return frame
+        for back_s in (0.0, _FURTHER_BACK_S):
+            frame = self._by_seeking(back_s)
+            if frame is not None:
+                return frame
+        self._media.close()
+        self._open()
+        frame = self._first()
+        while frame is not None and frame.media_ns - self._base_ns < self._start_ns:
+            frame = self._next()
+        if frame is None:
+            self.close()
+            end_s = (self._media_ns - self._base_ns) / NS_PER_S
+            raise SourceError(
+                f"{self.name}: expected a start before the film's end, got {self._start_ns / NS_PER_S:g} s; "
+                f"its last frame is at {end_s:.3f} s"
+            )
         return frame
+
+    def _first(self) -> Frame:
+        frame = self._next()
+        if frame is None:
+            encrypted, damaged = self._media.encrypted, self._media.damaged
+            self._media.close()
+            why = "it is encrypted" if encrypted else f"{damaged} are damaged" if damaged else "it holds none"
+            raise SourceError(f"{self.name}: no frame of it can be decoded; {why}")
+        return frame
+
+    def _by_seeking(self, back_s: float) -> Frame | None:
+        """The first frame at or after the start, by way of the keyframe before; None where that leads too far."""
+        media, timeline = self._media, self._timeline
+        origin_ns, fps = timeline.origin_ns, media.fps
+        if origin_ns is None or fps is None or media.format.partition(",")[0] in _LEAPS:
+            return None
+        try:
+            media.seek(origin_ns + self._start_ns - round(back_s * NS_PER_S))
+            shot = media.read()
+        except MediaError:
+            return None
+        if shot is None or shot.stamp_ns is None or shot.stamp_ns - origin_ns > self._start_ns:
+            return None
+        media_ns = shot.stamp_ns - origin_ns
+        self._skipped_to = round(media_ns * fps / NS_PER_S) - shot.position  # by the mean rate
+        timeline.go_to(media_ns)
+        frame: Frame | None = self._frame(shot)
+        while frame is not None and frame.media_ns - self._base_ns < self._start_ns:
+            frame = self._next()
+        return frame
+
+    # -- reading
+
+    def _next(self) -> Frame | None:
+        shot = self._media.read()
+        return None if shot is None else self._frame(shot)
+
+    def _frame(self, shot: Shot) -> Frame:
+        media_ns = self._timeline.next(shot.stamp_ns)
+        if self._last_ns >= 0:
+            self._longest_gap_ns = max(self._longest_gap_ns, media_ns - self._last_ns)
+        self._last_ns = media_ns
+        self._index = self._base_index + self._skipped_to + shot.position
+        self._media_ns = self._base_ns + media_ns
+        picture = shot.picture
+        return Frame(self._index, picture.grey, self._media_ns, time.monotonic_ns(), picture.bgr)
 
     def read(self) -> Frame | None:
         frame, self._pending = self._pending, None
         if frame is not None:
             frame.captured_ns = time.monotonic_ns()
             return frame
-        frame = self._decode()
-        if frame is None and self._capture is not None:
-            early = self._ends_early()
-            self.close()
-            if early:
-                raise SourceError(
-                    f"{self.name}: ends early at frame {self._read} of {self.length}; cut off or "
-                    "damaged there; what comes before was read"
-                )
+        reason = ""
+        try:
+            frame = self._next()
+        except MediaError as error:
+            reason = f" ({error})"
+        if frame is None and not self._media.closed:
+            return self._ended(reason)
         return frame
 
-    def _ends_early(self) -> bool:
-        """Whether frames and time both fall short of what the header says.
+    def _ended(self, reason: str) -> Frame | None:
+        """What comes after the last frame: nothing, an error, or the first frame of the next time round."""
+        media, length = self._media, self._length
+        media.close()
+        read, whole = self._skipped_to + media.position, self._index + 1 - self._base_index
+        early = length.falls_short(media.picture_end_ns, media.latest_end_ns, read, self._longest_gap_ns)
+        damaged = media.damaged - (read - whole if early else 0)  # where it breaks off, the last one is torn
+        left_out = f"{damaged} damaged {'frame was' if damaged == 1 else 'frames were'} left out" if damaged > 0 else ""
+        if early or reason:
+            where = f"frame {whole} of {length.frames}" if length.frames else f"{self._last_ns / NS_PER_S:.1f} s"
+            message = f"ends early at {where}; cut off or damaged there{reason}; what comes before was read"
+            if left_out:
+                message += f", but {left_out}"
+            if not self._loop:
+                raise SourceError(f"{self.name}: {message}")
+        else:
+            message = left_out
+        if message and not self._said:
+            log.warning("%s: %s", self.name, message)
+        self._said = True  # once, however often it is played
+        return self._again() if self._loop else None
 
-        Either alone may be right: Matroska's frame count is an estimate, and a phone trims a film by
-        shortening its time, the frames staying where they are.
-        """
-        if self.length is None:
-            return False
-        period_s = self._timeline.period_ns / NS_PER_S
-        duration_s = self._movie_s or self.length * period_s
-        reached_s = self._last_ns / NS_PER_S + period_s
-        return self._read < self.length - max(_SLACK_FRAMES, _SLACK_PART * self.length) and (
-            reached_s < duration_s - max(_SLACK_S, _SLACK_PART * duration_s)
-        )
+    def _again(self) -> Frame:
+        """The first frame of the next time round, a period after the last one."""
+        self._base_index = self._index + 1
+        self._base_ns = self._media_ns + self._timeline.period_ns
+        self._open()
+        began_ns, began = self._base_ns, self._base_index
+        frame = self._begin()
+        self._base_ns, self._base_index = 2 * began_ns - frame.media_ns, 2 * began - frame.index
+        frame.media_ns, frame.index = began_ns, began
+        self._media_ns, self._index = began_ns, began
+        return frame
 
     def close(self) -> None:
-        with self._in_use:
-            if self._capture is not None:
-                self._capture.release()
-                self._capture = None
+        self._media.close()
         self._pending = None
 
+    def _looks_like(self, error: MediaError) -> str:
+        """What a file that is no film seems to be, to add to a message."""
+        try:
+            with self._path.open("rb") as file:
+                head = file.read(512)
+        except OSError:
+            head = b""
+        if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):
+            return "; it holds text"
+        if str(error).startswith("it"):
+            return f"; {error}"
+        if head[4:8] == b"ftyp":
+            return "; an MP4 without its index, probably cut off while it was recorded or copied"
+        return f"; damaged, or of an unknown kind ({error})"
 
-def _looks_like(path: Path) -> str:
-    """What a file that is no video seems to be, to add to a message."""
-    with path.open("rb") as file:
-        head = file.read(512)
-    if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):
-        return "; it holds text"
-    if head[4:8] == b"ftyp":
-        return "; an MP4 without its index, probably cut off while it was recorded or copied"
-    return "; damaged, or of an unknown kind"
 
-
-def open_film(options: PathOptions) -> VideoFile:
+def open_film(options: FilmOptions) -> VideoFile:
     """A video file by its path; raises SourceError as VideoFile does."""
-    return VideoFile(Path(options.path))
+    return VideoFile(Path(options.path), options.start, options.loop)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from edgefer.errors import SourceError
 from edgefer.sources.opencv import LiveCapture, cv2, open_capture
 from edgefer.sources.registry import AddressOptions
-from edgefer.support.redact import without_password
+from edgefer.support.redact import url_name
 
 OPEN_TIMEOUT_MS = 8000
 READ_TIMEOUT_MS = 5000
@@ -23,7 +23,7 @@ def open_stream(options: AddressOptions) -> LiveCapture:
         SourceError: it cannot be opened within OPEN_TIMEOUT_MS.
         SourceStalled: it opened but gave no frame within READ_TIMEOUT_MS.
     """
-    name = without_password(options.url)
+    name = url_name(options.url)
     try:
         host = urlsplit(options.url).netloc
     except ValueError:  # a bracket that is not closed, as of an IPv6 address

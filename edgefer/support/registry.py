@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from edgefer.errors import UsageError
+from edgefer.support.redact import remember, scrub
 from edgefer.support.typed import describe, fields_of, from_text, meaning_of, suggestion
 
 
@@ -79,7 +80,7 @@ class Choice:
         return self.entry.maker()(self.options, **context)
 
     def __str__(self) -> str:
-        return self.name + (f":{self.target}" if self.target else "")
+        return self.name + (f":{scrub(self.target)}" if self.target else "")
 
 
 class Registry:
@@ -137,7 +138,7 @@ class Registry:
         try:
             return Choice(entry, msgspec.convert(options, entry.options))
         except msgspec.ValidationError as error:
-            raise UsageError(f"{self.noun} {name}: {' '.join(str(error).split())}") from None
+            raise UsageError(f"{self.noun} {name}: {scrub(' '.join(str(error).split()))}") from None
 
     def parse(self, text: str) -> Choice:
         """A choice as it is written on the command line: `name[:target][,option=value…]`.
@@ -146,7 +147,9 @@ class Registry:
             UsageError: an unknown name or option, a value that does not fit, or a target that is missing or
                 not taken.
         """
+        remember(text)
         head, *pairs = split_options(text)
+        text = scrub(text)  # for messages
         name, colon, target = head.partition(":")
         entry = self.find(name)
         fields = {f.encode_name: f for f in fields_of(entry.options)}

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from edgefer.support.redact import scrub
+
 
 def bare(kind: inspect.Type) -> inspect.Type:
     """The type itself, without its metadata."""
@@ -63,9 +65,11 @@ def fits(value: Any, kind: inspect.Type) -> bool:
         return number and _in_range(value, kind) and not math.isnan(value)
     if isinstance(kind, inspect.StrType):
         low, high = length_range(kind)
-        return isinstance(value, str) and low <= len(value) <= high and "\0" not in value
+        if not isinstance(value, str) or not low <= len(value) <= high or "\0" in value:
+            return False
+        return kind.pattern is None or re.search(kind.pattern, value) is not None
     if isinstance(kind, inspect.LiteralType):
-        return isinstance(value, str) and value in kind.values
+        return any(type(value) is type(known) and value == known for known in kind.values)
     return False  # NoneType: TOML has no null
 
 
@@ -83,8 +87,19 @@ def _in_range(value: float, kind: inspect.IntType | inspect.FloatType) -> bool:
     )
 
 
+def _examples_of(kind: inspect.Type) -> list[str]:
+    """The examples in a field's type."""
+    while isinstance(kind, inspect.Metadata):
+        if kind.extra_json_schema and "examples" in kind.extra_json_schema:
+            return [str(example) for example in kind.extra_json_schema["examples"]]
+        kind = kind.type
+    return []
+
+
 def describe(kind: inspect.Type) -> str:
     """What a key takes, in words."""
+    if examples := _examples_of(kind):  # of a text that has to follow a pattern
+        return f"a text such as {', '.join(examples)}"
     kind = bare(kind)
     if isinstance(kind, inspect.UnionType):
         return " or ".join(describe(part) for part in kind.types if not isinstance(part, inspect.NoneType))
@@ -116,6 +131,7 @@ def show(value: Any) -> str:
         text = str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False, default=str)
     except ValueError:  # a whole number too long to be printed
         return "a number of thousands of digits"
+    text = scrub(text)  # before it is cut, while an address can be told
     return text if len(text) <= 60 else text[:57] + "…"
 
 
@@ -150,6 +166,8 @@ def from_text(text: str, kind: inspect.Type) -> Any:
         value: Any = text
         if isinstance(kind, inspect.BoolType):
             value = {"yes": True, "true": True, "no": False, "false": False}.get(text.lower())
+        elif isinstance(kind, inspect.LiteralType):
+            value = {str(known): known for known in kind.values}.get(text, text)
         elif isinstance(kind, (inspect.IntType, inspect.FloatType)):
             with contextlib.suppress(ValueError):
                 value = int(text) if isinstance(kind, inspect.IntType) else float(text)

@@ -121,6 +121,26 @@ def test_a_camera_whose_read_never_comes_back_is_given_up():
     capture.close()
 
 
+def test_a_process_that_was_suspended_does_not_blame_the_driver():
+    """Ctrl-Z, and `fg` an hour later: the reading thread slept as well."""
+    answer, now = threading.Event(), [0.0]
+
+    class Hanging(CameraSource):
+        def read(self):
+            answer.wait(10)
+            return super().read()
+
+    capture = Capture(Hanging(10, 0.001), reopen=lambda: None, patience_s=30.0, clock=lambda: now[0])
+    assert capture.take(0.05) is None
+    now[0] = 3600.0
+    assert capture.take(0.05) is None
+    now[0] = 3604.0
+    assert capture.take(0.05) is None
+    answer.set()
+    assert capture.take(5) is not None
+    capture.close()
+
+
 def test_a_stalled_source_is_opened_again_and_carries_on():
     """Indices and media time go on from where they were; the old source is closed."""
     first = FileSource([frame_at(0), frame_at(1), SourceStalled("unplugged")])

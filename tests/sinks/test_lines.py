@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import errno
+import io
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ from edgefer.errors import SinkClosed, SinkError, UsageError
 from edgefer.labels import FERPLUS8
 from edgefer.sinks import OUTPUTS, open_sink
 from edgefer.sinks.lines import SCHEMA_PATH, reading_values
+from edgefer.values import ModelReading, Pose
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -128,6 +130,86 @@ def test_a_csv_without_faces_has_its_header_when_the_labels_are_known(tmp_path):
     assert len(lines_of(path)) == 1
 
 
+def test_csv_tells_of_frames_without_a_face_where_asked(tmp_path):
+    path = tmp_path / "out.csv"
+    sink = open_sink(f"csv:{path},empty=yes", labels=FERPLUS8)
+    for index, faces in enumerate([(), (face(),), ()]):
+        sink.write(reading(index, *faces))
+    sink.close()
+    rows = list(csv.DictReader(lines_of(path)))
+    assert [(row["frame"], row["t_s"], row["track"]) for row in rows] == [
+        ("0", "0.0", ""),
+        ("1", "0.04", "1"),
+        ("2", "0.08", ""),
+    ]
+    filled = {name for name, value in rows[0].items() if value}
+    assert filled == {"source", "frame", "t_s", "time", "age_ms", "total_ms"}
+
+
+def test_csv_has_columns_for_each_further_model(tmp_path):
+    path = tmp_path / "out.csv"
+    sink = open_sink(f"csv:{path}", labels=FERPLUS8, models={"b-net": ("calm", "glad"), "c": ("x",)})
+    one = face()
+    one.models = {"b-net": ModelReading("glad", 0.875, {"calm": 0.125, "glad": 0.875})}
+    sink.write(reading(0))
+    sink.write(reading(1, one))
+    sink.close()
+    (row,) = csv.DictReader(lines_of(path))
+    assert list(row)[-7:] == [
+        "b-net_expression",
+        "b-net_confidence",
+        "b-net_calm",
+        "b-net_glad",
+        "c_expression",
+        "c_confidence",
+        "c_x",
+    ]
+    assert list(row.values())[-7:] == ["glad", "0.875", "0.125", "0.875", "", "", ""]
+
+
+def test_csv_has_the_pose_where_something_finds_it(tmp_path):
+    path = tmp_path / "out.csv"
+    sink = open_sink(f"csv:{path}", labels=FERPLUS8)
+    one = face()
+    one.pose = Pose(-12.34, 5.0, 0.0)
+    sink.write(reading(0, one, face(2)))
+    sink.close()
+    turned, unknown = csv.DictReader(lines_of(path))
+    assert [turned[name] for name in ("yaw", "pitch", "roll")] == ["-12.3", "5.0", "0.0"]
+    assert [unknown[name] for name in ("yaw", "pitch", "roll")] == ["", "", ""]
+
+
+ODD_NAMES = ["a,b.jpg", 'a "b".jpg', "a\nb.jpg", "a;\tb\u202f\u200d.jpg", "ü 顔.jpg", "=1+1.jpg", ""]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_names_of_any_kind_are_read_back(tmp_path, kind, name):
+    path = tmp_path / "out"
+    sink = open_sink(f"{kind}:{path}", labels=FERPLUS8)
+    one = reading(0, face())
+    one.image = name
+    sink.write(one)
+    sink.write(reading(1, face()))
+    sink.close()
+    text = path.read_bytes().decode("utf-8")
+    first = json.loads(text.splitlines()[0]) if kind == "jsonl" else next(csv.DictReader(io.StringIO(text, "")))
+    assert first.get("image", "") == name
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_bytes_that_are_no_text_are_escaped(tmp_path, kind):
+    path = tmp_path / "out"
+    sink = open_sink(f"{kind}:{path}", labels=FERPLUS8)
+    one = reading(0, face())
+    one.image, one.source = os.fsdecode(b"caf\xe9.jpg"), "lone \ud800"
+    sink.write(one)
+    sink.close()
+    text = path.read_bytes().decode("utf-8")
+    first = json.loads(text) if kind == "jsonl" else next(csv.DictReader(text.splitlines()))
+    assert (first["image"], first["source"]) == (r"caf\xe9.jpg", r"lone \ud800")
+
+
 def test_lines_are_in_the_file_at_once(tmp_path):
     path = tmp_path / "out.jsonl"
     sink = open_sink(f"jsonl:{path}")
@@ -135,17 +217,6 @@ def test_lines_are_in_the_file_at_once(tmp_path):
         sink.write(reading(index))
         assert len(lines_of(path)) == index + 1
     sink.close()
-
-
-def test_an_old_file_is_replaced_at_the_first_reading_and_not_before(tmp_path):
-    path = tmp_path / "out.jsonl"
-    path.write_text("old\n" * 1000)
-    open_sink(f"jsonl:{path}").close()
-    assert path.read_text().startswith("old")
-    sink = open_sink(f"jsonl:{path}")
-    sink.write(reading(7))
-    sink.close()
-    assert [json.loads(line)["frame"] for line in lines_of(path)] == [7]
 
 
 def test_a_new_file_that_got_nothing_is_not_left_behind(tmp_path):

@@ -6,7 +6,7 @@ import time
 import pytest
 from readings import frame, reading
 
-from edgefer.errors import SinkClosed, SinkError
+from edgefer.errors import SinkClosed, SinkError, SinkStalled
 from edgefer.sinks import Sink, SinkThread
 
 
@@ -117,6 +117,53 @@ def test_a_dead_sink_costs_readings_and_is_reported_once(drop, error):
     assert recorder.seen == [0, 1] and recorder.closed == 1
     assert sink.failed and sink.take_error() is error and sink.take_error() is None
     assert sink.dropped == 97
+
+
+class Full(Recorder):
+    """A disk that has no room for some readings."""
+
+    def __init__(self, *full):
+        super().__init__()
+        self.full = full
+
+    def write(self, reading, frame=None):
+        if reading.frame in self.full:
+            raise SinkStalled("recorder: disk full")
+        super().write(reading)
+
+
+def test_a_full_disk_costs_a_live_source_readings_and_no_more(caplog):
+    recorder = Full(2, 3, 6)
+    sink = SinkThread(recorder, capacity=100)
+    for index in range(8):
+        sink.write(reading(index))
+    sink.close()
+    assert recorder.seen == [0, 1, 4, 5, 7] and sink.dropped == 3 and sink.take_error() is None
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [
+        "recorder: disk full; readings are lost until it can be written again",
+        "recorder: can be written again; 2 readings were lost",
+        "recorder: disk full; readings are lost until it can be written again",
+        "recorder: can be written again; 1 reading was lost",
+    ]
+
+
+def test_a_disk_that_is_still_full_at_the_end_is_a_failure():
+    sink = SinkThread(Full(*range(2, 8)), capacity=100)
+    for index in range(8):
+        sink.write(reading(index))
+    sink.close()
+    assert str(sink.take_error()) == "recorder: disk full" and sink.dropped == 6
+
+
+def test_a_file_that_is_read_whole_ends_at_a_full_disk():
+    """Readings of a film must not be missing without a word in the exit code."""
+    recorder = Full(2)
+    sink = SinkThread(recorder, capacity=100, drop=False)
+    for index in range(8):
+        sink.write(reading(index))
+    sink.close()
+    assert recorder.seen == [0, 1] and str(sink.take_error()) == "recorder: disk full"
 
 
 def test_an_unforeseen_fault_in_a_sink_becomes_one_line():

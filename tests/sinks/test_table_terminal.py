@@ -18,34 +18,34 @@ RUN = """if True:
     from edgefer.errors import SourceError
     from edgefer.loop.run import run
     from edgefer.sinks import OUTPUTS, start_sink
-    from edgefer.values import Reading
-    class Source:
-        name, live, length, count = "stub", {live}, None, 0
-        def read(self):
+    from edgefer.values import Health, Reading
+    from edgefer.loop.summary import RunSummary
+    class Readings:
+        ended, frame, summary, count = False, object(), RunSummary(), 0
+        health = Health(0, 0, 0, 0.0, 0.0, 0, 0, None, False, "running")
+        def step(self):
             time.sleep(0.02)
             self.count += 1
             {each}
-            return self if self.count < 3000 else None
+            self.ended = self.count == {most}
+            return Reading(self.count, self.count / 50, "2026-11-21T10:00:00Z", 1.0, latency_ms={{"total": 1.0}})
         def close(self): pass
-    class Pipeline:
-        governor = None
-        def process(self, frame):
-            return Reading(frame.count, frame.count / 50, "2026-11-21T10:00:00Z", 1.0, latency_ms={{"total": 1.0}})
     with _log_to_stderr(), StopSignals() as stop:
-        sinks = [start_sink(OUTPUTS.parse(text), labels=("a", "b"), title="stub", fps=None, drop=False)
+        sinks = [start_sink(OUTPUTS.parse(text), labels=("a", "b"), title="stub", fps=None, drop=True)
                  for text in {outputs}]
         try:
-            summary = run(Source(), Pipeline(), sinks, stop=stop.event)
+            readings = Readings()
+            run(readings, sinks, stop.event)
         except SourceError as error:
             print("failed:", error)
             sys.exit(3)
-    print("read", summary.frames, type(sinks[0].sink).__name__)
+    print("read", readings.count, type(sinks[0].sink).__name__)
     sys.exit(130 if stop.received == 2 else 0)
 """
 
 
-def program(each="pass", outputs=("table",), live=False):
-    return sys.executable, "-c", RUN.format(each=each, outputs=list(outputs), live=live)
+def program(each="pass", outputs=("table",), most=3000):
+    return sys.executable, "-c", RUN.format(each=each, outputs=list(outputs), most=most)
 
 
 def test_q_ends_a_real_run_with_exit_code_0_and_leaves_the_terminal_as_it_was():
@@ -78,7 +78,7 @@ def test_q_ends_the_run_whatever_other_outputs_there_are(key, tmp_path):
 
 def test_other_keys_do_nothing():
     """Not even F2, whose code holds a Q."""
-    with Terminal(*program("if self.count > 60: return None")) as terminal:
+    with Terminal(*program(most=60)) as terminal:
         terminal.wait_for("q ends the run")
         terminal.type("x\x1bOQ\x1b[21~\x1b\n")
         assert terminal.wait() == 0
@@ -86,7 +86,7 @@ def test_other_keys_do_nothing():
 
 
 def test_what_is_piped_in_is_not_read():
-    command = list(program("if self.count > 40: return None"))
+    command = list(program(most=40))
     code = f"import subprocess, sys; sys.exit(subprocess.run({command!r}, input=b'q' * 99).returncode)"
     with Terminal(sys.executable, "-c", code) as terminal:
         terminal.wait_for(OTHER_SCREEN)
@@ -197,12 +197,10 @@ def test_log_lines_are_shown_in_the_table_and_printed_after_it(tmp_path, into_a_
 
 
 def test_a_dumb_terminal_and_a_background_job_get_plain_lines():
-    with Terminal(*program("if self.count > 3: return None"), TERM="dumb") as terminal:
+    with Terminal(*program(most=3), TERM="dumb") as terminal:
         assert terminal.wait() == 0
         assert "PlainTable" in terminal.seen and "\x1b" not in terminal.seen
-    code = (
-        f"import os, subprocess; subprocess.run({list(program('if self.count > 3: return None'))!r}, process_group=0)"
-    )
+    code = f"import os, subprocess; subprocess.run({list(program(most=3))!r}, process_group=0)"
     if sys.version_info < (3, 11):
         return
     with Terminal(sys.executable, "-c", code) as terminal:

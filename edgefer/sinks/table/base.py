@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 
 from edgefer.labels import UNCERTAIN
@@ -22,7 +21,6 @@ class Totals:
         self.frames = 0
         self.frames_with_face = 0
         self.identities = Identities()
-        self.expressions: Counter[str] = Counter()
         self.stages = StageClock(10_000)
 
     def add(self, reading: Reading) -> None:
@@ -32,11 +30,10 @@ class Totals:
         self.frames += 1
         self.frames_with_face += bool(reading.faces)
         self.identities.add(face.track for face in reading.faces)
-        self.expressions.update(face.expression for face in reading.faces)
         self.stages.add(reading.latency_ms)
 
     def lines(self) -> list[str]:
-        """The figures as plain text."""
+        """The figures as plain text. Who showed which expression for how long, the run's own summary says."""
         if not self.frames or self._started is None:
             return ["no frame was read"]
         span = self._latest - self._started
@@ -46,10 +43,6 @@ class Totals:
             f"{count(self.frames, 'frame')} in {span:.1f} s{rate}; "
             f"a face in {self.frames_with_face} ({share:.1f} %), {count(self.identities.count, 'track')}"
         ]
-        total = sum(self.expressions.values())
-        if total:
-            shares = (f"{name} {100 * n / total:.0f} %" for name, n in self.expressions.most_common())
-            lines.append("expressions: " + ", ".join(shares))
         spread = self.stages.spread()
         if spread:
             stages = (f"{stage} {ms.p50:.1f}/{ms.p95:.1f}" for stage, ms in spread.items())

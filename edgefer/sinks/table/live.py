@@ -132,7 +132,7 @@ class LiveTable(Table):
             self._rate.per_second(),
             self._history,
             self._clock() - (self._begun_s or 0.0),
-            position=min((reading.frame + 1) / length, 1.0) if length else None,
+            position=_position(reading, health) if health else None,
             length_s=length / self._fps if length and self._fps else None,
             dropped=health.dropped if health else 0,
             temperature_c=health.temperature_c if health else None,
@@ -160,3 +160,9 @@ class LiveTable(Table):
             self._gone()
         except OSError as error:
             raise SinkError(f"terminal: cannot be written: {error.strerror}") from None
+
+
+def _position(reading: Reading, health: Health) -> float | None:
+    """How far the source has been read, 0 to 1; None where its length is not known."""
+    done = reading.frame + 1 - health.first_index
+    return min(max(done / health.length, 0.0), 1.0) if health.length else None

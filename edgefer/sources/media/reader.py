@@ -1,0 +1,279 @@
+"""One reader for films and streams: the pictures of an open input in the order in which they are shown.
+
+FFmpeg must not be closed while it is read, nor read from two threads: a lock orders open, read and close. Who
+closes while another thread reads sets a flag, and that thread closes at its next step; while nobody reads, the
+caller closes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av
+
+from edgefer.sources.base import NS_PER_S
+from edgefer.sources.media.library import FAILURES, INVALID, MediaError, open_input, reason_of
+from edgefer.sources.media.picture import Picture
+
+# So many unreadable packets one after the other end a film; each may be a whole sector.
+_MOST_READ_ERRORS = 100
+# More pixels than any camera has: what a damaged header promises.
+_MOST_PIXELS = 1 << 28
+#: What a decoder is asked to refuse. Where each picture stands alone and the damage is sure, it is left out whole;
+#: other decoders say of each frame whether they had to make up parts of it.
+_STRICT = {"mjpeg": "explode", "mjpegb": "explode", "ffv1": "crccheck+explode", "png": "crccheck+explode"}
+
+
+class Shot(NamedTuple):
+    """A decoded picture and what the container says of it.
+
+    Attributes:
+        position: among the pictures of the input, from 0, those left out counted too.
+        stamp_ns: on the container's own clock, ns; None where it has none.
+        duration_ns: how long it is shown; 0 where that is not known.
+    """
+
+    position: int
+    stamp_ns: int | None
+    duration_ns: int
+    picture: Picture
+
+
+class MediaReader:
+    """An open film or stream.
+
+    Attributes:
+        format: FFmpeg's name of the container, "mov,mp4,m4a,3gp,3g2,mj2".
+        fps: mean frames per second, or None where they are not known.
+        damaged: pictures left out because they cannot be decoded, or only in part.
+        encrypted: whether a packet was met that is.
+        picture_end_ns, latest_end_ns: how far the picture's packets, and those of all streams, have come on the
+            container's clock; None before the first.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        options: Mapping[str, str],
+        *,
+        live: bool = False,
+        timeout_s: tuple[float, float] | None = None,
+        threads: int = 0,
+    ) -> None:
+        """Args:
+        target: path, address, or binary file object, which stays the caller's to close.
+        options: of FFmpeg's demuxer and protocol.
+        live: slice threads alone, as frame threads hold back several frames.
+        timeout_s: for opening and for each read; without it there is none.
+        threads: of the decoder; 0 takes one for each processor.
+
+        Raises:
+            MediaError: it cannot be opened, or holds no picture that can be decoded.
+        """
+        self.damaged = 0
+        self.encrypted = False
+        self.picture_end_ns: int | None = None
+        self.latest_end_ns: int | None = None
+        self._lock = threading.Lock()
+        self._closing = False
+        self._position = 0
+        self._ready: deque[av.VideoFrame] = deque()
+        self._container: Any = open_input(target, dict(options), timeout_s)
+        try:
+            self.stream = picture_stream(self._container)
+            self.format: str = self._container.format.name
+            self.fps = _rate(self.stream)
+            context = self.stream.codec_context
+            context.options = {"max_pixels": str(_MOST_PIXELS)}
+            if context.name in _STRICT:
+                context.options = {**context.options, "err_detect": _STRICT[context.name]}
+            context.thread_type = "SLICE" if live else "AUTO"
+            context.thread_count = threads
+            self._time_bases = [_time_base(stream) for stream in self._container.streams]
+        except (*FAILURES, MediaError) as error:
+            self._container.close()
+            raise error if isinstance(error, MediaError) else MediaError(reason_of(error)) from None
+        self._index = self.stream.index
+        self._aspect = self.stream.sample_aspect_ratio
+        # Whatever else it holds is read along: asking for the picture alone waits without end where sound goes on.
+        self._packets: Iterator[Any] = self._container.demux()
+
+    @property
+    def container(self) -> Any:
+        """The open container, for what its header says; not to be read or closed."""
+        return self._container
+
+    @property
+    def position(self) -> int:
+        """Pictures so far, those left out counted too."""
+        return self._position
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was told to close."""
+        return self._closing
+
+    def read(self) -> Shot | None:
+        """The next picture; None after the last and once closed.
+
+        Raises:
+            MediaError: the input cannot be read on.
+        """
+        try:
+            with self._lock:
+                return self._next_shot()
+        finally:
+            if self._closing:
+                self._release()
+
+    def seek(self, stamp_ns: int) -> None:
+        """Goes on from a picture at or before a time on the container's clock, as near as its index leads.
+
+        Raises:
+            MediaError: it cannot be done.
+        """
+        with self._lock:
+            if self._container is None:
+                return
+            num, den = self._time_bases[self._index]
+            try:
+                self._container.seek(stamp_ns * den // (num * NS_PER_S), stream=self.stream)
+            except FAILURES as error:
+                raise MediaError(reason_of(error)) from None
+            self._ready.clear()
+            self._packets = self._container.demux()
+
+    def close(self) -> None:
+        """Closes the input, at once or at the next step of the thread that reads it."""
+        self._closing = True
+        self._release()
+
+    def _release(self) -> None:
+        """Closes unless another thread is reading; it looks at the flag when it is done."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._ready.clear()
+                self._packets = iter(())
+                if self._container is not None:
+                    self._container.close()
+                self._container = None
+            finally:
+                self._lock.release()
+
+    def _next_shot(self) -> Shot | None:
+        while True:
+            while not self._ready:
+                packet = None if self._closing or self._container is None else self._next_packet()
+                if packet is None:
+                    return None
+                self._decode(packet)
+            frame = self._ready.popleft()
+            position, self._position = self._position, self._position + 1
+            if frame.is_corrupt:
+                self.damaged += 1
+                continue
+            try:
+                picture = Picture(frame, self._aspect)
+            except FAILURES:
+                self.damaged += 1
+                continue
+            return Shot(position, self._stamp_ns(frame), self._ns(frame.duration), picture)
+
+    def _next_packet(self) -> Any:
+        """The next packet of the picture; None at the end of the input."""
+        errors = 0
+        while not self._closing:
+            try:
+                packet = next(self._packets, None)
+            except INVALID as error:
+                errors += 1
+                if errors > _MOST_READ_ERRORS:
+                    raise MediaError(reason_of(error)) from None
+                self._packets = self._container.demux()  # the iterator is over, the input may go on
+                continue
+            except FAILURES as error:
+                raise MediaError(reason_of(error)) from None
+            if packet is None:
+                return None
+            errors = 0
+            stream = packet.stream  # not its stream_index, which is 0 in the packets that end each stream
+            self._note_end(packet, stream.index)
+            if stream is self.stream:
+                return packet
+        return None
+
+    def _note_end(self, packet: Any, index: int) -> None:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or index >= len(self._time_bases):
+            return
+        num, den = self._time_bases[index]
+        end_ns = (stamp + (packet.duration or 0)) * num * NS_PER_S // den
+        self.latest_end_ns = max(end_ns, self.latest_end_ns or end_ns)
+        if index == self._index:
+            self.picture_end_ns = max(end_ns, self.picture_end_ns or end_ns)
+
+    def _decode(self, packet: Any) -> None:
+        try:
+            self._ready.extend(self.stream.codec_context.decode(packet))
+        except EOFError:  # asked again after its last frame
+            pass
+        except FAILURES:
+            self.damaged += 1
+            self._position += 1
+            self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
+
+    def _stamp_ns(self, frame: av.VideoFrame) -> int | None:
+        # AVI stores no presentation times: its pictures come in order, at the times of decoding
+        stamp = frame.dts if self.format == "avi" or frame.pts is None else frame.pts
+        return None if stamp is None else self._ns(stamp)
+
+    def _ns(self, ticks: int) -> int:
+        num, den = self._time_bases[self._index]
+        return ticks * num * NS_PER_S // den
+
+
+def picture_stream(container: Any) -> av.VideoStream:
+    """The stream with the film: the one marked as default, of several the largest.
+
+    Raises:
+        MediaError: there is none, or no decoder for it.
+    """
+    films, unknown, covers, sound = [], 0, 0, 0
+    for stream in container.streams:
+        if stream.codec_context is None:  # asked for anything else, PyAV 17 dies of it
+            unknown += isinstance(stream, av.VideoStream)
+        elif isinstance(stream, av.VideoStream):
+            words = stream.disposition
+            if words & (av.stream.Disposition.attached_pic | av.stream.Disposition.dependent):
+                covers += 1
+            else:
+                films.append(stream)
+        else:
+            sound += isinstance(stream, av.AudioStream)
+    if films:
+        return max(films, key=lambda stream: (_is_default(stream), stream.width * stream.height, -stream.index))
+    if unknown:
+        raise MediaError("its pictures are of a kind that this build of FFmpeg cannot decode")
+    if covers:
+        raise MediaError("it holds sound with a cover picture, no film" if sound else "it holds a photograph in tiles")
+    raise MediaError("it holds sound alone, no picture" if sound else "it holds no picture")
+
+
+def _is_default(stream: av.VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.default)
+
+
+def _rate(stream: av.VideoStream) -> float | None:
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and 0 < rate <= 1000:
+            return float(rate)
+    return None
+
+
+def _time_base(stream: Any) -> tuple[int, int]:
+    base: Fraction | None = stream.time_base
+    return (base.numerator, base.denominator) if base and base > 0 else (1, NS_PER_S)
