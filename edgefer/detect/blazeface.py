@@ -15,7 +15,7 @@ from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import Box, clipped, moved, squared
-from edgefer.support.images import grey_image
+from edgefer.support.images import box_of, grey_image
 from edgefer.support.locks import turn_lock
 from edgefer.values import Detection
 
@@ -100,7 +100,7 @@ class BlazeFaceDetector:
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. The network takes turned heads as they come."""
-        grey = grey_image("look", grey)
+        grey, box = grey_image("look", grey), box_of("look", box)
         if max(box.width, box.height) < 1 or clipped(box, grey.shape[1], grey.shape[0]).area == 0:
             return None
         return nearest(self._candidates(grey, squared(box, self.LOOK_MARGIN)), box)

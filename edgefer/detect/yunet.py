@@ -24,7 +24,7 @@ from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError
 from edgefer.geometry import Box, moved, scaled, squared
-from edgefer.support.images import grey_image
+from edgefer.support.images import box_of, grey_image
 from edgefer.support.locks import turn_lock
 from edgefer.values import Detection
 
@@ -77,6 +77,7 @@ class YuNetDetector:
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. The network takes turned heads as they come."""
+        box = box_of("look", box)
         side = max(box.width, box.height)
         part, x0, y0 = within(grey_image("look", grey), squared(box, self.LOOK_MARGIN))
         if part is None or side < 1:

@@ -226,7 +226,7 @@ class Stream(Iterator[Reading]):
         source = opener()
         try:
             reopen = opener if source.live else None
-            if options.realtime and not still:
+            if options.realtime:
                 source = paced(source)
             pipeline = self._parts.pipeline(choice, source.live, self._outputs)
             self._open.readings = Readings(

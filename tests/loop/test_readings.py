@@ -64,11 +64,18 @@ def test_photographs_that_are_not_given_are_not_read():
     stills = [frame_at(index) for index in range(10)]
     for still in stills:
         still.still, still.media_ns = True, 0
-    loop = pipeline(face(1), recognizer=recognizer)
+    loop = pipeline(recognizer=recognizer, photographs=StubPhotographs())
     readings = Readings(FileSource(stills), loop, every=4, first_index=7)
     assert [reading.frame for reading in given(readings)] == [8, 12, 16]
     assert len(recognizer.boxes) == 3
     assert readings.next_index == 17
+
+
+class StubPhotographs:
+    """One face in each."""
+
+    def find(self, frame: Frame):
+        return [face(1)]
 
 
 class EventfulPipeline:
