@@ -152,7 +152,7 @@ def from_text(text: str, kind: inspect.Type) -> Any:
     Raises:
         ValueError: the text is no such value.
     """
-    kind = bare(kind)
+    wanted, kind = kind, bare(kind)
     if isinstance(kind, inspect.UnionType):
         for member in kind.types:
             with contextlib.suppress(ValueError):
@@ -173,7 +173,7 @@ def from_text(text: str, kind: inspect.Type) -> Any:
                 value = int(text) if isinstance(kind, inspect.IntType) else float(text)
         if fits(value, kind):
             return value
-    raise ValueError(f"expected {describe(kind)}, got {show(text)}")
+    raise ValueError(f"expected {describe(wanted)}, got {show(text)}")
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
