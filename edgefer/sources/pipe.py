@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import select
@@ -88,6 +89,8 @@ class PipeFile:
             except BlockingIOError:
                 continue
             except OSError as error:
+                if error.errno == errno.EBADF:  # open for writing alone, as a stand-in for what was closed is
+                    raise SourceError(f"{self.name}: it is closed") from None
                 raise SourceError(f"{self.name}: {(error.strerror or 'cannot be read').lower()}") from None
         return b""
 
