@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from edgefer import defaults
 from edgefer.config.settings import Settings, limits
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
@@ -16,14 +17,15 @@ from edgefer.models import directory, store
 from edgefer.models.manifest import DetectorManifest
 from edgefer.sinks.registry import LANDMARKS
 from edgefer.sources.registry import STILL
+from edgefer.support.locks import Guard
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
+    from edgefer.detect import Detector
     from edgefer.loop.pipeline import Pipeline
     from edgefer.recognize.base import Recognizer
     from edgefer.sinks import SinkThread
-    from edgefer.sources import Source
-    from edgefer.track import Tracker
+    from edgefer.track import Photographs, QualityGate, Tracker
 
 Value = TypeVar("Value")
 
@@ -81,26 +83,53 @@ def verify_model(model: str | os.PathLike) -> None:
         recognize.open(path)
 
 
-def open_tracker(settings: Settings) -> Tracker:
-    """The profile's detector with the tracker and quality gate around it."""
-    from edgefer.detect import open_detector
-    from edgefer.track import QualityGate, Tracker
+def open_faces(settings: Settings) -> Detector:
+    """The profile's detector; any number of trackers, on any threads, may ask it.
 
-    detector = open_detector(
+    Raises:
+        UsageError: a number out of range. ModelError: its model is refused.
+    """
+    from edgefer.detect import open_detector
+
+    return open_detector(
         settings.detector_choice, min_face_px=settings.detector.min_face_px, threads=settings.compute.threads
     )
+
+
+def open_tracker(settings: Settings, detector: Detector | None = None) -> Tracker:
+    """A detector, the profile's by default, with the tracker and quality gate around it."""
+    from edgefer.track import Tracker
+
+    detector = detector or open_faces(settings)
+    return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=_gate(settings))
+
+
+def open_photographs(settings: Settings, detector: Detector) -> Photographs:
+    """What finds the faces of photographs with a detector, and judges them by the same quality gate."""
+    from edgefer.track import Photographs
+
+    return Photographs(detector, min(settings.detector.min_face_px, defaults.STILL_FACE_PX), _gate(settings))
+
+
+def _gate(settings: Settings) -> QualityGate:
+    from edgefer.track import QualityGate
+
     quality = settings.quality
-    gate = QualityGate(
+    return QualityGate(
         min_side_px=quality.min_side_px,
         min_sharpness=quality.min_sharpness,
         dark=quality.min_brightness,
         bright=quality.max_brightness,
     )
-    return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=gate)
 
 
 def make_pipeline(
-    settings: Settings, recognizers: Sequence[Recognizer], live: bool, outputs: Sequence[Choice] = ()
+    settings: Settings,
+    recognizers: Sequence[Recognizer],
+    live: bool,
+    outputs: Sequence[Choice] = (),
+    landmarks: bool = False,
+    detector: Detector | None = None,
 ) -> Pipeline:
     """The loop's middle.
 
@@ -109,6 +138,8 @@ def make_pipeline(
         recognizers: as open_models gives them.
         live: whether the source is; only then is work left out to keep time, for a file is read whole.
         outputs: of the run; where one of them, or a recognizer, needs landmarks, they are found.
+        landmarks: whether they are found in any case.
+        detector: as open_faces gives it; one of its own by default.
 
     Raises:
         UsageError: something needs landmarks, and nothing finds them. ModelError: the detector is refused.
@@ -131,12 +162,15 @@ def make_pipeline(
     needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
     needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
     landmarker = None
-    if needing:
+    if needing or landmarks:
         if not LANDMARKERS.names():
-            raise UsageError(f"{needing[0]} needs landmarks, and no landmark network is installed")
+            who = f"{needing[0]} needs landmarks" if needing else "landmarks were asked for"
+            raise UsageError(f"{who}, and no landmark network is installed")
         landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
-    return Pipeline(open_tracker(settings), recognizers, smoother, governor, max_faces, landmarker)
+    detector = detector or open_faces(settings)
+    tracker, photographs = open_tracker(settings, detector), open_photographs(settings, detector)
+    return Pipeline(tracker, recognizers, smoother, governor, max_faces, landmarker, photographs)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
@@ -153,8 +187,21 @@ def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
             )
 
 
-def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -> list[SinkThread]:
+def start_sinks(
+    outputs: Sequence[Choice],
+    *,
+    labels: Sequence[str],
+    models: Mapping[str, Sequence[str]],
+    title: str,
+    fps: float | None,
+    live: bool,
+) -> list[SinkThread]:
     """The outputs of a run, each on its thread; all of them or, on an error, none.
+
+    Args:
+        outputs: of the run.
+        labels, models, title, fps: see sinks.open_sink.
+        live: whether the source is; then an output that is too slow loses readings rather than delay them.
 
     Raises:
         UsageError, SinkError: one cannot be opened.
@@ -164,15 +211,7 @@ def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -
     sinks: list[SinkThread] = []
     try:
         for output in outputs:
-            sink = start_sink(
-                output,
-                labels=pipeline.labels,
-                models=pipeline.further_labels,
-                title=source.name,
-                fps=source.fps,
-                drop=source.live,
-            )
-            sinks.append(sink)
+            sinks.append(start_sink(output, labels=labels, models=models, title=title, fps=fps, drop=live))
     except BaseException:
         for sink in sinks:
             sink.close()
@@ -180,23 +219,84 @@ def start_sinks(outputs: Sequence[Choice], pipeline: Pipeline, source: Source) -
     return sinks
 
 
+class Parts:
+    """What all pipelines of one program share: the models and the detector, loaded once, for any thread.
+
+    Loading begins at once, on a thread of its own, while the caller opens a source.
+    """
+
+    def __init__(self, settings: Settings, landmarks: bool = False) -> None:
+        """Args:
+        settings: of the program.
+        landmarks: whether faces get landmarks in any case.
+        """
+        self.settings = settings
+        self._landmarks = landmarks
+        self._lock = Guard()
+        self._models = Background(lambda: open_models(settings))
+        self._detector: Detector | None = None
+
+    def recognizers(self) -> list[Recognizer]:
+        """The models for one more pipeline; one that remembers a window of a face is opened anew for each.
+
+        Raises:
+            UsageError: an unknown name or option. ModelError: one is refused.
+        """
+        shared = self._models.result()
+        if not any(recognizer.needs.window_s > 0 for recognizer in shared):
+            return shared
+        return open_models(self.settings)
+
+    def detector(self) -> Detector:
+        """The detector. Raises UsageError and ModelError as open_faces."""
+        with self._lock:
+            if self._detector is None:
+                self._detector = open_faces(self.settings)
+            return self._detector
+
+    def pipeline(self, source: Choice | None, live: bool, outputs: Sequence[Choice] = ()) -> Pipeline:
+        """The loop's middle, with a memory of its own.
+
+        Args:
+            source: where it reads; None for what the caller hands over.
+            live, outputs: see make_pipeline.
+
+        Raises:
+            UsageError: something needs landmarks, or a model cannot read that source. ModelError: a model or
+            the detector is refused.
+        """
+        recognizers = self.recognizers()
+        if source is not None:
+            check_stills(source, recognizers)
+        return make_pipeline(self.settings, recognizers, live, outputs, self._landmarks, self.detector())
+
+
 class Background(Generic[Value]):
     """Something built on a thread of its own while the caller builds the rest."""
 
     def __init__(self, make: Callable[[], Value]) -> None:
+        self._make = make
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._done = False
         self._value: Value | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, args=(make,), name="start", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="start", daemon=True)
         self._thread.start()
 
-    def _work(self, make: Callable[[], Value]) -> None:
+    def _work(self) -> None:
         try:
-            self._value = make()
+            self._value = self._make()
         except BaseException as error:
             self._error = error
+        self._done = True
 
     def result(self) -> Value:
         """Waits for it; raises what building it raised."""
+        if not self._done and self._pid != os.getpid():
+            self._begin()  # the thread did not come along when the process was forked
         self._thread.join()
         if self._error is not None:
             raise self._error

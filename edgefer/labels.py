@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 # Order of the votes in FER+ (Barsoum et al., ICMI 2016), less its last two columns, unknown and not-a-face.
@@ -10,6 +12,18 @@ FERPLUS8 = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "
 BASIC7 = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 
 LABEL_SETS: dict[str, tuple[str, ...]] = {"ferplus8": FERPLUS8, "basic7": BASIC7}
+
+#: What people and data sets call the labels, besides their own names.
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "neutral": ("neutrality", "neu"),
+    "happiness": ("happy", "joy", "joyful", "hap"),
+    "surprise": ("surprised", "sur"),
+    "sadness": ("sad",),
+    "anger": ("angry", "ang"),
+    "disgust": ("disgusted", "dis"),
+    "fear": ("fearful", "afraid", "scared", "fea"),
+    "contempt": ("contemptuous", "con"),
+}
 
 #: Expression reported when the quality gate does not let the scores through.
 UNCERTAIN = "uncertain"
@@ -25,6 +39,17 @@ def label_set(name: str) -> tuple[str, ...]:
         return LABEL_SETS[name]
     except KeyError:
         raise ValueError(f"unknown label set {name!r}; available: {', '.join(LABEL_SETS)}") from None
+
+
+def label_named(text: str) -> str | None:
+    """The label that a name stands for, whatever its case and with or without a number before it: `Angry`, `0_happy`.
+
+    Returns:
+        A label of FERPLUS8; None where the name is none of theirs, as a number alone, which means something else in
+        each data set.
+    """
+    name = re.sub(r"^\d+[\s._-]*", "", text.strip().lower())
+    return next((label for label, others in OTHER_NAMES.items() if name == label or name in others), None)
 
 
 def translate(scores: np.ndarray, source: str, target: str) -> np.ndarray:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edgefer import config
 from edgefer.config import Settings
 from edgefer.detect.registry import DETECTORS
-from edgefer.sources.registry import SOURCES
+from edgefer.errors import UsageError
+from edgefer.sources.registry import SOURCES, CameraOptions
+from edgefer.sources.several import expanded
 from edgefer.support.typed import whole_number
+
+if TYPE_CHECKING:
+    from edgefer.reader.options import Region, StreamOptions
 
 
 def add_source(parser: argparse.ArgumentParser, default: str) -> None:
@@ -30,6 +38,125 @@ def source_of(args: argparse.Namespace, default: str | None) -> str | None:
     if args.source is not None:
         return args.source
     return default if args.camera is None else str(args.camera)
+
+
+_SOURCES_HELP = (
+    "video, image, folder of images, camera index, /dev/videoN, rtsp://…, or a source by its kind: "
+    f"{SOURCES.shapes()}; a quoted pattern ('*.jpg') stands for the files it matches"
+)
+
+
+def add_sources(parser: argparse.ArgumentParser, default: str) -> None:
+    """Sources by position, --source and --camera."""
+    parser.add_argument("sources", metavar="SOURCE", nargs="*", help=f"{_SOURCES_HELP} (default: {default})")
+    parser.add_argument(
+        "--source", metavar="S", nargs="+", action="extend", default=[], help="the same; may be repeated"
+    )
+    parser.add_argument("--camera", metavar="N", type=whole_number(0, 255), help="the same as --source N for a camera")
+
+
+def sources_of(args: argparse.Namespace, default: str) -> list[str]:
+    """The sources that the command line names, patterns replaced by files, else the default.
+
+    Raises:
+        UsageError: --camera beside other sources. SourceError: nothing matches a pattern.
+    """
+    named = [*args.sources, *args.source]
+    if args.camera is not None:
+        if named:
+            raise UsageError(f"argument --camera: not allowed with other sources, got {named[0]!r}")
+        return [str(args.camera)]
+    return expanded(named) or [default]
+
+
+def add_view(parser: argparse.ArgumentParser) -> None:
+    """How the sources are read."""
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="play a film at its own rate and drop frames that come too fast, as with a camera",
+    )
+    parser.add_argument("--start", metavar="T", type=_seconds(0), default=0.0, help="leave out the first T seconds")
+    parser.add_argument("--seconds", metavar="T", type=_seconds(), help="stop after T seconds of the source's own time")
+    parser.add_argument(
+        "--every",
+        metavar="N",
+        type=whole_number(1, 10**9 - 1),
+        default=1,
+        help="write one reading in N; the frames between them are still looked at, to follow the faces",
+    )
+    parser.add_argument("--rotate", metavar="D", type=_rotation, help="turn pictures clockwise by 90, 180 or 270")
+    parser.add_argument("--flip", metavar="F", type=_flip, help="then mirror them: horizontal or vertical")
+    parser.add_argument(
+        "--region",
+        metavar="X0,Y0,X1,Y1",
+        type=_region,
+        help="read this part of the picture alone, pixels; boxes are told in the whole picture",
+    )
+    parser.add_argument("--loop", action="store_true", help="read a film over and over")
+    parser.add_argument("--recursive", action="store_true", help="enter the folders inside a folder of images")
+    parser.add_argument("--landmarks", action="store_true", help="68 landmarks and the pose of each face")
+
+
+def options_from(args: argparse.Namespace, camera: CameraOptions) -> StreamOptions:
+    """What add_view and --frames amount to; where no source is named, the profile's camera is turned as it says."""
+    from edgefer.reader.options import StreamOptions
+
+    rotate, flip = args.rotate, args.flip
+    if not args.sources and not args.source:
+        rotate = camera.rotate if rotate is None else rotate
+        flip = camera.flip if flip is None else flip
+    return StreamOptions(
+        args.frames,
+        args.start,
+        args.seconds,
+        args.every,
+        rotate,
+        flip,
+        args.region,
+        args.loop,
+        args.realtime,
+        args.recursive,
+    )
+
+
+def _seconds(least: float | None = None):
+    """A number of seconds above 0, or from `least`."""
+    expected = "above 0" if least is None else f"of at least {least:g}"
+
+    def convert(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            seconds = float(text)
+            if math.isfinite(seconds) and (seconds > 0 or seconds == least):
+                return seconds
+        raise argparse.ArgumentTypeError(f"expected a number of seconds {expected}, got {text!r}")
+
+    return convert
+
+
+def _rotation(text: str) -> int:
+    if text in ("0", "90", "180", "270"):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected 90, 180 or 270 (degrees clockwise), got {text!r}")
+
+
+def _flip(text: str) -> str:
+    names = {"h": "horizontal", "v": "vertical"}
+    name = names.get(text, text)
+    if name in (*names.values(), "none"):
+        return name
+    raise argparse.ArgumentTypeError(f"expected horizontal or vertical, got {text!r}")
+
+
+def _region(text: str) -> Region:
+    from edgefer.reader.options import region_of
+
+    try:
+        return region_of([int(part) for part in text.split(",")])
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected x0,y0,x1,y1 in whole pixels with x0 below x1 and y0 below y1, got {text!r}"
+        ) from None
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

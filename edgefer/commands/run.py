@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import itertools
-import math
 import signal
 import sys
 import time
@@ -14,36 +12,51 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgefer.commands.arguments import add_settings, add_source, settings_from, source_of, whole_number
+from edgefer.commands.arguments import (
+    add_settings,
+    add_sources,
+    add_view,
+    options_from,
+    settings_from,
+    sources_of,
+    whole_number,
+)
 from edgefer.commands.console import Commands
 from edgefer.detect.registry import DETECTORS
 from edgefer.device.service import Notifier, StopSignals
+from edgefer.errors import SourceError
 from edgefer.sinks.registry import OUTPUTS, STDOUT, TERMINAL, check_outputs
-from edgefer.sources.registry import SOURCES, parse_source
+from edgefer.sources.registry import SOURCES
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:
     from edgefer.config import Settings
-    from edgefer.loop.run import RunSummary
-    from edgefer.sources import Source
+    from edgefer.loop.summary import RunSummary
+    from edgefer.reader.streaming import Stream
+
+#: People of whom the summary has a line.
+_PEOPLE_SHOWN = 5
 
 
 def add_parser(commands: Commands) -> None:
     """The command's arguments."""
     parser = commands.add(
         "run",
-        "read expressions from a camera, a file or the demo",
+        "read expressions from a camera, films, photographs, a stream or the demo",
         "run --camera 0\n"
-        "run --source demo\n"
-        "run --source clip.mp4 --output jsonl:readings.jsonl --output video:seen.mp4\n"
+        "run demo\n"
+        "run clip.mp4 --output jsonl:readings.jsonl --output video:seen.mp4\n"
+        "run clip.mp4 --start 60 --seconds 10 --output csv\n"
+        "run photos/*.jpg --output csv:faces.csv\n"
         "run --source clip.mp4 --realtime\n"
+        "run --camera 0 --rotate 180 --region 0,0,640,360\n"
         "run --profile pi4 --source rtsp://camera.local/stream --output csv",
         execute,
         more="\nname[:target][,option=value] of outputs, detectors and sources:\n"
         + "\n".join(registry.help() for registry in (OUTPUTS, DETECTORS, SOURCES))
         + "\n",
     )
-    add_source(parser, "the profile's camera")
+    add_sources(parser, "the profile's camera")
     add_settings(parser)
     parser.add_argument(
         "--output",
@@ -51,83 +64,64 @@ def add_parser(commands: Commands) -> None:
         action="append",
         help=f"{OUTPUTS.shapes()}; see below; may be repeated (default: the profile's outputs)",
     )
-    parser.add_argument(
-        "--realtime",
-        action="store_true",
-        help="play a file at its own rate and drop frames that come too fast, as with a camera",
-    )
+    add_view(parser)
     parser.add_argument("--frames", metavar="N", type=whole_number(1, 10**9 - 1), help="stop after N readings")
-    parser.add_argument("--seconds", metavar="T", type=_seconds, help="stop T seconds after the first frame")
     parser.add_argument("-q", "--quiet", action="store_true", help="no summary, and errors alone in the log")
 
 
-def _seconds(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if (seconds := float(text)) > 0 and math.isfinite(seconds):
-            return seconds
-    raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
-
-
 def execute(args: argparse.Namespace) -> int:
-    """Runs until the source ends, a limit is reached or a signal comes; 130 after an interrupt, else 0."""
+    """Runs until the sources end, a limit is reached or a signal comes; 130 after an interrupt, else 0."""
     with StopSignals() as stop:  # before the rest is loaded, which takes long enough to be interrupted
         settings = settings_from(args)
-        spec = source_of(args, str(settings.camera.device)) or ""
+        specs = sources_of(args, str(settings.camera.device))
         outputs = [OUTPUTS.parse(text) for text in args.output] if args.output else settings.outputs
-        check_outputs(outputs, spec)
-        summary = _run(args, settings, spec, outputs, stop)
+        check_outputs(outputs, specs)
+        summary, failure = _run(args, settings, specs, outputs, stop)
         interrupted = stop.received == signal.SIGINT
-        if not args.quiet and not (interrupted and not summary.frames):
+        if not args.quiet and not (interrupted and not summary.frames) and not (failure and not summary.frames):
             for line in summary_lines(summary, brief=_uses_terminal(outputs)):
                 print(line, file=sys.stderr)
         stop.raise_reason()  # the command line says it, once
+        if failure is not None:
+            raise failure
         return 1 if summary.sink_errors else 0
 
 
 def _run(
-    args: argparse.Namespace, settings: Settings, spec: str, outputs: Sequence[Choice], stop: StopSignals
-) -> RunSummary:
+    args: argparse.Namespace, settings: Settings, specs: Sequence[str], outputs: Sequence[Choice], stop: StopSignals
+) -> tuple[RunSummary, SourceError | None]:
+    """What was read, and the failure that ended it or that one of several sources met."""
     from edgefer import assemble
+    from edgefer.reader import Reader
 
+    options = options_from(args, settings.camera)
     assemble.prepare_process(settings)
-    models = assemble.Background(lambda: assemble.open_models(settings))
-    choice = parse_source(spec, settings.camera)
+    reader = Reader.of_settings(settings, args.landmarks)
+    stream = reader.open(specs, options, outputs)
 
     from edgefer.loop.run import run
-    from edgefer.sources import paced
 
-    source = choice.make()
-    reopen = choice.make if source.live else None
-    with contextlib.ExitStack() as unless_started:
-        unless_started.callback(lambda: source.close())
-        if args.realtime:
-            source = paced(source)
-        recognizers = models.result()
-        assemble.check_stills(choice, recognizers)
-        pipeline = assemble.make_pipeline(settings, recognizers, source.live, outputs)
-        sinks = assemble.start_sinks(outputs, pipeline, source)
-        unless_started.pop_all()
+    try:
+        title = stream.name if len(specs) == 1 else f"{len(specs)} sources"
+        sinks = assemble.start_sinks(
+            outputs, labels=stream.labels, models=stream.models, title=title, fps=stream.fps, live=stream.live
+        )
+    except BaseException:
+        stream.close()
+        raise
 
     notifier = Notifier()
-    progress = _progress(source, outputs)
+    progress = _progress(stream, len(specs), outputs)
 
-    def beat(summary: RunSummary) -> None:
-        notifier.beat(summary.frames > 0)
+    def beat(written: int) -> None:
+        notifier.beat(written > 0)
         next(progress, None)
 
     gc.freeze()  # what is loaded stays: no collection need walk over it while a frame waits
     try:
-        return run(
-            source,
-            pipeline,
-            sinks,
-            realtime=args.realtime,
-            stop=stop.event,
-            frames=args.frames,
-            seconds=args.seconds,
-            reopen=reopen,
-            on_beat=beat,
-        )
+        return run(stream, sinks, stop.event, beat), None
+    except SourceError as error:
+        return stream.summary, error
     finally:
         gc.unfreeze()
         progress.close()
@@ -139,14 +133,16 @@ def _uses_terminal(outputs: Sequence[Choice]) -> bool:
     return any(TERMINAL in output.entry.needs for output in outputs)
 
 
-def _progress(source: Source, outputs: Sequence[Choice]) -> Generator[Any, None, None]:
+def _progress(stream: Stream, sources: int, outputs: Sequence[Choice]) -> Generator[Any, None, None]:
     """An iterator to advance with every frame of a file; draws a bar where nothing else uses the terminal."""
     on_stdout = any(STDOUT in output.entry.needs and not output.target for output in outputs)
-    if source.live or _uses_terminal(outputs) or (sys.stdout.isatty() and on_stdout):
+    if stream.live or _uses_terminal(outputs) or (sys.stdout.isatty() and on_stdout):
         return (_ for _ in ())
     from edgefer.support.progress import progress_bar
 
-    return progress_bar(itertools.count(), f"reading {source.name}", source.length)
+    if sources > 1:
+        return progress_bar(itertools.count(), f"reading {sources} sources", None)
+    return progress_bar(itertools.count(), f"reading {stream.name}", stream.length)
 
 
 def summary_lines(summary: RunSummary, brief: bool = False) -> list[str]:
@@ -171,7 +167,28 @@ def summary_lines(summary: RunSummary, brief: bool = False) -> list[str]:
         ]
     if summary.reconnects:
         lines.append(f"the source was opened again {summary.reconnects} time(s)")
+    return lines + _who(summary)
+
+
+def _who(summary: RunSummary) -> list[str]:
+    """Seconds by expression of those longest in view, and the faces of photographs by expression."""
+    lines = []
+    several = len({person.source for person in summary.people}) > 1
+    for person in summary.people[:_PEOPLE_SHOWN]:
+        whose = f"{person.source}, " if several else ""
+        parts = ", ".join(f"{expression} {seconds:.1f}" for expression, seconds in person.expressions.items())
+        lines.append(f"{whose}person {person.track}, {person.seconds:.1f} s: {parts}")
+    more = len(summary.people[_PEOPLE_SHOWN:]) + summary.others
+    if more:
+        lines.append(f"and {more} more, each for at most {_longest_of_the_rest(summary):.1f} s")
+    if summary.expressions:
+        parts = ", ".join(f"{expression} {count}" for expression, count in summary.expressions.items())
+        lines.append(f"faces in {summary.photographs} photograph(s): {parts}")
     return lines
+
+
+def _longest_of_the_rest(summary: RunSummary) -> float:
+    return max((person.seconds for person in summary.people[_PEOPLE_SHOWN:]), default=0.0)
 
 
 def _since_start_s(moment_ns: int | None) -> float:

@@ -15,8 +15,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="D",
         required=True,
-        help="fer2013.csv, a FER+ csv, an npz, a folder with one folder a class, or that of KDEF, JAFFE, "
-        "FEI, CAFE or CK+",
+        help="fer2013.csv, a FER+ csv, an npz, a folder with one folder a class (happiness, happy, 3_happy, …), or "
+        "that of KDEF, JAFFE, FEI, CAFE or CK+",
     )
     parser.add_argument(
         "--split", choices=("train", "val", "test"), help="rows that count (default: val; a folder's images all)"

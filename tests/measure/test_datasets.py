@@ -309,7 +309,6 @@ def test_a_folder_is_read_by_class_and_everything_left_out_is_named(tmp_path):
     image_file(tmp_path / "neutral" / "a.png", images[0])
     image_file(tmp_path / "Happiness" / "deep" / "b.png", images[1])
     image_file(tmp_path / "fear" / "c.jpg", images[2])
-    image_file(tmp_path / "bored" / "d.png", images[3])
     whole = (tmp_path / "neutral" / "a.png").read_bytes()
     (tmp_path / "neutral" / "cut.png").write_bytes(whole[: len(whole) // 2])
     jpeg = (tmp_path / "fear" / "c.jpg").read_bytes()
@@ -319,13 +318,14 @@ def test_a_folder_is_read_by_class_and_everything_left_out_is_named(tmp_path):
     (tmp_path / "fear" / "notes.txt").write_text("hello")
     (tmp_path / "fear" / ".hidden.png").write_text("left by a file manager")
     (tmp_path / "anger").mkdir()
+    (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "labels.csv").write_text("a,b")
     data = load(tmp_path)
     assert data.split == "all"
     assert [FERPLUS8[label] for label in data.truth] == ["happiness", "fear", "neutral"]
     assert np.array_equal(data.images[0], images[1])
     assert np.array_equal(data.images[2], images[0])
-    assert data.dropped == {"outside the class folders": 2, "damaged": 4, "not images": 1}
+    assert data.dropped == {"outside the class folders": 1, "damaged": 4, "not images": 1}
     said = {problem.removeprefix(f"{tmp_path}/") for problem in data.problems}
     assert said == {
         "neutral/cut.png: damaged or unreadable",
@@ -333,7 +333,7 @@ def test_a_folder_is_read_by_class_and_everything_left_out_is_named(tmp_path):
         "fear/empty.png: damaged or unreadable",
         "fear/text.png: damaged or unreadable",
         "fear/notes.txt: not an image by its name",
-        "bored: not a class of ferplus8; its 1 files do not count",
+        "__MACOSX: not a class; left by an archive or a disk",
         "labels.csv: not in a class folder",
         "anger: empty",
         "surprise: missing",
@@ -344,6 +344,68 @@ def test_a_folder_is_read_by_class_and_everything_left_out_is_named(tmp_path):
     (tmp_path / "neutral" / "a.png").unlink()
     with pytest.raises(UsageError, match="cannot be read any more"):
         data.images[2]
+
+
+DISK = {
+    "FER-2013": ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+    "AffectNet": ("anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+    "CK+": ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"),
+    "capital letters": ("Anger", "Disgust", "Fear", "Happiness", "NEUTRAL", "Sadness", "Surprise"),
+    "numbered": ("0_angry", "1-disgust", "2 fear", "3.happy", "06_neutral", "4sad", "5_surprise"),
+    "in other words": ("angry", "contemptuous", "disgusted", "scared", "joy", "neutrality", "sad", "surprised"),
+    "short": ("ang", "con", "dis", "fea", "hap", "neu", "sad", "sur"),
+}
+TRUE = {"a": "anger", "d": "disgust", "f": "fear", "h": "happiness", "n": "neutral", "c": "contempt", "j": "happiness"}
+TRUE |= {"sa": "sadness", "sc": "fear", "su": "surprise"}
+
+
+@pytest.mark.parametrize("names", DISK.values(), ids=DISK.keys())
+def test_class_folders_are_read_by_the_names_that_data_sets_give_them(tmp_path, names):
+    for seed, name in enumerate(names):
+        image_file(tmp_path / name / "a.png", np.full((4, 4), seed, np.uint8))
+    data = load(tmp_path)
+    read = {int(image[0, 0]): FERPLUS8[label] for image, label in zip(data.images, data.truth, strict=True)}
+    words = [name.lstrip("0123456789_-. ").lower() for name in names]
+    assert read == {seed: TRUE.get(word[:1]) or TRUE[word[:2]] for seed, word in enumerate(words)}
+    assert not data.dropped
+    for name in names:
+        assert name in FERPLUS8 or f"{name} is " in data.rule
+
+
+REFUSED = {
+    "a folder that is no class": (("happy", "bored"), r"'bored': no class, .*left out; .*happiness \(happy"),
+    "a feeling without a class": (("happy", "calm", "sad"), "'calm': no class"),
+    "many": (("happy", *(f"x{i}" for i in range(8))), "'x0', 'x1', 'x2', 'x3', 'x4' and 3 more: no class"),
+    "numbers": (tuple("1234567"), "numbers name other classes in each data set .*got '1', '2'"),
+    "a number among names": (("happy", "2"), "numbers name other classes"),
+    "two of one class": (("happy", "Happiness"), "Happiness and happy both mean happiness; put them into one"),
+    "no class at all": (("Desktop", "Music"), "expected class folders named .*; found 'Desktop', 'Music'"),
+    "a class in a class": (("happy", "happy/sad"), "a folder of sadness within one of happiness"),
+    "splits in a class": (("happy", "happy/train"), "a folder of train within one of happiness"),
+    "two folders of a split": (("val/happy", "validation/happy"), "val and validation are both val"),
+}
+
+
+@pytest.mark.parametrize(("names", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_folders_that_are_no_class_are_refused_by_name(tmp_path, names, words):
+    for name in names:
+        image_file(tmp_path / name / "a.png", faces(1)[0])
+    with pytest.raises(UsageError, match=words) as error:
+        load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_that_the_labels_lack_is_counted_apart(tmp_path):
+    for name in ("happy", "contempt"):
+        image_file(tmp_path / name / "a.png", faces(1)[0])
+    data = load(tmp_path, labels="basic7")
+    assert (len(data), data.dropped) == (1, {"contempt, not in basic7": 1})
+
+
+def test_splits_bear_the_names_that_data_sets_give_them(tmp_path):
+    for index, name in enumerate(("Training", "PublicTest", "PrivateTest")):
+        image_file(tmp_path / name / "fear" / "a.png", np.full((4, 4), index, np.uint8))
+    assert [int(load(tmp_path, split).images[0][0, 0]) for split in ("train", "val", "test")] == [0, 1, 2]
 
 
 def test_a_folder_may_be_divided_into_splits(tmp_path):
@@ -357,7 +419,7 @@ def test_a_folder_may_be_divided_into_splits(tmp_path):
 
 def test_a_folder_without_classes_or_splits_says_what_it_expected(tmp_path):
     image_file(tmp_path / "a.png", faces(1)[0])
-    with pytest.raises(UsageError, match="expected class folders named neutral, happiness"):
+    with pytest.raises(UsageError, match="expected class folders named neutral .*happiness .*found none"):
         load(tmp_path)
     with pytest.raises(UsageError, match="has no folder test; leave --split out"):
         load(tmp_path, "test")

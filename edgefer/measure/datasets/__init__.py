@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgefer.errors import UsageError
-from edgefer.labels import label_set
-from edgefer.measure.datasets.base import SPLITS, Dataset, load_folder
+from edgefer.labels import label_named
+from edgefer.measure.datasets.base import SPLITS, Dataset
 from edgefer.measure.datasets.ckplus import IMAGES, load_ckplus, part
+from edgefer.measure.datasets.classes import load_folder, split_named
 from edgefer.measure.datasets.fer2013 import RULES, VOTE_COLUMNS, load_csv, load_npz, vote_classes, vote_distributions
 from edgefer.measure.datasets.photographs import CODES, layout_of, load_coded
 
@@ -48,7 +49,7 @@ def load(
         split: train, val or test; None means val, and for a folder without splits all of it.
         labels: label set of the model that is to be judged. The npz gives FER+ votes for ferplus8 and the
             emotion column for basic7; fer2013.csv always gives basic7, and so do sets of photographs
-            without contempt; the names of class folders are looked up in it.
+            without contempt; class folders of other labels do not count.
         rule: for votes, one of RULES; "plurality" also keeps rows whose top class has no majority,
             "crossentropy" cuts the distributions as the FER+ authors do.
         keep_duplicates: keep rows of val and test that are byte-equal to a train row.
@@ -68,7 +69,7 @@ def load(
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
     if path.is_dir() and layout is None:
-        layout = _layout(path, labels)
+        layout = _layout(path)
     if where and layout in (None, "classes"):
         raise UsageError(f"{path}: its rows have no tags to choose by; KDEF, JAFFE, FEI, CAFE and CK+ have")
     if path.is_dir() and layout is not None:
@@ -88,13 +89,13 @@ def load(
     return data
 
 
-def _layout(path: Path, labels: str) -> str:
+def _layout(path: Path) -> str:
     """What a folder holds, by the names in it: class folders go first, then CK+, then the coded names."""
     try:
-        folders = {entry.name.lower() for entry in path.iterdir() if entry.is_dir()}
+        folders = [entry.name for entry in path.iterdir() if entry.is_dir()]
     except OSError as error:
         raise UsageError(f"{path}: cannot read it: {error.strerror}") from None
-    if folders & {*SPLITS, *label_set(labels)}:
+    if any(label_named(name) or split_named(name) for name in folders):
         return "classes"
     if part(path, IMAGES) is not None:
         return "ckplus"

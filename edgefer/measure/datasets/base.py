@@ -1,8 +1,7 @@
-"""What every data set is: images with the class each was given; and one in folders of face crops, one a class."""
+"""What every data set is: images with the class each was given; and images that lie in a folder."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +11,6 @@ import numpy as np
 
 from edgefer.errors import UsageError
 from edgefer.geometry import Box
-from edgefer.labels import label_set
-from edgefer.support.progress import progress_bar
 from edgefer.support.stills import read_image
 
 SPLITS = ("train", "val", "test")
@@ -85,7 +82,6 @@ def one_line(error: BaseException) -> str:
 
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".tif", ".tiff")
-FOLDER_RULE = "one folder a class, every readable image, taken as a face crop"
 
 
 class FolderImages:
@@ -129,68 +125,6 @@ def cut(image: np.ndarray, box: Box) -> np.ndarray:
     rows = np.clip(np.arange(y0, y0 + height), 0, image.shape[0] - 1)
     columns = np.clip(np.arange(x0, x0 + width), 0, image.shape[1] - 1)
     return image.take(rows, axis=0).take(columns, axis=1)
-
-
-def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
-    divided = [name for name in SPLITS if (path / name).is_dir()]
-    if divided and (split or "val") not in divided:
-        raise UsageError(f"{path}: has no folder {split or 'val'}; available: {', '.join(divided)}")
-    if split and not divided:
-        raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
-    root = path / (split or "val") if divided else path
-    names = label_set(labels)
-    files, present, problems = [], set(), []
-    dropped: Counter[str] = Counter()
-    for entry in _entries(root):
-        name = entry.name.lower()
-        if not entry.is_dir():
-            problems.append(f"{entry}: not in a class folder")
-            dropped["outside the class folders"] += 1
-            continue
-        inside = files_under(entry)
-        if name not in names:
-            problems.append(f"{entry}: not a class of {labels}; its {len(inside)} files do not count")
-            dropped["outside the class folders"] += len(inside)
-            continue
-        present.add(name)
-        files += [(file, names.index(name)) for file in inside]
-        if not inside:
-            problems.append(f"{entry}: empty")
-    if not present:
-        raise UsageError(
-            f"{root}: expected class folders named {', '.join(names)}; found none, and no files named as in "
-            "KDEF, JAFFE, FEI, CAFE or CK+"
-        )
-    problems += [f"{root / name}: missing" for name in names if name not in present]
-
-    paths, truth = [], []
-    for file, label in progress_bar(files, "looking at images", len(files)):
-        if file.suffix.lower() not in IMAGE_SUFFIXES:
-            problems.append(f"{file}: not an image by its name")
-            dropped["not images"] += 1
-        elif grey_image(file) is None:
-            problems.append(f"{file}: damaged or unreadable")
-            dropped["damaged"] += 1
-        else:
-            paths.append(file)
-            truth.append(label)
-    return Dataset(
-        str(path),
-        split or ("val" if divided else "all"),
-        labels,
-        FOLDER_RULE,
-        FolderImages(paths),
-        np.array(truth, np.int64),
-        dropped=dict(dropped),
-        problems=problems,
-    )
-
-
-def _entries(root: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise UsageError(f"{root}: cannot read it: {error.strerror}") from None
 
 
 def files_under(root: Path) -> list[Path]:

@@ -1,0 +1,151 @@
+"""A data set in folders of face crops, one folder a class, named by label as people and data sets name them.
+
+FER-2013 as pictures has `angry disgust fear happy neutral sad surprise`, AffectNet and CK+ `anger contempt … happy`,
+others `Happiness` or `3_happy`: labels.OTHER_NAMES has them all. A folder of another name is refused, for its rows
+would be left out, and so are numbers alone: 1 is surprise in RAF-DB, happiness in AffectNet, disgust in FER-2013.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from edgefer.errors import UsageError
+from edgefer.labels import OTHER_NAMES, label_named, label_set
+from edgefer.measure.datasets.base import IMAGE_SUFFIXES, SPLITS, Dataset, FolderImages, files_under, grey_image
+from edgefer.support.progress import progress_bar
+
+RULE = "one folder a class{}, every readable image, taken as a face crop"
+
+#: What the folders of the splits are called, besides their own names; the last two are FER-2013's.
+SPLIT_NAMES = {
+    "train": ("training",),
+    "val": ("valid", "validation", "dev", "publictest"),
+    "test": ("testing", "privatetest"),
+}
+#: Left in folders by archives, disks and network storage.
+_LEFTOVERS = {"__macosx", "@eadir", "lost+found", "$recycle.bin", "system volume information"}
+_SHOWN = 5
+
+
+def split_named(name: str) -> str | None:
+    """The split that a folder's name stands for."""
+    name = name.lower()
+    return next((split for split in SPLITS if name == split or name in SPLIT_NAMES[split]), None)
+
+
+def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
+    """The images of class folders, or of those in a split's folder.
+
+    Raises:
+        UsageError: there is no such split, a folder that is no class, or no class at all.
+    """
+    root, split = _split_folder(path, split)
+    names = label_set(labels)
+    folders, problems = _class_folders(root, labels)
+    files: list[tuple[Path, int]] = []
+    dropped: Counter[str] = Counter()
+    for entry in _entries(root):
+        if not entry.is_dir():
+            problems.append(f"{entry}: not in a class folder")
+            dropped["outside the class folders"] += 1
+    for label, folder in folders.items():
+        inside = files_under(folder)
+        if label in names:
+            files += [(file, names.index(label)) for file in inside]
+        else:
+            dropped[f"{label}, not in {labels}"] += len(inside)
+        if not inside:
+            problems.append(f"{folder}: empty")
+    problems += [f"{root / name}: missing" for name in names if name not in folders]
+
+    paths, truth = [], []
+    for file, index in progress_bar(files, "looking at images", len(files)):
+        if file.suffix.lower() not in IMAGE_SUFFIXES:
+            problems.append(f"{file}: not an image by its name")
+            dropped["not images"] += 1
+        elif grey_image(file) is None:
+            problems.append(f"{file}: damaged or unreadable")
+            dropped["damaged"] += 1
+        else:
+            paths.append(file)
+            truth.append(index)
+    renamed = ", ".join(f"{folder.name} is {label}" for label, folder in folders.items() if folder.name != label)
+    rule = RULE.format(f" ({renamed})" if renamed else "")
+    images, classes = FolderImages(paths), np.array(truth, np.int64)
+    return Dataset(str(path), split or "all", labels, rule, images, classes, dropped=dict(dropped), problems=problems)
+
+
+def _split_folder(path: Path, split: str | None) -> tuple[Path, str | None]:
+    """Where the class folders are, and the split they are of; None where there are no splits."""
+    divided: dict[str, Path] = {}
+    for entry in _entries(path):
+        name = split_named(entry.name) if entry.is_dir() else None
+        if name in divided:
+            raise UsageError(f"{path}: {divided[name].name} and {entry.name} are both {name}; keep one of them")
+        if name is not None:
+            divided[name] = entry
+    if not divided and split:
+        raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
+    if not divided:
+        return path, None
+    chosen = split or "val"
+    if chosen not in divided:
+        available = ", ".join(name for name in SPLITS if name in divided)
+        raise UsageError(f"{path}: has no folder {chosen}; available: {available}")
+    return divided[chosen], chosen
+
+
+def _class_folders(root: Path, labels: str) -> tuple[dict[str, Path], list[str]]:
+    """The folders of a folder by label, and what is to be said of the others.
+
+    Raises:
+        UsageError: one is no class, two are the same, one lies in another, or there is none.
+    """
+    folders: dict[str, Path] = {}
+    unknown, problems = [], []
+    for entry in (entry for entry in _entries(root) if entry.is_dir()):
+        label = label_named(entry.name)
+        if entry.name.lower() in _LEFTOVERS:
+            problems.append(f"{entry}: not a class; left by an archive or a disk")
+        elif label is None:
+            unknown.append(entry.name)
+        elif label in folders:
+            raise UsageError(f"{root}: {folders[label].name} and {entry.name} both mean {label}; put them into one")
+        else:
+            folders[label] = entry
+    if unknown or not folders:
+        raise _refused(root, unknown, not folders)
+    for label, folder in folders.items():
+        for inner in folder.rglob("*"):
+            other = label_named(inner.name) or split_named(inner.name)
+            if other not in (None, label) and inner.is_dir():
+                raise UsageError(f"{inner}: a folder of {other} within one of {label}; put splits first, then classes")
+    return folders, problems
+
+
+def _refused(root: Path, unknown: list[str], alone: bool) -> UsageError:
+    """What is said of folders that are no class; `alone` where no other is one."""
+    shown = ", ".join(repr(name) for name in unknown[:_SHOWN])
+    shown += f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+    if unknown and all(name.strip().isdecimal() for name in unknown):
+        return UsageError(
+            f"{root}: numbers name other classes in each data set (1 is surprise in RAF-DB, happiness in AffectNet, "
+            f"disgust in FER-2013), got {shown}; rename the folders, as 1_surprise or surprise"
+        )
+    accepted = ", ".join(f"{label} ({', '.join(names)})" for label, names in OTHER_NAMES.items())
+    if alone:
+        return UsageError(
+            f"{root}: expected class folders named {accepted}; found {shown or 'none'}, and no files named as in KDEF, "
+            "JAFFE, FEI, CAFE or CK+"
+        )
+    return UsageError(f"{root}: {shown}: no class, rows would be left out; take it away or rename it: {accepted}")
+
+
+def _entries(root: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{root}: cannot read it: {error.strerror}") from None

@@ -1,0 +1,54 @@
+"""Photographs that callers hand over, as files or as arrays, to frames."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from edgefer.errors import SourceError
+from edgefer.reader.options import file_spec
+from edgefer.sources.registry import STILL, parse_source
+from edgefer.support.images import PICTURE, picture
+from edgefer.values import Frame
+
+
+def frame_of(image: object, rgb: bool = False) -> Frame:
+    """The frame of one photograph.
+
+    Args:
+        image: a path, or as support.images.picture takes it.
+        rgb: the colours of an array stand in the order R, G, B.
+
+    Raises:
+        SourceError: the file cannot be read as one photograph. TypeError, ValueError: no picture was given.
+    """
+    if isinstance(image, (str, bytes, os.PathLike)):
+        return _frame_of_file(os.fsdecode(image))
+    if not isinstance(image, np.ndarray) and not hasattr(image, "__array__"):
+        got = "None" if image is None else type(image).__name__
+        raise TypeError(f"read: expected a path or {PICTURE}, got {got}")
+    grey, bgr = picture("read", image, rgb)
+    return Frame(0, grey, 0, time.monotonic_ns(), bgr=lambda: bgr, still=True)
+
+
+def _frame_of_file(path: str) -> Frame:
+    """The picture of a file, decoded as a source of stills decodes it."""
+    if os.path.isdir(path):
+        raise SourceError(f"{path}: expected a photograph, got a folder; edgefer.stream reads all that are in it")
+    if not os.path.exists(path) and "://" in path:
+        raise SourceError(f"{path}: expected a photograph, got an address; edgefer.stream reads streams")
+    choice = parse_source(file_spec(path))
+    if STILL not in choice.entry.needs:
+        raise SourceError(f"{path}: expected a photograph, got a {choice.name}; edgefer.stream reads it")
+    with choice.make() as source:
+        frame = source.read()
+        if frame is None:
+            raise SourceError(f"{path}: holds no picture")
+        if source.length is not None and source.length > 1:
+            raise SourceError(f"{path}: holds {source.length} pictures; edgefer.stream reads all of them")
+        frame.source, frame.still = source.name, True
+        frame.image = frame.image or Path(path).name
+        return frame
