@@ -39,12 +39,14 @@ class Shot(NamedTuple):
     Attributes:
         position: among the pictures of the input, from 0, those left out counted too.
         stamp_ns: on the container's own clock, ns; None where it has none.
+        duration_ns: how long it is shown; 0 where that is not known.
         damaged: pictures left out before it.
     """
 
     picture: Picture
     position: int
     stamp_ns: int | None
+    duration_ns: int
     damaged: int
 
 
@@ -213,7 +215,7 @@ class MediaReader:
             except FAILURES:
                 self.damaged += 1
                 continue
-            return Shot(picture, position, self._stamp_ns(frame), self.damaged)
+            return Shot(picture, position, self._stamp_ns(frame), self._ns(frame.duration), self.damaged)
 
     def _next_packet(self) -> Any:
         """The next packet of the picture; None at the end of the input."""
