@@ -25,14 +25,14 @@ except ImportError:
 
     NAME = "tflite-runtime"
 
-__all__ = ["NAME", "hidden_files", "module", "uses_xnnpack", "warn_if_slow", "why_slow"]
+__all__ = ["NAME", "hidden_files", "module", "slowness", "uses_xnnpack", "warn_if_slow", "why_slow"]
 
 log = logging.getLogger(__name__)
 
 #: What XNNPACK asks about the processors when it starts; on some of them it does without.
 PROCESSOR_FILES = (Path("/proc/cpuinfo"), Path("/sys/devices/system/cpu/possible"))
 
-_warned = False
+_reason: str | None = None  # why the networks run slowly, once one was built
 
 
 def uses_xnnpack(interpreter: Any) -> bool | None:
@@ -69,7 +69,12 @@ def why_slow(fast: bool | None, files: Iterable[Path] = PROCESSOR_FILES) -> str:
 
 def warn_if_slow(interpreter: Any) -> None:
     """Says once, in the log, why the networks run slowly."""
-    global _warned
-    if not _warned and (reason := why_slow(uses_xnnpack(interpreter))):
-        _warned = True
-        log.warning("%s", reason)
+    global _reason
+    before, _reason = _reason, why_slow(uses_xnnpack(interpreter)) or _reason or ""
+    if _reason and not before:
+        log.warning("%s", _reason)
+
+
+def slowness() -> str:
+    """What was said of the networks built so far; empty where they run as fast as they can."""
+    return _reason or ""
