@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from edgefer import defaults
 from edgefer.config.settings import Settings, limits
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
@@ -16,6 +17,7 @@ from edgefer.models import directory, store
 from edgefer.models.manifest import DetectorManifest
 from edgefer.sinks.registry import LANDMARKS
 from edgefer.sources.registry import STILL
+from edgefer.support.locks import Guard
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
@@ -23,7 +25,7 @@ if TYPE_CHECKING:  # these bring OpenCV and the interpreter
     from edgefer.loop.pipeline import Pipeline
     from edgefer.recognize.base import Recognizer
     from edgefer.sinks import SinkThread
-    from edgefer.track import Tracker
+    from edgefer.track import Photographs, QualityGate, Tracker
 
 Value = TypeVar("Value")
 
@@ -96,17 +98,29 @@ def open_faces(settings: Settings) -> Detector:
 
 def open_tracker(settings: Settings, detector: Detector | None = None) -> Tracker:
     """A detector, the profile's by default, with the tracker and quality gate around it."""
-    from edgefer.track import QualityGate, Tracker
+    from edgefer.track import Tracker
 
     detector = detector or open_faces(settings)
+    return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=_gate(settings))
+
+
+def open_photographs(settings: Settings, detector: Detector) -> Photographs:
+    """What finds the faces of photographs with a detector, and judges them by the same quality gate."""
+    from edgefer.track import Photographs
+
+    return Photographs(detector, min(settings.detector.min_face_px, defaults.STILL_FACE_PX), _gate(settings))
+
+
+def _gate(settings: Settings) -> QualityGate:
+    from edgefer.track import QualityGate
+
     quality = settings.quality
-    gate = QualityGate(
+    return QualityGate(
         min_side_px=quality.min_side_px,
         min_sharpness=quality.min_sharpness,
         dark=quality.min_brightness,
         bright=quality.max_brightness,
     )
-    return Tracker(detector, detect_interval_ms=settings.detector.interval_ms, gate=gate)
 
 
 def make_pipeline(
@@ -147,15 +161,16 @@ def make_pipeline(
         )
     needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
     needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
-    if landmarks:
-        needing.append("a reading with landmarks")
     landmarker = None
-    if needing:
+    if needing or landmarks:
         if not LANDMARKERS.names():
-            raise UsageError(f"{needing[0]} needs landmarks, and no landmark network is installed")
+            who = f"{needing[0]} needs landmarks" if needing else "landmarks were asked for"
+            raise UsageError(f"{who}, and no landmark network is installed")
         landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
-    return Pipeline(open_tracker(settings, detector), recognizers, smoother, governor, max_faces, landmarker)
+    detector = detector or open_faces(settings)
+    tracker, photographs = open_tracker(settings, detector), open_photographs(settings, detector)
+    return Pipeline(tracker, recognizers, smoother, governor, max_faces, landmarker, photographs)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
@@ -217,7 +232,7 @@ class Parts:
         """
         self.settings = settings
         self._landmarks = landmarks
-        self._lock = threading.Lock()
+        self._lock = Guard()
         self._models = Background(lambda: open_models(settings))
         self._detector: Detector | None = None
 
@@ -260,19 +275,28 @@ class Background(Generic[Value]):
     """Something built on a thread of its own while the caller builds the rest."""
 
     def __init__(self, make: Callable[[], Value]) -> None:
+        self._make = make
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._done = False
         self._value: Value | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, args=(make,), name="start", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="start", daemon=True)
         self._thread.start()
 
-    def _work(self, make: Callable[[], Value]) -> None:
+    def _work(self) -> None:
         try:
-            self._value = make()
+            self._value = self._make()
         except BaseException as error:
             self._error = error
+        self._done = True
 
     def result(self) -> Value:
         """Waits for it; raises what building it raised."""
+        if not self._done and self._pid != os.getpid():
+            self._begin()  # the thread did not come along when the process was forked
         self._thread.join()
         if self._error is not None:
             raise self._error

@@ -9,6 +9,8 @@ MODEL = "edgefer-s"
 DETECT_INTERVAL_MS = 500.0
 #: Faces smaller than this are not searched for, pixels of the source; and what it may be set to.
 MIN_FACE_PX, MIN_FACE_PX_RANGE = 60, (20, 2000)
+#: The same for photographs, which are searched at every size; a smaller min_face_px counts for them too.
+STILL_FACE_PX = 30
 
 #: A face with a smaller side is "small", pixels of the source.
 MIN_SIDE_PX = 40.0

@@ -24,6 +24,10 @@ class SourceError(EdgeferError):
     exit_code = 3
 
 
+class PictureError(SourceError):
+    """A picture that cannot be read; the message says why, and its caller which."""
+
+
 class ModelError(EdgeferError):
     """A model that must not be run: damaged, incomplete, or not what its manifest says."""
 

@@ -94,7 +94,7 @@ def _run(
     from edgefer import assemble
     from edgefer.reader import Reader
 
-    options = options_from(args)
+    options = options_from(args, settings.camera)
     assemble.prepare_process(settings)
     reader = Reader.of_settings(settings, args.landmarks)
     stream = reader.open(specs, options, outputs)

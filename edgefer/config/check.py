@@ -135,6 +135,8 @@ def _advice(path: KeyPath, value: Any = None, kind: inspect.Type | None = None) 
     """What to do about a wrong value."""
     if isinstance(value, str) and kind is not None:
         if isinstance(kind, inspect.LiteralType):
+            if any(not isinstance(choice, str) and value.strip() == str(choice) for choice in kind.values):
+                return f"; write {value.strip()} without quotes"
             close = suggestion(value, [str(choice) for choice in kind.values]).replace("'", '"')
             return close or f"; the default is {default_text(path)}"
         if isinstance(kind, (inspect.IntType, inspect.FloatType, inspect.BoolType)) and value.strip():

@@ -40,12 +40,28 @@ class Look:
     turned: bool = False
 
 
+class Survey(NamedTuple):
+    """How a detector searches one tile of a photograph.
+
+    Attributes:
+        tile_px: longest side of a tile, pixels.
+        smallest_px, largest_px: faces found in a tile, side in its pixels; the largest is at least twice the
+            smallest, so that tiles at half the scale find what these leave.
+    """
+
+    tile_px: int
+    smallest_px: int
+    largest_px: int
+
+
 class Detector(Protocol):
-    """What the tracker needs of a detector."""
+    """What the tracker needs of a detector, and what the search of a photograph does (photograph.py)."""
 
     levels: Levels
     #: Into how many parts of about equal time a search can be divided.
     parts: int
+    #: How it searches a photograph.
+    survey: Survey
 
     def detect(
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
@@ -60,6 +76,9 @@ class Detector(Protocol):
             part: only this part of the work, from 0 to parts - 1, so that a search can be spread over frames;
                 all of it when None.
             known: faces that need not be reported, which saves the time of examining them.
+
+        Raises:
+            TypeError: the image is no array of uint8. ValueError: it has another shape, or no pixel.
         """
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
@@ -70,6 +89,12 @@ class Detector(Protocol):
             box: where it was last, and how large.
             thorough: also try what costs more and is needed seldom, such as heads tilted or turned aside.
         """
+
+    def candidates(self, tile: np.ndarray) -> list[Look]:
+        """What may be a face in one tile of a photograph, between the sizes of `survey`; pixels of the tile."""
+
+    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+        """The faces among the candidates of all tiles, each at its exact place; boxes in pixels of `grey`."""
 
 
 def within(grey: np.ndarray, region: Box | None) -> tuple[np.ndarray | None, int, int]:
@@ -121,3 +146,22 @@ def nearest(candidates: list[Look], box: Box) -> Look | None:
     """The face that overlaps an expected one most, if any does."""
     best = max(candidates, key=lambda face: iou(face.box, box), default=None)
     return best if best is not None and iou(best.box, box) >= 0.2 else None
+
+
+def in_range(candidates: list[Look], survey: Survey, scale: float = 1.0) -> list[Look]:
+    """Those of the sizes for which a tile is searched, with some room; others show better at another scale."""
+    smallest, largest = survey.smallest_px / 1.3 / scale, survey.largest_px * 1.3 / scale
+    return [face for face in candidates if smallest <= face.box.width <= largest]
+
+
+def agreed(detector: Detector, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+    """The faces among candidates with scores: those that are sure, and the likely ones that a look confirms."""
+    faces = []
+    for face in candidates:
+        if face.score >= detector.levels.sure:
+            faces.append(face)
+        elif face.score >= detector.levels.likely:
+            look = detector.look(grey, face.box, thorough=True)
+            if look is not None and look.score >= detector.levels.likely:
+                faces.append(look)
+    return faces

@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 
 from edgefer import defaults
-from edgefer.detect.base import Levels, Look, is_turned, nearest, suppressed, within
+from edgefer.detect.base import Levels, Look, Survey, agreed, in_range, is_turned, nearest, suppressed, within
 from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import Box, clipped, moved, squared
 from edgefer.models import runtime
+from edgefer.support.images import box_of, grey_image
+from edgefer.support.locks import turn_lock
 from edgefer.values import Detection
 
 
@@ -48,6 +50,7 @@ class BlazeFaceDetector:
 
     levels = Levels(sure=0.7, likely=0.6, keep=0.35)
     parts = 1
+    survey = Survey(128, 24, 60)
 
     INPUT_PX = 128
     SEARCH_PX = 16
@@ -61,6 +64,7 @@ class BlazeFaceDetector:
     def __init__(self, model: bytes, name: str, min_face_px: int = defaults.MIN_FACE_PX, threads: int = 1):
         self._min_face_px = min_face_px
         self._anchors = blazeface_anchors()
+        self._turn = turn_lock()  # the runtime has one set of tensors for all threads
         try:
             self._network = _litert(model, threads)
             self._network.allocate_tensors()
@@ -85,7 +89,7 @@ class BlazeFaceDetector:
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector. It is not divided."""
-        image, x0, y0 = within(grey, region)
+        image, x0, y0 = within(grey_image("detect", grey), region)
         if image is None:
             return []
         height, width = image.shape
@@ -98,9 +102,20 @@ class BlazeFaceDetector:
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. The network takes turned heads as they come."""
+        grey, box = grey_image("look", grey), box_of("look", box)
         if max(box.width, box.height) < 1 or clipped(box, grey.shape[1], grey.shape[0]).area == 0:
             return None
         return nearest(self._candidates(grey, squared(box, self.LOOK_MARGIN)), box)
+
+    def candidates(self, tile: np.ndarray) -> list[Look]:
+        """What may be a face in one tile of a photograph; see Detector."""
+        side = max(tile.shape)
+        scale = self.INPUT_PX / side  # a picture smaller than the network's view fills it
+        return in_range(self._candidates(tile, Box(0, 0, side, side)), self.survey, scale)
+
+    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+        """The faces among the candidates; see Detector."""
+        return agreed(self, grey, candidates)
 
     def _views(self, height: int, width: int) -> list[Box]:
         """Squares to show the network so that every face wanted is large enough in one of them."""
@@ -144,11 +159,13 @@ class BlazeFaceDetector:
     def _run(self, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores (896,) and boxes with points (896, 16) of one view, uint8 (INPUT_PX, INPUT_PX)."""
         tensor = np.repeat((view.astype(np.float32) / 127.5 - 1)[None, :, :, None], 3, axis=3)
-        self._network.set_tensor(self._input, tensor)
-        self._network.invoke()
-        logits = self._network.get_tensor(self._scores)[0, :, 0]
+        with self._turn:
+            self._network.set_tensor(self._input, tensor)
+            self._network.invoke()
+            logits = self._network.get_tensor(self._scores)[0, :, 0]
+            boxes = self._network.get_tensor(self._boxes)[0]
         # sigmoid; the clip keeps exp within float32
-        return 1 / (1 + np.exp(-np.clip(logits, -80, 80))), self._network.get_tensor(self._boxes)[0]
+        return 1 / (1 + np.exp(-np.clip(logits, -80, 80))), boxes
 
 
 def _litert(model: bytes, threads: int) -> Any:

@@ -11,9 +11,10 @@ import cv2.data
 import numpy as np
 
 from edgefer import defaults, kernels
-from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, resized, within
+from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, Survey, resized, within
 from edgefer.errors import ModelError
 from edgefer.geometry import Box, iou, moved, scaled, squared, xywh_to_xyxy
+from edgefer.support.images import box_of, grey_image
 from edgefer.support.registry import Options
 from edgefer.values import Detection
 
@@ -52,6 +53,8 @@ class HaarDetector:
 
     levels = Levels(sure=12 / FULL_SCORE, likely=8 / FULL_SCORE, keep=3 / FULL_SCORE)
     parts = len(CUTS) + 1
+    #: The kernel takes images of up to 1264 columns.
+    survey = Survey(1200, 25, 62)
 
     def __init__(self, min_face_px: int = defaults.MIN_FACE_PX, max_side_px: int = DEFAULT_MAX_SIDE_PX):
         self._frontal = CascadeSearch("haarcascade_frontalface_alt2.xml")
@@ -63,6 +66,7 @@ class HaarDetector:
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector."""
+        grey = grey_image("detect", grey)
         image, x0, y0 = within(grey, region)
         if image is None:
             return []
@@ -90,10 +94,21 @@ class HaarDetector:
                 faces.append(Detection(look.box, look.score))
         return sorted(faces, key=lambda face: -face.score)
 
+    def candidates(self, tile: np.ndarray) -> list[Look]:
+        """What may be a face in one tile of a photograph; see Detector."""
+        windows = self._frontal.windows(tile, self.LOOK_STEP, self.survey.smallest_px, self.survey.largest_px)
+        return [Look(box, count / self.FULL_SCORE) for box, count in windows]
+
+    def verified(self, grey: np.ndarray, candidates: list[Look]) -> list[Look]:
+        """The faces among the candidates; see Detector."""
+        looks = (self.look(grey, candidate.box, thorough=True) for candidate in candidates)
+        return [look for look in looks if look is not None and look.score >= self.levels.likely]
+
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. Thorough: also tilted to either side, and in profile."""
+        box = box_of("look", box)
         side = max(box.width, box.height)
-        part, x0, y0 = within(grey, squared(box, self.LOOK_MARGIN))
+        part, x0, y0 = within(grey_image("look", grey), squared(box, self.LOOK_MARGIN))
         if part is None or side < 1:
             return None
         scale = self.LOOK_PX / side

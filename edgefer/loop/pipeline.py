@@ -15,11 +15,11 @@ from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.base import Landmarker
 from edgefer.loop.governor import Governor
 from edgefer.loop.smooth import Smoother
-from edgefer.recognize.base import Recognizer, WindowedRecognizer
+from edgefer.recognize.base import Observation, Recognizer, WindowedRecognizer
 from edgefer.values import Face, FaceReading, Frame, ModelReading, Reading
 
 if TYPE_CHECKING:  # the tracker brings OpenCV
-    from edgefer.track import Tracker
+    from edgefer.track import Photographs, Tracker
 
 #: What is kept of a face that is gone is dropped after so many frames: a track may return for a while.
 _FORGET_EVERY_FRAMES = 256
@@ -44,6 +44,7 @@ class Pipeline:
         governor: lowers the rates when the budget is missed; None: all work on every frame, as for files.
         max_faces: faces recognized in one frame, None for all; those that waited longest come first.
         landmarker: finds the landmarks of every face in every frame; None where nothing needs them.
+        photographs: finds the faces of a still; None where none will come.
 
     Raises:
         UsageError: two recognizers have the same name, or one needs landmarks and there is no landmarker.
@@ -57,6 +58,7 @@ class Pipeline:
         governor: Governor | None = None,
         max_faces: int | None = None,
         landmarker: Landmarker | None = None,
+        photographs: Photographs | None = None,
     ) -> None:
         names = [recognizer.name for recognizer in recognizers]
         if len(set(names)) != len(names):
@@ -72,6 +74,7 @@ class Pipeline:
         ]
         self._max_faces = max_faces
         self._landmarker = landmarker
+        self._photographs = photographs
         self._detect_interval_ms = tracker.detect_interval_ms
         self._frames = 0
         self._recognized: dict[int, int] = {}  # track -> number of the frame in which it last had its turn
@@ -87,7 +90,13 @@ class Pipeline:
         return {model.recognizer.name: tuple(model.recognizer.labels) for model in self._models[1:]}
 
     def process(self, frame: Frame) -> Reading:
-        """Reads the expressions in the next frame of the source."""
+        """Reads the expressions in the next frame of the source.
+
+        Raises:
+            UsageError: the frame is a photograph, and a model judges a window of time.
+        """
+        if frame.still:
+            return self._photograph(frame)
         start_ns = time.monotonic_ns()
         faces = self._tracker.update(frame)
         self._forget(faces)
@@ -100,32 +109,44 @@ class Pipeline:
             for face in faces:
                 if self._recognized.get(face.track) != self._frames:
                     recognizer.gather(frame, face)
-        readings = [self._reading(face) for face in faces]
+        readings = [self._reading(face, [model.scores.get(face.track) for model in self._models]) for face in faces]
         self._frames += 1
-
-        now_ns = time.monotonic_ns()
-        total_ms = (now_ns - start_ns) / 1e6
-        latency_ms = {
-            "capture": max(0.0, (start_ns - frame.captured_ns) / 1e6),
-            **{stage: float(self._tracker.clock[stage]) for stage in ("detect", "track")},
-            **landmarks_ms,
-            **{stage: nanoseconds / 1e6 for stage, nanoseconds in spent_ns.items()},
-            "total": total_ms,
-        }
-        if self.governor is not None and self.governor.observe(total_ms):
+        spent_ms = {stage: float(self._tracker.clock[stage]) for stage in ("detect", "track")} | landmarks_ms
+        reading = _finished(frame, readings, start_ns, spent_ms, spent_ns)
+        if self.governor is not None and self.governor.observe(reading.latency_ms["total"]):
             factor = self.governor.rates.detect_interval_factor
             self._tracker.detect_interval_ms = self._detect_interval_ms * factor
-        age_ms = max(0.0, (now_ns - frame.captured_ns) / 1e6)
-        return Reading(
-            frame.index,
-            frame.media_ns / 1e9,
-            _wall_clock(age_ms),
-            age_ms,
-            readings,
-            latency_ms=latency_ms,
-            source=frame.source,
-            image=frame.image,
-        )
+        return reading
+
+    def _photograph(self, frame: Frame) -> Reading:
+        """Reads a photograph by itself: all of its faces, whatever it takes, and nothing is kept of them.
+
+        Scores are not smoothed, faces have no identity beyond it, and the governor is not asked.
+        """
+        if self._windowed:
+            name, window_s = self._windowed[0].name, self._windowed[0].needs.window_s
+            raise UsageError(f"model {name} judges {window_s:g} s of film; a photograph has none")
+        if self._photographs is None:
+            raise UsageError("a photograph came, and nothing here finds its faces")
+        start_ns = time.monotonic_ns()
+        faces = self._photographs.find(frame)
+        spent_ms = {"detect": (time.monotonic_ns() - start_ns) / 1e6, "track": 0.0}
+        if self._landmarker is not None:
+            spent_ms |= self._find_landmarks(frame, faces)
+        spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
+        readings = []
+        for face in faces:
+            scores: list[np.ndarray | None] = []
+            for model in self._models:
+                observation = _observed(model.recognizer, frame, face, spent_ns)
+                scores.append(None if observation is None else observation.scores)
+            readings.append(self._reading(face, scores))
+        tracks = {face.track for face in faces}
+        for model in self._models:
+            model.recognizer.forget(tracks)
+        if self._landmarker is not None:
+            self._landmarker.forget(tracks)
+        return _finished(frame, readings, start_ns, spent_ms, spent_ns)
 
     def _find_landmarks(self, frame: Frame, faces: list[Face]) -> dict[str, float]:
         """Gives each face its landmarks and pose; the time it took, ms, by stage."""
@@ -158,21 +179,21 @@ class Pipeline:
             if time.monotonic_ns() - start_ns + one_face_ns > budget_ms * 1e6:
                 return False
         for model in self._models:
-            if face.quality.side_px < model.recognizer.needs.min_face_px:
-                continue
-            observation = model.recognizer.observe(frame, face)
+            observation = _observed(model.recognizer, frame, face, spent_ns)
             if observation is None:
                 continue
-            for stage, nanoseconds in observation.spent_ns.items():
-                spent_ns[stage] = spent_ns.get(stage, 0) + nanoseconds
             begin = time.monotonic_ns()
             model.scores[face.track] = model.smoother.update(face.track, observation.scores, frame.media_ns)
             spent_ns["smooth"] += time.monotonic_ns() - begin
         self._recognized[face.track] = self._frames
         return True
 
-    def _reading(self, face: Face) -> FaceReading:
-        named = {model.recognizer.name: _judgement(model, face) for model in self._models}
+    def _reading(self, face: Face, scores: Sequence[np.ndarray | None]) -> FaceReading:
+        """What is read from a face whose scores each model gave, None where it has not spoken."""
+        named = {
+            model.recognizer.name: _judgement(model.recognizer.labels, each, face)
+            for model, each in zip(self._models, scores, strict=True)
+        }
         first = named.pop(self._models[0].recognizer.name)
         return FaceReading(
             face.track,
@@ -204,10 +225,43 @@ class Pipeline:
             self._landmarker.forget(gone)
 
 
-def _judgement(model: _Model, face: Face) -> ModelReading:
-    """What a model says about a face, by its smoothed scores."""
-    labels = model.recognizer.labels
-    scores = model.scores.get(face.track)
+def _observed(recognizer: Recognizer, frame: Frame, face: Face, spent_ns: dict[str, int]) -> Observation | None:
+    """What a recognizer says of a face that is large enough for it and that the gate lets pass."""
+    if face.quality.reasons or face.quality.side_px < recognizer.needs.min_face_px:
+        return None
+    observation = recognizer.observe(frame, face)
+    if observation is not None:
+        for stage, nanoseconds in observation.spent_ns.items():
+            spent_ns[stage] = spent_ns.get(stage, 0) + nanoseconds
+    return observation
+
+
+def _finished(
+    frame: Frame, faces: list[FaceReading], start_ns: int, spent_ms: dict[str, float], spent_ns: dict[str, int]
+) -> Reading:
+    """The reading of a frame, with the times of its stages in their order."""
+    now_ns = time.monotonic_ns()
+    latency_ms = {
+        "capture": max(0.0, (start_ns - frame.captured_ns) / 1e6),
+        **spent_ms,
+        **{stage: nanoseconds / 1e6 for stage, nanoseconds in spent_ns.items()},
+        "total": (now_ns - start_ns) / 1e6,
+    }
+    age_ms = max(0.0, (now_ns - frame.captured_ns) / 1e6)
+    return Reading(
+        frame.index,
+        frame.media_ns / 1e9,
+        _wall_clock(age_ms),
+        age_ms,
+        faces,
+        latency_ms=latency_ms,
+        source=frame.source,
+        image=frame.image,
+    )
+
+
+def _judgement(labels: Sequence[str], scores: np.ndarray | None, face: Face) -> ModelReading:
+    """What a model says about a face, by its scores."""
     judged = scores is not None
     if scores is None:  # no observation yet: equal scores say that nothing is known
         scores = np.full(len(labels), 1 / len(labels), np.float32)

@@ -79,6 +79,7 @@ class Readings:
         self._began_s: float | None = None
         self._events: list[Event] = []  # of readings that were not given
         self._held: tuple[Reading, Frame] | None = None  # the last of those
+        self._error: SourceError | None = None  # to be raised once they are told
         self._closed = False
         self.next_index = first_index
         self._capture = Capture(source, reopen, patience_s) if realtime or source.live else None
@@ -91,7 +92,17 @@ class Readings:
         """
         if self.ended:
             return None
-        frame = self._capture.take(POLL_S) if self._capture is not None else self._source.read()
+        if self._error is not None:
+            self.ended = True
+            raise self._error
+        try:
+            frame = self._capture.take(POLL_S) if self._capture is not None else self._source.read()
+        except SourceError as error:
+            if not self._events:
+                self.ended = True
+                raise
+            self._error = error
+            return self._give_held()
         if frame is None:
             if self._capture is None or self._capture.ended or self._is_late():
                 return self._end()
@@ -103,7 +114,8 @@ class Readings:
             return None
         if not frame.still and self._end_ns is not None and frame.media_ns >= self._end_ns:
             return self._end()
-        given = self._seen % self._every == 0
+        # photographs that follow one another are counted through
+        given = (self._first_index + frame.index if frame.still else self._seen) % self._every == 0
         self._seen += 1
         self.next_index = self._first_index + frame.index + 1
         if frame.still and not given:
@@ -152,11 +164,15 @@ class Readings:
         return reading
 
     def _end(self) -> Reading | None:
-        """The end; an event of the readings left out is told with the last of them."""
         self.ended = True
-        if self._events and self._held is not None:
-            return self._give(*self._held)
-        return None
+        return self._give_held()
+
+    def _give_held(self) -> Reading | None:
+        """The last of the readings left out, where it has events to tell: each is told, and once."""
+        if not self._events or self._held is None:
+            return None
+        self._events = []
+        return self._give(*self._held)
 
     def _is_late(self) -> bool:
         """Whether the time is over in which a source that keeps its own time was to be read."""

@@ -11,6 +11,7 @@ from edgefer.errors import ModelError
 from edgefer.labels import softmax
 from edgefer.models import runtime
 from edgefer.models.manifest import SELF_TEST_TOLERANCE, FrameManifest, Input, Output, self_test_input
+from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
 
 
@@ -18,7 +19,8 @@ class Interpreter:
     """An int8 network with one input and one output.
 
     Tensors are copied in and out (a few kB): a view held on the runtime's own memory would make it refuse to
-    run, or would change under its holder.
+    run, or would change under its holder. Threads that share one take turns: the runtime has one set of tensors,
+    and a second thread would overwrite the input of the first.
 
     Attributes:
         input_shape: (1, H, W, C).
@@ -41,6 +43,7 @@ class Interpreter:
         if threads < 1:
             raise ValueError(f"threads: expected at least 1, got {threads}")
         self._name = manifest.name
+        self._turn = turn_lock()
         try:
             with native_stderr(runtime.NAME):  # it prints a greeting at every start
                 self._runtime = runtime.module.Interpreter(model_content=content, num_threads=threads)
@@ -90,14 +93,17 @@ class Interpreter:
             int8, of `output_shape`; a copy that stays valid.
 
         Raises:
-            ValueError: wrong dtype or shape. ModelError: the runtime failed.
+            TypeError: it is no array. ValueError: wrong dtype or shape. ModelError: the runtime failed.
         """
+        if not isinstance(tensor, np.ndarray):
+            raise TypeError(f"run: expected int8 {self.input_shape}, got {type(tensor).__name__}")
         if tensor.dtype != np.int8 or tensor.shape != self.input_shape:
             raise ValueError(f"run: expected int8 {self.input_shape}, got {tensor.dtype} {tensor.shape}")
         try:
-            self._runtime.set_tensor(self._input, tensor)
-            self._runtime.invoke()
-            return self._runtime.get_tensor(self._output)
+            with self._turn:
+                self._runtime.set_tensor(self._input, tensor)
+                self._runtime.invoke()
+                return self._runtime.get_tensor(self._output)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"model {self._name}: {runtime.NAME} failed: {reason}") from None

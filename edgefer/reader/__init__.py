@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgefer.reader.options import Flip, Region, Rotation, SourceLike, StreamOptions, settings_of, specs_of
 from edgefer.reader.reader import ImageLike, ModelLike, Reader
+from edgefer.support.locks import Guard
 from edgefer.values import FaceReading
 
 if TYPE_CHECKING:  # brings the loop
@@ -20,17 +20,7 @@ __all__ = ["Reader", "read", "stream"]
 #: Readers that read() keeps, for so many different sets of arguments.
 _KEPT = 4
 _readers: OrderedDict[tuple, Reader] = OrderedDict()
-_lock = threading.Lock()
-
-
-def _after_fork() -> None:
-    """Another thread may have held the lock, and the models' threads are gone."""
-    global _lock
-    _lock = threading.Lock()
-    _readers.clear()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+_lock = Guard()
 
 
 def read(
@@ -46,7 +36,7 @@ def read(
 
     A photograph is judged by itself and with full effort: the same picture gives the same faces whatever was
     read before it, and as `edgefer run --source PHOTO` gives them. Models are loaded at the first call and
-    kept. Any number of threads may call it at once; after os.fork() the child loads models of its own.
+    kept. Any number of threads, and children of os.fork(), may call it at once.
 
     Args:
         image: path of an image file; or its pixels, uint8, shape (H, W, 3) in BGR, as cv2.imread gives them,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +14,9 @@ import msgspec
 
 from edgefer.assemble import Parts
 from edgefer.errors import SourceError, UsageError
-from edgefer.reader.options import StreamOptions
+from edgefer.reader.options import Flip, Rotation, StreamOptions
 from edgefer.sources.registry import ENDLESS, STILL, CameraOptions, parse_source
+from edgefer.support.locks import Guard
 from edgefer.support.registry import Choice
 from edgefer.values import Frame, Health, Reading
 
@@ -78,7 +78,7 @@ class Stream(Iterator[Reading]):
         from edgefer.loop.summary import Tally
 
         self._parts, self._options, self._outputs = parts, options, outputs
-        self._lock = threading.RLock()
+        self._lock = Guard()
         self._open = _Open(close_with)
         self._close = weakref.finalize(self, self._open.close)
         self._tally = Tally()
@@ -226,7 +226,7 @@ class Stream(Iterator[Reading]):
         source = opener()
         try:
             reopen = opener if source.live else None
-            if options.realtime and not still:
+            if options.realtime:
                 source = paced(source)
             pipeline = self._parts.pipeline(choice, source.live, self._outputs)
             self._open.readings = Readings(
@@ -330,15 +330,15 @@ def _with_options(choice: Choice, options: StreamOptions) -> Choice:
 def _opener(choice: Choice, options: StreamOptions) -> Callable[[], Source]:
     """Opens the source, turned as the options say where its own do not."""
     fields = choice.options.__struct_fields__
-    rotate = 0 if "rotate" in fields else options.rotate or 0
-    flip = "none" if "flip" in fields else options.flip or "none"
+    rotate: Rotation = 0 if "rotate" in fields else options.rotate or 0
+    flip: Flip = "none" if "flip" in fields else options.flip or "none"
 
     def opened() -> Source:
         source = choice.make()
         if rotate or flip != "none":
             from edgefer.sources.view import View
 
-            source = View(source, rotate, flip)
+            return View(source, rotate, flip)
         return source
 
     return opened

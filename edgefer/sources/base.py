@@ -22,6 +22,7 @@ class Source:
     Attributes:
         name: what a message calls it; never holds a password.
         live: True where frames come at their own time and cannot wait: a slow reader must drop some.
+        still: True where they are photographs, which have no rate at all.
         fps: nominal frames per second, or None where the source has no rate of its own.
         size: (width, height) of the first frame, pixels.
         length: number of frames the source says it has, or None where it does not know.
@@ -29,6 +30,7 @@ class Source:
 
     name: str = ""
     live: bool = False
+    still: bool = False
     fps: float | None = None
     size: tuple[int, int] = (0, 0)
     length: int | None = None
@@ -119,8 +121,8 @@ log = logging.getLogger(__name__)
 
 
 def paced(source: Source) -> Source:
-    """The source at its own rate, as from a camera; one that is live already comes back as it is."""
-    return source if source.live else Paced(source)
+    """The source at its own rate, as from a camera; one that is live already, or has no rate, comes back as it is."""
+    return source if source.live or source.still else Paced(source)
 
 
 class Paced(Source):

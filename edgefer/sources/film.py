@@ -150,8 +150,9 @@ class VideoFile(Source):
         self._last_ns = media_ns
         self._index = self._base_index + self._skipped_to + shot.position
         self._media_ns = self._base_ns + media_ns
-        picture = shot.picture
-        return Frame(self._index, picture.grey, self._media_ns, time.monotonic_ns(), picture.bgr)
+        grey, bgr = shot.picture.grey, shot.picture.bgr
+        now_ns = time.monotonic_ns()
+        return Frame(self._index, grey, self._media_ns, now_ns, bgr, duration_ns=shot.duration_ns)
 
     def read(self) -> Frame | None:
         frame, self._pending = self._pending, None

@@ -19,6 +19,8 @@ import msgspec
 from msgspec import Meta
 
 from edgefer.errors import SourceError, UsageError
+from edgefer.support.formats import called_picture, identify_file
+from edgefer.support.names import shown
 from edgefer.support.redact import remember, url_name
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
@@ -39,6 +41,13 @@ class CameraOptions(Options, frozen=True):
         Literal["auto", "grey", "yuyv", "nv12", "mjpeg"],
         Meta(description="pixel format asked of the camera; grey, yuyv and nv12 give luma without a conversion"),
     ] = "auto"
+    rotate: Annotated[
+        Literal[0, 90, 180, 270], Meta(description="degrees clockwise by which its pictures are turned upright")
+    ] = 0
+    flip: Annotated[
+        Literal["none", "horizontal", "vertical"],
+        Meta(description="mirrors its pictures after that; horizontal exchanges left and right"),
+    ] = "none"
 
 
 class DemoOptions(Options, frozen=True):
@@ -51,6 +60,12 @@ class PathOptions(Options, frozen=True):
     """A source that lies on a disk."""
 
     path: Annotated[str, Meta(min_length=1, description="file or folder")]
+
+
+class StillsOptions(PathOptions, frozen=True):
+    """Pictures that lie on a disk."""
+
+    recursive: Annotated[bool, Meta(description="also the pictures in the folder's sub-folders")] = False
 
 
 class FilmOptions(PathOptions, frozen=True):
@@ -89,11 +104,12 @@ SOURCES.add(
         "stills",
         "image, or folder of images",
         "edgefer.sources.stills:open_stills",
-        PathOptions,
+        StillsOptions,
         "path",
         frozenset({STILL}),
     )
 )
+SOURCES.add(Entry("animation", "animated WebP or PNG", "edgefer.sources.animation:open_animation", PathOptions, "path"))
 
 
 def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = None) -> Choice:
@@ -119,13 +135,9 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp")
 
-#: First bytes of the still formats; an animated GIF goes the way of a video.
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
-_PNM = re.compile(rb"P[1-6]\s")
-
 
 def kind_of(spec: str) -> str:
-    """What a text given for a source means: "camera", "stream", "stills" or "film".
+    """What a text given for a source means: "camera", "stream", "stills", "animation" or "film".
 
     Args:
         spec: camera index ("0"); device ("/dev/video0"); stream ("rtsp://host/path", also http, https, udp);
@@ -133,16 +145,17 @@ def kind_of(spec: str) -> str:
             source is reached as "./0".
 
     Raises:
-        UsageError: it is empty or holds control characters.
+        UsageError: it is empty, or a URL with control characters.
         SourceError: it does not exist, may not be read, is empty, or is nothing of these.
     """
-    if not spec or not spec.isprintable():
-        name = url_name(spec)
-        raise UsageError(f"source {name!r}: expected a path without control characters, a camera, rtsp://… or demo")
+    if not spec or "\0" in spec:
+        raise UsageError(f"source {spec!r}: expected a path, a camera, rtsp://… or demo")
     if spec.isascii() and spec.isdecimal() or spec.startswith("/dev/video"):
         return "camera"
     scheme, separator, _ = spec.partition("://")
     if separator:
+        if shown(spec) != spec:
+            raise UsageError(f"source {shown(url_name(spec))}: expected a URL without control characters")
         if scheme.lower() not in STREAM_SCHEMES:
             known = ", ".join(STREAM_SCHEMES)
             raise SourceError(f"{url_name(spec)}: unknown kind of stream {scheme!r}; available: {known}")
@@ -151,6 +164,7 @@ def kind_of(spec: str) -> str:
 
 
 def _kind_of_path(spec: str) -> str:
+    name = shown(url_name(spec))
     try:
         path = Path(spec)
         mode = path.stat().st_mode
@@ -159,21 +173,21 @@ def _kind_of_path(spec: str) -> str:
         if stat.S_ISCHR(mode):
             return "camera"
         if not stat.S_ISREG(mode):
-            raise SourceError(f"{spec}: expected a video, an image or a folder, got a pipe, socket or block device")
+            raise SourceError(f"{name}: expected a video, an image or a folder, got a pipe, socket or block device")
         with path.open("rb") as file:
-            head = file.read(16)
+            found = identify_file(file)
+            empty = not file.tell()
     except FileNotFoundError:
         raise SourceError(
-            f"{url_name(spec)}: no such file or folder; expected a path, a camera index, /dev/videoN, rtsp://… or demo"
+            f"{name}: no such file or folder; expected a path, a camera index, /dev/videoN, rtsp://… or demo"
         ) from None
+    except UnicodeError:
+        raise SourceError(f"{name}: no file can have this name") from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SourceError(f"{spec}: {reason[0].lower()}{reason[1:]}; expected a readable file") from None
-    if not head:
-        raise SourceError(f"{spec}: the file is empty; expected a video or an image")
-    return "stills" if is_image(head) else "film"
-
-
-def is_image(head: bytes) -> bool:
-    """Whether a file that begins with these (at least 12) bytes is a still image, whatever it is called."""
-    return head.startswith(_SIGNATURES) or bool(_PNM.match(head)) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        raise SourceError(f"{name}: {reason[0].lower()}{reason[1:]}; expected a readable file") from None
+    if empty:
+        raise SourceError(f"{name}: the file is empty; expected a video or an image")
+    if found is None:
+        return "stills" if called_picture(spec) else "film"
+    return "stills" if found.use in ("still", "refused") else found.use

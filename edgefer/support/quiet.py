@@ -23,6 +23,7 @@ class _Diversion:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
+        self._overlapped = False
         self._names: dict[str, None] = {}
         self._kept = self._scratch = -1
 
@@ -35,29 +36,30 @@ class _Diversion:
                 with suppress(AttributeError, OSError, ValueError):
                     sys.stderr.flush()
                 os.dup2(self._scratch, 2)
+            self._overlapped = self._inside > 0
             self._names[who] = None
             self._inside += 1
 
-    def leave(self) -> list[str]:
-        """The lines written, once the last block is left."""
+    def leave(self) -> tuple[str, list[str], bool]:
+        """Once the last block is left: the names, the lines written, and whether they are of one block alone."""
         with self._lock:
             self._inside -= 1
             if self._inside:
-                return []
+                return "", [], False
             os.dup2(self._kept, 2)
             size = os.lseek(self._scratch, 0, os.SEEK_CUR)
             written = os.pread(self._scratch, size, 0).decode(errors="replace") if size else ""
             os.close(self._scratch)
             os.close(self._kept)
             names, self._names = ", ".join(self._names), {}
-            return [f"{names}: {line}" for line in written.splitlines()]
+            return names, written.splitlines(), not self._overlapped
 
 
 _diversion = _Diversion()
 
 
 @contextmanager
-def native_stderr(who: str) -> Iterator[None]:
+def native_stderr(who: str) -> Iterator[list[str]]:
     """Sends what native code writes to stderr during the block to the debug log instead.
 
     File descriptor 2 belongs to the whole process: what other threads write to it in that time goes the same
@@ -65,17 +67,24 @@ def native_stderr(who: str) -> Iterator[None]:
 
     Args:
         who: begins each line in the log; where blocks of several threads overlap, all their names do.
+
+    Yields:
+        A list that holds the lines after the block, where no other thread's block overlapped it.
     """
+    said: list[str] = []
     try:
         _diversion.enter(who)
     except OSError:
-        yield
+        yield said
         return
     try:
-        yield
+        yield said
     finally:
-        for line in _diversion.leave():
-            log.debug("%s", line)
+        names, lines, alone = _diversion.leave()
+        for line in lines:
+            log.debug("%s: %s", names, line)
+        if alone:
+            said += lines
 
 
 def own_stderr() -> None:

@@ -173,7 +173,7 @@ def test_verify_judges_each_model_and_goes_on_after_a_refusal(two_models, capsys
     assert refusals["tiny"] == ""
     assert refusals["worn"].startswith(f"model {two_models / 'worn'}: model.tflite is damaged")
     assert [bool(reason) for reason in models.verify(["worn", two_models / "tiny"]).values()] == [True, False]
-    with pytest.raises(UsageError, match="unknown model 'tny'; available: tiny, worn"):
+    with pytest.raises(UsageError, match="unknown model 'tny'; did you mean 'tiny'.; available: tiny, worn"):
         models.verify(["tny"])
     assert main(["models", "verify"]) == 4
     out, err = capsys.readouterr()

@@ -23,7 +23,7 @@ def frame_at(index: int, captured_ns: int | None = None) -> Frame:
 class FileSource:
     """Gives so many frames at once; an exception among them is raised in its turn."""
 
-    live = False
+    live = still = False
     name = "file"
 
     def __init__(self, items) -> None:

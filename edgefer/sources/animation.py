@@ -1,0 +1,94 @@
+"""Animated WebP and PNG: short films, whose pictures belong together in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgefer.errors import SourceError
+from edgefer.kernels import luma
+from edgefer.sources.base import NS_PER_MS, Source
+from edgefer.sources.registry import PathOptions
+from edgefer.support.names import shown
+from edgefer.support.quiet import native_stderr
+from edgefer.support.stills import check_size, decode_image
+from edgefer.values import Frame
+
+#: Pictures are decoded in lots of about so many bytes: a decoder begins each lot at the first picture.
+_LOT_BYTES = 256 << 20
+#: A picture that is to be shown for no time at all is shown for this long, ms, as browsers do.
+_SHORTEST_MS, _UNSTATED_MS = 10, 100
+
+
+class Animation(Source):
+    """The pictures of an animation, each at its time, once through however often it repeats."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        """
+        Raises:
+            SourceError: it is damaged, or this OpenCV reads no animations.
+        """
+        self.name = shown(path)
+        self._data = np.frombuffer(data, np.uint8).reshape(1, -1)
+        if not hasattr(cv2, "imdecodeanimation"):
+            raise SourceError(
+                f"{self.name}: an animation needs OpenCV 4.11 or later, this is {cv2.__version__};"
+                " upgrade opencv-python-headless"
+            )
+        first = decode_image(data, cv2.IMREAD_COLOR)
+        if first is None:
+            raise SourceError(f"{self.name}: damaged animation")
+        height, width = first.shape[:2]
+        check_size((width, height))
+        self.size = width, height
+        self._lot = max(1, _LOT_BYTES // (width * height * 4))
+        self._frames = self._read_all()
+        self._pending = next(self._frames, None)
+        if self._pending is None:
+            raise SourceError(f"{self.name}: damaged animation")
+
+    def _read_all(self) -> Iterator[Frame]:
+        index = media_ms = 0
+        while True:
+            with native_stderr("image decoder"):
+                try:
+                    good, animation = cv2.imdecodeanimation(self._data, index, self._lot)
+                except cv2.error:
+                    good, animation = False, None
+            if not good or animation is None or not len(animation.frames):
+                return
+            for image, shown_ms in zip(animation.frames, animation.durations, strict=False):
+                bgr = np.ascontiguousarray(image[:, :, :3])
+                given: Callable[[], np.ndarray] = partial(np.asarray, bgr)
+                yield Frame(index, luma(bgr, "bgr"), media_ms * NS_PER_MS, time.monotonic_ns(), given, self.name)
+                media_ms += int(shown_ms) if shown_ms >= _SHORTEST_MS else _UNSTATED_MS
+                index += 1
+
+    def read(self) -> Frame | None:
+        frame, self._pending = self._pending, None
+        frame = frame or next(self._frames, None)
+        if frame is not None:
+            frame.captured_ns = time.monotonic_ns()
+        return frame
+
+    def close(self) -> None:
+        self._frames = iter(())
+        self._pending = None
+
+
+def open_animation(options: PathOptions) -> Animation:
+    """An animated WebP or PNG.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    path = Path(options.path)
+    try:
+        return Animation(path, path.read_bytes())
+    except OSError as error:
+        raise SourceError(f"{shown(path)}: {(error.strerror or 'cannot be read').lower()}") from None
