@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError
@@ -34,7 +34,7 @@ class Readings:
 
     def __init__(
         self,
-        source,
+        source: Any,
         pipeline: Pipeline,
         *,
         realtime: bool = False,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgefer.sources.base import Interruptible
 from edgefer.sources.film import VideoFile
-from edgefer.sources.media.reader import MediaReader
+from edgefer.sources.media.reader import MediaReader, Shot
 
 
 class PassingFilm(VideoFile):
@@ -33,6 +33,9 @@ class PassingFilm(VideoFile):
 
     def _input(self, threads: int) -> MediaReader:
         return self._given
+
+    def _withheld(self) -> Shot | None:
+        return None  # it cannot be read again
 
     def interrupt(self) -> None:
         if self._file is not None:
