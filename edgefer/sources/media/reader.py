@@ -34,7 +34,7 @@ class Shot(NamedTuple):
     Attributes:
         position: among the pictures of the input, from 0, those left out counted too.
         stamp_ns: on the container's own clock, ns; None where it has none.
-        duration_ns: how long it is shown; 0 where that is not known.
+        duration_ns: how long it is shown if nothing comes after it; 0 where that is not known.
     """
 
     position: int
@@ -82,6 +82,7 @@ class MediaReader:
         self._closing = False
         self._position = 0
         self._ready: deque[av.VideoFrame] = deque()
+        self._last_duration = 0  # of the newest packet; a decoder that reorders gives the last frame another one's
         self._container: Any = open_input(target, dict(options), timeout_s)
         try:
             self.stream = picture_stream(self._container)
@@ -181,7 +182,7 @@ class MediaReader:
             except FAILURES:
                 self.damaged += 1
                 continue
-            return Shot(position, self._stamp_ns(frame), self._ns(frame.duration), picture)
+            return Shot(position, self._stamp_ns(frame), self._ns(self._last_duration or frame.duration), picture)
 
     def _next_packet(self) -> Any:
         """The next packet of the picture; None at the end of the input."""
@@ -214,6 +215,7 @@ class MediaReader:
         end_ns = (stamp + (packet.duration or 0)) * num * NS_PER_S // den
         self.latest_end_ns = max(end_ns, self.latest_end_ns or end_ns)
         if index == self._index:
+            self._last_duration = packet.duration or 0
             self.picture_end_ns = max(end_ns, self.picture_end_ns or end_ns)
 
     def _decode(self, packet: Any) -> None:
