@@ -199,6 +199,8 @@ class Health:
         governor_level: 0 for full work; greater where work is left out to keep the budget.
         temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
         source: "running", "stalled" while it is opened again, or "ended".
+        length: frames of the source, None where it does not know or has no end.
+        first_index: of its first frame; above 0 where other sources came before.
     """
 
     frames: int
@@ -211,3 +213,5 @@ class Health:
     temperature_c: float | None
     throttled: bool
     source: Literal["running", "stalled", "ended"]
+    length: int | None = None
+    first_index: int = 0

@@ -48,9 +48,9 @@ def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("readme")
     image = portrait()
     cv2.imwrite(str(where / "portrait.jpg"), image)
-    (where / "photos").mkdir(exist_ok=True)
-    for number in range(2):
-        cv2.imwrite(str(where / "photos" / f"{number}.jpg"), image)
+    (where / "photos" / "more").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "more/c.jpg"):
+        shutil.copy(where / "portrait.jpg", where / "photos" / name)
     height, width = image.shape[:2]
     writer = cv2.VideoWriter(str(where / "clip.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 30, (width, height))
     for shift in range(30):

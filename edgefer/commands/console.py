@@ -42,6 +42,14 @@ class _Parser(argparse.ArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
+    def parse_known_args(self, args=None, namespace=None):
+        """Sources may stand before, between and behind the options; argparse takes them in one place alone."""
+        namespace, left = super().parse_known_args(args, namespace)
+        if hasattr(namespace, "sources") and all(text == "-" or not text.startswith("-") for text in left):
+            namespace.sources = [*namespace.sources, *left]
+            left = []
+        return namespace, left
+
     def error(self, message: str):
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction) and "invalid choice" in message:

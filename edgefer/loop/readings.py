@@ -208,6 +208,8 @@ class Readings:
             temperature_c=temperature_c,
             throttled=throttled,
             source=state,
+            length=getattr(self._source, "length", None),
+            first_index=self._first_index,
         )
 
     def close(self) -> None:

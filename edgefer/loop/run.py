@@ -38,6 +38,11 @@ class SinkSet:
         for sink in self._sinks:
             sink.report(health)
 
+    def heed(self) -> None:
+        """Ends the run where a person has asked for it through one of the sinks."""
+        if any(getattr(sink, "end_asked", False) for sink in self._sinks):
+            self._stop.set()
+
     def close(self) -> None:
         for sink in self._sinks:
             sink.close()
@@ -110,6 +115,7 @@ def run(
                 if time.monotonic() >= next_report_s:
                     next_report_s = time.monotonic() + _HEALTH_INTERVAL_S
                     outputs.report(readings.health)
+                outputs.heed()
                 if on_beat is not None:
                     on_beat(written)
             health = readings.health
