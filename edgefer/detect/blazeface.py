@@ -15,6 +15,7 @@ from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import Box, clipped, moved, squared
+from edgefer.models import runtime
 from edgefer.support.images import box_of, grey_image
 from edgefer.support.locks import turn_lock
 from edgefer.values import Detection
@@ -67,6 +68,7 @@ class BlazeFaceDetector:
         try:
             self._network = _litert(model, threads)
             self._network.allocate_tensors()
+            runtime.warn_if_slow(self._network)
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
             raise ModelError(f"detector blazeface: {name!r} is not a TFLite model that can be run ({reason})") from None
@@ -168,11 +170,9 @@ class BlazeFaceDetector:
 
 def _litert(model: bytes, threads: int) -> Any:
     """An interpreter of LiteRT; tflite-runtime does not verify a file and can crash on a bad one."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise UsageError("detector blazeface needs ai-edge-litert; pip install ai-edge-litert") from None
-    return Interpreter(model_content=model, num_threads=threads)
+    if runtime.NAME != "ai-edge-litert":
+        raise UsageError("detector blazeface needs ai-edge-litert; pip install ai-edge-litert")
+    return runtime.module.Interpreter(model_content=model, num_threads=threads)
 
 
 def _square_view(grey: np.ndarray, view: Box, size: int) -> np.ndarray:

@@ -19,7 +19,7 @@ __all__ = ["Reader", "read", "stream"]
 
 #: Readers that read() keeps, for so many different sets of arguments.
 _KEPT = 4
-_readers: OrderedDict[tuple, Reader] = OrderedDict()
+_readers: OrderedDict[tuple[object, ...], Reader] = OrderedDict()
 _lock = Guard()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import threading
 import time
@@ -327,3 +328,40 @@ def test_a_path_is_never_taken_for_something_else(tmp_path, monkeypatch, portrai
         assert len(list(edgefer.stream(Path(name)))) == 1
         assert len(edgefer.read(name)) == len(edgefer.read(Path(name))) == 1
         Path(name).rename("0.png")
+
+
+def test_what_is_secret_in_an_address_is_in_no_message(tmp_path, portrait):
+    good = tmp_path / "good.png"
+    cv2.imwrite(str(good), portrait)
+    secret = "rtsp://user:pa55word@127.0.0.1:9/live?token=abcdef123"
+    messages = []
+    for call in (
+        lambda: list(edgefer.stream(secret)),
+        lambda: list(edgefer.stream([secret, str(good), str(tmp_path / "none.png")])),
+        lambda: edgefer.read(secret),
+    ):
+        with pytest.raises(edgefer.EdgeferError) as caught:
+            call()
+        messages.append(str(caught.value))
+    assert "2 of 3 sources" in messages[1]
+    assert not [text for text in messages if "pa55word" in text or "abcdef123" in text]
+
+
+def test_names_that_cannot_be_shown_are_escaped(tmp_path, portrait):
+    """A newline, a byte that is no UTF-8, and characters of every script as they are."""
+    data = cv2.imencode(".png", portrait)[1].tobytes()
+    for name, told in (
+        (b"a\nb.png", "a\\nb.png"),
+        (b"\xff.png", "\\xff.png"),
+        ("ä\u202fß.png".encode(), "ä\u202fß.png"),
+    ):
+        path = bytes(tmp_path) + b"/" + name
+        Path(os.fsdecode(path)).write_bytes(data)
+        assert len(edgefer.read(path)) == 1
+        with edgefer.stream([path]) as readings:
+            (reading,) = readings
+        assert (Path(reading.source).name, reading.image) == (told, told)
+        Path(os.fsdecode(path)).write_bytes(data[:100])
+        with pytest.raises(edgefer.EdgeferError) as caught:
+            edgefer.read(path)
+        assert "\n" not in str(caught.value) and told in str(caught.value)

@@ -21,11 +21,16 @@ from edgefer.sources.media.picture import Picture
 
 # So many unreadable packets one after the other end a film; each may be a whole sector.
 _MOST_READ_ERRORS = 100
+# An index may lead to a keyframe that is decoded before a time and shown after it.
+_FURTHER_BACK_NS = 10 * NS_PER_S
 # More pixels than any camera has: what a damaged header promises.
 _MOST_PIXELS = 1 << 28
 #: What a decoder is asked to refuse. Where each picture stands alone and the damage is sure, it is left out whole;
 #: other decoders say of each frame whether they had to make up parts of it.
-_STRICT = {"mjpeg": "explode", "mjpegb": "explode", "ffv1": "crccheck+explode", "png": "crccheck+explode"}
+_STRICT = {"mjpeg": "explode", "mjpegb": "explode", "png": "crccheck+explode"}
+
+
+_ASPECT_IN_THE_PICTURES = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo", "m4v", "dv")
 
 
 class Shot(NamedTuple):
@@ -35,12 +40,14 @@ class Shot(NamedTuple):
         position: among the pictures of the input, from 0, those left out counted too.
         stamp_ns: on the container's own clock, ns; None where it has none.
         duration_ns: how long it is shown if nothing comes after it; 0 where that is not known.
+        damaged: pictures left out before it.
     """
 
+    picture: Picture
     position: int
     stamp_ns: int | None
     duration_ns: int
-    picture: Picture
+    damaged: int
 
 
 class MediaReader:
@@ -51,6 +58,8 @@ class MediaReader:
         fps: mean frames per second, or None where they are not known.
         damaged: pictures left out because they cannot be decoded, or only in part.
         encrypted: whether a packet was met that is.
+        unfinished: at the end, whether the decoder may have withheld whole pictures: one that is damaged, among
+            those that several threads decode at last, takes the others with it. One thread alone has them.
         picture_end_ns, latest_end_ns: how far the picture's packets, and those of all streams, have come on the
             container's clock; None before the first.
     """
@@ -76,13 +85,16 @@ class MediaReader:
         """
         self.damaged = 0
         self.encrypted = False
+        self.unfinished = False
         self.picture_end_ns: int | None = None
         self.latest_end_ns: int | None = None
         self._lock = threading.Lock()
         self._closing = False
         self._position = 0
-        self._ready: deque[av.VideoFrame] = deque()
         self._last_duration = 0  # of the newest packet; a decoder that reorders gives the last frame another one's
+        self._inside = 0  # pictures that went into the decoder and have not come out
+        self._threads = threads
+        self._ready: deque[tuple[av.VideoFrame, Fraction | None]] = deque()
         self._container: Any = open_input(target, dict(options), timeout_s)
         try:
             self.stream = picture_stream(self._container)
@@ -99,7 +111,9 @@ class MediaReader:
             self._container.close()
             raise error if isinstance(error, MediaError) else MediaError(reason_of(error)) from None
         self._index = self.stream.index
-        self._aspect = self.stream.sample_aspect_ratio
+        # What a header says of the pixels' aspect goes for the whole film; a broadcast changes it in its midst.
+        self._own_aspect = self.format.partition(",")[0] in _ASPECT_IN_THE_PICTURES
+        self._aspect: Fraction | None = self.stream.sample_aspect_ratio
         # Whatever else it holds is read along: asking for the picture alone waits without end where sound goes on.
         self._packets: Iterator[Any] = self._container.demux()
 
@@ -148,6 +162,26 @@ class MediaReader:
             self._ready.clear()
             self._packets = self._container.demux()
 
+    def first_from(self, stamp_ns: int) -> Shot | None:
+        """Goes to the first picture at or after a time on the container's clock; None where no index leads there.
+
+        Raises:
+            MediaError: the input cannot be read.
+        """
+        for back_ns in (0, _FURTHER_BACK_NS):
+            self.seek(stamp_ns - back_ns)
+            shot = self.read()
+            if shot is not None and shot.stamp_ns is not None and shot.stamp_ns <= stamp_ns:
+                while shot is not None and (shot.stamp_ns is None or shot.stamp_ns < stamp_ns):
+                    shot = self.read()
+                return shot
+        return None
+
+    def carry_on(self, before: MediaReader, position: int, damaged: int) -> None:
+        """Counts from the picture just read as another reader of the same input did from there."""
+        self._position, self.damaged = position + 1, damaged
+        self.picture_end_ns, self.latest_end_ns = before.picture_end_ns, before.latest_end_ns
+
     def close(self) -> None:
         """Closes the input, at once or at the next step of the thread that reads it."""
         self._closing = True
@@ -172,17 +206,18 @@ class MediaReader:
                 if packet is None:
                     return None
                 self._decode(packet)
-            frame = self._ready.popleft()
+            frame, aspect = self._ready.popleft()
             position, self._position = self._position, self._position + 1
             if frame.is_corrupt:
                 self.damaged += 1
                 continue
             try:
-                picture = Picture(frame, self._aspect)
+                picture = Picture(frame, aspect)
             except FAILURES:
                 self.damaged += 1
                 continue
-            return Shot(position, self._stamp_ns(frame), self._ns(self._last_duration or frame.duration), picture)
+            duration_ns = self._ns(self._last_duration or frame.duration)
+            return Shot(picture, position, self._stamp_ns(frame), duration_ns, self.damaged)
 
     def _next_packet(self) -> Any:
         """The next packet of the picture; None at the end of the input."""
@@ -219,14 +254,27 @@ class MediaReader:
             self.picture_end_ns = max(end_ns, self.picture_end_ns or end_ns)
 
     def _decode(self, packet: Any) -> None:
+        if not packet.size and packet.dts is not None:  # not the one that ends the stream: the picture before goes on
+            self._position += 1
+            return
+        if not packet.is_discard:
+            self._inside += bool(packet.size)
+        context, frames = self.stream.codec_context, []
         try:
-            self._ready.extend(self.stream.codec_context.decode(packet))
+            frames = context.decode(packet)
         except EOFError:  # asked again after its last frame
             pass
         except FAILURES:
             self.damaged += 1
             self._position += 1
+            self._inside -= 1
             self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
+        if self._own_aspect:  # as the decoder sees it now, though it may hold back a frame from before a change
+            self._aspect = context.sample_aspect_ratio or self._aspect
+        self._ready.extend((frame, self._aspect) for frame in frames)
+        self._inside -= len(frames)
+        if not packet.size:
+            self.unfinished = self._inside > 0 and self._threads != 1
 
     def _stamp_ns(self, frame: av.VideoFrame) -> int | None:
         # AVI stores no presentation times: its pictures come in order, at the times of decoding
