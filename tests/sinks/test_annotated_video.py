@@ -130,6 +130,13 @@ def test_a_source_after_another_goes_on_in_the_film(tmp_path):
     path = tmp_path / f"out{LIGHT}"
     write(path, [0, 40, 80, 0, 40, 40], fps=25)
     assert frames_of(path)[0] == [0, 40, 80, 120, 160, 200]
+    sink = open_sink(f"video:{path}", fps=25)
+    for index, (name, time_ms) in enumerate([("a", 0), ("a", 40), ("b", 9000), ("b", 9040)]):
+        one = at(index, time_ms)
+        one.source = name
+        sink.write(reading(index), one)
+    sink.close()
+    assert frames_of(path)[0] == [0, 40, 80, 120]
 
 
 def test_photographs_are_shown_for_a_second_each(tmp_path):
