@@ -17,6 +17,7 @@ from edgefer.models import directory, store
 from edgefer.models.manifest import DetectorManifest
 from edgefer.sinks.registry import LANDMARKS
 from edgefer.sources.registry import STILL
+from edgefer.support.locks import Guard
 from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
@@ -160,12 +161,11 @@ def make_pipeline(
         )
     needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
     needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
-    if landmarks:
-        needing.append("a reading with landmarks")
     landmarker = None
-    if needing:
+    if needing or landmarks:
         if not LANDMARKERS.names():
-            raise UsageError(f"{needing[0]} needs landmarks, and no landmark network is installed")
+            who = f"{needing[0]} needs landmarks" if needing else "landmarks were asked for"
+            raise UsageError(f"{who}, and no landmark network is installed")
         landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
     detector = detector or open_faces(settings)
@@ -232,7 +232,7 @@ class Parts:
         """
         self.settings = settings
         self._landmarks = landmarks
-        self._lock = threading.Lock()
+        self._lock = Guard()
         self._models = Background(lambda: open_models(settings))
         self._detector: Detector | None = None
 
@@ -275,19 +275,28 @@ class Background(Generic[Value]):
     """Something built on a thread of its own while the caller builds the rest."""
 
     def __init__(self, make: Callable[[], Value]) -> None:
+        self._make = make
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._done = False
         self._value: Value | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, args=(make,), name="start", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="start", daemon=True)
         self._thread.start()
 
-    def _work(self, make: Callable[[], Value]) -> None:
+    def _work(self) -> None:
         try:
-            self._value = make()
+            self._value = self._make()
         except BaseException as error:
             self._error = error
+        self._done = True
 
     def result(self) -> Value:
         """Waits for it; raises what building it raised."""
+        if not self._done and self._pid != os.getpid():
+            self._begin()  # the thread did not come along when the process was forked
         self._thread.join()
         if self._error is not None:
             raise self._error

@@ -38,6 +38,7 @@ class Frame:
         source: name of the source, as it may be shown.
         still: True for a photograph, which has nothing to do with the frame before it.
         image: file name of a still; empty for what has none.
+        duration_ns: how long it is shown if it is the last one, where the source says so; else 0.
     """
 
     index: int
@@ -48,6 +49,7 @@ class Frame:
     source: str = ""
     still: bool = False
     image: str = ""
+    duration_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -197,6 +199,8 @@ class Health:
         governor_level: 0 for full work; greater where work is left out to keep the budget.
         temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
         source: "running", "stalled" while it is opened again, or "ended".
+        length: frames of the source, None where it does not know or has no end.
+        first_index: of its first frame; above 0 where other sources came before.
     """
 
     frames: int
@@ -209,3 +213,5 @@ class Health:
     temperature_c: float | None
     throttled: bool
     source: Literal["running", "stalled", "ended"]
+    length: int | None = None
+    first_index: int = 0

@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/running.md, and the Python snippet, run as they stand there."""
+"""Every command of README.md, docs/running.md and docs/outputs.md, and the Python snippet, run as they stand there."""
 
 import itertools
 import os
@@ -17,6 +17,7 @@ from portrait import data_file
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
 RUNNING = (ROOT / "docs" / "running.md").read_text()
+OUTPUTS = (ROOT / "docs" / "outputs.md").read_text()
 YUNET = "face_detection_yunet_2023mar.onnx"
 
 # Exit codes other than 0 that are right on a machine without the thing named.
@@ -47,6 +48,9 @@ def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("readme")
     image = portrait()
     cv2.imwrite(str(where / "portrait.jpg"), image)
+    (where / "photos" / "more").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "more/c.jpg"):
+        shutil.copy(where / "portrait.jpg", where / "photos" / name)
     height, width = image.shape[:2]
     writer = cv2.VideoWriter(str(where / "clip.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 30, (width, height))
     for shift in range(30):
@@ -69,7 +73,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize("line", [x for x in shell_lines(TEXT + RUNNING) if x.startswith("edgefer ")])
+@pytest.mark.parametrize("line", [x for x in shell_lines(TEXT + RUNNING + OUTPUTS) if x.startswith("edgefer ")])
 def test_a_command_of_the_pages_runs(line, folder):
     arguments = shlex.split(line)
     if "yunet" in line and not (folder / YUNET).exists():

@@ -13,7 +13,7 @@ from edgefer import config
 from edgefer.config import Settings
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
-from edgefer.sources.registry import SOURCES
+from edgefer.sources.registry import SOURCES, CameraOptions
 from edgefer.sources.several import expanded
 from edgefer.support.typed import whole_number
 
@@ -95,24 +95,35 @@ def add_view(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--loop", action="store_true", help="read a film over and over")
     parser.add_argument("--recursive", action="store_true", help="enter the folders inside a folder of images")
+    parser.add_argument(
+        "--patience",
+        metavar="T",
+        type=_seconds(0),
+        help="wait T seconds for a camera or stream that is not there or fails; 0: not at all (default: the profile's)",
+    )
     parser.add_argument("--landmarks", action="store_true", help="68 landmarks and the pose of each face")
 
 
-def options_from(args: argparse.Namespace) -> StreamOptions:
-    """What add_view and --frames amount to."""
+def options_from(args: argparse.Namespace, camera: CameraOptions) -> StreamOptions:
+    """What add_view and --frames amount to; where no source is named, the profile's camera is turned as it says."""
     from edgefer.reader.options import StreamOptions
 
+    rotate, flip = args.rotate, args.flip
+    if not args.sources and not args.source:
+        rotate = camera.rotate if rotate is None else rotate
+        flip = camera.flip if flip is None else flip
     return StreamOptions(
         args.frames,
         args.start,
         args.seconds,
         args.every,
-        args.rotate,
-        args.flip,
+        rotate,
+        flip,
         args.region,
         args.loop,
         args.realtime,
         args.recursive,
+        args.patience,
     )
 
 

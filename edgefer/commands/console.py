@@ -22,7 +22,7 @@ from edgefer.support.redact import remember, scrub
 log = logging.getLogger(__name__)
 
 #: The commands, in the order of `--help`: each is a module of this package with `add_parser`.
-COMMANDS = ("run", "info", "bench", "eval", "explain", "models", "config")
+COMMANDS = ("run", "info", "doctor", "bench", "eval", "explain", "models", "config")
 
 EXIT_CODES = """exit codes:
   0    done
@@ -41,6 +41,14 @@ class _Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Sources may stand before, between and behind the options; argparse takes them in one place alone."""
+        namespace, left = super().parse_known_args(args, namespace)
+        if hasattr(namespace, "sources") and all(text == "-" or not text.startswith("-") for text in left):
+            namespace.sources = [*namespace.sources, *left]
+            left = []
+        return namespace, left
 
     def error(self, message: str):
         for action in self._actions:

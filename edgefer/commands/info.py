@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 from edgefer import __version__, config, kernels
 from edgefer.commands.console import Commands
+from edgefer.device.cameras import camera_devices
+from edgefer.device.doctor import memory_mb
 from edgefer.device.heat import read_heat
 from edgefer.models import store
-from edgefer.support.cpu import model_name
+from edgefer.support.cpu import model_name, quota
+from edgefer.support.packages import OPTIONAL, REQUIRED, RUNTIMES, version_of
 
 
 def add_parser(commands: Commands) -> None:
@@ -45,39 +46,25 @@ def execute(args) -> int:
 def gather() -> dict[str, Any]:
     """Everything `edgefer info` prints, by name."""
     board = config.board_model()
-    heat = read_heat()
+    heat, memory, limit = read_heat(), memory_mb(), quota()
     temperature = "not told" if heat.temperature_c is None else f"{heat.temperature_c:.0f} °C"
     return {
         "edgefer": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "board": board or "no device tree (a PC or a virtual machine)",
-        "processor": f"{model_name()}, {len(os.sched_getaffinity(0))} threads",
-        "memory": _memory(),
+        "processor": f"{model_name()}, {len(os.sched_getaffinity(0))} threads" + (f" at {limit:.3g}" if limit else ""),
+        "memory": "not told" if memory is None else f"{memory[0]} of {memory[1]} MiB available",
         "temperature": temperature + (", throttled" if heat.throttled else ""),
-        "packages": {name: _version(name) for name in ("numpy", "opencv-python-headless", *_interpreters())},
+        "packages": _versions(),
         "kernels": {
             op: {"active": kernels.active(op), "variants": list(kernels.variants(op))} for op in kernels.operations()
         },
         "profile": config.fitting_profile(board),
         "profiles": config.shipped_profiles(),
         "models": [entry.name + (" (refused)" if entry.refused else "") for entry in store.entries()],
-        "cameras": cameras(),
+        "cameras": [f"{camera.path} ({camera.name})" for camera in camera_devices()],
     }
-
-
-def cameras(root: Path = Path("/sys/class/video4linux")) -> list[str]:
-    """Video devices with the names their drivers give, without the second nodes that carry metadata."""
-    devices = []
-    for node in sorted(root.glob("video*"), key=lambda path: (len(path.name), path.name)):
-        try:
-            if (node / "index").read_text().strip() not in ("", "0"):
-                continue
-            name = (node / "name").read_text().strip()
-        except OSError:
-            name = "unknown"
-        devices.append(f"/dev/{node.name} ({name})")
-    return devices
 
 
 def _lines(value: Any) -> list[str]:
@@ -94,23 +81,7 @@ def _entry(value: Any) -> str:
     return str(value)
 
 
-def _interpreters() -> list[str]:
-    """The packages that can run the networks, those installed; both names when none is."""
-    names = ["ai-edge-litert", "tflite-runtime"]
-    return [name for name in names if _version(name) != "not installed"] or names
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _memory() -> str:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-        return f"{sizes['MemAvailable'] // 1024} of {sizes['MemTotal'] // 1024} MiB available"
-    except (OSError, ValueError, IndexError, KeyError):
-        return "not told"
+def _versions() -> dict[str, str]:
+    """What the modules themselves say: OpenCV, for one, comes in distributions of several names."""
+    runtimes = [package for package in RUNTIMES if version_of(package)] or RUNTIMES
+    return {package.title: version_of(package) or "not installed" for package in (*REQUIRED, *runtimes, *OPTIONAL)}

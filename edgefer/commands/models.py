@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from edgefer import defaults
 from edgefer.commands.console import Commands
 from edgefer.detect.registry import network_detectors
 from edgefer.errors import ModelError
-from edgefer.models import store
+from edgefer.models import directory, store
 from edgefer.support.redact import scrub
 
 
@@ -20,11 +21,19 @@ def add_parser(commands: Commands) -> None:
     """The command's arguments."""
     actions = commands.actions(
         "models",
-        "list, verify or pack models",
-        "models list\nmodels verify\nmodels verify ./my-model\n"
+        "list, show, verify or pack models",
+        "models list\nmodels show edgefer-s\nmodels verify\nmodels verify ./my-model\n"
         "models pack face_detection_yunet_2023mar.onnx ./yunet --decoding yunet",
     )
     actions.add("list", "list the shipped models with their figures", "models list", execute)
+    show = actions.add(
+        "show",
+        "show a model's manifest: paper, input, labels, figures, licence, files",
+        "models show edgefer-s\nmodels show ./my-model --json",
+        execute,
+    )
+    show.add_argument("model", metavar="MODEL", help="name or directory")
+    show.add_argument("--json", action="store_true", help="as one JSON object")
     check = actions.add(
         "verify",
         "check hash, manifest and self-test of models; exit code 4 when one is refused",
@@ -61,7 +70,22 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "list":
         print(listing())
         return 0
+    if args.action == "show":
+        return show_model(args)
     return verify_models(args) if args.action == "verify" else pack_model(args)
+
+
+def show_model(args: argparse.Namespace) -> int:
+    """Prints the manifest of a model whose files were checked; nothing is run."""
+    from edgefer.commands import model_page
+
+    path = store.find(args.model)
+    manifest = directory.load(path)
+    if args.json:
+        print(json.dumps(model_page.facts(path, manifest), ensure_ascii=False, indent=2))
+    else:
+        print(model_page.page(path, manifest))
+    return 0
 
 
 def verify_models(args: argparse.Namespace) -> int:
@@ -98,10 +122,10 @@ def verify(models: Sequence[str | os.PathLike] = ()) -> dict[str, str]:
     from edgefer import assemble
 
     refusals = {}
-    for model, directory in [(os.fspath(model), store.find(model)) for model in models or store.shipped()]:
+    for model, path in [(os.fspath(model), store.find(model)) for model in models or store.shipped()]:
         refusals[model] = ""
         try:
-            assemble.verify_model(directory)
+            assemble.verify_model(path)
         except ModelError as error:
             refusals[model] = str(error)
     return refusals

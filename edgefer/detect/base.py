@@ -80,6 +80,9 @@ class Detector(Protocol):
             part: only this part of the work, from 0 to parts - 1, so that a search can be spread over frames;
                 all of it when None.
             known: faces that need not be reported, which saves the time of examining them.
+
+        Raises:
+            TypeError: the image is no array of uint8. ValueError: it has another shape, or no pixel.
         """
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:

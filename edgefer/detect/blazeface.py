@@ -15,6 +15,9 @@ from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import Box, clipped, moved, squared
+from edgefer.models import runtime
+from edgefer.support.images import box_of, grey_image
+from edgefer.support.locks import turn_lock
 from edgefer.values import Detection
 
 
@@ -61,9 +64,11 @@ class BlazeFaceDetector:
     def __init__(self, model: bytes, name: str, min_face_px: int = defaults.MIN_FACE_PX, threads: int = 1):
         self._min_face_px = min_face_px
         self._anchors = blazeface_anchors()
+        self._turn = turn_lock()  # the runtime has one set of tensors for all threads
         try:
             self._network = _litert(model, threads)
             self._network.allocate_tensors()
+            runtime.warn_if_slow(self._network)
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
             raise ModelError(f"detector blazeface: {name!r} is not a TFLite model that can be run ({reason})") from None
@@ -84,7 +89,7 @@ class BlazeFaceDetector:
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector. It is not divided."""
-        image, x0, y0 = within(grey, region)
+        image, x0, y0 = within(grey_image("detect", grey), region)
         if image is None:
             return []
         height, width = image.shape
@@ -97,6 +102,7 @@ class BlazeFaceDetector:
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. The network takes turned heads as they come."""
+        grey, box = grey_image("look", grey), box_of("look", box)
         if max(box.width, box.height) < 1 or clipped(box, grey.shape[1], grey.shape[0]).area == 0:
             return None
         return nearest(self._candidates(grey, squared(box, self.LOOK_MARGIN)), box)
@@ -153,20 +159,20 @@ class BlazeFaceDetector:
     def _run(self, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores (896,) and boxes with points (896, 16) of one view, uint8 (INPUT_PX, INPUT_PX)."""
         tensor = np.repeat((view.astype(np.float32) / 127.5 - 1)[None, :, :, None], 3, axis=3)
-        self._network.set_tensor(self._input, tensor)
-        self._network.invoke()
-        logits = self._network.get_tensor(self._scores)[0, :, 0]
+        with self._turn:
+            self._network.set_tensor(self._input, tensor)
+            self._network.invoke()
+            logits = self._network.get_tensor(self._scores)[0, :, 0]
+            boxes = self._network.get_tensor(self._boxes)[0]
         # sigmoid; the clip keeps exp within float32
-        return 1 / (1 + np.exp(-np.clip(logits, -80, 80))), self._network.get_tensor(self._boxes)[0]
+        return 1 / (1 + np.exp(-np.clip(logits, -80, 80))), boxes
 
 
 def _litert(model: bytes, threads: int) -> Any:
     """An interpreter of LiteRT; tflite-runtime does not verify a file and can crash on a bad one."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise UsageError("detector blazeface needs ai-edge-litert; pip install ai-edge-litert") from None
-    return Interpreter(model_content=model, num_threads=threads)
+    if runtime.NAME != "ai-edge-litert":
+        raise UsageError("detector blazeface needs ai-edge-litert; pip install ai-edge-litert")
+    return runtime.module.Interpreter(model_content=model, num_threads=threads)
 
 
 def _square_view(grey: np.ndarray, view: Box, size: int) -> np.ndarray:

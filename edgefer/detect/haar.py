@@ -17,6 +17,7 @@ from edgefer import defaults, kernels
 from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, Survey, distinct, resized, suppressed, within
 from edgefer.errors import ModelError
 from edgefer.geometry import Box, iou, moved, scaled, squared, xywh_to_xyxy
+from edgefer.support.images import box_of, grey_image
 from edgefer.support.registry import Options
 from edgefer.values import Detection
 
@@ -80,6 +81,7 @@ class HaarDetector:
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector."""
+        grey = grey_image("detect", grey)
         image, x0, y0 = within(grey, region)
         if image is None:
             return []
@@ -191,8 +193,9 @@ class HaarDetector:
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. Thorough: also tilted to either side, and in profile."""
+        box = box_of("look", box)
         side = max(box.width, box.height)
-        part, x0, y0 = within(grey, squared(box, self.LOOK_MARGIN))
+        part, x0, y0 = within(grey_image("look", grey), squared(box, self.LOOK_MARGIN))
         if part is None or side < 1:
             return None
         scale = self.LOOK_PX / side

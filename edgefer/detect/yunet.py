@@ -24,6 +24,8 @@ from edgefer.detect.network import open_network
 from edgefer.detect.registry import Network
 from edgefer.errors import ModelError
 from edgefer.geometry import Box, moved, scaled, squared
+from edgefer.support.images import box_of, grey_image
+from edgefer.support.locks import turn_lock
 from edgefer.values import Detection
 
 
@@ -49,6 +51,7 @@ class YuNetDetector:
     ):
         self._min_face_px = min_face_px
         self._max_side_px = max_side_px
+        self._turn = turn_lock()  # OpenCV's network has one input and one size for all threads
         try:
             self._network = cv2.FaceDetectorYN.create(
                 "onnx", np.frombuffer(model, np.uint8), np.empty(0, np.uint8), (64, 64), self.levels.keep, 0.3, 500
@@ -62,7 +65,7 @@ class YuNetDetector:
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector. It is not divided."""
-        image, x0, y0 = within(grey, region)
+        image, x0, y0 = within(grey_image("detect", grey), region)
         if image is None:
             return []
         scale = min(1.0, self.SEARCH_PX / self._min_face_px, self._max_side_px / max(image.shape))
@@ -74,8 +77,9 @@ class YuNetDetector:
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. The network takes turned heads as they come."""
+        box = box_of("look", box)
         side = max(box.width, box.height)
-        part, x0, y0 = within(grey, squared(box, self.LOOK_MARGIN))
+        part, x0, y0 = within(grey_image("look", grey), squared(box, self.LOOK_MARGIN))
         if part is None or side < 1:
             return None
         scale = self.LOOK_PX / side
@@ -94,11 +98,12 @@ class YuNetDetector:
 
     def best_score(self, grey: np.ndarray) -> float:
         """The greatest score anywhere in a small image, however low; for the self-test."""
-        self._network.setScoreThreshold(1e-3)
-        try:
-            return max((face.score for face in self._candidates(grey)), default=0.0)
-        finally:
-            self._network.setScoreThreshold(self.levels.keep)
+        with self._turn:
+            self._network.setScoreThreshold(1e-3)
+            try:
+                return max((face.score for face in self._candidates(grey)), default=0.0)
+            finally:
+                self._network.setScoreThreshold(self.levels.keep)
 
     def _candidates(self, image: np.ndarray) -> list[Look]:
         """Every face in an image at working size."""
@@ -107,8 +112,9 @@ class YuNetDetector:
         # pixels high OpenCV 4.14 returns uninitialised memory, hence at least 64.
         below, right = max(64 - height, -height % 32), max(64 - width, -width % 32)
         image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        self._network.setInputSize((image.shape[1], image.shape[0]))
-        _, rows = self._network.detect(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+        with self._turn:
+            self._network.setInputSize((image.shape[1], image.shape[0]))
+            _, rows = self._network.detect(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
         faces = []
         for row in rows if rows is not None else ():
             x, y, face_width, face_height = (float(value) for value in row[:4])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
+from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError
 from edgefer.geometry import Box
 from edgefer.loop.capture import Capture
@@ -24,7 +25,7 @@ class Readings:
     """The readings of one source, step by step.
 
     A live source, and any with `realtime`, follows the newest-frame rule (see capture.py). Any other is read
-    whole: every frame, in order, as fast as it is asked for.
+    whole: every frame, in order, as fast as it is asked for, or as it comes through a pipe or from a server.
 
     Attributes:
         frame: that of the last reading; None before the first.
@@ -33,7 +34,7 @@ class Readings:
 
     def __init__(
         self,
-        source,
+        source: Any,
         pipeline: Pipeline,
         *,
         realtime: bool = False,
@@ -44,7 +45,7 @@ class Readings:
         region: Region | None = None,
         first_index: int = 0,
         reopen: Callable[[], object] | None = None,
-        patience_s: float = 30.0,
+        patience_s: float = PATIENCE_S,
         tally: Tally | None = None,
     ) -> None:
         """
@@ -79,9 +80,12 @@ class Readings:
         self._began_s: float | None = None
         self._events: list[Event] = []  # of readings that were not given
         self._held: tuple[Reading, Frame] | None = None  # the last of those
+        self._error: SourceError | None = None  # to be raised once they are told
         self._closed = False
         self.next_index = first_index
-        self._capture = Capture(source, reopen, patience_s) if realtime or source.live else None
+        newest = realtime or source.live
+        waits = newest or getattr(source, "waits", False)
+        self._capture = Capture(source, reopen, patience_s, whole=not newest) if waits else None
 
     def step(self) -> Reading | None:
         """One turn; None when it gave no reading, as when no frame came for POLL_S.
@@ -91,7 +95,17 @@ class Readings:
         """
         if self.ended:
             return None
-        frame = self._capture.take(POLL_S) if self._capture is not None else self._source.read()
+        if self._error is not None:
+            self.ended = True
+            raise self._error
+        try:
+            frame = self._capture.take(POLL_S) if self._capture is not None else self._source.read()
+        except SourceError as error:
+            if not self._events:
+                self.ended = True
+                raise
+            self._error = error
+            return self._give_held()
         if frame is None:
             if self._capture is None or self._capture.ended or self._is_late():
                 return self._end()
@@ -103,7 +117,8 @@ class Readings:
             return None
         if not frame.still and self._end_ns is not None and frame.media_ns >= self._end_ns:
             return self._end()
-        given = self._seen % self._every == 0
+        # photographs that follow one another are counted through
+        given = (self._first_index + frame.index if frame.still else self._seen) % self._every == 0
         self._seen += 1
         self.next_index = self._first_index + frame.index + 1
         if frame.still and not given:
@@ -152,11 +167,15 @@ class Readings:
         return reading
 
     def _end(self) -> Reading | None:
-        """The end; an event of the readings left out is told with the last of them."""
         self.ended = True
-        if self._events and self._held is not None:
-            return self._give(*self._held)
-        return None
+        return self._give_held()
+
+    def _give_held(self) -> Reading | None:
+        """The last of the readings left out, where it has events to tell: each is told, and once."""
+        if not self._events or self._held is None:
+            return None
+        self._events = []
+        return self._give(*self._held)
 
     def _is_late(self) -> bool:
         """Whether the time is over in which a source that keeps its own time was to be read."""
@@ -192,6 +211,8 @@ class Readings:
             temperature_c=temperature_c,
             throttled=throttled,
             source=state,
+            length=getattr(self._source, "length", None),
+            first_index=self._first_index,
         )
 
     def close(self) -> None:

@@ -9,24 +9,18 @@ import numpy as np
 
 from edgefer.errors import ModelError
 from edgefer.labels import softmax
+from edgefer.models import runtime
 from edgefer.models.manifest import SELF_TEST_TOLERANCE, FrameManifest, Input, Output, self_test_input
+from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
-
-try:
-    from ai_edge_litert import interpreter as _runtime
-
-    RUNTIME = "ai-edge-litert"
-except ImportError:
-    from tflite_runtime import interpreter as _runtime
-
-    RUNTIME = "tflite-runtime"
 
 
 class Interpreter:
     """An int8 network with one input and one output.
 
     Tensors are copied in and out (a few kB): a view held on the runtime's own memory would make it refuse to
-    run, or would change under its holder.
+    run, or would change under its holder. Threads that share one take turns: the runtime has one set of tensors,
+    and a second thread would overwrite the input of the first.
 
     Attributes:
         input_shape: (1, H, W, C).
@@ -49,13 +43,15 @@ class Interpreter:
         if threads < 1:
             raise ValueError(f"threads: expected at least 1, got {threads}")
         self._name = manifest.name
+        self._turn = turn_lock()
         try:
-            with native_stderr(RUNTIME):  # it prints a greeting at every start
-                self._runtime = _runtime.Interpreter(model_content=content, num_threads=threads)
+            with native_stderr(runtime.NAME):  # it prints a greeting at every start
+                self._runtime = runtime.module.Interpreter(model_content=content, num_threads=threads)
                 self._runtime.allocate_tensors()
         except (ValueError, RuntimeError, TypeError) as error:
             reason = " ".join(str(error).split())
-            raise ModelError(f"model {self._name}: {RUNTIME} refuses model.tflite: {reason}") from None
+            raise ModelError(f"model {self._name}: {runtime.NAME} refuses model.tflite: {reason}") from None
+        runtime.warn_if_slow(self._runtime)
         self._input, self.input_shape = self._tensor("input", manifest)
         self._output, self.output_shape = self._tensor("output", manifest)
 
@@ -97,17 +93,20 @@ class Interpreter:
             int8, of `output_shape`; a copy that stays valid.
 
         Raises:
-            ValueError: wrong dtype or shape. ModelError: the runtime failed.
+            TypeError: it is no array. ValueError: wrong dtype or shape. ModelError: the runtime failed.
         """
+        if not isinstance(tensor, np.ndarray):
+            raise TypeError(f"run: expected int8 {self.input_shape}, got {type(tensor).__name__}")
         if tensor.dtype != np.int8 or tensor.shape != self.input_shape:
             raise ValueError(f"run: expected int8 {self.input_shape}, got {tensor.dtype} {tensor.shape}")
         try:
-            self._runtime.set_tensor(self._input, tensor)
-            self._runtime.invoke()
-            return self._runtime.get_tensor(self._output)
+            with self._turn:
+                self._runtime.set_tensor(self._input, tensor)
+                self._runtime.invoke()
+                return self._runtime.get_tensor(self._output)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise ModelError(f"model {self._name}: {RUNTIME} failed: {reason}") from None
+            raise ModelError(f"model {self._name}: {runtime.NAME} failed: {reason}") from None
 
 
 def channel_count(channels: str) -> int:
@@ -131,7 +130,7 @@ def self_test(interpreter: Interpreter, manifest: FrameManifest) -> int:
         if difference > SELF_TEST_TOLERANCE:
             raise ModelError(
                 f"model {manifest.name}: self-test {vector.seed} failed: expected {list(vector.output)} "
-                f"within {SELF_TEST_TOLERANCE}, got {got.tolist()}; {RUNTIME} computes this model wrongly"
+                f"within {SELF_TEST_TOLERANCE}, got {got.tolist()}; {runtime.NAME} computes this model wrongly"
             )
         worst = max(worst, difference)
     return worst

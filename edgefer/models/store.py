@@ -9,6 +9,7 @@ from pathlib import Path
 from edgefer.errors import ModelError, UsageError
 from edgefer.models.directory import MANIFEST_NAME, load
 from edgefer.models.manifest import Manifest
+from edgefer.support.typed import suggestion
 
 #: Folder of the models that ship with the package.
 SHIPPED = Path(__file__).parent / "shipped"
@@ -49,7 +50,8 @@ def find(model: str | os.PathLike) -> Path:
     if os.sep in text or text in (".", "..") or os.path.isdir(text):
         return Path(text)
     available = ", ".join(shipped()) or "none"
-    raise UsageError(f"unknown model {text!r}; available: {available}, or the path of a model directory")
+    close = suggestion(text, shipped())
+    raise UsageError(f"unknown model {text!r}{close}; available: {available}, or the path of a model directory")
 
 
 def entries() -> list[InstalledModel]:

@@ -13,6 +13,8 @@ values then reach from -1 to 127/128: grey fits exactly, the steepest gradients 
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from edgefer import kernels
@@ -37,10 +39,9 @@ REAL_VALUES: dict[str, tuple[float, float]] = {
 
 
 class Preprocess:
-    """Turns boxes into the int8 tensor an input specification asks for; one buffer, used again at each call.
+    """Turns boxes into the int8 tensor an input specification asks for.
 
-    Attributes:
-        tensor: int8, shape (1, H, W, C), what the last call wrote.
+    Each thread has one buffer, which is used again at each of its calls.
     """
 
     def __init__(self, spec: Input):
@@ -55,8 +56,17 @@ class Preprocess:
         self._size = (spec.height, spec.width)
         self._multipliers = tuple((factors[:, 0] / spec.scale).tolist())
         self._offsets = tuple((factors[:, 1] / spec.scale + spec.zero_point).tolist())
-        self.tensor = np.zeros((1, spec.height, spec.width, len(self._planes)), np.int8)
-        self._image = self.tensor[0]
+        self._shape = (1, spec.height, spec.width, len(self._planes))
+        self._own = threading.local()
+
+    @property
+    def tensor(self) -> np.ndarray:
+        """int8, shape (1, H, W, C): what the last call of this thread wrote."""
+        try:
+            return self._own.tensor
+        except AttributeError:
+            self._own.tensor = tensor = np.zeros(self._shape, np.int8)
+            return tensor
 
     def __call__(self, grey: np.ndarray, box: Box | None = None) -> np.ndarray:
         """Crop, resize, take gradients, normalise and quantise, in one pass.
@@ -66,13 +76,14 @@ class Preprocess:
             box: xyxy in pixels of `grey`, may reach outside (the edge repeats); None for the whole image.
 
         Returns:
-            int8, shape (1, H, W, C): `tensor`, overwritten by the next call.
+            int8, shape (1, H, W, C): `tensor`, overwritten by the next call of this thread.
 
         Raises:
             ValueError, TypeError: from kernels.stack, on an image or a box it cannot use.
         """
         if box is None:
             box = Box(0.0, 0.0, float(grey.shape[1]), float(grey.shape[0]))
+        tensor = self.tensor
         kernels.stack(
             grey,
             box,
@@ -80,9 +91,9 @@ class Preprocess:
             channels=self._planes,
             multipliers=self._multipliers,
             offsets=self._offsets,
-            out=self._image,
+            out=tensor[0],
         )
-        return self.tensor
+        return tensor
 
     def face_box(self, box: Box) -> Box:
         """The square a detector's box is cropped by: its longer side, grown by the manifest's margin."""

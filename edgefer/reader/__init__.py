@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from edgefer.reader.options import Flip, Region, Rotation, SourceLike, StreamOptions, settings_of, specs_of
 from edgefer.reader.reader import ImageLike, ModelLike, Reader
+from edgefer.support.locks import Guard
 from edgefer.values import FaceReading
 
 if TYPE_CHECKING:  # brings the loop
@@ -19,18 +19,8 @@ __all__ = ["Reader", "read", "stream"]
 
 #: Readers that read() keeps, for so many different sets of arguments.
 _KEPT = 4
-_readers: OrderedDict[tuple, Reader] = OrderedDict()
-_lock = threading.Lock()
-
-
-def _after_fork() -> None:
-    """Another thread may have held the lock, and the models' threads are gone."""
-    global _lock
-    _lock = threading.Lock()
-    _readers.clear()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+_readers: OrderedDict[tuple[object, ...], Reader] = OrderedDict()
+_lock = Guard()
 
 
 def read(
@@ -46,7 +36,7 @@ def read(
 
     A photograph is judged by itself and with full effort: the same picture gives the same faces whatever was
     read before it, and as `edgefer run --source PHOTO` gives them. Models are loaded at the first call and
-    kept. Any number of threads may call it at once; after os.fork() the child loads models of its own.
+    kept. Any number of threads, and children of os.fork(), may call it at once.
 
     Args:
         image: path of an image file; or its pixels, uint8, shape (H, W, 3) in BGR, as cv2.imread gives them,
@@ -91,7 +81,7 @@ def _kept_reader(
 
 
 def stream(
-    source: SourceLike | Sequence[SourceLike],
+    source: SourceLike | Iterable[SourceLike],
     *,
     model: ModelLike | Sequence[ModelLike] | None = None,
     detector: str | None = None,
@@ -107,6 +97,7 @@ def stream(
     loop: bool = False,
     realtime: bool = False,
     recursive: bool = False,
+    patience: float | None = None,
 ) -> Stream:
     """The readings of a camera, a film, a network stream or photographs, one a picture.
 
@@ -138,6 +129,8 @@ def stream(
         loop: read a film over and over; `t_s` goes on rising.
         realtime: play a film at its own rate, dropping pictures as a camera would.
         recursive: enter the folders inside a folder of images.
+        patience: how long a camera or a stream that is not there, or gives no picture any more, is waited for, s;
+            0: not at all. By default as the profile says, 30 s.
 
     Returns:
         A Stream: an iterator of Reading, and a context manager.
@@ -148,7 +141,7 @@ def stream(
             detector or profile; a model that is damaged.
         TypeError, ValueError: an argument is not what it must be.
     """
-    options = StreamOptions(frames, start, seconds, every, rotate, flip, region, loop, realtime, recursive)
+    options = StreamOptions(frames, start, seconds, every, rotate, flip, region, loop, realtime, recursive, patience)
     specs = specs_of(source)
     settings = settings_of(model=model, detector=detector, profile=profile)
     return Reader.of_settings(settings, bool(landmarks)).open(specs, options)

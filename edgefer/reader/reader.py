@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgefer.reader.options import Flip, Region, Rotation, SourceLike, StreamOptions, seconds, settings_of, specs_of
+from edgefer.support.locks import Guard
 from edgefer.values import FaceReading, Frame, Reading
 
 if TYPE_CHECKING:  # numpy and the loop load with the first picture
@@ -32,8 +33,8 @@ class Reader:
     film or whatever else edgefer can open. All three may be used side by side and from several threads; pictures
     given to `process` by several threads are one stream, in the order in which they come.
 
-    After os.fork() a reader loads its models again in the child. It cannot be pickled: processes of a pool call
-    edgefer.read, or make a reader each.
+    A child of os.fork() may go on with it. It cannot be pickled: processes of a pool call edgefer.read, or make a
+    reader each.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Reader:
             model=model, detector=detector, profile=profile, min_face_px=min_face_px, lag_ms=lag_ms, threads=threads
         )
         self._start(settings, bool(landmarks))
-        self.labels: tuple[str, ...] = self._parts_here().pipeline(None, live=False).labels
+        self.labels: tuple[str, ...] = self._opened().pipeline(None, live=False).labels
 
     @classmethod
     def of_settings(cls, settings: Settings, landmarks: bool = False) -> Reader:
@@ -81,26 +82,21 @@ class Reader:
     def _start(self, settings: Settings, landmarks: bool) -> None:
         from edgefer.assemble import Parts
 
-        self._settings, self._landmarks = settings, landmarks
-        self._closed = False
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = Guard()
         self._parts: Parts | None = Parts(settings, landmarks)
         self._begin_again()
 
     def _begin_again(self) -> None:
+        self._pid = os.getpid()
         self._pipeline: Pipeline | None = None
         self._index = 0
         self._last_s: float | None = None
         self._clock_from: float | None = None  # where t_s is the clock's: when it was 0
 
-    def _parts_here(self) -> Parts:
-        """Models and detector of this process."""
-        if self._closed:
+    def _opened(self) -> Parts:
+        """Models and detector."""
+        if self._parts is None:
             raise ValueError("this Reader is closed")
-        if self._pid != os.getpid():  # locks and threads of the parent did not come along
-            self._start(self._settings, self._landmarks)
-        assert self._parts is not None
         return self._parts
 
     # -- reading
@@ -109,7 +105,7 @@ class Reader:
         """The faces in a photograph, judged by itself and with full effort; see edgefer.read."""
         from edgefer.reader.pictures import frame_of
 
-        parts = self._parts_here()
+        parts = self._opened()
         return parts.pipeline(None, live=False).process(frame_of(image, rgb)).faces
 
     def process(self, image: np.ndarray, t_s: float | None = None, *, rgb: bool = False) -> Reading:
@@ -130,10 +126,12 @@ class Reader:
         """
         from edgefer.support.images import picture
 
-        parts = self._parts_here()
+        parts = self._opened()
         grey, bgr = picture("process", image, rgb)
         now_ns = time.monotonic_ns()
         with self._lock:
+            if self._pid != os.getpid():  # another thread may have been at work when this process was forked
+                self._begin_again()
             media_s = self._time_of(t_s, now_ns)
             if self._pipeline is None:
                 self._pipeline = parts.pipeline(None, live=False)
@@ -166,7 +164,7 @@ class Reader:
 
     def stream(
         self,
-        source: SourceLike | Sequence[SourceLike],
+        source: SourceLike | Iterable[SourceLike],
         *,
         start: float = 0.0,
         seconds: float | None = None,
@@ -178,22 +176,33 @@ class Reader:
         loop: bool = False,
         realtime: bool = False,
         recursive: bool = False,
+        patience: float | None = None,
     ) -> Stream:
         """The readings of a camera, a film, a network stream or photographs; see edgefer.stream."""
-        options = StreamOptions(frames, start, seconds, every, rotate, flip, region, loop, realtime, recursive)
+        options = StreamOptions(
+            frames, start, seconds, every, rotate, flip, region, loop, realtime, recursive, patience
+        )
         return self.open(specs_of(source), options)
 
-    def open(self, specs: Sequence[str], options: StreamOptions, outputs: Sequence[Choice] = ()) -> Stream:
-        """As `stream`, with sources and options that were checked, for outputs that will get the readings."""
+    def open(
+        self,
+        specs: Sequence[str],
+        options: StreamOptions,
+        outputs: Sequence[Choice] = (),
+        stop: threading.Event | None = None,
+    ) -> Stream:
+        """As `stream`, with sources and options that were checked, for outputs that will get the readings.
+
+        `stop` ends the wait for a source that is not there yet.
+        """
         from edgefer.reader.streaming import Stream
 
-        return Stream(self._parts_here(), specs, options, outputs=outputs)
+        return Stream(self._opened(), specs, options, outputs=outputs, stop=stop)
 
     # -- the end
 
     def close(self) -> None:
         """Drops the models; streams that are open go on. A second call does nothing."""
-        self._closed = True
         self._parts = self._pipeline = None
 
     def __enter__(self) -> Reader:

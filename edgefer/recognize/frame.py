@@ -12,6 +12,7 @@ from edgefer.models.interpreter import Interpreter, scores, self_test
 from edgefer.models.manifest import FrameManifest
 from edgefer.preprocess.crop import Preprocess
 from edgefer.recognize.base import Needs, Observation
+from edgefer.support.images import box_of, grey_image
 from edgefer.support.registry import Options
 from edgefer.values import Face, Frame
 
@@ -50,19 +51,25 @@ class FrameRecognizer:
         Args:
             grey: uint8, shape (H, W).
             box: xyxy in pixels of `grey`; may reach outside.
+
+        Raises:
+            TypeError, ValueError: they are not of that kind.
         """
-        self._preprocess(grey, self._preprocess.face_box(box))
+        self._preprocess(grey_image(self.name, grey), self._preprocess.face_box(box_of(self.name, box)))
 
     def prepare_crop(self, crop: np.ndarray) -> None:
         """Turn an image that is a face crop already, as those of a data set are, into the input tensor.
 
         Args:
             crop: uint8, shape (H, W), any size; taken whole, without margin.
+
+        Raises:
+            TypeError, ValueError: it is not of that kind.
         """
-        self._preprocess(crop)
+        self._preprocess(grey_image(self.name, crop))
 
     def infer(self) -> np.ndarray:
-        """Scores of the face last prepared: float32, shape (len(labels),), summing to 1."""
+        """Scores of the face that this thread last prepared: float32, shape (len(labels),), summing to 1."""
         return scores(self._interpreter.run(self._preprocess.tensor)[0], self.manifest)
 
     def __call__(self, grey: np.ndarray, box: Box) -> np.ndarray:

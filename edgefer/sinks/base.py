@@ -10,9 +10,11 @@ class Sink:
 
     Attributes:
         name: what a message calls it.
+        end_asked: set once a person asks, through this sink, for the end of the run.
     """
 
     name: str = ""
+    end_asked: bool = False
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         """Takes one reading; the frame is there for outputs whose registry row needs "frames".

@@ -6,6 +6,7 @@ A maker gets its options and, by name, `labels` (of the first model), `title` (w
     frames      write() looks at the frames
     models      the maker also gets `models`: the labels of each further model, by its name
     landmarks   the readings hold landmarks and pose
+    folder      its path may be a folder, which it fills with files named as those of the source
     stdout      it writes to standard output where it has no path
     terminal    it draws on the terminal, and says at the end what the run amounted to
 """
@@ -23,33 +24,29 @@ from edgefer.errors import UsageError
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
 FRAMES, LANDMARKS, MODELS = "frames", "landmarks", "models"
-STDOUT, TERMINAL = "stdout", "terminal"
+FOLDER, STDOUT, TERMINAL = "folder", "stdout", "terminal"
 
 #: Paths that stand for what the process was started with; a socket there, as systemd gives, could not be opened.
 STANDARD = {"-": 1, "/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _SIZE = r"^0*([1-9][0-9]{0,14}) ?(|[kKmMgG][iI]?)[bB]?$"
-Bytes = Annotated[int, Meta(ge=1, le=10**15)] | Annotated[str, Meta(pattern=_SIZE, examples=["10MB", "512k", "1GiB"])]
+Bytes = Annotated[str, Meta(pattern=_SIZE, examples=["10MB", "512k", "1GiB"])]
 
 
-def bytes_of(size: int | str) -> int:
+def bytes_of(size: str) -> int:
     """What an option of the type Bytes amounts to: "10MB" is 10,000,000, "1KiB" 1,024.
 
     Raises:
         ValueError: it is no such size.
     """
-    if isinstance(size, int):
-        return size
     match = re.match(_SIZE, size)
     if match is None:
         raise ValueError(f"expected a size such as 10MB, 512k or 1GiB, got {size!r}")
     return int(match[1]) * _UNITS[match[2].lower()]
 
 
-Every = Annotated[
-    int, Meta(ge=1, description="each N-th reading is written, the first to begin with; one with an event always")
-]
+Every = Annotated[int, Meta(ge=1, description="each N-th reading is written from the first on, and each with an event")]
 
 
 class Lines(Options, frozen=True):
@@ -73,9 +70,8 @@ class Readings(Lines, frozen=True):
     on: Annotated[
         Literal["frame", "change"],
         Meta(
-            description="change: a reading is written when who is there or somebody's expression (uncertain is one)"
-            " is another than in the one written before, and for each photograph, the first frame, the last one and"
-            " events; with every=N, N above 1, each N-th as well"
+            description="change: a reading is written when who is there or an expression (uncertain is one) has"
+            " changed, and the first, the last, and each with an event; every=N adds each N-th"
         ),
     ] = "frame"
 
@@ -92,8 +88,43 @@ class Rows(Readings, frozen=True):
 class Video(Options, frozen=True):
     """The options of the annotated video."""
 
-    path: Annotated[str, Meta(min_length=1, description="file, ending in .mp4, .avi or .mkv")]
+    path: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            pattern=r"(?i)[^/]\.(mp4|m4v|mov|mkv|webm|avi)$",
+            examples=["seen.mp4", "seen.m4v", "seen.mov", "seen.mkv", "seen.webm", "seen.avi"],
+            description="file, by whose suffix the container is chosen; replaced at the first frame",
+        ),
+    ]
     every: Every = 1
+
+
+#: Files of pictures by their suffix; every other path stands for a folder.
+PICTURE_SUFFIXES = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg"}
+
+
+class Pictures(Options, frozen=True):
+    """The options of annotated pictures."""
+
+    path: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="file ending in .png, .jpg or .jpeg for one picture, else a folder, in which photographs keep"
+            " their names and frames of a film are numbered",
+        ),
+    ]
+    format: Annotated[
+        Literal["auto", "png", "jpg"],
+        Meta(description="auto: that of the file or of the photograph, JPEG for the frames of a film"),
+    ] = "auto"
+    every: Every = 1
+
+
+def is_folder(path: str) -> bool:
+    """Whether a path given for pictures stands for a folder of them."""
+    return path.endswith("/") or os.path.splitext(path)[1].lower() not in PICTURE_SUFFIXES
 
 
 class Timeline(Options, frozen=True):
@@ -130,11 +161,21 @@ OUTPUTS.add(
 OUTPUTS.add(
     Entry(
         "video",
-        "video with boxes, labels and bars",
+        "video with boxes, labels and bars, with the source's times; needs the extra film",
         "edgefer.sinks.video:open_video",
         Video,
         "path",
         frozenset({FRAMES}),
+    )
+)
+OUTPUTS.add(
+    Entry(
+        "image",
+        "pictures with boxes, labels and bars: a photograph into a file, a folder into a folder",
+        "edgefer.sinks.pictures:open_pictures",
+        Pictures,
+        "path",
+        frozenset({FRAMES, FOLDER}),
     )
 )
 OUTPUTS.add(
@@ -164,6 +205,9 @@ def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "") -
         path = output.target if output.entry.target == "path" else ""
         if not path and STDOUT not in output.entry.needs:
             continue
+        folder = FOLDER in output.entry.needs and is_folder(path)
+        if folder:
+            _spare_pictures(output, path, sources)
         standard = STANDARD.get(path or "-") if STDOUT in output.entry.needs else None
         key = _file_key(path) if standard is None else f"standard {'output' if standard == 1 else 'error'}"
         if key in taken:
@@ -172,8 +216,22 @@ def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "") -
             if other is None:
                 what = "would replace the source"
             raise UsageError(f"output {str(output)!r} {what}; give it a file of its own")
-        if standard is not None or os.path.isfile(path) or not os.path.exists(path):  # devices may be shared
+        if folder or standard is not None or os.path.isfile(path) or not os.path.exists(path):  # devices may be shared
             taken[key] = str(output)
+
+
+def _spare_pictures(output: Choice, folder: str, sources: Iterable[str]) -> None:
+    """Refuses a folder in which a picture would take the place of the one it shows."""
+    for source in sources:
+        if os.path.isdir(source):
+            replaced = os.path.realpath(source) == os.path.realpath(folder)
+        else:
+            name = os.path.basename(source)
+            here = os.path.isfile(source) and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
+            target = os.path.join(folder, name)
+            replaced = here and os.path.exists(target) and os.path.samefile(source, target)
+        if replaced:
+            raise UsageError(f"output {str(output)!r} would replace the source; give it a folder of its own")
 
 
 def _file_key(path: str) -> object:

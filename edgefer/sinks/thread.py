@@ -56,6 +56,11 @@ class SinkThread:
         return self.sink.name
 
     @property
+    def end_asked(self) -> bool:
+        """Whether a person has asked, through the sink, for the end of the run."""
+        return self.sink.end_asked
+
+    @property
     def failed(self) -> bool:
         """Whether the sink has failed; later readings are counted as dropped."""
         return self._failed

@@ -12,9 +12,10 @@ import numpy as np
 
 from edgefer.errors import SourceError, SourceStalled
 from edgefer.kernels import luma
-from edgefer.sources.base import NS_PER_MS, NS_PER_S
+from edgefer.sources.base import NS_PER_MS, NS_PER_S, Source
 from edgefer.sources.opencv import LiveCapture, cv2, open_capture
 from edgefer.sources.registry import CameraOptions
+from edgefer.sources.view import turned
 from edgefer.support.stills import decode_image
 from edgefer.values import Frame
 
@@ -116,8 +117,8 @@ class Camera(LiveCapture):
         return frame
 
 
-def open_camera(options: CameraOptions) -> Camera:
-    """A V4L2 camera; of size and rate the driver may give its nearest.
+def open_camera(options: CameraOptions) -> Source:
+    """A V4L2 camera, turned as the options say; of size and rate the driver may give its nearest.
 
     Raises:
         SourceError: no such camera, no permission, or not a camera.
@@ -141,7 +142,7 @@ def open_camera(options: CameraOptions) -> Camera:
         fourcc = fourcc if raw else None
     else:
         fourcc = None
-    return Camera(path, capture, fourcc)
+    return turned(Camera(path, capture, fourcc), options.rotate, options.flip)
 
 
 def _check_device(path: str) -> None:

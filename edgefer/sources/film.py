@@ -22,12 +22,13 @@ _FORMATS = (
     "mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "gif", "h264", "hevc", "vvc", "obu", "m4v",
     "mpegvideo", "mjpeg", "vc1", "vc1test", "cavsvideo", "dirac", "h261", "h263", "ivf", "dv", "nut", "mxf", "gxf",
     "rm", "wtv", "yuv4mpegpipe", "smjpeg", "nuv", "swf", "roq", "bink", "smk", "flic", "amv", "nsv", "ea", "dxa",
+    "mp3", "flac", "wav", "w64", "aac", "ac3", "aiff", "ape", "amr", "caf", "tta", "wv",  # to say that they are sound
 )  # fmt: skip
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
+#: What FFmpeg is told for every file, pipe and body that it is handed.
+FILM_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 # Where a container's clock may be set in its midst, as at the seam of two recordings.
 _LEAPS = ("mpegts", "mpeg")
 _LONGEST_GAP_WHERE_IT_LEAPS_S = 10.0
-_FURTHER_BACK_S = 10.0
 
 
 class VideoFile(Source):
@@ -37,16 +38,17 @@ class VideoFile(Source):
     as far as it goes; then one SourceError says where it ended.
     """
 
-    def __init__(self, path: Path, start_s: float = 0.0, loop: bool = False) -> None:
+    def __init__(self, path: Path, start_s: float = 0.0, loop: bool = False, name: str = "") -> None:
         """Args:
             path: a regular file.
             start_s: media time of the first frame given: the first at or after it.
             loop: begins again at its end, from `start_s`; times and frame numbers go on rising.
+            name: for messages; the path where it is empty.
 
         Raises:
             SourceError: it is not a video, no frame of it can be decoded, or it ends before `start_s`.
         """
-        self.name = str(path)
+        self.name = name or str(path)
         self._path = path
         self._start_ns = round(start_s * NS_PER_S)
         self._loop = loop
@@ -66,13 +68,16 @@ class VideoFile(Source):
 
     # -- opening, and going to the start
 
-    def _open(self, threads: int = 0) -> None:
+    def _input(self, threads: int) -> MediaReader:
+        """The film, at its beginning."""
         try:
             # An absolute path cannot be taken for an address.
-            self._media = MediaReader(str(self._path.absolute()), _OPTIONS, threads=threads)
+            return MediaReader(str(self._path.absolute()), FILM_OPTIONS, threads=threads)
         except MediaError as error:
             raise SourceError(f"{self.name}: not a film that can be decoded{self._looks_like(error)}") from None
-        media = self._media
+
+    def _open(self, threads: int = 0) -> None:
+        media = self._media = self._input(threads)
         self._length = PictureLength(media.container, media.stream, media.fps)
         gap_s = LONGEST_GAP_S
         if media.format.partition(",")[0] in _LEAPS:
@@ -82,6 +87,7 @@ class VideoFile(Source):
         self._timeline = Timeline(media.fps, gap_s)
         self._skipped_to = 0  # position of the reader's first picture in the film
         self._last_ns = -1
+        self._last: tuple[int, int | None, int] = (0, None, 0)  # position, stamp and damaged ones of the last shot
         self._longest_gap_ns = 0
 
     def _begin(self) -> Frame:
@@ -89,10 +95,9 @@ class VideoFile(Source):
         frame: Frame | None = self._first()
         if frame is not None and not self._start_ns:
             return frame
-        for back_s in (0.0, _FURTHER_BACK_S):
-            frame = self._by_seeking(back_s)
-            if frame is not None:
-                return frame
+        frame = self._by_seeking()
+        if frame is not None:
+            return frame
         self._media.close()
         self._open()
         frame = self._first()
@@ -108,7 +113,11 @@ class VideoFile(Source):
         return frame
 
     def _first(self) -> Frame:
-        frame = self._next()
+        try:
+            frame = self._next()
+        except MediaError as error:
+            self._media.close()
+            raise SourceError(f"{self.name}: no frame of it can be decoded ({error})") from None
         if frame is None:
             encrypted, damaged = self._media.encrypted, self._media.damaged
             self._media.close()
@@ -116,42 +125,61 @@ class VideoFile(Source):
             raise SourceError(f"{self.name}: no frame of it can be decoded; {why}")
         return frame
 
-    def _by_seeking(self, back_s: float) -> Frame | None:
-        """The first frame at or after the start, by way of the keyframe before; None where that leads too far."""
-        media, timeline = self._media, self._timeline
-        origin_ns, fps = timeline.origin_ns, media.fps
-        if origin_ns is None or fps is None or media.format.partition(",")[0] in _LEAPS:
+    def _by_seeking(self) -> Frame | None:
+        """The first frame at or after the start, by way of the keyframe before; None where no index leads there."""
+        media, origin_ns = self._media, self._timeline.origin_ns
+        if origin_ns is None or media.fps is None or media.format.partition(",")[0] in _LEAPS:
             return None
         try:
-            media.seek(origin_ns + self._start_ns - round(back_s * NS_PER_S))
-            shot = media.read()
+            shot = media.first_from(origin_ns + self._start_ns)
         except MediaError:
             return None
-        if shot is None or shot.stamp_ns is None or shot.stamp_ns - origin_ns > self._start_ns:
+        if shot is None or shot.stamp_ns is None:
             return None
         media_ns = shot.stamp_ns - origin_ns
-        self._skipped_to = round(media_ns * fps / NS_PER_S) - shot.position  # by the mean rate
-        timeline.go_to(media_ns)
-        frame: Frame | None = self._frame(shot)
-        while frame is not None and frame.media_ns - self._base_ns < self._start_ns:
-            frame = self._next()
-        return frame
+        self._skipped_to = round(media_ns * media.fps / NS_PER_S) - shot.position  # by the mean rate
+        self._timeline.go_to(media_ns)
+        return self._frame(shot)
 
     # -- reading
 
     def _next(self) -> Frame | None:
         shot = self._media.read()
+        if shot is None and self._media.unfinished and not self._media.closed:
+            shot = self._withheld()
         return None if shot is None else self._frame(shot)
+
+    def _withheld(self) -> Shot | None:
+        """The first of the pictures that the decoder kept at the end, from a reader of one thread."""
+        before, (position, stamp_ns, damaged) = self._media, self._last
+        if stamp_ns is None:
+            return None
+        try:
+            media = MediaReader(str(self._path.absolute()), FILM_OPTIONS, threads=1)
+        except MediaError:
+            return None
+        try:
+            shot = media.first_from(stamp_ns)
+            if shot is not None and shot.stamp_ns == stamp_ns:
+                media.carry_on(before, position, damaged)
+                before.close()
+                self._media = media
+                return media.read()
+        except MediaError as error:
+            log.debug("%s: %s", self.name, error)
+        media.close()
+        return None
 
     def _frame(self, shot: Shot) -> Frame:
         media_ns = self._timeline.next(shot.stamp_ns)
         if self._last_ns >= 0:
             self._longest_gap_ns = max(self._longest_gap_ns, media_ns - self._last_ns)
-        self._last_ns = media_ns
+        self._last_ns, self._last = media_ns, (shot.position, shot.stamp_ns, shot.damaged)
         self._index = self._base_index + self._skipped_to + shot.position
         self._media_ns = self._base_ns + media_ns
-        picture = shot.picture
-        return Frame(self._index, picture.grey, self._media_ns, time.monotonic_ns(), picture.bgr)
+        grey, bgr = shot.picture.grey, shot.picture.bgr
+        now_ns = time.monotonic_ns()
+        return Frame(self._index, grey, self._media_ns, now_ns, bgr, duration_ns=shot.duration_ns)
 
     def read(self) -> Frame | None:
         frame, self._pending = self._pending, None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from edgefer.errors import PictureError, SourceError
 from edgefer.kernels import luma
 from edgefer.sources.base import Source
 from edgefer.sources.registry import StillsOptions
+from edgefer.sources.several import natural_key
 from edgefer.support.formats import called_picture, identify_file
 from edgefer.support.names import shown
 from edgefer.support.stills import PictureFile
@@ -26,12 +26,6 @@ log = logging.getLogger(__name__)
 _NAMES_IN_A_MESSAGE = 3
 #: What systems put beside pictures; with all hidden files it is passed over without a word.
 _BY_THE_WAY = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir"}
-
-
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key in which img2 comes before img10."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part]
 
 
 def _names(names: Sequence[str]) -> str:
@@ -180,7 +174,7 @@ class _Folder:
         if (status.st_dev, status.st_ino) in self._visited:  # a link to a folder above, or to one seen already
             return
         self._visited.add((status.st_dev, status.st_ino))
-        for entry in sorted(folder.iterdir(), key=natural_key):
+        for entry in sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name)):
             if entry.name.startswith(".") or entry.name.casefold() in _BY_THE_WAY:
                 continue
             if entry.is_dir():

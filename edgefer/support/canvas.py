@@ -71,6 +71,8 @@ def text_width(text: str, size: float = 13, bold: bool = False) -> float:
 
 def latin(text: str) -> str:
     """A text in the letters that a PNG's font has: accents left off, other scripts as `?`."""
+    if text.isascii():
+        return text
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode()
 

@@ -1,9 +1,12 @@
-"""Images that callers hand over: checked once, with messages that name what was expected."""
+"""Images and boxes that callers hand over: checked once, with messages that name what was expected."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from edgefer.geometry import Box
 from edgefer.kernels import luma
 
 GREY = "a numpy array of uint8, shape (H, W)"
@@ -21,6 +24,8 @@ def grey_image(where: str, image: object) -> np.ndarray:
         TypeError: it is no array of uint8. ValueError: it has another shape, or no pixel.
     """
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 2 and image.size:
+        if type(image) is not np.ndarray:  # a matrix stays one when it is cut or reshaped, a mask is not looked at
+            image = np.asarray(image)
         return image if image.strides[1] == 1 else np.ascontiguousarray(image)
     raise _refusal(where, image, GREY)
 
@@ -40,9 +45,30 @@ def picture(where: str, image: object, rgb: bool = False) -> tuple[np.ndarray, n
         if image.ndim == 2:
             return grey_image(where, image), None
         if image.ndim == 3 and image.shape[2] == 3:
+            image = np.asarray(image)
             bgr = np.ascontiguousarray(image[:, :, ::-1] if rgb else image)
             return luma(bgr, "bgr"), bgr
     raise _refusal(where, image, PICTURE.replace("BGR", "RGB") if rgb else PICTURE)
+
+
+def box_of(where: str, box: object) -> Box:
+    """The box; any four numbers will do.
+
+    Raises:
+        TypeError: they are none. ValueError: not four of them.
+    """
+    if isinstance(box, Box):
+        return box
+    expected = f"{where}: expected a box, four numbers (x0, y0, x1, y1)"
+    if isinstance(box, (str, bytes)) or not isinstance(box, Sequence | np.ndarray):
+        raise TypeError(f"{expected}, got {'None' if box is None else type(box).__name__}")
+    if len(box) != 4:
+        raise ValueError(f"{expected}, got {len(box)} values")
+    try:
+        x0, y0, x1, y1 = (float(edge) for edge in box)
+    except (TypeError, ValueError):
+        raise TypeError(f"{expected}, got {box!r}") from None
+    return Box(x0, y0, x1, y1)
 
 
 def _refusal(where: str, image: object, expected: str) -> TypeError | ValueError:

@@ -69,7 +69,7 @@ def fits(value: Any, kind: inspect.Type) -> bool:
             return False
         return kind.pattern is None or re.search(kind.pattern, value) is not None
     if isinstance(kind, inspect.LiteralType):
-        return isinstance(value, str) and value in kind.values
+        return any(type(value) is type(known) and value == known for known in kind.values)
     return False  # NoneType: TOML has no null
 
 
@@ -152,7 +152,7 @@ def from_text(text: str, kind: inspect.Type) -> Any:
     Raises:
         ValueError: the text is no such value.
     """
-    kind = bare(kind)
+    wanted, kind = kind, bare(kind)
     if isinstance(kind, inspect.UnionType):
         for member in kind.types:
             with contextlib.suppress(ValueError):
@@ -166,12 +166,14 @@ def from_text(text: str, kind: inspect.Type) -> Any:
         value: Any = text
         if isinstance(kind, inspect.BoolType):
             value = {"yes": True, "true": True, "no": False, "false": False}.get(text.lower())
+        elif isinstance(kind, inspect.LiteralType):
+            value = {str(known): known for known in kind.values}.get(text, text)
         elif isinstance(kind, (inspect.IntType, inspect.FloatType)):
             with contextlib.suppress(ValueError):
                 value = int(text) if isinstance(kind, inspect.IntType) else float(text)
         if fits(value, kind):
             return value
-    raise ValueError(f"expected {describe(kind)}, got {show(text)}")
+    raise ValueError(f"expected {describe(wanted)}, got {show(text)}")
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

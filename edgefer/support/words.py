@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from typing import TextIO
 
-#: Letters that take no room and only choose how the one before looks.
-_SELECTORS = {chr(code) for code in range(0xFE00, 0xFE10)}
+from edgefer.support import names
+
+# Letters that take no room and only choose how the one before looks.
+_SELECTORS = dict.fromkeys(range(0xFE00, 0xFE10))
+_JOINERS = "\u200c\u200d"
 
 
 def shown(name: str, encoding: str = "utf-8") -> str:
     """A name as it may be put on a terminal: what cannot be seen, or not in that encoding, is escaped."""
-    text = "".join(_visible(letter) for letter in name if letter not in _SELECTORS)
+    text = names.shown(name.translate(_SELECTORS))
+    text = "".join(
+        letter.encode("unicode_escape").decode()
+        if unicodedata.category(letter) == "Cf" and letter not in _JOINERS
+        else letter
+        for letter in text
+    )
     return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _visible(letter: str) -> str:
-    if letter.isprintable() or letter == "\u3000":
-        return letter
-    code = ord(letter)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name that is not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    return letter.encode("unicode_escape").decode()
 
 
 def cells(text: str) -> int:
@@ -83,3 +85,23 @@ def phrase(text: str, width: int, dots: str = "…") -> str:
     if text[len(cut)] not in " ,;:":
         cut = cut.rpartition(" ")[0]
     return cut.rstrip(" ,;:") + dots if cut.strip() else ""
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` cells, broken between words, where none is longer than that."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cells(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def to_width(text: str, stream: TextIO) -> list[str]:
+    """The text in lines that a stream shows without breaking a word: as wide as it is, where it is a terminal."""
+    try:
+        return wrapped(text, os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError):  # no terminal
+        return [text]

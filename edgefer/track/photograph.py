@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgefer import defaults
 from edgefer.detect import Detector
 from edgefer.detect.photograph import find_faces
+from edgefer.support.images import grey_image
 from edgefer.track.quality import QualityGate
 from edgefer.values import Face, Frame
 
@@ -27,9 +28,10 @@ class Photographs:
 
     def find(self, frame: Frame) -> list[Face]:
         """The faces of a photograph, numbered from 1, the largest first."""
+        grey = grey_image("find", frame.grey)
         faces = []
-        for number, look in enumerate(find_faces(self._detector, frame.grey, self._smallest_px), 1):
-            quality = self._gate.measure(frame.grey, look.box)
+        for number, look in enumerate(find_faces(self._detector, grey, self._smallest_px), 1):
+            quality = self._gate.measure(grey, look.box)
             if look.turned:
                 quality.reasons += ("turned",)
             faces.append(Face(number, look.box, quality))

@@ -17,6 +17,7 @@ import numpy as np
 from edgefer import defaults
 from edgefer.detect import Detector, Look
 from edgefer.geometry import Box, clipped, iou, moved
+from edgefer.support.images import grey_image
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
 from edgefer.track.quality import QualityGate
 from edgefer.values import Face, Frame, Quality
@@ -126,10 +127,15 @@ class Tracker:
         Args:
             frame: its `media_ns` orders the frames; a step back in time, or another size, starts over
                 (identities are not used again).
+
+        Raises:
+            TypeError, ValueError: it is no frame, or its image is not uint8 of shape (H, W).
         """
         start = time.perf_counter()
         self._detect_s = 0.0
-        grey, now = frame.grey, frame.media_ns
+        if not isinstance(frame, Frame):
+            raise TypeError(f"update: expected a Frame, got {'None' if frame is None else type(frame).__name__}")
+        grey, now = grey_image("update", frame.grey), frame.media_ns
         if self._shape != grey.shape or (self._last_ns is not None and now < self._last_ns):
             self._tracks, self._likely, self._searched_ns, self._parts = [], [], None, []
         since_ns = now - self._last_ns if self._last_ns is not None else 0

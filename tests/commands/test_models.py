@@ -16,6 +16,8 @@ from edgefer.commands import models
 from edgefer.commands.console import main
 from edgefer.errors import UsageError
 from edgefer.models import store
+from edgefer.models.directory import load, write
+from edgefer.models.manifest import DetectorManifest, DetectorTest, Licence
 
 
 def shipped_or_tiny():
@@ -171,8 +173,56 @@ def test_verify_judges_each_model_and_goes_on_after_a_refusal(two_models, capsys
     assert refusals["tiny"] == ""
     assert refusals["worn"].startswith(f"model {two_models / 'worn'}: model.tflite is damaged")
     assert [bool(reason) for reason in models.verify(["worn", two_models / "tiny"]).values()] == [True, False]
-    with pytest.raises(UsageError, match="unknown model 'tny'; available: tiny, worn"):
+    with pytest.raises(UsageError, match="unknown model 'tny'; did you mean 'tiny'.; available: tiny, worn"):
         models.verify(["tny"])
     assert main(["models", "verify"]) == 4
     out, err = capsys.readouterr()
     assert out == "ok       tiny\n" and err.startswith("refused  model ")
+
+
+@pytest.mark.parametrize("directory", shipped_or_tiny(), indirect=True)
+def test_show_tells_what_the_manifest_says(directory, monkeypatch, capfd):
+    """In lines that fit the terminal, but for hashes and options."""
+    monkeypatch.setenv("COLUMNS", "90")
+    assert main(["models", "show", str(directory)]) == 0
+    page = capfd.readouterr().out
+    words = " ".join(page.split())
+    manifest = load(directory)
+    assert (
+        f"{manifest.metrics.accuracy_int8:.2f} % on {manifest.metrics.rows} rows of {manifest.metrics.split}" in words
+    )
+    for text in (manifest.name, "neutral, happiness", manifest.paper, manifest.licence.weights, manifest.training.data):
+        assert " ".join(text.split()) in words
+    for name, digest in manifest.files.items():
+        assert name in words and digest in words
+    assert all(len(line) <= 90 or " " not in line.strip() for line in page.splitlines())
+    assert main(["models", "show", str(directory), "--json"]) == 0
+    content = json.loads(capfd.readouterr().out)
+    assert content["labels"] == list(manifest.labels) and content["directory"] == str(directory)
+    assert content["files"]["model.tflite"]["bytes"] == (directory / "model.tflite").stat().st_size
+
+
+def test_show_takes_a_kind_that_it_does_not_know(tmp_path, capfd):
+    """A detector's directory, of which the page words nothing by itself."""
+    manifest = DetectorManifest(
+        name="finder",
+        paper="none",
+        architecture="none",
+        licence=Licence(weights="MIT", training_data="none"),
+        decoding="yunet",
+        file="model.onnx",
+        self_test=(DetectorTest(seed=0, score=0.5),),
+    )
+    (tmp_path / "model.onnx").write_bytes(b"network")
+    write(tmp_path, manifest)
+    assert main(["models", "show", str(tmp_path)]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split() for line in lines if line.startswith("decoding")] == [["decoding", "yunet"]]
+
+
+@pytest.mark.parametrize(("model", "code"), [("edgefer-z", 2), ("./absent", 4)], ids=["unknown", "no directory"])
+def test_show_of_nothing_is_one_line(model, code, capfd):
+    assert main(["models", "show", model]) == code
+    said = capfd.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert code == 4 or "did you mean 'edgefer-" in said.err

@@ -52,6 +52,22 @@ def test_a_stop_ends_the_run_and_closes_everything():
 
 
 @pytest.mark.parametrize("live", [False, True])
+def test_a_person_at_one_of_the_outputs_ends_the_run(live):
+    """As `q` in the live table does; the other outputs are closed as at any end."""
+    asked, other = ListSink(), ListSink()
+    write = asked.write
+
+    def write_and_ask(reading, frame, stop=None):
+        write(reading, frame, stop)
+        asked.end_asked = len(asked.readings) == 5
+
+    asked.write = write_and_ask
+    summary = run_readings(CameraSource(500, 0.001) if live else FileSource(500), pipeline(), [asked, other])
+    assert summary.frames == len(asked.readings) == len(other.readings) == 5
+    assert asked.closed == other.closed == 1 and not summary.sink_errors
+
+
+@pytest.mark.parametrize("live", [False, True])
 def test_a_number_of_frames_ends_the_run(live):
     """--frames counts readings."""
     sink = ListSink()

@@ -7,7 +7,7 @@ from portrait import data_file
 
 from edgefer.errors import SourceError
 from edgefer.sources import open_source
-from edgefer.sources.base import NS_PER_MS, NS_PER_S, Timeline
+from edgefer.sources.base import NS_PER_S
 
 
 def read_all(source):
@@ -90,19 +90,6 @@ def test_a_whole_video_is_not_called_short(tmp_path):
     for frames in (1, 2, 3, 250):
         with open_source(write_clip(tmp_path / f"{frames}.mp4", frames)) as source:
             assert len(read_all(source)) == frames
-
-
-def test_broken_stamps_become_a_timeline_that_never_runs_back_or_jumps():
-    timeline = Timeline(10)
-    stamps = [5000, 5100, 5100, 5050, None, 5500, 9e9, 9e9 + 100, 9e9 + 200]
-    times = [timeline.next(None if stamp is None else round(stamp * NS_PER_MS)) // NS_PER_MS for stamp in stamps]
-    assert times == [0, 100, 150, 250, 350, 500, 600, 700, 800]
-
-
-def test_without_stamps_and_rate_thirty_frames_make_a_second():
-    timeline = Timeline(None)
-    times = [timeline.next(None) for _ in range(31)]
-    assert times[30] == pytest.approx(NS_PER_S, abs=100)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Words that fit into a number of cells."""
 
+import io
+
 import pytest
 
-from edgefer.support.words import cells, middle, phrase, shown
+from edgefer.support.words import cells, middle, phrase, shown, to_width, wrapped
 
 NAMES = [
     "clip.mp4",
@@ -38,9 +40,16 @@ def test_no_word_of_a_phrase_is_broken():
     ]  # fmt: skip
 
 
+def test_a_text_is_broken_between_words():
+    assert wrapped("one two three", 7) == ["one two", "three"]
+    assert wrapped("one two three", 3) == ["one", "two", "three"] and wrapped("", 5) == [""]
+    assert to_width("x " * 200, io.StringIO()) == ["x " * 200]
+
+
 def test_what_cannot_be_seen_is_escaped():
-    assert shown("a\tb\x1b[31m\u202ec\u200d") == "a\\tb\\x1b[31m\\u202ec\\u200d"
-    assert shown("Screenshot 10.30\u202fPM.png") == "Screenshot 10.30\\u202fPM.png"
+    assert shown("a\tb\x1b[31m\u202ec\u200e") == "a\\tb\\x1b[31m\\u202ec\\u200e"
+    assert shown("Screenshot 10.30\u202fPM.png") == "Screenshot 10.30\u202fPM.png"
+    assert cells(shown("\U0001f468\u200d\U0001f469.png")) == 8
     assert shown("caf\udce9.mp4") == "caf\\xe9.mp4"
     assert shown("日本é.mp4", "ascii") == "\\u65e5\\u672c\\xe9.mp4"
     assert shown("日本 é\ufe0f.mp4") == "日本 é.mp4"

@@ -35,7 +35,7 @@ class PictureLength:
         length_s: float | None = None
         if kind == "avi" and self._stored and fps:
             length_s = self._stored / fps  # FFmpeg shortens the duration to what is there
-        elif kind in _TELL and stream.duration and base:
+        elif kind in _TELL and kind != "asf" and stream.duration and base:  # ASF has one length for all its streams
             length_s = float(stream.duration * base)
             if container.duration:  # trimmed: the movie's time ends before that of its pictures
                 length_s = min(length_s, container.duration / 1e6)
@@ -47,8 +47,9 @@ class PictureLength:
             self._of_all = True
         self.seconds = length_s
         self.frames = self._stored
-        if self.frames is None and length_s and fps and not self._of_all:
-            self.frames = round(length_s * fps)
+        if length_s and fps and not self._of_all:
+            by_time = max(round(length_s * fps), 1)
+            self.frames = by_time if self._stored is None else min(self._stored, by_time)
 
     def falls_short(
         self, picture_end_ns: int | None, latest_end_ns: int | None, read: int, longest_gap_ns: int

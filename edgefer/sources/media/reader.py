@@ -8,6 +8,7 @@ caller closes.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -21,11 +22,16 @@ from edgefer.sources.media.picture import Picture
 
 # So many unreadable packets one after the other end a film; each may be a whole sector.
 _MOST_READ_ERRORS = 100
+# An index may lead to a keyframe that is decoded before a time and shown after it.
+_FURTHER_BACK_NS = 10 * NS_PER_S
 # More pixels than any camera has: what a damaged header promises.
 _MOST_PIXELS = 1 << 28
 #: What a decoder is asked to refuse. Where each picture stands alone and the damage is sure, it is left out whole;
 #: other decoders say of each frame whether they had to make up parts of it.
-_STRICT = {"mjpeg": "explode", "mjpegb": "explode", "ffv1": "crccheck+explode", "png": "crccheck+explode"}
+_STRICT = {"mjpeg": "explode", "mjpegb": "explode", "png": "crccheck+explode"}
+
+
+_ASPECT_IN_THE_PICTURES = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo", "m4v", "dv")
 
 
 class Shot(NamedTuple):
@@ -34,13 +40,15 @@ class Shot(NamedTuple):
     Attributes:
         position: among the pictures of the input, from 0, those left out counted too.
         stamp_ns: on the container's own clock, ns; None where it has none.
-        duration_ns: how long it is shown; 0 where that is not known.
+        duration_ns: how long it is shown if nothing comes after it; 0 where that is not known.
+        damaged: pictures left out before it.
     """
 
+    picture: Picture
     position: int
     stamp_ns: int | None
     duration_ns: int
-    picture: Picture
+    damaged: int
 
 
 class MediaReader:
@@ -51,6 +59,8 @@ class MediaReader:
         fps: mean frames per second, or None where they are not known.
         damaged: pictures left out because they cannot be decoded, or only in part.
         encrypted: whether a packet was met that is.
+        unfinished: at the end, whether the decoder may have withheld whole pictures: one that is damaged, among
+            those that several threads decode at last, takes the others with it. One thread alone has them.
         picture_end_ns, latest_end_ns: how far the picture's packets, and those of all streams, have come on the
             container's clock; None before the first.
     """
@@ -63,6 +73,7 @@ class MediaReader:
         live: bool = False,
         timeout_s: tuple[float, float] | None = None,
         threads: int = 0,
+        silence_s: float | None = None,
     ) -> None:
         """Args:
         target: path, address, or binary file object, which stays the caller's to close.
@@ -70,18 +81,25 @@ class MediaReader:
         live: slice threads alone, as frame threads hold back several frames.
         timeout_s: for opening and for each read; without it there is none.
         threads: of the decoder; 0 takes one for each processor.
+        silence_s: longest time without a picture, whatever else comes; without it there is none.
 
         Raises:
             MediaError: it cannot be opened, or holds no picture that can be decoded.
         """
         self.damaged = 0
         self.encrypted = False
+        self.unfinished = False
         self.picture_end_ns: int | None = None
         self.latest_end_ns: int | None = None
         self._lock = threading.Lock()
         self._closing = False
         self._position = 0
-        self._ready: deque[av.VideoFrame] = deque()
+        self._silence_s = silence_s
+        self._asked_s = 0.0
+        self._last_duration = 0  # of the newest packet; a decoder that reorders gives the last frame another one's
+        self._inside = 0  # pictures that went into the decoder and have not come out
+        self._threads = threads
+        self._ready: deque[tuple[av.VideoFrame, Fraction | None]] = deque()
         self._container: Any = open_input(target, dict(options), timeout_s)
         try:
             self.stream = picture_stream(self._container)
@@ -97,8 +115,13 @@ class MediaReader:
         except (*FAILURES, MediaError) as error:
             self._container.close()
             raise error if isinstance(error, MediaError) else MediaError(reason_of(error)) from None
+        if live:
+            # Else a packet would be held back until the next one of its stream comes, whatever others come meanwhile.
+            self._container.flags &= ~av.container.Flags.gen_pts.value
         self._index = self.stream.index
-        self._aspect = self.stream.sample_aspect_ratio
+        # What a header says of the pixels' aspect goes for the whole film; a broadcast changes it in its midst.
+        self._own_aspect = self.format.partition(",")[0] in _ASPECT_IN_THE_PICTURES
+        self._aspect: Fraction | None = self.stream.sample_aspect_ratio
         # Whatever else it holds is read along: asking for the picture alone waits without end where sound goes on.
         self._packets: Iterator[Any] = self._container.demux()
 
@@ -147,6 +170,26 @@ class MediaReader:
             self._ready.clear()
             self._packets = self._container.demux()
 
+    def first_from(self, stamp_ns: int) -> Shot | None:
+        """Goes to the first picture at or after a time on the container's clock; None where no index leads there.
+
+        Raises:
+            MediaError: the input cannot be read.
+        """
+        for back_ns in (0, _FURTHER_BACK_NS):
+            self.seek(stamp_ns - back_ns)
+            shot = self.read()
+            if shot is not None and shot.stamp_ns is not None and shot.stamp_ns <= stamp_ns:
+                while shot is not None and (shot.stamp_ns is None or shot.stamp_ns < stamp_ns):
+                    shot = self.read()
+                return shot
+        return None
+
+    def carry_on(self, before: MediaReader, position: int, damaged: int) -> None:
+        """Counts from the picture just read as another reader of the same input did from there."""
+        self._position, self.damaged = position + 1, damaged
+        self.picture_end_ns, self.latest_end_ns = before.picture_end_ns, before.latest_end_ns
+
     def close(self) -> None:
         """Closes the input, at once or at the next step of the thread that reads it."""
         self._closing = True
@@ -165,23 +208,25 @@ class MediaReader:
                 self._lock.release()
 
     def _next_shot(self) -> Shot | None:
+        self._asked_s = time.monotonic()
         while True:
             while not self._ready:
                 packet = None if self._closing or self._container is None else self._next_packet()
                 if packet is None:
                     return None
                 self._decode(packet)
-            frame = self._ready.popleft()
+            frame, aspect = self._ready.popleft()
             position, self._position = self._position, self._position + 1
             if frame.is_corrupt:
                 self.damaged += 1
                 continue
             try:
-                picture = Picture(frame, self._aspect)
+                picture = Picture(frame, aspect)
             except FAILURES:
                 self.damaged += 1
                 continue
-            return Shot(position, self._stamp_ns(frame), self._ns(frame.duration), picture)
+            duration_ns = self._ns(self._last_duration or frame.duration)
+            return Shot(picture, position, self._stamp_ns(frame), duration_ns, self.damaged)
 
     def _next_packet(self) -> Any:
         """The next packet of the picture; None at the end of the input."""
@@ -199,6 +244,8 @@ class MediaReader:
                 raise MediaError(reason_of(error)) from None
             if packet is None:
                 return None
+            if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
+                raise MediaError(f"no whole picture for {self._silence_s:g} s")
             errors = 0
             stream = packet.stream  # not its stream_index, which is 0 in the packets that end each stream
             self._note_end(packet, stream.index)
@@ -214,17 +261,31 @@ class MediaReader:
         end_ns = (stamp + (packet.duration or 0)) * num * NS_PER_S // den
         self.latest_end_ns = max(end_ns, self.latest_end_ns or end_ns)
         if index == self._index:
+            self._last_duration = packet.duration or 0
             self.picture_end_ns = max(end_ns, self.picture_end_ns or end_ns)
 
     def _decode(self, packet: Any) -> None:
+        if not packet.size and packet.dts is not None:  # not the one that ends the stream: the picture before goes on
+            self._position += 1
+            return
+        if not packet.is_discard:
+            self._inside += bool(packet.size)
+        context, frames = self.stream.codec_context, []
         try:
-            self._ready.extend(self.stream.codec_context.decode(packet))
+            frames = context.decode(packet)
         except EOFError:  # asked again after its last frame
             pass
         except FAILURES:
             self.damaged += 1
             self._position += 1
+            self._inside -= 1
             self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
+        if self._own_aspect:  # as the decoder sees it now, though it may hold back a frame from before a change
+            self._aspect = context.sample_aspect_ratio or self._aspect
+        self._ready.extend((frame, self._aspect) for frame in frames)
+        self._inside -= len(frames)
+        if not packet.size:
+            self.unfinished = self._inside > 0 and self._threads != 1
 
     def _stamp_ns(self, frame: av.VideoFrame) -> int | None:
         # AVI stores no presentation times: its pictures come in order, at the times of decoding

@@ -1,0 +1,75 @@
+"""Sources turned and mirrored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgefer.sources.base import Source
+from edgefer.sources.view import View, turned
+from edgefer.values import Frame
+
+
+class Colours(Source):
+    """One picture, with or without colours."""
+
+    name, fps, size, length = "colours", 25.0, (5, 3), 1
+
+    def __init__(self, coloured: bool = True) -> None:
+        self.bgr = np.random.default_rng(0).integers(0, 255, (3, 5, 3), np.uint8)
+        self.asked = self.closed = 0
+        self._coloured = coloured
+
+    def _colours(self):
+        self.asked += 1
+        return self.bgr
+
+    def read(self) -> Frame:
+        return Frame(4, self.bgr[:, :, 1].copy(), 7, 9, self._colours if self._coloured else None, "its name")
+
+    def unpaced(self):
+        return iter([self.read()])
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+EXPECTED = {
+    (90, "none"): lambda image: np.rot90(image, -1),
+    (180, "none"): lambda image: np.rot90(image, 2),
+    (270, "none"): lambda image: np.rot90(image, 1),
+    (0, "horizontal"): lambda image: image[:, ::-1],
+    (0, "vertical"): lambda image: image[::-1],
+    (90, "horizontal"): lambda image: np.rot90(image, -1)[:, ::-1],
+    (270, "vertical"): lambda image: np.rot90(image, 1)[::-1],
+}
+
+
+@pytest.mark.parametrize("rotate, flip", EXPECTED)
+def test_grey_and_colours_are_turned_clockwise_and_then_mirrored(rotate, flip):
+    source = Colours()
+    view = View(source, rotate, flip)
+    expected = EXPECTED[rotate, flip]
+    for frame in (view.read(), next(iter(view.unpaced()))):
+        assert source.asked == 0, "colours are made where someone asks for them"
+        assert np.array_equal(frame.grey, expected(source.bgr[:, :, 1]))
+        assert frame.grey.strides[-1] == 1
+        assert np.array_equal(frame.bgr(), expected(source.bgr))
+        assert (frame.index, frame.media_ns, frame.captured_ns, frame.source) == (4, 7, 9, "its name")
+        assert view.size == frame.grey.shape[::-1]
+        source.asked = 0
+
+
+def test_it_is_the_source_in_all_else():
+    source = Colours(coloured=False)
+    view = View(source, 180)
+    assert (view.name, view.live, view.fps, view.length) == ("colours", False, 25.0, 1)
+    assert view.read().bgr is None
+    view.close()
+    assert source.closed == 1
+
+
+def test_nothing_to_turn_costs_nothing():
+    source = Colours()
+    assert turned(source) is source
+    assert isinstance(turned(source, 90), View) and isinstance(turned(source, 0, "vertical"), View)
