@@ -18,7 +18,7 @@ import reference
 from tflite_networks import float_network, int8_network, litert, reference_interpreter, run_reference_kernels
 
 from edgefer import kernels
-from edgefer.detect.haar import CascadeSearch
+from edgefer.detect.cascade import CascadeSearch
 from edgefer.geometry import xywh_to_xyxy
 
 cv2.setNumThreads(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -50,22 +50,25 @@ class Survey(NamedTuple):
         margin: how far tiles reach beyond the picture, whose edge pixels go on there, as a part of the largest
             face: for a detector that has to see what is around a face, so that it finds one that fills the
             picture.
+        alone, together: of a detector with scores: score at which a candidate is a face, and mean of its score
+            and that of a second look at which it is one, too. A photograph has many more places at which
+            something may resemble a face than the reduced frames of a film.
     """
 
     tile_px: int
     smallest_px: int
     largest_px: int
     margin: float = 0.0
+    alone: float = 1.0
+    together: float = 1.0
 
 
 class Detector(Protocol):
-    """What the tracker needs of a detector, and what the search of a photograph does (photograph.py)."""
+    """What the tracker needs of a detector."""
 
     levels: Levels
     #: Into how many parts of about equal time a search can be divided.
     parts: int
-    #: How it searches a photograph.
-    survey: Survey
 
     def detect(
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
@@ -92,6 +95,23 @@ class Detector(Protocol):
             grey: as for detect.
             box: where it was last, and how large.
             thorough: also try what costs more and is needed seldom, such as heads tilted or turned aside.
+        """
+
+
+@runtime_checkable
+class Surveyor(Detector, Protocol):
+    """A detector that can search a photograph at every size, and knows its own bounds; photograph.py asks it.
+
+    One without these is asked to `detect`, and to look at what is likely, as in the first frame of a film.
+    """
+
+    #: How it searches a tile of a photograph.
+    survey: Survey
+
+    def smallest_px(self, shape: tuple[int, ...]) -> float:
+        """Smallest face that `detect` searches for in an image of that shape, pixels of the image.
+
+        It is the one asked for, unless the image is so large that searching for it would take too long.
         """
 
     def candidates(self, tile: np.ndarray, thorough: bool) -> Sequence[Look]:
@@ -180,14 +200,13 @@ def in_range(candidates: list[Look], survey: Survey) -> list[Look]:
     return [face for face in candidates if smallest <= face.box.width <= largest]
 
 
-def agreed(detector: Detector, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
-    """The faces among candidates with scores: those that are sure, and the likely ones that a look confirms."""
-    faces = []
+def agreed(detector: Surveyor, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
+    """The faces among candidates with scores: those that are sure, or are after a second look."""
+    survey, faces = detector.survey, []
     for face in suppressed([face for face in candidates if face.score >= detector.levels.likely]):
-        if face.score >= detector.levels.sure:
-            faces.append(face)
-        else:
+        if face.score < survey.alone:
             look = detector.look(grey, face.box, thorough=True)
-            if look is not None and look.score >= detector.levels.likely:
-                faces.append(look)
+            if look is None or (look.score + face.score) / 2 < survey.together:
+                continue
+        faces.append(face)
     return faces

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
-import cv2.data
 import numpy as np
 
 from edgefer import defaults, kernels
 from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, Survey, distinct, resized, suppressed, within
-from edgefer.errors import ModelError
-from edgefer.geometry import Box, iou, moved, scaled, squared, xywh_to_xyxy
+from edgefer.detect.cascade import CascadeSearch
+from edgefer.geometry import Box, iou, moved, scaled, squared
 from edgefer.support.images import box_of, grey_image
 from edgefer.support.registry import Options
 from edgefer.values import Detection
@@ -29,6 +26,10 @@ class HaarDetector:
     then looked at again at one standard size, LOOK_PX, which puts the box right and makes the number of
     agreeing windows comparable between faces near and far: that number is the score. A cascade normalises
     contrast within each window, so the image is not equalised first (doing so lowered the rate of detection).
+
+    A photograph is searched in five poses of the head, and each candidate is looked at twice. Of 600 portraits
+    read alone this finds 570 (by the search of a film's frame 422), of 200 of HELEN 188 (144); in 144
+    pictures without faces, 923 megapixels, it sees 1 (1).
 
     Reference: Viola and Jones, Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001;
     Lienhart, Kuranov, Pisarevsky, 2003, for the cascade.
@@ -56,7 +57,6 @@ class HaarDetector:
 
     levels = Levels(sure=12 / FULL_SCORE, likely=8 / FULL_SCORE, keep=3 / FULL_SCORE)
     parts = len(CUTS) + 1
-    #: The kernel takes images of up to 1264 columns.
     survey = Survey(1200, 25, 62, margin=0.25)
     #: How a tile is laid for the poses that a frontal cascade misses: tilted to either side, and in profile.
     POSES = ("upright", "tilted left", "tilted right", "profile", "mirrored profile")
@@ -85,7 +85,7 @@ class HaarDetector:
         image, x0, y0 = within(grey, region)
         if image is None:
             return []
-        scale = min(1.0, self.SEARCH_PX / self._min_face_px, self._max_side_px / max(image.shape))
+        scale = self._scale(image.shape)
         reduced = resized(image, scale)
         # one step below the size wanted, so that windows of two sizes can agree on the smallest face
         smallest = max(round(min(self._min_face_px, self.SEARCH_PX) / self.SEARCH_STEP), 20)
@@ -109,13 +109,21 @@ class HaarDetector:
                 faces.append(Detection(look.box, look.score))
         return sorted(faces, key=lambda face: -face.score)
 
+    def _scale(self, shape: tuple[int, ...]) -> float:
+        """To which a search reduces an image."""
+        return min(1.0, self.SEARCH_PX / self._min_face_px, self._max_side_px / max(shape))
+
+    def smallest_px(self, shape: tuple[int, ...]) -> float:
+        """Smallest face searched for in an image; see Detector."""
+        return max(self._min_face_px, min(self._min_face_px, self.SEARCH_PX) / self._scale(shape))
+
     def candidates(self, tile: np.ndarray, thorough: bool) -> Sequence[Look]:
         """What may be a face in one tile of a photograph; see Detector."""
         # one step below the size wanted, so that windows of two sizes can agree on the smallest face
         smallest, largest = round(self.survey.smallest_px / self.SEARCH_STEP), self.survey.largest_px
         found: list[_Candidate] = []
         for pose in self.POSES if thorough else self.POSES[:1]:
-            cascade, image, to_tile = self._posed(tile, pose, 1264)
+            cascade, image, to_tile = self._posed(tile, pose)
             for box, count in cascade.windows(image, self.LOOK_STEP, smallest, largest):
                 found.append(_Candidate(_mapped(box, to_tile), count / self.FULL_SCORE, pose=pose))
         return found
@@ -142,7 +150,7 @@ class HaarDetector:
         for size in (self.LOOK_PX, self.PROFILE_LOOK_PX if profile else self.LOOK_PX):
             region = squared(expected, 0.5)
             image = kernels.crop_resize(grey, region, (2 * size, 2 * size))
-            cascade, image, to_image = self._posed(image, pose, 4 * size)
+            cascade, image, to_image = self._posed(image, pose)
             if looks and not profile:
                 image, to_image = _mirrored(image, to_image)
             middle = Box(size / 2, size / 2, size * 1.5, size * 1.5)
@@ -167,13 +175,11 @@ class HaarDetector:
         if "profile" in pose or look.score < self.levels.likely:
             return False
         image = kernels.crop_resize(grey, squared(look.box, self.EYE_MARGIN), (self.EYE_PX, self.EYE_PX))
-        _, image, _ = self._posed(image, pose, 2 * self.EYE_PX)
+        _, image, _ = self._posed(image, pose)
         upper = image[: round(image.shape[0] * 0.62)]
         return bool(self._eye.windows(upper, self.LOOK_STEP, 20, self.EYE_PX // 3))
 
-    def _posed(
-        self, image: np.ndarray, pose: str, most_columns: int
-    ) -> tuple[CascadeSearch, np.ndarray, np.ndarray | None]:
+    def _posed(self, image: np.ndarray, pose: str) -> tuple[CascadeSearch, np.ndarray, np.ndarray | None]:
         """The cascade for a pose of the head, the image laid for it, and the map back where there is one."""
         if pose == "upright":
             return self._frontal, image, None
@@ -184,8 +190,8 @@ class HaarDetector:
         height, width = image.shape
         degrees = self.TILT_DEGREES if pose == "tilted right" else -self.TILT_DEGREES
         turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-        cos, sin = abs(turn[0, 0]), abs(turn[0, 1])  # room for the corners, as far as the kernel has it
-        columns = min(most_columns, math.ceil(width * cos + height * sin))
+        cos, sin = abs(turn[0, 0]), abs(turn[0, 1])  # with room for the corners
+        columns = math.ceil(width * cos + height * sin)
         rows = math.ceil(width * sin + height * cos)
         turn[:, 2] += (columns - width) / 2, (rows - height) / 2
         upright = cv2.warpAffine(image, turn, (columns, rows), borderMode=cv2.BORDER_REPLICATE)
@@ -270,110 +276,3 @@ def _mapped(box: Box, to_caller: np.ndarray | None) -> Box:
         return box
     x, y = to_caller @ np.array([*box.centre, 1.0]) - box.centre
     return moved(box, float(x), float(y))
-
-
-#: Taken off the thresholds of stages, as by OpenCV.
-EPSILON = np.float32(1e-5)
-
-
-class CascadeSearch:
-    """Groups of windows at which a cascade finds what it was trained for.
-
-    The groups equal those of cv2.CascadeClassifier.detectMultiScale2; `kernels.cascade` does the search.
-    """
-
-    def __init__(self, name: str):
-        """Read `name`, a cascade of trees of at most two nodes, from OpenCV's.
-
-        Raises:
-            ModelError: it is not there, or not of that kind.
-        """
-        path = Path(cv2.data.haarcascades) / name
-        try:
-            self._cascade = _read(path.read_text())
-        except (OSError, ValueError, IndexError) as error:
-            raise ModelError(
-                f"cannot load the Haar cascade {path}: {error}; reinstall opencv-python-headless<5, which carries it"
-            ) from None
-
-    def windows(self, image: np.ndarray, step: float, smallest: int, largest: int) -> list[tuple[Box, int]]:
-        """Groups of accepted windows, with the number in each; groups of one are left out.
-
-        Args:
-            image: uint8, shape (H, W).
-            step: factor from one window size to the next, above 1.
-            smallest, largest: window sizes searched, pixels of the image.
-        """
-        height, width = image.shape
-        windows: list[list[int]] = []
-        factor = 1.0
-        while True:
-            scale = np.float32(factor)  # OpenCV's arithmetic: sizes step in float64, all else is float32
-            side = round(self._cascade.width * factor)
-            if side > min(largest, height, width):
-                break
-            if side >= smallest:
-                size = int(np.rint(np.float32(width) / scale)), int(np.rint(np.float32(height) / scale))
-                level = image
-                if size != (width, height):
-                    level = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR_EXACT)
-                corners = kernels.cascade(level, self._cascade, 1 if scale >= 2 else 2)
-                if len(corners):
-                    corners = np.rint(corners.astype(np.float32) * scale).astype(int)
-                    windows += ([x, y, side, side] for x, y in corners.tolist())
-            factor *= step
-        if not windows:
-            return []
-        boxes, counts = cv2.groupRectangles(windows, 1, 0.2)
-        return sorted((xywh_to_xyxy(*box), int(count)) for box, count in zip(boxes, counts, strict=True))
-
-
-def _read(text: str) -> kernels.Cascade:
-    """From OpenCV's XML, with plain expressions: a parser takes twice as long, at every start.
-
-    Trees are lists of nodes, whose links are other nodes or, from 0 down, leaves.
-    """
-    stages = [trees.count("<internalNodes>") for trees in text.split("<weakClassifiers>")[1:]]
-    count = sum(stages)
-    nodes = _numbers(_texts(text, "internalNodes")).reshape(count, -1, 4)
-    leaves = _numbers(_texts(text, "leafValues")).reshape(count, -1)
-    depth = nodes.shape[1]
-    if depth > 2 or leaves.shape[1] != depth + 1:
-        raise ValueError(f"its trees have {depth} nodes and {leaves.shape[1]} leaves; at most 2 and 3 will do")
-
-    features = [feature.split("</rects>", 1)[0] for feature in text.split("<rects>")[1:]]
-    sizes = [feature.count("<_>") for feature in features]
-    listed = _numbers(feature.replace("<_>", "").replace("</_>", "") for feature in features).reshape(-1, 5)
-    listed[:, 2:4] += listed[:, :2]  # width and height to the right and the bottom
-    rectangles = np.zeros((len(features), 3, 5))
-    column = np.arange(len(listed)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    rectangles[np.repeat(np.arange(len(features)), sizes), column] = listed
-
-    trees = np.zeros((count, 2, 3, 5))
-    trees[:, :depth] = rectangles[nodes[:, :, 2].astype(int)]
-    thresholds = np.zeros((count, 2))
-    thresholds[:, :depth] = nodes[:, :, 3]
-    links = nodes[:, :, :2].astype(int)
-    ends = np.repeat(links[:, 0], 2, axis=1)  # each leaf of the first node in two columns
-    for side in (0, 1):
-        further = links[:, 0, side] > 0  # or the two leaves of the second node
-        ends[further, 2 * side : 2 * side + 2] = links[further, -1]
-    width, height = (int(_texts(text, side)[0]) for side in ("width", "height"))
-    return kernels.Cascade(
-        width,
-        height,
-        np.ascontiguousarray(trees[..., :4], np.int8),
-        np.ascontiguousarray(trees[..., 4], np.float32),
-        thresholds.astype(np.float32),
-        np.take_along_axis(leaves, -ends, axis=1).astype(np.float32),
-        np.array(stages, np.int32),
-        _numbers(_texts(text, "stageThreshold")).astype(np.float32) - EPSILON,
-    )
-
-
-def _texts(text: str, tag: str) -> list[str]:
-    return re.findall(f"<{tag}>([^<]*)", text)
-
-
-def _numbers(texts: Iterable[str]) -> np.ndarray:
-    return np.fromstring(" ".join(texts), sep=" ")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgefer import kernels
-from edgefer.detect.base import Detector, Look, Survey, distinct
+from edgefer.detect.base import Detector, Look, Survey, Surveyor, distinct
 from edgefer.geometry import Box, moved, scaled
 
 #: Heads tilted or turned aside are searched from this multiple of the smallest face on: it takes four further
@@ -27,6 +27,8 @@ def find_faces(detector: Detector, grey: np.ndarray, smallest_px: float) -> list
         grey: uint8, shape (H, W), any size from 1x1.
         smallest_px: smallest face wanted, pixels of the picture.
     """
+    if not isinstance(detector, Surveyor):
+        return _in_order(_detected(detector, grey))
     found: list[Look] = []
     for scale, tile in tiles(grey.shape, detector.survey, smallest_px):
         size = max(1, round(tile.height * scale)), max(1, round(tile.width * scale))
@@ -34,8 +36,25 @@ def find_faces(detector: Detector, grey: np.ndarray, smallest_px: float) -> list
         for look in detector.candidates(kernels.crop_resize(grey, tile, size), thorough):
             look.box = moved(scaled(look.box, 1 / scale), tile.x0, tile.y0)
             found.append(look)
-    faces = distinct(detector.verified(grey, found))
+    return _in_order(distinct(detector.verified(grey, found)))
+
+
+def _in_order(faces: list[Look]) -> list[Look]:
+    """The largest first; of equal ones the left."""
     return sorted(faces, key=lambda face: (-face.box.width, face.box.x0, face.box.y0))
+
+
+def _detected(detector: Detector, grey: np.ndarray) -> list[Look]:
+    """The faces by a detector that cannot survey: a likely one gets its second look at once."""
+    faces = []
+    for face in detector.detect(grey):
+        if face.score >= detector.levels.sure:
+            faces.append(Look(face.box, face.score))
+        elif face.score >= detector.levels.likely:
+            look = detector.look(grey, face.box, thorough=True)
+            if look is not None and look.score >= detector.levels.likely:
+                faces.append(look)
+    return distinct(faces)
 
 
 def tiles(shape: tuple[int, ...], survey: Survey, smallest_px: float) -> Iterator[tuple[float, Box]]:

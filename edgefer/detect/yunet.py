@@ -37,7 +37,7 @@ class YuNetDetector:
 
     levels = Levels(sure=0.75, likely=0.6, keep=0.4)
     parts = 1
-    survey = Survey(640, 24, 160)
+    survey = Survey(640, 30, 160, alone=0.8, together=0.7)
 
     SEARCH_PX = 24  # the network's finest anchors are 10 to 24 pixels
     LOOK_PX = 48
@@ -68,7 +68,7 @@ class YuNetDetector:
         image, x0, y0 = within(grey_image("detect", grey), region)
         if image is None:
             return []
-        scale = min(1.0, self.SEARCH_PX / self._min_face_px, self._max_side_px / max(image.shape))
+        scale = self._scale(image.shape)
         faces = [
             Detection(moved(scaled(face.box, 1 / scale), x0, y0), face.score)
             for face in self._candidates(resized(image, scale))
@@ -87,6 +87,14 @@ class YuNetDetector:
         for face in faces:
             face.box = moved(scaled(face.box, 1 / scale), x0, y0)
         return nearest(faces, box)
+
+    def _scale(self, shape: tuple[int, ...]) -> float:
+        """To which a search reduces an image."""
+        return min(1.0, self.SEARCH_PX / self._min_face_px, self._max_side_px / max(shape))
+
+    def smallest_px(self, shape: tuple[int, ...]) -> float:
+        """Smallest face searched for in an image; see Detector."""
+        return max(self._min_face_px, min(self._min_face_px, self.SEARCH_PX) / self._scale(shape))
 
     def candidates(self, tile: np.ndarray, thorough: bool) -> list[Look]:
         """What may be a face in one tile of a photograph; see Detector."""

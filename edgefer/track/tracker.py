@@ -8,6 +8,7 @@ full speed and the same file played with dropped frames are followed by the same
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass, field
@@ -15,12 +16,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgefer import defaults
-from edgefer.detect import Detector, Look
+from edgefer.detect import Detector, Look, Surveyor
 from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.support.images import grey_image
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
 from edgefer.track.quality import QualityGate
 from edgefer.values import Face, Frame, Quality
+
+log = logging.getLogger(__name__)
+
+#: A smallest face that is so much larger than the one asked for is told.
+TOLD_FROM = 1.1
 
 #: A search is spread over the frames of this time, so that none of them takes long.
 SPREAD_MS = 150.0
@@ -139,6 +145,8 @@ class Tracker:
         if self._shape != grey.shape or (self._last_ns is not None and now < self._last_ns):
             self._tracks, self._likely, self._searched_ns, self._parts = [], [], None, []
         since_ns = now - self._last_ns if self._last_ns is not None else 0
+        if self._shape != grey.shape:
+            self._tell_bound(frame)
         self._last_ns, self._shape = now, grey.shape
 
         just_lost = self._follow(grey, now, since_ns)
@@ -283,6 +291,21 @@ class Tracker:
         self._tracks = kept
 
     # -- helpers
+
+    def _tell_bound(self, frame: Frame) -> None:
+        """Says once for each size what a search leaves out so that it keeps its time."""
+        if not isinstance(self._detector, Surveyor):
+            return
+        height, width = frame.grey.shape
+        smallest_px = self._detector.smallest_px(frame.grey.shape)
+        if smallest_px > self._detector.smallest_px((1, 1)) * TOLD_FROM:
+            log.warning(
+                "%sfaces below %.0f px are not searched for at %dx%d; photographs are searched at every size",
+                f"{frame.source}: " if frame.source else "",
+                smallest_px,
+                width,
+                height,
+            )
 
     def _look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         self.looks += 1

@@ -12,7 +12,7 @@ from portrait import portrait
 from random_cascade import random_cascade
 
 from edgefer import kernels
-from edgefer.detect.haar import CascadeSearch
+from edgefer.detect.cascade import CascadeSearch
 from edgefer.geometry import xywh_to_xyxy
 
 variants = pytest.mark.parametrize("variant", kernels.variants("cascade"))
