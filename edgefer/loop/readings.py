@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from edgefer.errors import SourceError
 from edgefer.geometry import Box
@@ -33,7 +33,7 @@ class Readings:
 
     def __init__(
         self,
-        source,
+        source: Any,
         pipeline: Pipeline,
         *,
         realtime: bool = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from edgefer.reader.options import Flip, Region, Rotation, SourceLike, StreamOptions, settings_of, specs_of
@@ -19,7 +19,7 @@ __all__ = ["Reader", "read", "stream"]
 
 #: Readers that read() keeps, for so many different sets of arguments.
 _KEPT = 4
-_readers: OrderedDict[tuple, Reader] = OrderedDict()
+_readers: OrderedDict[tuple[object, ...], Reader] = OrderedDict()
 _lock = Guard()
 
 
@@ -81,7 +81,7 @@ def _kept_reader(
 
 
 def stream(
-    source: SourceLike | Sequence[SourceLike],
+    source: SourceLike | Iterable[SourceLike],
     *,
     model: ModelLike | Sequence[ModelLike] | None = None,
     detector: str | None = None,

@@ -141,11 +141,12 @@ def specs_of(source: object) -> list[str]:
     Raises:
         TypeError, ValueError: as spec_of; or there are none.
     """
-    if not isinstance(source, (list, tuple)):
+    if isinstance(source, (str, bytes, os.PathLike)) or not isinstance(source, Iterable) or hasattr(source, "shape"):
         return [spec_of(source)]
-    if not source:
-        raise ValueError("stream: expected at least one source, got an empty list")
-    return [spec_of(each) for each in source]
+    specs = [spec_of(each) for each in source]
+    if not specs:
+        raise ValueError("stream: expected at least one source, got none")
+    return specs
 
 
 def settings_of(

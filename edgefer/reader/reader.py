@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -163,7 +163,7 @@ class Reader:
 
     def stream(
         self,
-        source: SourceLike | Sequence[SourceLike],
+        source: SourceLike | Iterable[SourceLike],
         *,
         start: float = 0.0,
         seconds: float | None = None,

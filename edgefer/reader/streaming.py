@@ -17,6 +17,8 @@ from edgefer.errors import SourceError, UsageError
 from edgefer.reader.options import Flip, Rotation, StreamOptions
 from edgefer.sources.registry import ENDLESS, STILL, CameraOptions, parse_source
 from edgefer.support.locks import Guard
+from edgefer.support.names import shown
+from edgefer.support.redact import scrub
 from edgefer.support.registry import Choice
 from edgefer.values import Frame, Health, Reading
 
@@ -254,7 +256,8 @@ class Stream(Iterator[Reading]):
             self.close()
             raise error
         log.warning("%s; going on with the next source", error)
-        self._failed.append((spec, error))
+        self._failed.append((shown(scrub(spec)), error))
+        self._index += 1  # a photograph that cannot be read leaves a gap in the numbers
 
     def _tell_failed(self) -> None:
         """Raises, once, one line for the sources that could not be read."""
@@ -307,12 +310,12 @@ def choose_sources(specs: Sequence[str], options: StreamOptions, camera: CameraO
             chosen.append((spec, error))
             continue
         if ENDLESS in choice.entry.needs and len(chosen) < len(specs) - 1:
-            raise UsageError(f"{spec}: a camera does not end by itself, so nothing after it would be read")
+            raise UsageError(f"{shown(spec)}: a camera does not end by itself, so nothing after it would be read")
         chosen.append((spec, _with_options(choice, options)))
     good = [choice for _, choice in chosen if isinstance(choice, Choice)]
     timed = options.start > 0 or options.seconds is not None
     if timed and good and all(STILL in choice.entry.needs for choice in good):
-        raise UsageError(f"{good[0].target}: photographs have no time; leave the start and the seconds out")
+        raise UsageError(f"{shown(good[0].target)}: photographs have no time; leave the start and the seconds out")
     return chosen
 
 
@@ -334,7 +337,7 @@ def _opener(choice: Choice, options: StreamOptions) -> Callable[[], Source]:
     flip: Flip = "none" if "flip" in fields else options.flip or "none"
 
     def opened() -> Source:
-        source = choice.make()
+        source: Source = choice.make()
         if rotate or flip != "none":
             from edgefer.sources.view import View
 

@@ -39,7 +39,7 @@ class Shot(NamedTuple):
     Attributes:
         position: among the pictures of the input, from 0, those left out counted too.
         stamp_ns: on the container's own clock, ns; None where it has none.
-        duration_ns: how long it is shown; 0 where that is not known.
+        duration_ns: how long it is shown if nothing comes after it; 0 where that is not known.
         damaged: pictures left out before it.
     """
 
@@ -91,6 +91,7 @@ class MediaReader:
         self._lock = threading.Lock()
         self._closing = False
         self._position = 0
+        self._last_duration = 0  # of the newest packet; a decoder that reorders gives the last frame another one's
         self._inside = 0  # pictures that went into the decoder and have not come out
         self._threads = threads
         self._ready: deque[tuple[av.VideoFrame, Fraction | None]] = deque()
@@ -215,7 +216,8 @@ class MediaReader:
             except FAILURES:
                 self.damaged += 1
                 continue
-            return Shot(picture, position, self._stamp_ns(frame), self._ns(frame.duration), self.damaged)
+            duration_ns = self._ns(self._last_duration or frame.duration)
+            return Shot(picture, position, self._stamp_ns(frame), duration_ns, self.damaged)
 
     def _next_packet(self) -> Any:
         """The next packet of the picture; None at the end of the input."""
@@ -248,6 +250,7 @@ class MediaReader:
         end_ns = (stamp + (packet.duration or 0)) * num * NS_PER_S // den
         self.latest_end_ns = max(end_ns, self.latest_end_ns or end_ns)
         if index == self._index:
+            self._last_duration = packet.duration or 0
             self.picture_end_ns = max(end_ns, self.picture_end_ns or end_ns)
 
     def _decode(self, packet: Any) -> None:
