@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "Box",
     "EdgeferError",
     "Event",
     "FaceReading",
+    "Frame",
     "Quality",
     "Reader",
     "Reading",
@@ -42,12 +44,15 @@ __all__ = [
 if TYPE_CHECKING:
     from edgefer import kernels
     from edgefer.errors import EdgeferError
+    from edgefer.geometry import Box
     from edgefer.reader import Reader, read, stream
     from edgefer.reader.streaming import Stream
-    from edgefer.values import Event, FaceReading, Quality, Reading
+    from edgefer.values import Event, FaceReading, Frame, Quality, Reading
 
 #: Where each name comes from: `edgefer --help` needs none of them, nor does an early Ctrl-C meet their imports.
 _HOMES = {
+    "Box": "edgefer.geometry",
+    "Frame": "edgefer.values",
     "EdgeferError": "edgefer.errors",
     "Event": "edgefer.values",
     "FaceReading": "edgefer.values",

@@ -28,6 +28,7 @@ from edgefer.errors import SourceError
 from edgefer.sinks.registry import OUTPUTS, STDOUT, TERMINAL, check_outputs
 from edgefer.sources.registry import SOURCES
 from edgefer.support.registry import Choice
+from edgefer.support.words import to_width
 
 if TYPE_CHECKING:
     from edgefer.config import Settings
@@ -80,7 +81,7 @@ def execute(args: argparse.Namespace) -> int:
         interrupted = stop.received == signal.SIGINT
         if not args.quiet and not (interrupted and not summary.frames) and not (failure and not summary.frames):
             for line in summary_lines(summary, brief=_uses_terminal(outputs)):
-                print(line, file=sys.stderr)
+                print(*to_width(line, sys.stderr), sep="\n", file=sys.stderr)
         stop.raise_reason()  # the command line says it, once
         if failure is not None:
             raise failure
@@ -97,7 +98,7 @@ def _run(
     options = options_from(args, settings.camera)
     assemble.prepare_process(settings)
     reader = Reader.of_settings(settings, args.landmarks)
-    stream = reader.open(specs, options, outputs)
+    stream = reader.open(specs, options, outputs, stop.event)
 
     from edgefer.loop.run import run
 

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgefer.errors import SinkClosed, SinkError
 from edgefer.loop.summary import RunSummary
@@ -22,7 +22,7 @@ _HEALTH_INTERVAL_S = 1.0
 class SinkSet:
     """The sinks of a run. One that fails is reported once and left out; without any left, the run is over."""
 
-    def __init__(self, sinks: Sequence, stop: threading.Event) -> None:
+    def __init__(self, sinks: Sequence[Any], stop: threading.Event) -> None:
         self.errors: list[SinkError] = []
         self._sinks = list(sinks)
         self._had_any = bool(sinks)
@@ -83,7 +83,7 @@ class Steps(Protocol):
 
 def run(
     readings: Steps,
-    sinks: Sequence = (),
+    sinks: Sequence[Any] = (),
     stop: threading.Event | None = None,
     on_beat: Callable[[int], None] | None = None,
 ) -> RunSummary:

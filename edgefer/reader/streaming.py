@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +16,10 @@ import msgspec
 from edgefer.assemble import Parts
 from edgefer.errors import SourceError, UsageError
 from edgefer.reader.options import Flip, Rotation, StreamOptions
-from edgefer.sources.registry import ENDLESS, STILL, CameraOptions, parse_source
+from edgefer.sources.registry import AWAITED, ENDLESS, STILL, CameraOptions, parse_source
 from edgefer.support.locks import Guard
+from edgefer.support.names import shown
+from edgefer.support.redact import scrub
 from edgefer.support.registry import Choice
 from edgefer.values import Frame, Health, Reading
 
@@ -61,6 +64,7 @@ class Stream(Iterator[Reading]):
         *,
         outputs: Sequence[Choice] = (),
         close_with: Callable[[], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         """Opens the first source.
 
@@ -70,6 +74,7 @@ class Stream(Iterator[Reading]):
             options: how they are read.
             outputs: where the readings will go, for what they need.
             close_with: called at the end.
+            stop: set from outside to end the wait for a source that is not there yet; the stream has ended then.
 
         Raises:
             UsageError: sources or options that do not go together. SourceError: no source can be read.
@@ -79,6 +84,9 @@ class Stream(Iterator[Reading]):
 
         self._parts, self._options, self._outputs = parts, options, outputs
         self._lock = Guard()
+        self._stop = stop
+        patience_s = options.patience
+        self._patience_s = parts.settings.capture.patience_s if patience_s is None else patience_s
         self._open = _Open(close_with)
         self._close = weakref.finalize(self, self._open.close)
         self._tally = Tally()
@@ -221,9 +229,18 @@ class Stream(Iterator[Reading]):
         from edgefer.sources import paced
 
         options = self._options
-        still = STILL in choice.entry.needs
         opener = _opener(choice, options)
-        source = opener()
+        if AWAITED in choice.entry.needs:
+            from edgefer.loop.patience import open_patiently
+
+            source = open_patiently(opener, self._patience_s, self._stop)
+            if source is None:
+                self._queue.clear()
+                self.close()
+                return
+        else:
+            source = opener()
+        still = source.still or STILL in choice.entry.needs
         try:
             reopen = opener if source.live else None
             if options.realtime:
@@ -239,6 +256,7 @@ class Stream(Iterator[Reading]):
                 region=options.region,
                 first_index=self._index if still and self._still else 0,
                 reopen=reopen,
+                patience_s=self._patience_s,
                 tally=self._tally,
             )
         except BaseException:
@@ -254,7 +272,8 @@ class Stream(Iterator[Reading]):
             self.close()
             raise error
         log.warning("%s; going on with the next source", error)
-        self._failed.append((spec, error))
+        self._failed.append((shown(scrub(spec)), error))
+        self._index += 1  # a photograph that cannot be read leaves a gap in the numbers
 
     def _tell_failed(self) -> None:
         """Raises, once, one line for the sources that could not be read."""
@@ -307,12 +326,12 @@ def choose_sources(specs: Sequence[str], options: StreamOptions, camera: CameraO
             chosen.append((spec, error))
             continue
         if ENDLESS in choice.entry.needs and len(chosen) < len(specs) - 1:
-            raise UsageError(f"{spec}: a camera does not end by itself, so nothing after it would be read")
+            raise UsageError(f"{shown(spec)}: a camera does not end by itself, so nothing after it would be read")
         chosen.append((spec, _with_options(choice, options)))
     good = [choice for _, choice in chosen if isinstance(choice, Choice)]
     timed = options.start > 0 or options.seconds is not None
     if timed and good and all(STILL in choice.entry.needs for choice in good):
-        raise UsageError(f"{good[0].target}: photographs have no time; leave the start and the seconds out")
+        raise UsageError(f"{shown(good[0].target)}: photographs have no time; leave the start and the seconds out")
     return chosen
 
 
@@ -334,7 +353,7 @@ def _opener(choice: Choice, options: StreamOptions) -> Callable[[], Source]:
     flip: Flip = "none" if "flip" in fields else options.flip or "none"
 
     def opened() -> Source:
-        source = choice.make()
+        source: Source = choice.make()
         if rotate or flip != "none":
             from edgefer.sources.view import View
 

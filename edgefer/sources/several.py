@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from edgefer.errors import SourceError
+from edgefer.support.names import shown
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -33,6 +34,6 @@ def expanded(specs: Iterable[str]) -> list[str]:
             continue
         matches = sorted(glob.glob(spec, recursive=True), key=natural_key)
         if not matches:
-            raise SourceError(f"{spec}: no file matches this pattern")
+            raise SourceError(f"{shown(spec)}: no file matches this pattern")
         found += matches
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from typing import TextIO
 
 from edgefer.support import names
 
@@ -95,3 +97,11 @@ def wrapped(text: str, width: int) -> list[str]:
         else:
             lines[-1] = longer
     return lines
+
+
+def to_width(text: str, stream: TextIO) -> list[str]:
+    """The text in lines that a stream shows without breaking a word: as wide as it is, where it is a terminal."""
+    try:
+        return wrapped(text, os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError):  # no terminal
+        return [text]

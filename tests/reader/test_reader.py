@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import threading
 import time
@@ -100,6 +101,29 @@ def test_what_is_no_picture_is_refused_by_name(reader, name):
         assert "expected" in str(caught.value) and "uint8" in str(caught.value)
     with pytest.raises(TypeError, match="got"):
         edgefer.stream(image if not isinstance(image, (int, list)) else 1.5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 700), (700, 1, 3), (3, 3), (24, 24, 3), (40, 2000)], ids=str)
+def test_a_picture_of_any_size_is_read(reader, shape):
+    """And has no face in it."""
+    image = np.full(shape, 90, np.uint8)
+    assert edgefer.read(image) == reader.read(image) == []
+    assert reader.process(image).faces == []
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_subclasses_of_arrays_are_arrays(portrait, tmp_path):
+    expected = edgefer.read(portrait)
+    np.save(tmp_path / "a.npy", portrait)
+    assert edgefer.read(np.load(tmp_path / "a.npy", mmap_mode="r")) == expected
+    assert edgefer.read(np.ma.masked_array(portrait)) == expected
+    assert edgefer.read(np.asmatrix(cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY))) == expected
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_bytes_of_a_file_are_not_taken_for_its_name(kind):
+    with pytest.raises(TypeError, match="got the bytes of a file; write cv2.imdecode"):
+        edgefer.read(kind(PORTRAIT.read_bytes()))
 
 
 def test_files_that_are_no_photograph_are_refused_in_one_line(tmp_path):
@@ -270,6 +294,13 @@ def test_photographs_in_a_list_are_one_series(tmp_path, portrait):
     assert all(reading.faces == series[0].faces for reading in series)
 
 
+def test_a_generator_of_paths_will_do(tmp_path, portrait):
+    cv2.imwrite(str(tmp_path / "a.png"), portrait)
+    assert len(list(edgefer.stream(tmp_path.glob("*.png")))) == 1
+    with pytest.raises(ValueError, match="got none"):
+        edgefer.stream(tmp_path.glob("*.jpg"))
+
+
 def test_a_bad_source_among_several_is_named_after_the_others_were_read(tmp_path, portrait):
     good = tmp_path / "good.png"
     cv2.imwrite(str(good), portrait)
@@ -327,3 +358,40 @@ def test_a_path_is_never_taken_for_something_else(tmp_path, monkeypatch, portrai
         assert len(list(edgefer.stream(Path(name)))) == 1
         assert len(edgefer.read(name)) == len(edgefer.read(Path(name))) == 1
         Path(name).rename("0.png")
+
+
+def test_what_is_secret_in_an_address_is_in_no_message(tmp_path, portrait):
+    good = tmp_path / "good.png"
+    cv2.imwrite(str(good), portrait)
+    secret = "rtsp://user:pa55word@127.0.0.1:9/live?token=abcdef123"
+    messages = []
+    for call in (
+        lambda: list(edgefer.stream(secret)),
+        lambda: list(edgefer.stream([secret, str(good), str(tmp_path / "none.png")])),
+        lambda: edgefer.read(secret),
+    ):
+        with pytest.raises(edgefer.EdgeferError) as caught:
+            call()
+        messages.append(str(caught.value))
+    assert "2 of 3 sources" in messages[1]
+    assert not [text for text in messages if "pa55word" in text or "abcdef123" in text]
+
+
+def test_names_that_cannot_be_shown_are_escaped(tmp_path, portrait):
+    """A newline, a byte that is no UTF-8, and characters of every script as they are."""
+    data = cv2.imencode(".png", portrait)[1].tobytes()
+    for name, told in (
+        (b"a\nb.png", "a\\nb.png"),
+        (b"\xff.png", "\\xff.png"),
+        ("ä\u202fß.png".encode(), "ä\u202fß.png"),
+    ):
+        path = bytes(tmp_path) + b"/" + name
+        Path(os.fsdecode(path)).write_bytes(data)
+        assert len(edgefer.read(path)) == 1
+        with edgefer.stream([path]) as readings:
+            (reading,) = readings
+        assert (Path(reading.source).name, reading.image) == (told, told)
+        Path(os.fsdecode(path)).write_bytes(data[:100])
+        with pytest.raises(edgefer.EdgeferError) as caught:
+            edgefer.read(path)
+        assert "\n" not in str(caught.value) and told in str(caught.value)

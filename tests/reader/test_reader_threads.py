@@ -1,6 +1,6 @@
 """Models, detectors and readers that threads share: the scores of one thread, or none.
 
-`python tests/reader/test_reader_threads.py 8000` does the whole number of reads; the suite does a short form.
+`PYTHONPATH=tests python tests/reader/test_reader_threads.py 8000` reads so often; the suite does a short form.
 """
 
 from __future__ import annotations

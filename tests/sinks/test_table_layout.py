@@ -38,7 +38,7 @@ def view(count, **more):
     for one in faces:
         one.models = {"nano": ModelReading("sadness", 0.5, {"sadness": 0.5})} if count == 4 else {}
     stages = {name: Spread(1.25, 12.5, 20.0) for name in ("capture", "detect", "infer", "total")}
-    values = {"position": 0.5, "length_s": 3723.0, "dropped": 3, "temperature_c": 61.0, "keys": True, **more}
+    values = {"done": 50, "length": 100, "length_s": 3723.0, "dropped": 3, "temperature_c": 61.0, "keys": True, **more}
     return View("clip.mp4", reading(17, *faces), stages, 29.97, history_of(faces), 12.0, **values)
 
 

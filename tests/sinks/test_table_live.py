@@ -9,6 +9,7 @@ from rich.console import Console
 
 from edgefer.errors import SinkClosed, SinkError
 from edgefer.sinks.table import LiveTable
+from edgefer.sinks.table.spans import plain
 from edgefer.values import Health, ModelReading
 
 LEFT = "\x1b[?1049l"
@@ -83,6 +84,53 @@ def test_the_last_photograph_stays_in_the_terminal():
     before, after = run.drawn.split(LEFT)
     assert "a/b.jpg" in before and "a/b.jpg" in after and "#1 happiness 70 %" in after
     assert "last minute" not in before + after  # photographs have none
+
+
+def test_the_summary_of_photographs_counts_faces_and_no_tracks():
+    run = Run()
+    run.read(face(), frames=3, step_s=1.0, image="a.jpg")
+    run.read(face(1), face(2), image="b.jpg")
+    run.sink.close()
+    assert "4 photographs in 3.0 s, 1.0 a second; a face in 4 (100.0 %), 5 faces" in run.drawn
+
+
+def test_of_several_sources_the_one_that_is_read_is_named_and_counted_alone():
+    run = Run(title="2 sources", fps=25.0)
+    run.read(face(), frames=50)
+    run.report(length=20, first_index=40)
+    run.read(face())
+    text = "\n".join(plain(line) for line in _last_lines(run))
+    assert "edgefer 2 sources: clip.mp4" in text and "55 %" in text
+
+
+def test_a_text_console_gets_ascii_and_names_in_full(monkeypatch):
+    monkeypatch.setenv("TERM", "linux")
+    run = Run(title="été")
+    run.read(face(), frames=10)
+    assert "été" in run.drawn and "╭" not in run.drawn and "+- #1 happiness 70 %" in run.drawn
+
+
+@pytest.mark.parametrize(
+    ("system", "no_color", "bold", "cell"),
+    [
+        ("truecolor", False, "\x1b[1;32m", "\x1b[38;2;240;196;25m▅"),
+        ("256", False, "\x1b[1;32m", "\x1b[38;5;220m▅"),
+        ("standard", False, "\x1b[1;32m", "\x1b[93mh"),
+        ("truecolor", True, "\x1b[1m", "h"),
+        (None, False, "", "h"),
+    ],
+    ids=["full", "256", "16", "NO_COLOR", "none"],
+)
+def test_expressions_have_their_colours_where_the_terminal_has(system, no_color, bold, cell):
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=system, no_color=no_color)
+    clock = Clock()
+    sink = LiveTable("demo", console, clock)
+    for index in range(3):
+        sink.write(reading(index, face()))
+        clock.now += 0.3
+    text = console.file.getvalue()
+    assert f"{bold} #1 happiness 70 % " in text
+    assert f" {cell}\x1b" in text
 
 
 def test_the_summary_breaks_no_word():

@@ -1,8 +1,10 @@
 """Words that fit into a number of cells."""
 
+import io
+
 import pytest
 
-from edgefer.support.words import cells, middle, phrase, shown
+from edgefer.support.words import cells, middle, phrase, shown, to_width, wrapped
 
 NAMES = [
     "clip.mp4",
@@ -36,6 +38,12 @@ def test_no_word_of_a_phrase_is_broken():
     assert [phrase(text, width) for width in (22, 21, 15, 14, 9, 6, 5, 0)] == [
         text, "small, blurred…", "small, blurred…", "small…", "small…", "small…", "", ""
     ]  # fmt: skip
+
+
+def test_a_text_is_broken_between_words():
+    assert wrapped("one two three", 7) == ["one two", "three"]
+    assert wrapped("one two three", 3) == ["one", "two", "three"] and wrapped("", 5) == [""]
+    assert to_width("x " * 200, io.StringIO()) == ["x " * 200]
 
 
 def test_what_cannot_be_seen_is_escaped():

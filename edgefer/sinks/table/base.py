@@ -20,6 +20,7 @@ class Totals:
         self._latest = 0.0
         self.frames = 0
         self.frames_with_face = 0
+        self.photographs = self.faces = 0
         self.identities = Identities()
         self.stages = StageClock(10_000)
 
@@ -29,6 +30,8 @@ class Totals:
             self._started = self._latest
         self.frames += 1
         self.frames_with_face += bool(reading.faces)
+        self.photographs += bool(reading.image)
+        self.faces += len(reading.faces)
         self.identities.add(face.track for face in reading.faces)
         self.stages.add(reading.latency_ms)
 
@@ -39,9 +42,12 @@ class Totals:
         span = self._latest - self._started
         rate = f", {(self.frames - 1) / span:.1f} a second" if span > 0 else ""
         share = 100 * self.frames_with_face / self.frames
+        noun, seen = "frame", count(self.identities.count, "track")
+        if self.photographs == self.frames:  # nobody is followed from one to the next
+            noun, seen = "photograph", count(self.faces, "face")
         lines = [
-            f"{count(self.frames, 'frame')} in {span:.1f} s{rate}; "
-            f"a face in {self.frames_with_face} ({share:.1f} %), {count(self.identities.count, 'track')}"
+            f"{count(self.frames, noun)} in {span:.1f} s{rate};"
+            f" a face in {self.frames_with_face} ({share:.1f} %), {seen}"
         ]
         spread = self.stages.spread()
         if spread:

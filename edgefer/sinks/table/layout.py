@@ -55,9 +55,10 @@ def picture(view: View, marks: Marks, width: int, height: int, compact: bool = F
 
 
 def _header(view: View, marks: Marks, width: int) -> Line:
-    figures = [count(len(view.reading.faces), "face"), f"{view.fps:.1f} fps", f"age {view.reading.age_ms:.0f} ms"]
+    rate = [f"{view.fps:.1f} fps"] if view.fps else []
+    figures = [count(len(view.reading.faces), "face"), *rate, f"age {view.reading.age_ms:.0f} ms"]
     name = "edgefer " if width >= 32 else ""
-    title = marks.shown(view.title)
+    title = marks.shown(view.name)
     least = min(cells(title), _LEAST_TITLE)
     right = pieces(figures, width - len(name) - least - 2)
     room = width - len(name) - (len(right) + 2 if right else 0)
@@ -78,6 +79,8 @@ def _status(view: View, marks: Marks, width: int) -> Line:
     figures = []
     if reading.image:
         left: Line = [(middle(marks.shown(reading.image), min(width, 40), marks.dots), "")]
+        if view.length and view.length > 1:
+            figures.append(f"{view.done} of {view.length}")
     elif view.position is not None:
         end = "" if view.length_s is None else clock(view.length_s)
         begin = clock(reading.t_s)
@@ -86,7 +89,8 @@ def _status(view: View, marks: Marks, width: int) -> Line:
         figures.append(f"{100 * view.position:.0f} %")
     else:
         left = [(clock(view.seconds), "")]
-    figures.append(f"frame {reading.frame}")
+    if not reading.image:
+        figures.append(f"frame {reading.frame}")
     if view.dropped:
         figures.append(f"{view.dropped} dropped")
     if view.temperature_c is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -73,7 +74,8 @@ class LiveTable(Table):
             self._begun_s = self._shown_s = self._clock()  # the first picture comes after one interval
 
     def report(self, health: Health) -> None:
-        self._health = health
+        if health.source != "ended":  # by then the source is closed and tells nothing
+            self._health = health
         super().report(health)
         if self._totals is not None and health.source != "ended" and self._due():  # while no reading comes
             self._draw()
@@ -116,7 +118,8 @@ class LiveTable(Table):
 
         if self._marks is None:
             colours = self._console.color_system in ("256", "truecolor") and not self._console.no_color
-            self._marks = Marks(self._labels, self._console.encoding, colours)
+            blocks = os.environ.get("TERM") != "linux"
+            self._marks = Marks(self._labels, self._console.encoding, colours, blocks)
         return picture(self._view(reading), self._marks, *self._screen.size, compact)
 
     def _view(self, reading: Reading) -> View:
@@ -124,6 +127,7 @@ class LiveTable(Table):
 
         health = self._health
         length = health.length if health else None
+        first = health.first_index if health else 0
         note, before = self._screen.note
         return View(
             self._title,
@@ -132,8 +136,11 @@ class LiveTable(Table):
             self._rate.per_second(),
             self._history,
             self._clock() - (self._begun_s or 0.0),
-            position=_position(reading, health) if health else None,
-            length_s=length / self._fps if length and self._fps else None,
+            done=reading.frame + 1 - first,
+            length=length,
+            length_s=length / self._fps
+            if length and self._fps and not first
+            else None,  # the rate is the first source's
             dropped=health.dropped if health else 0,
             temperature_c=health.temperature_c if health else None,
             trouble=self._trouble,
@@ -160,9 +167,3 @@ class LiveTable(Table):
             self._gone()
         except OSError as error:
             raise SinkError(f"terminal: cannot be written: {error.strerror}") from None
-
-
-def _position(reading: Reading, health: Health) -> float | None:
-    """How far the source has been read, 0 to 1; None where its length is not known."""
-    done = reading.frame + 1 - health.first_index
-    return min(max(done / health.length, 0.0), 1.0) if health.length else None

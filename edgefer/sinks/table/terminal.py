@@ -158,10 +158,14 @@ class Screen:
     def _style(self, name: str) -> Any:
         from rich.style import Style
 
-        if name not in self._styles:
-            style = Style.parse(name or "none")
-            self._styles[name] = style.without_color if self._console.no_color else style
-        return self._styles[name]
+        style = self._styles.get(name)
+        if style is None:  # one of our own: a parsed style keeps the codes of the console it was first used with
+            words = set(name.split())
+            colour = next(iter(words - {"bold", "dim"}), None)
+            style = self._styles[name] = Style(
+                color=None if self._console.no_color else colour, bold="bold" in words, dim="dim" in words
+            )
+        return style
 
     def keys(self) -> str:
         """The letters and control characters that were typed since the last call."""

@@ -27,7 +27,7 @@ class View:
         fps: readings a second.
         history: the last minute of each face.
         seconds: since the first reading.
-        position: part of the source that was read, 0 to 1; None where its length is not known.
+        done, length: frames of the source read so far, and in all; None where the length is not known.
         length_s: media time of the whole source, None where it is not known.
         dropped, temperature_c: as Health has them.
         trouble: what is wrong, in a few words.
@@ -41,7 +41,8 @@ class View:
     fps: float = 0.0
     history: History = field(default_factory=History)
     seconds: float = 0.0
-    position: float | None = None
+    done: int = 0
+    length: int | None = None
     length_s: float | None = None
     dropped: int = 0
     temperature_c: float | None = None
@@ -49,6 +50,17 @@ class View:
     note: str = ""
     notes_before: int = 0
     keys: bool = False
+
+    @property
+    def name(self) -> str:
+        """What is read now: the source, of several the one that has its turn."""
+        source = self.reading.source
+        return f"{self.title}: {source}" if self.title and source not in ("", self.title) else self.title
+
+    @property
+    def position(self) -> float | None:
+        """How far the source has been read, 0 to 1; None where its length is not known."""
+        return min(max(self.done / self.length, 0.0), 1.0) if self.length else None
 
     @property
     def faces(self) -> list[FaceReading]:
@@ -64,13 +76,16 @@ class Marks:
         dots: what stands for something left out.
     """
 
-    def __init__(self, labels: Sequence[str], encoding: str = "utf-8", colours: bool = True) -> None:
+    def __init__(
+        self, labels: Sequence[str], encoding: str = "utf-8", colours: bool = True, blocks: bool = True
+    ) -> None:
         """Args:
         labels: of the first model, in order.
         encoding: of the terminal.
+        blocks: whether it has the characters for bars and frames, if its encoding has; the text console has not.
         colours: whether the terminal has enough of them to tell expressions apart; else letters do.
         """
-        self.unicode = encoding.lower().startswith("utf")
+        self.unicode = blocks and encoding.lower().startswith("utf")
         self.dots = "…" if self.unicode else "..."
         self._encoding = encoding
         self._by_colour = self.unicode and colours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from edgefer.sinks.timeline.lanes import Lanes
 from edgefer.support.atomic import write_bytes
 from edgefer.support.words import shown
 from edgefer.values import Frame, Reading
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".svg")
 #: A run that never ends writes its picture so often; it always ends with one.
@@ -65,6 +68,8 @@ class TimelinePicture(Sink):
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         self._lanes.add(reading)
+        if self._lanes.stills == 1 and reading.image:
+            log.warning("%s: photographs have no time and are left out", self.name)
         for face in reading.faces:
             if face.expression != UNCERTAIN and face.expression not in self._labels:
                 self._labels.append(face.expression)  # only where the labels were not told
