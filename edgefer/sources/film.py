@@ -53,7 +53,6 @@ class VideoFile(Source):
         self._start_ns = round(start_s * NS_PER_S)
         self._loop = loop
         self._base_index = self._base_ns = 0
-        self._turn_began = 0  # index of the first frame since the file was last opened
         self._index = -1
         self._media_ns = 0
         self._said = False

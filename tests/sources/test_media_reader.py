@@ -181,3 +181,43 @@ def test_random_bytes_open_nothing_and_say_so(tmp_path):
         path.write_bytes(rng.randbytes(4000))
         with pytest.raises(MediaError):
             MediaReader(str(path), {})
+
+
+def test_a_frame_that_nobody_holds_is_gone_at_once(tmp_path):
+    """Not when the garbage collector comes by: 200 frames of 0.7 MB would have been 140."""
+    ffmpeg(*moving(8, "800x600"), "-c:v", "libx264", "-preset", "ultrafast", tmp_path / "film.mp4")
+    code = """if True:
+        import gc, sys
+        from pathlib import Path
+        from edgefer.sources import open_source
+
+        def resident_mb():
+            return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+
+        gc.disable()
+        with open_source(sys.argv[1]) as source:
+            for _ in range(20):
+                source.read()
+            before = resident_mb()
+            while source.read() is not None:
+                pass
+            print(resident_mb() - before)
+    """
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("needs /proc")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "film.mp4")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 40
+
+
+def test_streams_that_begin_in_the_midst_of_a_film_end_nothing(tmp_path):
+    """As where another programme with more languages follows, or a damaged packet makes one up."""
+    ffmpeg(*moving(4, "320x240", noise=40), "-c:v", "mpeg2video", "-q:v", 2, tmp_path / "one.ts")
+    voices = [word for _ in range(12) for word in sound(1)]
+    maps = [word for index in range(13) for word in ("-map", index)]
+    ffmpeg(*moving(1, "320x240"), *voices, *maps, "-c:v", "mpeg2video", "-c:a", "mp2", tmp_path / "more.ts")
+    path = tmp_path / "both.ts"
+    path.write_bytes((tmp_path / "one.ts").read_bytes() * 4 + (tmp_path / "more.ts").read_bytes())
+    for _ in range(3):
+        with open_source(path) as source:
+            assert 420 <= len(list(source.unpaced())) <= 425

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import av
 
 from edgefer.sources.base import NS_PER_S
+from edgefer.sources.media.layout import Layouts
 from edgefer.sources.media.library import FAILURES, INVALID, MediaError, open_input, reason_of
 from edgefer.sources.media.picture import Picture
 
@@ -99,6 +100,7 @@ class MediaReader:
         self._last_duration = 0  # of the newest packet; a decoder that reorders gives the last frame another one's
         self._inside = 0  # pictures that went into the decoder and have not come out
         self._threads = threads
+        self._layouts = Layouts()
         self._ready: deque[tuple[av.VideoFrame, Fraction | None]] = deque()
         self._container: Any = open_input(target, dict(options), timeout_s)
         try:
@@ -221,7 +223,7 @@ class MediaReader:
                 self.damaged += 1
                 continue
             try:
-                picture = Picture(frame, aspect)
+                picture = Picture(frame, self._layouts.of(frame, aspect))
             except FAILURES:
                 self.damaged += 1
                 continue
@@ -242,6 +244,8 @@ class MediaReader:
                 continue
             except FAILURES as error:
                 raise MediaError(reason_of(error)) from None
+            except IndexError:  # at the end PyAV looks for streams that began in between; ours has been through
+                return None
             if packet is None:
                 return None
             if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
