@@ -44,6 +44,7 @@ COMMANDS = [
     ["models", "show"],
     ["models", "verify"],
     ["config"],
+    ["config", "init"],
     ["config", "check"],
     ["config", "show"],
 ]
