@@ -216,7 +216,8 @@ def bad_files(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("bad_files")
 def test_a_bad_source_is_exit_code_3_and_one_line(capsys, model, source):
     """Whatever it is; and no output is begun."""
-    assert cli.main(["run", "--source", source, "--model", model, "--output", "jsonl:out.jsonl"]) == 3
+    arguments = ["run", "--source", source, "--model", model, "--output", "jsonl:out.jsonl", "--patience", "0"]
+    assert cli.main(arguments) == 3
     assert source in one_line(capsys)
     assert not Path("out.jsonl").exists()
 
