@@ -56,13 +56,7 @@ class Stream(Iterator[Reading]):
     """
 
     def __init__(
-        self,
-        parts: Parts,
-        specs: Sequence[str],
-        options: StreamOptions,
-        *,
-        outputs: Sequence[Choice] = (),
-        close_with: Callable[[], None] | None = None,
+        self, parts: Parts, specs: Sequence[str], options: StreamOptions, *, outputs: Sequence[Choice] = ()
     ) -> None:
         """Opens the first source.
 
@@ -71,7 +65,6 @@ class Stream(Iterator[Reading]):
             specs: the sources.
             options: how they are read.
             outputs: where the readings will go, for what they need.
-            close_with: called at the end.
 
         Raises:
             UsageError: sources or options that do not go together. SourceError: no source can be read.
@@ -81,7 +74,7 @@ class Stream(Iterator[Reading]):
 
         self._parts, self._options, self._outputs = parts, options, outputs
         self._lock = Guard()
-        self._open = _Open(close_with)
+        self._open = _Open()
         self._close = weakref.finalize(self, self._open.close)
         self._tally = Tally()
         self._failed: list[tuple[str, SourceError]] = []
@@ -273,10 +266,9 @@ class Stream(Iterator[Reading]):
 class _Open:
     """What has to be closed when a stream ends, however it ends."""
 
-    def __init__(self, close_with: Callable[[], None] | None) -> None:
+    def __init__(self) -> None:
         self.pid = os.getpid()
         self.readings: Readings | None = None
-        self._close_with = close_with
 
     def end_source(self) -> None:
         readings, self.readings = self.readings, None
@@ -284,14 +276,8 @@ class _Open:
             readings.close()
 
     def close(self) -> None:
-        if os.getpid() != self.pid:
-            return  # a camera that a child of this process closed would stop for its parent, too
-        try:
+        if os.getpid() == self.pid:  # a camera that a child of this process closed would stop for its parent, too
             self.end_source()
-        finally:
-            close_with, self._close_with = self._close_with, None
-            if close_with is not None:
-                close_with()
 
 
 def choose_sources(specs: Sequence[str], options: StreamOptions, camera: CameraOptions) -> list[Chosen]:
