@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from msgspec import Struct, inspect
+from msgspec import NODEFAULT, Struct, inspect
 
 from edgefer.config.settings import BOUNDED, DetectorTable, Settings, Tables, limits, tables
 from edgefer.detect.registry import DETECTORS
@@ -49,20 +49,21 @@ def check(data: dict[str, Any]) -> Iterator[Problem]:
             yield Problem((key,), _unknown_key(key, (), [*keys, "output"]))
 
 
-def _check(value: Any, kind: inspect.Type, path: KeyPath) -> Iterator[Problem]:
-    """Problems of a parsed value against the type it should have."""
-    kind = bare(kind)
+def _check(value: Any, kind: inspect.Type, path: KeyPath, default: str | None = None) -> Iterator[Problem]:
+    """Problems of a parsed value against the type it should have; `default` as _advice has it."""
+    wanted, kind = kind, bare(kind)
     if isinstance(kind, inspect.StructType):
         yield from _check_table(value, kind.fields, path)
     elif isinstance(kind, inspect.ListType) and isinstance(value, list):
         low, high = length_range(kind)
         if not low <= len(value) <= high:
-            yield Problem(path, f"expected {describe(kind)}, got {len(value)} of them: {show(value)}{_advice(path)}")
+            what = f"expected {describe(kind)}, got {len(value)} of them: {show(value)}"
+            yield Problem(path, what + _advice(default))
             return
         for index, item in enumerate(value):
             yield from _check(item, kind.item_type, (*path, index))
     elif not fits(value, kind):
-        yield Problem(path, f"expected {describe(kind)}, got {show(value)}{_advice(path, value, kind)}")
+        yield Problem(path, f"expected {describe(wanted)}, got {show(value)}{_advice(default, value, kind)}")
 
 
 def _check_table(value: Any, fields: tuple[inspect.Field, ...], path: KeyPath) -> Iterator[Problem]:
@@ -70,12 +71,12 @@ def _check_table(value: Any, fields: tuple[inspect.Field, ...], path: KeyPath) -
     if not isinstance(value, dict):
         yield Problem(path, f"expected a table, got {show(value)}; write [{key_name(path)}] and its keys under it")
         return
-    kinds = {field.encode_name: field.type for field in fields}
+    known = {field.encode_name: field for field in fields}
     for key, item in value.items():
-        if key in kinds:
-            yield from _check(item, kinds[key], (*path, key))
+        if key in known:
+            yield from _check(item, known[key].type, (*path, key), _default_of(known[key]))
         else:
-            yield Problem((*path, key), _unknown_key(key, path, list(kinds)))
+            yield Problem((*path, key), _unknown_key(key, path, list(known)))
     for field in fields:
         if field.required and field.encode_name not in value:
             what = f"expected {describe(field.type)}, got none; add {field.encode_name} = …"
@@ -131,14 +132,22 @@ def _unknown_key(key: str, path: KeyPath, names: list[str]) -> str:
     return f"unknown key; expected one of {', '.join(names)}"
 
 
-def _advice(path: KeyPath, value: Any = None, kind: inspect.Type | None = None) -> str:
-    """What to do about a wrong value."""
+def _default_of(field: inspect.Field) -> str | None:
+    """A field's default as TOML writes it; empty where that is to leave the key out, None where it must be given."""
+    if field.required:
+        return None
+    value = field.default if field.default is not NODEFAULT else field.default_factory()
+    return "" if value is None or isinstance(value, Struct) else value_text(value)
+
+
+def _advice(default: str | None, value: Any = None, kind: inspect.Type | None = None) -> str:
+    """What to do about a wrong value; `default` is the key's, None where it has none or a part of a list is meant."""
     if isinstance(value, str) and kind is not None:
         if isinstance(kind, inspect.LiteralType):
             if any(not isinstance(choice, str) and value.strip() == str(choice) for choice in kind.values):
                 return f"; write {value.strip()} without quotes"
             close = suggestion(value, [str(choice) for choice in kind.values]).replace("'", '"')
-            return close or f"; the default is {default_text(path)}"
+            return close or f"; the default is {default}"
         if isinstance(kind, (inspect.IntType, inspect.FloatType, inspect.BoolType)) and value.strip():
             try:
                 bare = next(iter(tomllib.loads(f"x = {value.strip()}").values()))
@@ -146,17 +155,9 @@ def _advice(path: KeyPath, value: Any = None, kind: inspect.Type | None = None) 
                 bare = None
             if bare is not None and fits(bare, kind):
                 return f"; write {value.strip()} without quotes"
-    default = default_text(path)
+    if default is None:
+        return ""
     return f"; the default is {default}" if default else "; leave the key out to go without it"
-
-
-def default_text(path: KeyPath) -> str:
-    value: Any = Settings()
-    for part in path:
-        if isinstance(part, int):
-            break
-        value = getattr(value, part, None)
-    return "" if value is None or isinstance(value, Struct) else value_text(value)
 
 
 def cross_check(settings: Settings) -> Iterator[Problem]:

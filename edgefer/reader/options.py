@@ -46,12 +46,15 @@ class StreamOptions:
     loop: bool = False
     realtime: bool = False
     recursive: bool = False
+    patience: float | None = None
 
     def __post_init__(self) -> None:
         if self.frames is not None:
             whole("stream: frames", self.frames, 1)
         whole("stream: every", self.every, 1)
         seconds("stream: start", self.start)
+        if self.patience is not None:
+            seconds("stream: patience", self.patience)
         if self.seconds is not None and not seconds("stream: seconds", self.seconds) > 0:
             raise ValueError(f"stream: seconds must be above 0, got {self.seconds!r}")
         if self.rotate is not None and (isinstance(self.rotate, bool) or self.rotate not in ROTATIONS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ import msgspec
 from edgefer.assemble import Parts
 from edgefer.errors import SourceError, UsageError
 from edgefer.reader.options import Flip, Rotation, StreamOptions
-from edgefer.sources.registry import ENDLESS, STILL, CameraOptions, parse_source
+from edgefer.sources.registry import AWAITED, ENDLESS, STILL, CameraOptions, parse_source
 from edgefer.support.locks import Guard
 from edgefer.support.names import shown
 from edgefer.support.redact import scrub
@@ -56,7 +57,13 @@ class Stream(Iterator[Reading]):
     """
 
     def __init__(
-        self, parts: Parts, specs: Sequence[str], options: StreamOptions, *, outputs: Sequence[Choice] = ()
+        self,
+        parts: Parts,
+        specs: Sequence[str],
+        options: StreamOptions,
+        *,
+        outputs: Sequence[Choice] = (),
+        stop: threading.Event | None = None,
     ) -> None:
         """Opens the first source.
 
@@ -65,6 +72,7 @@ class Stream(Iterator[Reading]):
             specs: the sources.
             options: how they are read.
             outputs: where the readings will go, for what they need.
+            stop: set from outside to end the wait for a source that is not there yet; the stream has ended then.
 
         Raises:
             UsageError: sources or options that do not go together. SourceError: no source can be read.
@@ -74,6 +82,9 @@ class Stream(Iterator[Reading]):
 
         self._parts, self._options, self._outputs = parts, options, outputs
         self._lock = Guard()
+        self._stop = stop
+        patience_s = options.patience
+        self._patience_s = parts.settings.capture.patience_s if patience_s is None else patience_s
         self._open = _Open()
         self._close = weakref.finalize(self, self._open.close)
         self._tally = Tally()
@@ -216,9 +227,18 @@ class Stream(Iterator[Reading]):
         from edgefer.sources import paced
 
         options = self._options
-        still = STILL in choice.entry.needs
         opener = _opener(choice, options)
-        source = opener()
+        if AWAITED in choice.entry.needs:
+            from edgefer.loop.patience import open_patiently
+
+            source = open_patiently(opener, self._patience_s, self._stop)
+            if source is None:
+                self._queue.clear()
+                self.close()
+                return
+        else:
+            source = opener()
+        still = source.still or STILL in choice.entry.needs
         try:
             reopen = opener if source.live else None
             if options.realtime:
@@ -234,6 +254,7 @@ class Stream(Iterator[Reading]):
                 region=options.region,
                 first_index=self._index if still and self._still else 0,
                 reopen=reopen,
+                patience_s=self._patience_s,
                 tally=self._tally,
             )
         except BaseException:

@@ -31,26 +31,22 @@ STANDARD = {"-": 1, "/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _SIZE = r"^0*([1-9][0-9]{0,14}) ?(|[kKmMgG][iI]?)[bB]?$"
-Bytes = Annotated[int, Meta(ge=1, le=10**15)] | Annotated[str, Meta(pattern=_SIZE, examples=["10MB", "512k", "1GiB"])]
+Bytes = Annotated[str, Meta(pattern=_SIZE, examples=["10MB", "512k", "1GiB"])]
 
 
-def bytes_of(size: int | str) -> int:
+def bytes_of(size: str) -> int:
     """What an option of the type Bytes amounts to: "10MB" is 10,000,000, "1KiB" 1,024.
 
     Raises:
         ValueError: it is no such size.
     """
-    if isinstance(size, int):
-        return size
     match = re.match(_SIZE, size)
     if match is None:
         raise ValueError(f"expected a size such as 10MB, 512k or 1GiB, got {size!r}")
     return int(match[1]) * _UNITS[match[2].lower()]
 
 
-Every = Annotated[
-    int, Meta(ge=1, description="each N-th reading is written, the first to begin with; one with an event always")
-]
+Every = Annotated[int, Meta(ge=1, description="each N-th reading is written from the first on, and each with an event")]
 
 
 class Lines(Options, frozen=True):
@@ -74,9 +70,8 @@ class Readings(Lines, frozen=True):
     on: Annotated[
         Literal["frame", "change"],
         Meta(
-            description="change: a reading is written when who is there or somebody's expression (uncertain is one)"
-            " is another than in the one written before, and for each photograph, the first frame, the last one and"
-            " events; with every=N, N above 1, each N-th as well"
+            description="change: a reading is written when who is there or an expression (uncertain is one) has"
+            " changed, and the first, the last, and each with an event; every=N adds each N-th"
         ),
     ] = "frame"
 

@@ -393,3 +393,21 @@ def test_damaged_profiles_never_end_in_a_traceback(tmp_path):
             assert line, problem
             assert 1 <= int(line.group(1)) <= data.count(b"\n") + 1
     assert 100 < refused < 400
+
+
+def test_a_wrong_option_of_an_output_is_told_what_it_takes(tmp_path):
+    path = tmp_path / "profile.toml"
+    tables = [
+        'kind = "video"\npath = "x.txt"',
+        'kind = "jsonl"\nsize = "10XB"',
+        'kind = "csv"\non = "never"\nempty = 1',
+    ]
+    path.write_text("".join(f"[[output]]\n{table}\n" for table in tables))
+    _, problems = config.profiles.read_profile(path)
+    assert [problem.partition(": ")[2] for problem in problems] == [
+        "output[0].path: expected a text such as seen.mp4, seen.m4v, seen.mov, seen.mkv, seen.webm, seen.avi,"
+        ' got "x.txt"',
+        'output[1].size: expected a text such as 10MB, 512k, 1GiB, got "10XB"; leave the key out to go without it',
+        'output[2].on: expected one of "change", "frame", got "never"; the default is "frame"',
+        "output[2].empty: expected true or false, got 1; the default is false",
+    ]
