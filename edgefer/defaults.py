@@ -23,3 +23,6 @@ MIN_BRIGHTNESS, MAX_BRIGHTNESS = 35.0, 225.0
 GOVERNOR_WINDOW_FRAMES = 90
 #: Temperature of the processor from which work is left out.
 MAX_TEMPERATURE_C = 80.0
+
+#: How long a camera, a stream or a pipe that gives nothing is waited for.
+PATIENCE_S = 30.0

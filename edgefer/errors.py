@@ -35,7 +35,11 @@ class ModelError(EdgeferError):
 
 
 class SourceStalled(SourceError):
-    """A live source that gave no frame in time; opening it again may help."""
+    """A live source that is not there, or gives no frame, for the moment; opening it again may help."""
+
+
+class SourceRefused(SourceError):
+    """A source that will not let this user in: it is not asked again, for cameras lock accounts."""
 
 
 class SinkError(EdgeferError):

@@ -38,7 +38,7 @@ class Frame:
         source: name of the source, as it may be shown.
         still: True for a photograph, which has nothing to do with the frame before it.
         image: file name of a still; empty for what has none.
-        duration_ns: how long it is shown, where the source says so; else 0.
+        duration_ns: how long it is shown if it is the last one, where the source says so; else 0.
     """
 
     index: int

@@ -95,6 +95,12 @@ def add_view(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--loop", action="store_true", help="read a film over and over")
     parser.add_argument("--recursive", action="store_true", help="enter the folders inside a folder of images")
+    parser.add_argument(
+        "--patience",
+        metavar="T",
+        type=_seconds(0),
+        help="wait T seconds for a camera or stream that is not there or fails; 0: not at all (default: the profile's)",
+    )
     parser.add_argument("--landmarks", action="store_true", help="68 landmarks and the pose of each face")
 
 
@@ -117,6 +123,7 @@ def options_from(args: argparse.Namespace, camera: CameraOptions) -> StreamOptio
         args.loop,
         args.realtime,
         args.recursive,
+        args.patience,
     )
 
 

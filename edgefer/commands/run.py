@@ -98,7 +98,7 @@ def _run(
     options = options_from(args, settings.camera)
     assemble.prepare_process(settings)
     reader = Reader.of_settings(settings, args.landmarks)
-    stream = reader.open(specs, options, outputs)
+    stream = reader.open(specs, options, outputs, stop.event)
 
     from edgefer.loop.run import run
 

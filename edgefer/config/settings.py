@@ -30,6 +30,20 @@ class _Table(Options, frozen=True):
     """A table of the profile."""
 
 
+class CaptureTable(_Table, frozen=True):
+    """How cameras, streams and pipes are waited for."""
+
+    patience_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e6,
+            description="how long one that is not there, or gives no frame any more, is tried again, at the start as "
+            "later; 0: not at all. A wrong password ends at once",
+        ),
+    ] = defaults.PATIENCE_S
+
+
 class ComputeTable(_Table, frozen=True):
     """Threads, and the processors they may use."""
 
@@ -147,6 +161,7 @@ class Tables(_Table, frozen=True):
         list[Text], Meta(description="parts of /proc/device-tree/model by which the board is recognized")
     ] = []
     camera: CameraOptions = CameraOptions()
+    capture: CaptureTable = CaptureTable()
     compute: ComputeTable = ComputeTable()
     detector: DetectorTable = DetectorTable()
     recognizer: RecognizerTable = RecognizerTable()

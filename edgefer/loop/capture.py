@@ -11,16 +11,45 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
-from edgefer.errors import SourceStalled
+from edgefer.defaults import PATIENCE_S
+from edgefer.errors import SourceError, SourceStalled
+from edgefer.loop.patience import LONGEST_ATTEMPT_S, Pauses, may_come
 from edgefer.values import Frame
 
 log = logging.getLogger(__name__)
 
-FIRST_DELAY_S = 0.25
-LONGEST_DELAY_S = 8.0
 #: Between two looks at a source nothing takes so long, but a process that was suspended (Ctrl-Z, a debugger).
 SUSPENDED_S = 5.0
+#: A source that gave frames for so long is steady: should it fail again, pauses begin short.
+STEADY_S = 10.0
+#: Threads that hang in a read; with more of them something is wrong that opening again does not cure.
+_MOST_LEFT = 3
+
+
+class _Nothing:
+    """Stands where a source is being opened."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def close(self) -> None:
+        pass
+
+
+@dataclasses.dataclass(eq=False)
+class _Watch:
+    """A thread's turn at the source.
+
+    Attributes:
+        source: it reads. asked_s: when the call that is going on began, None between calls.
+        left: nobody waits for it any more; it closes its source when the call comes back.
+    """
+
+    source: Any
+    asked_s: float | None = None
+    left: bool = False
 
 
 class Capture:
@@ -36,35 +65,54 @@ class Capture:
         self,
         source,
         reopen: Callable[[], object] | None = None,
-        patience_s: float = 30.0,
+        patience_s: float = PATIENCE_S,
         clock: Callable[[], float] = time.monotonic,
+        whole: bool = False,
     ) -> None:
         """
         Args:
-            source: with `read()` and `close()`; read on the thread only, closed by `close`.
+            source: with `read()` and `close()`; read on the thread only, closed by `close`. Where it has them,
+                `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, and
+                `damaged` counts what it left out.
             reopen: gives a fresh source after a SourceStalled; without it a stall is final.
             patience_s: how long to try to open a stalled source again, from the stall on; and how long a
                 single read of such a source may take before the source is given up.
             clock: seconds.
+            whole: keep every frame until it is taken, for a source that is to be read whole but may wait for
+                somebody else, as a pipe does.
         """
         self.dropped = 0
         self.reconnects = 0
         self.stalled = False
-        self._source = source
-        self._reopen = reopen
+        self._reopen = reopen if patience_s > 0 else None
         self._patience_s = patience_s
         self._clock = clock
+        self._whole = whole
         self._changed = threading.Condition()
         self._newest: Frame | None = None
-        self._taken = -1  # index of the frame last taken
-        self._asked_s: float | None = None  # when the read that is going on began
+        self._any_taken = False
+        self._last: Frame | None = None
+        self._index_base = self._media_base_ns = 0
+        self._pauses = Pauses()
+        self._opened_s = clock()
+        self._stalled_s = 0.0  # since when
         self._looked_s = clock()  # when take() last looked
         self._error: Exception | None = None
         self._ended = False
-        self._left = False  # close() stopped waiting for the thread
+        self._damaged = 0  # of sources that were closed
+        self._threads_left = 0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
-        self._thread.start()
+        self._watch = _Watch(source)
+        self._thread = self._start(None)
+
+    def _start(self, stall: SourceStalled | None) -> threading.Thread:
+        thread = threading.Thread(target=self._work, args=(self._watch, stall), name="capture", daemon=True)
+        thread.start()
+        return thread
+
+    @property
+    def _name(self) -> str:
+        return getattr(self._watch.source, "name", "source")
 
     def take(self, timeout_s: float) -> Frame | None:
         """The newest frame not yet taken; waits for one.
@@ -82,28 +130,41 @@ class Capture:
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._ended, timeout_s)
             now_s = self._clock()
-            if self._asked_s is not None and now_s - self._looked_s > timeout_s + SUSPENDED_S:
-                self._asked_s = now_s  # the driver had no time to answer either
+            watch = self._watch
+            if watch.asked_s is not None and now_s - self._looked_s > timeout_s + SUSPENDED_S:
+                watch.asked_s = now_s  # the driver had no time to answer either
+                self._stalled_s = now_s
             self._looked_s = now_s
             frame, self._newest = self._newest, None
             if frame is None and self._error is not None:
                 error, self._error = self._error, None
                 raise error
-            if frame is None and self._hangs():
-                raise SourceStalled(
-                    f"{getattr(self._source, 'name', 'source')}: no answer for {self._patience_s:g} s;"
-                    " its driver hangs; unplug it and plug it in again"
-                )
+            if frame is None and not self._ended and self._reopen is not None:
+                self._look_after(watch, now_s)
             if frame is not None:
-                self.dropped += frame.index - self._taken - 1 if self._taken >= 0 else 0
-                self._taken = frame.index
+                self._any_taken = True
+                self._changed.notify_all()
             return frame
 
-    def _hangs(self) -> bool:
-        asked_s = self._asked_s
-        if self._reopen is None or self._ended or asked_s is None:
-            return False
-        return self._clock() - asked_s > self._patience_s
+    def _look_after(self, watch: _Watch, now_s: float) -> None:
+        """Leaves a thread that hangs, with its source, where opening that again may help."""
+        asked_s = watch.asked_s
+        if self.stalled:
+            if asked_s is not None and now_s - self._stalled_s > self._patience_s + LONGEST_ATTEMPT_S:
+                raise SourceStalled(f"{self._name}: no answer while it was opened again; its driver hangs")
+            return
+        if asked_s is None:
+            return
+        deadline_s = getattr(watch.source, "deadline_s", None)
+        if deadline_s is not None and now_s - asked_s > deadline_s and self._threads_left < _MOST_LEFT:
+            self._threads_left += 1
+            watch.left = True
+            self._watch = _Watch(_Nothing(self._name))
+            self._thread = self._start(SourceStalled(f"{self._name}: no answer for {deadline_s:g} s"))
+        elif now_s - asked_s > (longest_s := max(self._patience_s, deadline_s or 0.0)):
+            raise SourceStalled(
+                f"{self._name}: no answer for {longest_s:g} s; its driver hangs; unplug it and plug it in again"
+            )
 
     @property
     def ended(self) -> bool:
@@ -114,69 +175,104 @@ class Capture:
     def close(self, timeout_s: float = 2.0) -> None:
         """Stops the thread and closes the source; the thread does so itself where it is stuck in a read."""
         self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        watch = self._watch
+        getattr(watch.source, "interrupt", lambda: None)()
         self._thread.join(timeout_s)
         with self._changed:
-            self._left = not self._ended
-        if self._left:
-            log.warning("%s does not answer; leaving it", getattr(self._source, "name", "source"))
-        else:
-            self._source.close()
+            watch.left = not self._ended
+        if watch.left:
+            log.warning("%s does not answer; leaving it", self._name)
+            return
+        watch.source.close()
+        damaged = self._damaged + getattr(watch.source, "damaged", 0)
+        if damaged:
+            were = "frame was" if damaged == 1 else "frames were"
+            log.warning("%s: %d damaged %s left out", self._name, damaged, were)
 
-    def _work(self) -> None:
-        index_base = media_base_ns = 0
-        last: Frame | None = None
+    def _work(self, watch: _Watch, stall: SourceStalled | None) -> None:
+        """Args: stall: why the source must be opened before it is read; None where it is open."""
         try:
             while not self._stop.is_set():
                 try:
-                    self._asked_s = self._clock()
-                    frame = self._source.read()
-                except SourceStalled as stall:
-                    self._asked_s = None
-                    if not self._open_again(stall):
-                        return
-                    if last is not None:  # the new source counts from 0: carry on where the old one ended
-                        index_base = last.index + 1
-                        media_base_ns = last.media_ns + time.monotonic_ns() - last.captured_ns
+                    if stall is not None:
+                        if not self._open_again(watch, stall):
+                            return
+                        stall = None
+                    watch.asked_s = self._clock()
+                    frame = watch.source.read()
+                except SourceStalled as error:
+                    watch.asked_s = None
+                    if watch.left or stall is not None:
+                        raise
+                    stall = error
+                    self._damaged += getattr(watch.source, "damaged", 0)
+                    stalled, watch.source = watch.source, _Nothing(self._name)
+                    stalled.close()
                     continue
-                if frame is None:
+                if frame is None or watch.left:
                     return
-                if index_base:
-                    frame = dataclasses.replace(
-                        frame, index=frame.index + index_base, media_ns=frame.media_ns + media_base_ns
-                    )
-                last = frame
-                with self._changed:
-                    self._newest = frame
-                    self._changed.notify()
+                self._keep(frame, watch)
         except Exception as error:  # whatever it is, the loop that takes the frames has to know
-            self._error = error
+            if not watch.left:
+                self._error = error
         finally:
             with self._changed:
-                self._ended = True
-                left = self._left
-                self._changed.notify()
+                left = watch.left
+                if self._watch is watch:
+                    self._ended = True
+                self._changed.notify_all()
             if left:
-                self._source.close()
+                watch.source.close()
 
-    def _open_again(self, stall: SourceStalled) -> bool:
+    def _keep(self, frame: Frame, watch: _Watch) -> None:
+        if self._index_base:
+            frame = dataclasses.replace(
+                frame, index=frame.index + self._index_base, media_ns=frame.media_ns + self._media_base_ns
+            )
+        with self._changed:
+            if self._whole:
+                self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
+            if watch.left:
+                return
+            self._last = frame
+            self.dropped += self._newest is not None and self._any_taken and not self._whole
+            self._newest = frame
+            self._changed.notify_all()
+
+    def _open_again(self, watch: _Watch, stall: SourceStalled) -> bool:
         """Opens the source again, with growing pauses; False when stopped. Raises when patience ends."""
         if self._reopen is None:
             raise stall
         log.warning("%s; trying again", stall)
+        began_s = self._stalled_s = self._clock()
         self.stalled = True
-        self._source.close()
-        began, delay_s = self._clock(), FIRST_DELAY_S
-        while not self._stop.wait(delay_s):
+        if began_s - self._opened_s > STEADY_S:
+            self._pauses.reset()
+        while not self._stop.wait(self._pauses.next_s):
             try:
-                self._source = self._reopen()
+                watch.asked_s = self._clock()
+                source = self._reopen()
             except Exception as error:
-                if self._clock() - began + delay_s > self._patience_s:
+                watch.asked_s = None
+                if not may_come(error, worked_before=True):
+                    raise
+                if self._clock() - began_s + self._pauses.next_s > self._patience_s:
+                    if isinstance(error, SourceError):
+                        raise type(error)(f"{error}; tried for {self._patience_s:g} s") from None
                     raise
                 log.info("still without a picture: %s", error)
-                delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+                self._pauses.grow()
                 continue
+            watch.source = source
+            self._pauses.grow()  # for one that fails again at once
+            self._opened_s = self._clock()
+            if self._last is not None:  # the new source counts from 0: carry on where the old one ended
+                self._index_base = self._last.index + 1
+                self._media_base_ns = self._last.media_ns + time.monotonic_ns() - self._last.captured_ns
             self.reconnects += 1
             self.stalled = False
-            log.warning("%s is back", getattr(self._source, "name", "source"))
+            log.warning("%s is back", self._name)
             return True
         return False

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError
 from edgefer.geometry import Box
 from edgefer.loop.capture import Capture
@@ -24,7 +25,7 @@ class Readings:
     """The readings of one source, step by step.
 
     A live source, and any with `realtime`, follows the newest-frame rule (see capture.py). Any other is read
-    whole: every frame, in order, as fast as it is asked for.
+    whole: every frame, in order, as fast as it is asked for, or as it comes through a pipe or from a server.
 
     Attributes:
         frame: that of the last reading; None before the first.
@@ -44,7 +45,7 @@ class Readings:
         region: Region | None = None,
         first_index: int = 0,
         reopen: Callable[[], object] | None = None,
-        patience_s: float = 30.0,
+        patience_s: float = PATIENCE_S,
         tally: Tally | None = None,
     ) -> None:
         """
@@ -82,7 +83,9 @@ class Readings:
         self._error: SourceError | None = None  # to be raised once they are told
         self._closed = False
         self.next_index = first_index
-        self._capture = Capture(source, reopen, patience_s) if realtime or source.live else None
+        newest = realtime or source.live
+        waits = newest or getattr(source, "waits", False)
+        self._capture = Capture(source, reopen, patience_s, whole=not newest) if waits else None
 
     def step(self) -> Reading | None:
         """One turn; None when it gave no reading, as when no frame came for POLL_S.

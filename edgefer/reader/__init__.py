@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from edgefer.reader.options import Flip, Region, Rotation, SourceLike, StreamOptions, settings_of, specs_of
@@ -81,7 +81,7 @@ def _kept_reader(
 
 
 def stream(
-    source: SourceLike | Sequence[SourceLike],
+    source: SourceLike | Iterable[SourceLike],
     *,
     model: ModelLike | Sequence[ModelLike] | None = None,
     detector: str | None = None,
@@ -97,6 +97,7 @@ def stream(
     loop: bool = False,
     realtime: bool = False,
     recursive: bool = False,
+    patience: float | None = None,
 ) -> Stream:
     """The readings of a camera, a film, a network stream or photographs, one a picture.
 
@@ -128,6 +129,8 @@ def stream(
         loop: read a film over and over; `t_s` goes on rising.
         realtime: play a film at its own rate, dropping pictures as a camera would.
         recursive: enter the folders inside a folder of images.
+        patience: how long a camera or a stream that is not there, or gives no picture any more, is waited for, s;
+            0: not at all. By default as the profile says, 30 s.
 
     Returns:
         A Stream: an iterator of Reading, and a context manager.
@@ -138,7 +141,7 @@ def stream(
             detector or profile; a model that is damaged.
         TypeError, ValueError: an argument is not what it must be.
     """
-    options = StreamOptions(frames, start, seconds, every, rotate, flip, region, loop, realtime, recursive)
+    options = StreamOptions(frames, start, seconds, every, rotate, flip, region, loop, realtime, recursive, patience)
     specs = specs_of(source)
     settings = settings_of(model=model, detector=detector, profile=profile)
     return Reader.of_settings(settings, bool(landmarks)).open(specs, options)

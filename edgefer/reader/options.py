@@ -45,12 +45,15 @@ class StreamOptions:
     loop: bool = False
     realtime: bool = False
     recursive: bool = False
+    patience: float | None = None
 
     def __post_init__(self) -> None:
         if self.frames is not None:
             whole("stream: frames", self.frames, 1)
         whole("stream: every", self.every, 1)
         seconds("stream: start", self.start)
+        if self.patience is not None:
+            seconds("stream: patience", self.patience)
         if self.seconds is not None and not seconds("stream: seconds", self.seconds) > 0:
             raise ValueError(f"stream: seconds must be above 0, got {self.seconds!r}")
         if self.rotate is not None and (isinstance(self.rotate, bool) or self.rotate not in ROTATIONS):
@@ -141,11 +144,12 @@ def specs_of(source: object) -> list[str]:
     Raises:
         TypeError, ValueError: as spec_of; or there are none.
     """
-    if not isinstance(source, (list, tuple)):
+    if isinstance(source, (str, bytes, os.PathLike)) or not isinstance(source, Iterable) or hasattr(source, "shape"):
         return [spec_of(source)]
-    if not source:
-        raise ValueError("stream: expected at least one source, got an empty list")
-    return [spec_of(each) for each in source]
+    specs = [spec_of(each) for each in source]
+    if not specs:
+        raise ValueError("stream: expected at least one source, got none")
+    return specs
 
 
 def settings_of(

@@ -27,6 +27,11 @@ def frame_of(image: object, rgb: bool = False) -> Frame:
     Raises:
         SourceError: the file cannot be read as one photograph. TypeError, ValueError: no picture was given.
     """
+    if isinstance(image, (bytes, bytearray, memoryview)) and (not isinstance(image, bytes) or b"\0" in image):
+        raise TypeError(
+            f"read: expected a path or {PICTURE}, got the bytes of a file;"
+            " write cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_COLOR)"
+        )
     if isinstance(image, (str, bytes, os.PathLike)):
         return _frame_of_file(os.fsdecode(image))
     if not isinstance(image, np.ndarray) and not hasattr(image, "__array__"):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -163,7 +164,7 @@ class Reader:
 
     def stream(
         self,
-        source: SourceLike | Sequence[SourceLike],
+        source: SourceLike | Iterable[SourceLike],
         *,
         start: float = 0.0,
         seconds: float | None = None,
@@ -175,16 +176,28 @@ class Reader:
         loop: bool = False,
         realtime: bool = False,
         recursive: bool = False,
+        patience: float | None = None,
     ) -> Stream:
         """The readings of a camera, a film, a network stream or photographs; see edgefer.stream."""
-        options = StreamOptions(frames, start, seconds, every, rotate, flip, region, loop, realtime, recursive)
+        options = StreamOptions(
+            frames, start, seconds, every, rotate, flip, region, loop, realtime, recursive, patience
+        )
         return self.open(specs_of(source), options)
 
-    def open(self, specs: Sequence[str], options: StreamOptions, outputs: Sequence[Choice] = ()) -> Stream:
-        """As `stream`, with sources and options that were checked, for outputs that will get the readings."""
+    def open(
+        self,
+        specs: Sequence[str],
+        options: StreamOptions,
+        outputs: Sequence[Choice] = (),
+        stop: threading.Event | None = None,
+    ) -> Stream:
+        """As `stream`, with sources and options that were checked, for outputs that will get the readings.
+
+        `stop` ends the wait for a source that is not there yet.
+        """
         from edgefer.reader.streaming import Stream
 
-        return Stream(self._opened(), specs, options, outputs=outputs)
+        return Stream(self._opened(), specs, options, outputs=outputs, stop=stop)
 
     # -- the end
 

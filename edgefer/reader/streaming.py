@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ import msgspec
 from edgefer.assemble import Parts
 from edgefer.errors import SourceError, UsageError
 from edgefer.reader.options import Flip, Rotation, StreamOptions
-from edgefer.sources.registry import ENDLESS, STILL, CameraOptions, parse_source
+from edgefer.sources.registry import AWAITED, ENDLESS, STILL, CameraOptions, parse_source
 from edgefer.support.locks import Guard
 from edgefer.support.names import shown
 from edgefer.support.redact import scrub
@@ -63,6 +64,7 @@ class Stream(Iterator[Reading]):
         *,
         outputs: Sequence[Choice] = (),
         close_with: Callable[[], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         """Opens the first source.
 
@@ -72,6 +74,7 @@ class Stream(Iterator[Reading]):
             options: how they are read.
             outputs: where the readings will go, for what they need.
             close_with: called at the end.
+            stop: set from outside to end the wait for a source that is not there yet; the stream has ended then.
 
         Raises:
             UsageError: sources or options that do not go together. SourceError: no source can be read.
@@ -81,6 +84,9 @@ class Stream(Iterator[Reading]):
 
         self._parts, self._options, self._outputs = parts, options, outputs
         self._lock = Guard()
+        self._stop = stop
+        patience_s = options.patience
+        self._patience_s = parts.settings.capture.patience_s if patience_s is None else patience_s
         self._open = _Open(close_with)
         self._close = weakref.finalize(self, self._open.close)
         self._tally = Tally()
@@ -223,9 +229,18 @@ class Stream(Iterator[Reading]):
         from edgefer.sources import paced
 
         options = self._options
-        still = STILL in choice.entry.needs
         opener = _opener(choice, options)
-        source = opener()
+        if AWAITED in choice.entry.needs:
+            from edgefer.loop.patience import open_patiently
+
+            source = open_patiently(opener, self._patience_s, self._stop)
+            if source is None:
+                self._queue.clear()
+                self.close()
+                return
+        else:
+            source = opener()
+        still = source.still or STILL in choice.entry.needs
         try:
             reopen = opener if source.live else None
             if options.realtime:
@@ -241,6 +256,7 @@ class Stream(Iterator[Reading]):
                 region=options.region,
                 first_index=self._index if still and self._still else 0,
                 reopen=reopen,
+                patience_s=self._patience_s,
                 tally=self._tally,
             )
         except BaseException:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgefer.sinks.base import Sink
-from edgefer.sinks.registry import FRAMES, MODELS, OUTPUTS, TERMINAL, check_outputs
+from edgefer.sinks.registry import FRAMES, MODELS, OUTPUTS, check_outputs
 from edgefer.sinks.thin import Thinned
 from edgefer.sinks.thread import SinkThread
 from edgefer.support.registry import Choice
@@ -24,7 +24,6 @@ def open_sink(
     title: str = "",
     fps: float | None = None,
     models: Mapping[str, Sequence[str]] | None = None,
-    every: int = 1,
 ) -> Sink:
     """Opens a sink.
 
@@ -38,8 +37,6 @@ def open_sink(
         title: what the table calls the source.
         fps: rate of the source, for the video; 30 is taken where it has none.
         models: labels of the models after the first, by name; None where they are not known yet.
-        every: each N-th reading is written, where the output's own option does not say otherwise; one that draws
-            on the terminal gets them all.
 
     Raises:
         UsageError: there is no such output, or its options are wrong.
@@ -49,8 +46,7 @@ def open_sink(
         output = OUTPUTS.parse(output)
     context: dict[str, Any] = {"models": models} if MODELS in output.entry.needs else {}
     sink: Sink = output.make(labels=labels, title=title, fps=fps, **context)
-    own = getattr(output.options, "every", 1)
-    every = own if own > 1 or TERMINAL in output.entry.needs else every
+    every = getattr(output.options, "every", 1)
     on_change = getattr(output.options, "on", "frame") == "change"
     return Thinned(sink, every, on_change) if every > 1 or on_change else sink
 
@@ -63,9 +59,8 @@ def start_sink(
     fps: float | None,
     drop: bool,
     models: Mapping[str, Sequence[str]] | None = None,
-    every: int = 1,
 ) -> SinkThread:
     """A sink on a thread of its own; `drop` as SinkThread has it, the rest as open_sink."""
-    sink = open_sink(output, labels=labels, title=title, fps=fps, models=models, every=every)
+    sink = open_sink(output, labels=labels, title=title, fps=fps, models=models)
     frames = FRAMES in output.entry.needs
     return SinkThread(sink, WAITING_WITH_FRAMES if frames else WAITING, drop=drop, frames=frames)

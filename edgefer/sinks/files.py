@@ -111,10 +111,15 @@ def _mode(path: str) -> int:
         return stat.S_IFREG
 
 
-def _write_all(fd: int, data: bytes, regular: bool) -> None:
-    """Writes everything; of what could not be finished nothing stays in a regular file. Raises OSError."""
+def _write_all(fd: int, data: bytes, start: int | None) -> None:
+    """Writes everything; of what could not be finished nothing stays in a regular file. Raises OSError.
+
+    Args:
+        fd: where it goes.
+        data: whole lines.
+        start: of a regular file, how long it is at least without them; None for anything else.
+    """
     view = memoryview(data)
-    start = os.lseek(fd, 0, os.SEEK_CUR) if regular else 0
     written = 0
     try:
         while written < len(view):
@@ -123,8 +128,8 @@ def _write_all(fd: int, data: bytes, regular: bool) -> None:
             except BlockingIOError:  # a terminal or pipe that someone made non-blocking
                 select.select([], [fd], [])
     except OSError:
-        if regular and written:
-            end = os.lseek(fd, 0, os.SEEK_CUR)  # in append mode the line did not begin at `start`
+        if start is not None and written:
+            end = os.lseek(fd, 0, os.SEEK_CUR)  # others may have written between, and it did not begin at `start`
             os.ftruncate(fd, max(start, end - written))
             os.lseek(fd, 0, os.SEEK_END)
         raise
@@ -140,7 +145,8 @@ class _Stream:
 
     def write(self, data: bytes, head: bytes) -> None:
         try:
-            _write_all(self._fd, data if self._begun else head + data, self._regular)
+            start = os.lseek(self._fd, 0, os.SEEK_CUR) if self._regular else None
+            _write_all(self._fd, data if self._begun else head + data, start)
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
                 raise SinkClosed(f"{self._name}: the reader has gone") from None
@@ -221,24 +227,31 @@ class _File:
     def _try_write(self, data: bytes, head: bytes) -> bool:
         """Writes to the file that bears the name; False, with nothing written, when it bears it no longer."""
         fd = self._fd if self._fd is not None else self._open()
-        with _locked(fd):
-            if not self._bears_the_name(fd):
+        locked = _lock(fd)
+        try:
+            state = os.fstat(fd)
+            if not self._bears_the_name(state):
                 self._release()
                 return False
             if not self._checked:
                 self._checked = True
                 if not self._goes_on(fd, head):
                     return False
-            size = os.fstat(fd).st_size
+                state = os.fstat(fd)
+            size = state.st_size
             full = self._size is not None and size > len(head) and size + len(data) > self._size
             if full and not self._fixed_size and self._put_aside(fd, self._keep):
                 return False
-            _write_all(fd, data if size else head + data, True)  # one emptied by copytruncate gets its head, too
+            _write_all(fd, data if size else head + data, size)  # one emptied by copytruncate gets its head, too
             return True
+        finally:
+            if locked:
+                with contextlib.suppress(OSError):  # closed meanwhile, and with that unlocked
+                    fcntl.flock(fd, fcntl.LOCK_UN)
 
-    def _bears_the_name(self, fd: int) -> bool:
+    def _bears_the_name(self, state: os.stat_result) -> bool:
         try:
-            return os.path.samestat(os.stat(self._path), os.fstat(fd))
+            return os.path.samestat(os.stat(self._path), state)
         except FileNotFoundError:
             return False
 
@@ -293,25 +306,20 @@ class _File:
         os.close(fd)
 
 
-@contextlib.contextmanager
-def _locked(fd: int) -> Iterator[None]:
+def _lock(fd: int) -> bool:
     """Keeps other writers of the same kind away, so that two of them do not rotate one file at once."""
-    deadline = time.monotonic() + _LOCK_S
+    deadline = 0.0
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
+            return True
         except BlockingIOError:
+            deadline = deadline or time.monotonic() + _LOCK_S
             if time.monotonic() > deadline:
-                break
+                return False
             time.sleep(0.001)
         except OSError:  # a file system without locks
-            break
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # closed meanwhile, and with that unlocked
-            fcntl.flock(fd, fcntl.LOCK_UN)
+            return False
 
 
 @contextlib.contextmanager

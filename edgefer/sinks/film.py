@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ _TICKS = 120_000
 #: A player can start at so many places, and so much is lost with a run that is killed.
 _KEYFRAME_NS = NS_PER_S // 2
 #: What has been written is asked to be on the disk so often, for the case that the power fails.
-_SYNC_NS = 2 * NS_PER_S
+_SYNC_S = 2.0
 #: Above so many pixels the encoder uses two threads.
 _ONE_THREAD_PX = 1280 * 720
 
@@ -177,7 +178,7 @@ class Film:
         self._waiting: Any = None  # the packet whose length is not known yet
         self._whole = 0  # length of the file of which everything can be played
         self._key_ns: int | None = None
-        self._synced_ns = 0
+        self._synced_s = time.monotonic()
         self._last_pts = -1
 
     def add(self, image: np.ndarray, time_ns: int) -> None:
@@ -197,8 +198,8 @@ class Film:
             self._key_ns = time_ns
             frame.pict_type = av.video.frame.PictureType.I
         self._take(self._stream.encode(frame))
-        if time_ns - self._synced_ns >= _SYNC_NS:
-            self._synced_ns = time_ns
+        if time.monotonic() - self._synced_s >= _SYNC_S:
+            self._synced_s = time.monotonic()
             self._file.sync()
 
     def _take(self, packets: list[Any]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -31,26 +31,22 @@ STANDARD = {"-": 1, "/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _SIZE = r"^0*([1-9][0-9]{0,14}) ?(|[kKmMgG][iI]?)[bB]?$"
-Bytes = Annotated[int, Meta(ge=1, le=10**15)] | Annotated[str, Meta(pattern=_SIZE, examples=["10MB", "512k", "1GiB"])]
+Bytes = Annotated[str, Meta(pattern=_SIZE, examples=["10MB", "512k", "1GiB"])]
 
 
-def bytes_of(size: int | str) -> int:
+def bytes_of(size: str) -> int:
     """What an option of the type Bytes amounts to: "10MB" is 10,000,000, "1KiB" 1,024.
 
     Raises:
         ValueError: it is no such size.
     """
-    if isinstance(size, int):
-        return size
     match = re.match(_SIZE, size)
     if match is None:
         raise ValueError(f"expected a size such as 10MB, 512k or 1GiB, got {size!r}")
     return int(match[1]) * _UNITS[match[2].lower()]
 
 
-Every = Annotated[
-    int, Meta(ge=1, description="each N-th reading is written, the first to begin with; one with an event always")
-]
+Every = Annotated[int, Meta(ge=1, description="each N-th reading is written from the first on, and each with an event")]
 
 
 class Lines(Options, frozen=True):
@@ -74,9 +70,8 @@ class Readings(Lines, frozen=True):
     on: Annotated[
         Literal["frame", "change"],
         Meta(
-            description="change: a reading is written when who is there or somebody's expression (uncertain is one)"
-            " is another than in the one written before, and for each photograph, the first frame, the last one and"
-            " events; with every=N, N above 1, each N-th as well"
+            description="change: a reading is written when who is there or an expression (uncertain is one) has"
+            " changed, and the first, the last, and each with an event; every=N adds each N-th"
         ),
     ] = "frame"
 
@@ -212,15 +207,22 @@ def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "") -
     Raises:
         UsageError: two write to one place, or one would replace the source.
     """
+    for _, problem in output_conflicts(outputs, source):
+        raise UsageError(problem)
+
+
+def output_conflicts(outputs: Iterable[Choice], source: str | Iterable[str] = "") -> Iterator[tuple[int, str]]:
+    """Every output that check_outputs would refuse, by its number, and why."""
     sources = [source] if isinstance(source, str) else list(source)
     taken: dict[object, str | None] = {_file_key(each): None for each in sources if os.path.isfile(each)}
-    for output in outputs:
+    for number, output in enumerate(outputs):
         path = output.target if output.entry.target == "path" else ""
         if not path and STDOUT not in output.entry.needs:
             continue
         folder = FOLDER in output.entry.needs and is_folder(path)
-        if folder:
-            _spare_pictures(output, path, sources)
+        if folder and _would_replace(path, sources):
+            yield number, f"output {str(output)!r} would replace the source; give it a folder of its own"
+            continue
         standard = STANDARD.get(path or "-") if STDOUT in output.entry.needs else None
         key = _file_key(path) if standard is None else f"standard {'output' if standard == 1 else 'error'}"
         if key in taken:
@@ -228,13 +230,15 @@ def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "") -
             what = f"and {other!r} both write to {path if standard is None else key}"
             if other is None:
                 what = "would replace the source"
-            raise UsageError(f"output {str(output)!r} {what}; give it a file of its own")
-        if folder or standard is not None or os.path.isfile(path) or not os.path.exists(path):  # devices may be shared
+            yield number, f"output {str(output)!r} {what}; give it a file of its own"
+        elif (
+            folder or standard is not None or os.path.isfile(path) or not os.path.exists(path)
+        ):  # devices may be shared
             taken[key] = str(output)
 
 
-def _spare_pictures(output: Choice, folder: str, sources: Iterable[str]) -> None:
-    """Refuses a folder in which a picture would take the place of the one it shows."""
+def _would_replace(folder: str, sources: Iterable[str]) -> bool:
+    """Whether a picture in a folder would take the place of the one it shows."""
     for source in sources:
         if os.path.isdir(source):
             replaced = os.path.realpath(source) == os.path.realpath(folder)
@@ -244,7 +248,8 @@ def _spare_pictures(output: Choice, folder: str, sources: Iterable[str]) -> None
             target = os.path.join(folder, name)
             replaced = here and os.path.exists(target) and os.path.samefile(source, target)
         if replaced:
-            raise UsageError(f"output {str(output)!r} would replace the source; give it a folder of its own")
+            return True
+    return False
 
 
 def _file_key(path: str) -> object:

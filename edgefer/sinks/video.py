@@ -48,7 +48,8 @@ class AnnotatedVideo(Sink):
         self._period_ns = round(NS_PER_S / self._fps)
         self._file = FilmFile(path)
         self._film: Film | None = None
-        self._last_ns: int | None = None  # time of the newest frame in the source
+        self._last_ns: int | None = None  # time of the newest frame in its source
+        self._source = ""  # which that is
         self._shown_ns = 0  # and in the film
         self._length_ns = 0  # how long the newest frame is shown if it is the last one
 
@@ -70,9 +71,9 @@ class AnnotatedVideo(Sink):
     def _time_of(self, frame: Frame) -> int:
         """When the film shows the frame, ns: with the source's gaps, but never back, as where another one begins."""
         if self._last_ns is not None:
-            step_ns = _STILL_NS if frame.still else frame.media_ns - self._last_ns
+            step_ns = 0 if frame.still or frame.source != self._source else frame.media_ns - self._last_ns
             self._shown_ns += min(step_ns, _LONGEST_PAUSE_NS) if step_ns > 0 else self._length_ns
-        self._last_ns = frame.media_ns
+        self._last_ns, self._source = frame.media_ns, frame.source
         self._length_ns = _STILL_NS if frame.still else frame.duration_ns or self._period_ns
         return self._shown_ns
 

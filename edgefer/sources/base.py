@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Protocol
 
 from edgefer.values import Frame
 
@@ -14,6 +15,14 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 #: A longer gap between two frames is taken for a damaged time stamp, not for a pause, unless the source knows better.
 LONGEST_GAP_S = 60.0
+
+
+class Interruptible(Protocol):
+    """What reads for a source: a file object whose reads can be ended from any thread."""
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Source:
@@ -26,11 +35,16 @@ class Source:
         fps: nominal frames per second, or None where the source has no rate of its own.
         size: (width, height) of the first frame, pixels.
         length: number of frames the source says it has, or None where it does not know.
+        waits: True where a read may wait for somebody else, as for the writer of a pipe; `interrupt` ends that.
+        deadline_s: how long a read may take before the source is left to itself and opened again; None where that
+            cannot help.
     """
 
     name: str = ""
     live: bool = False
     still: bool = False
+    waits: bool = False
+    deadline_s: float | None = None
     fps: float | None = None
     size: tuple[int, int] = (0, 0)
     length: int | None = None
@@ -49,6 +63,14 @@ class Source:
         with self:
             while (frame := self.read()) is not None:
                 yield frame
+
+    @property
+    def damaged(self) -> int:
+        """Frames left out so far because they are torn."""
+        return 0
+
+    def interrupt(self) -> None:
+        """Ends a read that waits, and all later ones, where that can be done; from any thread."""
 
     def close(self) -> None:
         """Releases the device or the file; a second call does nothing."""
@@ -162,6 +184,10 @@ class Paced(Source):
         while not self._closed and (wait_ns := frame.captured_ns - time.monotonic_ns()) > 0:
             time.sleep(min(wait_ns / NS_PER_S, 0.1))  # in short steps, so that close() is noticed
         return None if self._closed else frame
+
+    def interrupt(self) -> None:
+        self._closed = True
+        self._source.interrupt()
 
     def close(self) -> None:
         self._closed = True

@@ -24,7 +24,8 @@ _FORMATS = (
     "rm", "wtv", "yuv4mpegpipe", "smjpeg", "nuv", "swf", "roq", "bink", "smk", "flic", "amv", "nsv", "ea", "dxa",
     "mp3", "flac", "wav", "w64", "aac", "ac3", "aiff", "ape", "amr", "caf", "tta", "wv",  # to say that they are sound
 )  # fmt: skip
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
+#: What FFmpeg is told for every file, pipe and body that it is handed.
+FILM_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 # Where a container's clock may be set in its midst, as at the seam of two recordings.
 _LEAPS = ("mpegts", "mpeg")
 _LONGEST_GAP_WHERE_IT_LEAPS_S = 10.0
@@ -37,16 +38,17 @@ class VideoFile(Source):
     as far as it goes; then one SourceError says where it ended.
     """
 
-    def __init__(self, path: Path, start_s: float = 0.0, loop: bool = False) -> None:
+    def __init__(self, path: Path, start_s: float = 0.0, loop: bool = False, name: str = "") -> None:
         """Args:
             path: a regular file.
             start_s: media time of the first frame given: the first at or after it.
             loop: begins again at its end, from `start_s`; times and frame numbers go on rising.
+            name: for messages; the path where it is empty.
 
         Raises:
             SourceError: it is not a video, no frame of it can be decoded, or it ends before `start_s`.
         """
-        self.name = str(path)
+        self.name = name or str(path)
         self._path = path
         self._start_ns = round(start_s * NS_PER_S)
         self._loop = loop
@@ -66,13 +68,16 @@ class VideoFile(Source):
 
     # -- opening, and going to the start
 
-    def _open(self, threads: int = 0) -> None:
+    def _input(self, threads: int) -> MediaReader:
+        """The film, at its beginning."""
         try:
             # An absolute path cannot be taken for an address.
-            self._media = MediaReader(str(self._path.absolute()), _OPTIONS, threads=threads)
+            return MediaReader(str(self._path.absolute()), FILM_OPTIONS, threads=threads)
         except MediaError as error:
             raise SourceError(f"{self.name}: not a film that can be decoded{self._looks_like(error)}") from None
-        media = self._media
+
+    def _open(self, threads: int = 0) -> None:
+        media = self._media = self._input(threads)
         self._length = PictureLength(media.container, media.stream, media.fps)
         gap_s = LONGEST_GAP_S
         if media.format.partition(",")[0] in _LEAPS:
@@ -108,7 +113,11 @@ class VideoFile(Source):
         return frame
 
     def _first(self) -> Frame:
-        frame = self._next()
+        try:
+            frame = self._next()
+        except MediaError as error:
+            self._media.close()
+            raise SourceError(f"{self.name}: no frame of it can be decoded ({error})") from None
         if frame is None:
             encrypted, damaged = self._media.encrypted, self._media.damaged
             self._media.close()
@@ -146,7 +155,7 @@ class VideoFile(Source):
         if stamp_ns is None:
             return None
         try:
-            media = MediaReader(str(self._path.absolute()), _OPTIONS, threads=1)
+            media = MediaReader(str(self._path.absolute()), FILM_OPTIONS, threads=1)
         except MediaError:
             return None
         try:

@@ -5,6 +5,7 @@ are words of this list:
 
     still     its frames are photographs, independent of each other
     endless   it does not end by itself
+    awaited   it may not be there yet, and is waited for
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from edgefer.errors import SourceError, UsageError
+from edgefer.sources.network.schemes import SCHEMES
 from edgefer.support.formats import called_picture, identify_file
 from edgefer.support.names import shown
 from edgefer.support.redact import remember, url_name
@@ -75,13 +77,28 @@ class FilmOptions(PathOptions, frozen=True):
     loop: Annotated[bool, Meta(description="begin again at its end; times and frame numbers go on rising")] = False
 
 
-class AddressOptions(Options, frozen=True):
-    """A source in the network."""
+class NetworkOptions(Options, frozen=True):
+    """A source in the network: docs/streams.md."""
 
-    url: Annotated[str, Meta(min_length=1, description="rtsp, rtsps, http, https or udp")]
+    url: Annotated[str, Meta(min_length=1, description=f"its address: {', '.join(SCHEMES)}")]
+    live: Annotated[
+        Literal["auto", "yes", "no"],
+        Meta(description="yes: the newest frame, and its end is a failure; no: every frame; auto: by what comes"),
+    ] = "auto"
+    fps: Annotated[float, Meta(gt=0, le=60, description="snapshots asked for a second, where a camera gives these")] = (
+        2.0
+    )
+    verify: Annotated[bool, Meta(description="whether the server's certificate must be trusted by this machine")] = True
 
 
-STILL, ENDLESS = "still", "endless"
+class PipeOptions(Options, frozen=True):
+    """Standard input, a FIFO, or an open file descriptor: docs/streams.md."""
+
+    path: Annotated[str, Meta(min_length=1, description="`-` for standard input, or the path of a FIFO")] = "-"
+    live: Annotated[bool, Meta(description="yes: a camera writes, its newest frame counts; no: every frame")] = False
+
+
+STILL, ENDLESS, AWAITED = "still", "endless", "awaited"
 
 SOURCES = Registry("source")
 SOURCES.add(
@@ -91,14 +108,28 @@ SOURCES.add(
         "edgefer.sources.camera:open_camera",
         CameraOptions,
         "device",
-        frozenset({ENDLESS}),
+        frozenset({ENDLESS, AWAITED}),
     )
 )
 SOURCES.add(
     Entry("demo", "portrait before a simulated camera", "edgefer.sources.demo:open_demo", DemoOptions, "seconds")
 )
 SOURCES.add(Entry("film", "video file", "edgefer.sources.film:open_film", FilmOptions, "path"))
-SOURCES.add(Entry("stream", "network stream", "edgefer.sources.stream:open_stream", AddressOptions, "url"))
+SOURCES.add(
+    Entry(
+        "stream",
+        "network stream",
+        "edgefer.sources.network.stream:open_stream",
+        NetworkOptions,
+        "url",
+        frozenset({AWAITED}),
+    )
+)
+SOURCES.add(
+    Entry(
+        "pipe", "standard input or a FIFO", "edgefer.sources.pipe:open_pipe", PipeOptions, "path", frozenset({AWAITED})
+    )
+)
 SOURCES.add(
     Entry(
         "stills",
@@ -133,15 +164,12 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
     return SOURCES.choose(entry.name, **{entry.target: text})
 
 
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp")
-
-
 def kind_of(spec: str) -> str:
-    """What a text given for a source means: "camera", "stream", "stills", "animation" or "film".
+    """What a text given for a source means: "camera", "stream", "pipe", "stills", "animation" or "film".
 
     Args:
-        spec: camera index ("0"); device ("/dev/video0"); stream ("rtsp://host/path", also http, https, udp);
-            path of a video, an image or a folder of images. A file called like an index or like a kind of
+        spec: camera index ("0"); device ("/dev/video0"); stream ("rtsp://host/path" and the like); "-" for standard
+            input; path of a video, an image or a folder of images. A file called like an index or like a kind of
             source is reached as "./0".
 
     Raises:
@@ -156,11 +184,23 @@ def kind_of(spec: str) -> str:
     if separator:
         if shown(spec) != spec:
             raise UsageError(f"source {shown(url_name(spec))}: expected a URL without control characters")
-        if scheme.lower() not in STREAM_SCHEMES:
-            known = ", ".join(STREAM_SCHEMES)
+        if scheme.lower() not in SCHEMES:
+            known = ", ".join(SCHEMES)
             raise SourceError(f"{url_name(spec)}: unknown kind of stream {scheme!r}; available: {known}")
         return "stream"
-    return _kind_of_path(spec)
+    return "pipe" if _is_descriptor(spec) else _kind_of_path(spec)
+
+
+def _is_descriptor(spec: str) -> bool:
+    """Whether a path means something that is open already; files are opened by the path all the same."""
+    if spec == "-":
+        return True
+    if not re.fullmatch(r"/dev/stdin|/dev/fd/\d+|/proc/(self|\d+)/fd/\d+", spec):
+        return False
+    try:
+        return not stat.S_ISREG(os.stat(spec).st_mode)
+    except OSError:
+        return False
 
 
 def _kind_of_path(spec: str) -> str:
@@ -172,8 +212,10 @@ def _kind_of_path(spec: str) -> str:
             return "stills"
         if stat.S_ISCHR(mode):
             return "camera"
+        if stat.S_ISFIFO(mode):
+            return "pipe"
         if not stat.S_ISREG(mode):
-            raise SourceError(f"{name}: expected a video, an image or a folder, got a pipe, socket or block device")
+            raise SourceError(f"{name}: expected a video, an image or a folder, got a socket or block device")
         with path.open("rb") as file:
             found = identify_file(file)
             empty = not file.tell()

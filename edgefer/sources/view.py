@@ -35,6 +35,7 @@ class View(Source):
         """
         self._source, self._rotate, self._flip = source, rotate, flip
         self.name, self.live, self.fps, self.length = source.name, source.live, source.fps, source.length
+        self.waits, self.deadline_s = source.waits, source.deadline_s
         width, height = source.size
         self.size = (height, width) if rotate in (90, 270) else (width, height)
 
@@ -62,6 +63,13 @@ class View(Source):
 
     def unpaced(self) -> Iterator[Frame]:
         return (self._seen(frame) for frame in self._source.unpaced())
+
+    @property
+    def damaged(self) -> int:
+        return self._source.damaged
+
+    def interrupt(self) -> None:
+        self._source.interrupt()
 
     def close(self) -> None:
         self._source.close()

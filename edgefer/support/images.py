@@ -24,6 +24,8 @@ def grey_image(where: str, image: object) -> np.ndarray:
         TypeError: it is no array of uint8. ValueError: it has another shape, or no pixel.
     """
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 2 and image.size:
+        if type(image) is not np.ndarray:  # a matrix stays one when it is cut or reshaped, a mask is not looked at
+            image = np.asarray(image)
         return image if image.strides[1] == 1 else np.ascontiguousarray(image)
     raise _refusal(where, image, GREY)
 
@@ -43,6 +45,7 @@ def picture(where: str, image: object, rgb: bool = False) -> tuple[np.ndarray, n
         if image.ndim == 2:
             return grey_image(where, image), None
         if image.ndim == 3 and image.shape[2] == 3:
+            image = np.asarray(image)
             bgr = np.ascontiguousarray(image[:, :, ::-1] if rgb else image)
             return luma(bgr, "bgr"), bgr
     raise _refusal(where, image, PICTURE.replace("BGR", "RGB") if rgb else PICTURE)

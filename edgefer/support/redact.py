@@ -95,7 +95,7 @@ def remember(text: str) -> None:
     from urllib.parse import quote, unquote
 
     rest = text[scheme.end() :]
-    end = _credentials_end(rest)
+    end = credentials_end(rest)
     last = [match.start() for match in _AT.finditer(rest, 0, end)]
     credentials = rest[: last[-1]] if last else ""
     user, colon, password = credentials.partition(":")
@@ -160,7 +160,7 @@ def _scrub_plain(text: str) -> str:
 
 def _address(rest: str) -> str:
     """What follows the scheme, without its secrets."""
-    end = _credentials_end(rest)
+    end = credentials_end(rest)
     shown = f"{HIDDEN}@" if end else ""
     rest = rest[end:]
     if end and not rest:
@@ -180,7 +180,7 @@ def _address(rest: str) -> str:
     return shown + (f"#{HIDDEN}" if fragment else "") + after
 
 
-def _credentials_end(rest: str) -> int:
+def credentials_end(rest: str) -> int:
     """Where user and password end, after their @; 0 where there are none, all of it where that cannot be told.
 
     By the standard they hold no slash, and people write passwords as they are.

@@ -61,7 +61,7 @@ WRONG = {
 @pytest.mark.parametrize("arguments", WRONG.values(), ids=WRONG.keys())
 def test_no_message_about_an_address_shows_its_secrets(capsys, monkeypatch, tmp_path, model, arguments, verbose):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("edgefer.sources.stream.open_stream", _refuse)
+    monkeypatch.setattr("edgefer.sources.network.stream.open_stream", _refuse)
     arguments = [argument.replace("MODEL", model) for argument in arguments]
     assert main([*arguments, *(["--verbose"] if verbose else [])]) in (1, 2, 3, 4)
     said = capsys.readouterr()
@@ -94,7 +94,9 @@ class Grey(Source):
 
 
 def test_readings_table_and_summary_call_a_stream_by_its_name_without_secrets(capsys, monkeypatch, tmp_path, model):
-    monkeypatch.setattr("edgefer.sources.stream.open_stream", lambda options: Grey(redact.url_name(options.url)))
+    monkeypatch.setattr(
+        "edgefer.sources.network.stream.open_stream", lambda options: Grey(redact.url_name(options.url))
+    )
     log = tmp_path / "log.jsonl"
     arguments = ["run", "--source", URL, "--model", model, "--output", "table", "--output", f"jsonl:{log}", "-v"]
     assert main(arguments) == 0
@@ -134,7 +136,7 @@ def test_the_settings_in_effect_are_shown_without_passwords(capsys, tmp_path):
 
 
 def test_a_profiles_camera_may_be_an_address_and_is_named_without_its_password(capsys, tmp_path, monkeypatch, model):
-    monkeypatch.setattr("edgefer.sources.stream.open_stream", _refuse)
+    monkeypatch.setattr("edgefer.sources.network.stream.open_stream", _refuse)
     path = tmp_path / "p.toml"
     path.write_text(f'[camera]\ndevice = "{URL}"\n')
     assert main(["run", "--profile", str(path), "--model", model, "--verbose"]) == 3

@@ -103,6 +103,29 @@ def test_what_is_no_picture_is_refused_by_name(reader, name):
         edgefer.stream(image if not isinstance(image, (int, list)) else 1.5)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 700), (700, 1, 3), (3, 3), (24, 24, 3), (40, 2000)], ids=str)
+def test_a_picture_of_any_size_is_read(reader, shape):
+    """And has no face in it."""
+    image = np.full(shape, 90, np.uint8)
+    assert edgefer.read(image) == reader.read(image) == []
+    assert reader.process(image).faces == []
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_subclasses_of_arrays_are_arrays(portrait, tmp_path):
+    expected = edgefer.read(portrait)
+    np.save(tmp_path / "a.npy", portrait)
+    assert edgefer.read(np.load(tmp_path / "a.npy", mmap_mode="r")) == expected
+    assert edgefer.read(np.ma.masked_array(portrait)) == expected
+    assert edgefer.read(np.asmatrix(cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY))) == expected
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_bytes_of_a_file_are_not_taken_for_its_name(kind):
+    with pytest.raises(TypeError, match="got the bytes of a file; write cv2.imdecode"):
+        edgefer.read(kind(PORTRAIT.read_bytes()))
+
+
 def test_files_that_are_no_photograph_are_refused_in_one_line(tmp_path):
     text = tmp_path / "text.jpg"
     text.write_text("no picture")
@@ -269,6 +292,13 @@ def test_photographs_in_a_list_are_one_series(tmp_path, portrait):
     assert [reading.frame for reading in series] == [0, 1, 2]
     assert [Path(reading.source).name for reading in series] == ["0.png", "1.png", "2.png"]
     assert all(reading.faces == series[0].faces for reading in series)
+
+
+def test_a_generator_of_paths_will_do(tmp_path, portrait):
+    cv2.imwrite(str(tmp_path / "a.png"), portrait)
+    assert len(list(edgefer.stream(tmp_path.glob("*.png")))) == 1
+    with pytest.raises(ValueError, match="got none"):
+        edgefer.stream(tmp_path.glob("*.jpg"))
 
 
 def test_a_bad_source_among_several_is_named_after_the_others_were_read(tmp_path, portrait):

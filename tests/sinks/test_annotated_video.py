@@ -1,6 +1,7 @@
 """The annotated video."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -129,6 +130,13 @@ def test_a_source_after_another_goes_on_in_the_film(tmp_path):
     path = tmp_path / f"out{LIGHT}"
     write(path, [0, 40, 80, 0, 40, 40], fps=25)
     assert frames_of(path)[0] == [0, 40, 80, 120, 160, 200]
+    sink = open_sink(f"video:{path}", fps=25)
+    for index, (name, time_ms) in enumerate([("a", 0), ("a", 40), ("b", 9000), ("b", 9040)]):
+        one = at(index, time_ms)
+        one.source = name
+        sink.write(reading(index), one)
+    sink.close()
+    assert frames_of(path)[0] == [0, 40, 80, 120]
 
 
 def test_photographs_are_shown_for_a_second_each(tmp_path):
@@ -160,6 +168,26 @@ def test_an_annotated_film_lasts_as_long_as_its_source(tmp_path):
     assert length_ms(source) == 2370
     assert main(["run", "-q", "--source", str(source), "--output", f"video:{path}"]) == 0
     assert frames_of(path)[0] == VARIABLE and length_ms(path) == 2370
+
+
+def test_pictures_stored_in_another_order_change_nothing(tmp_path):
+    """Of such a film the decoder calls the last picture as long as another one."""
+    source, path = tmp_path / "source.mp4", tmp_path / "seen.mp4"
+    times = [40 * index for index in range(12)] + [600, 900, 1200]
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25, width=96, height=64, pix_fmt="yuv420p", options={"bf": "2"})
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index, time_ms in enumerate(times):
+            shot = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 15 * index, np.uint8), "bgr24")
+            shot.pts, shot.time_base = time_ms, Fraction(1, 1000)
+            for packet in stream.encode(shot):
+                packet.duration = 40
+                container.mux(packet)
+        for packet in stream.encode(None):
+            packet.duration = 40
+            container.mux(packet)
+    assert main(["run", "-q", "--source", str(source), "--output", f"video:{path}"]) == 0
+    assert frames_of(path)[0] == times and length_ms(path) == 1240
 
 
 # --- sizes
@@ -282,6 +310,21 @@ def test_a_run_that_is_killed_leaves_a_film_that_lacks_the_last_moments_alone(tm
     assert len(times) >= 0.85 * 150
 
 
+def test_what_has_been_written_is_asked_to_be_on_the_disk(tmp_path, monkeypatch):
+    """For the case that the power fails; nothing waits for it."""
+    now, asked = [0.0], []
+    monkeypatch.setattr(film.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(film.os, "fdatasync", lambda fd: asked.append(os.fstat(fd).st_size))
+    sink = open_sink(f"video:{tmp_path / 'out.mp4'}", fps=25)
+    for index in range(250):
+        now[0] = index / 25
+        sink.write(reading(index), at(index, 40 * index))
+        if sink._file._syncing is not None:
+            sink._file._syncing.join()
+    sink.close()
+    assert len(asked) == 4 and asked == sorted(set(asked)) and asked[0] > 0
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_run_that_is_under_way_can_be_watched(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
@@ -317,6 +360,20 @@ def test_a_disk_that_fills_up_ends_the_film_where_it_can_still_be_played(tmp_pat
     finally:
         time.sleep(0.05)  # the last request for the disk may still be under way
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGHUP", "SIGTERM"])
+def test_a_whole_run_that_is_ended_by_a_signal_leaves_a_film(tmp_path, name):
+    path = tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "edgefer", "run", "-q", "--source", "demo:forever", "--output", f"video:{path}"]
+    run = subprocess.Popen(command)
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.stat().st_size > 150_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.send_signal(getattr(signal, name))
+    assert run.wait(30) == (-signal.SIGKILL if name == "SIGKILL" else 0)
+    times, _ = frames_of(path)
+    assert len(times) > 10 and times == sorted(times)
 
 
 def test_a_disk_that_is_full_from_the_start_is_one_line(tmp_path):

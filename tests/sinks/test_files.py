@@ -218,9 +218,7 @@ def test_sizes_are_read_as_people_write_them(text, value):
 
 @pytest.mark.parametrize("text", ["", "0", "0MB", "-1", "1.5MB", "ten", "10MBs", "10TB", "MB", "9" * 30])
 def test_another_size_is_refused_with_examples(text):
-    with pytest.raises(
-        UsageError, match="size: expected a whole number from 1 to 1e[+]15 or a text such as 10MB, 512k, 1GiB"
-    ):
+    with pytest.raises(UsageError, match="size: expected a text such as 10MB, 512k, 1GiB"):
         OUTPUTS.parse(f"jsonl:x,size={text}")
 
 

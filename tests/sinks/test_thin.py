@@ -140,16 +140,3 @@ def test_options_of_an_output_thin_it(tmp_path):
         sink.close()
     assert [json.loads(line)["frame"] for line in lines.read_text().splitlines()] == [0, 3, 6]
     assert [(row["frame"], row["track"]) for row in csv.DictReader(rows.open())] == [("0", "1"), ("5", ""), ("8", "")]
-
-
-def test_the_caller_thins_outputs_that_do_not_say_themselves(tmp_path):
-    for options, expected in (("", [0, 4, 8]), (",every=6", [0, 6])):
-        path = tmp_path / f"{len(expected)}.jsonl"
-        sink = open_sink(f"jsonl:{path}{options}", every=4)
-        for index in range(10):
-            sink.write(reading(index))
-        sink.close()
-        assert [json.loads(line)["frame"] for line in path.read_text().splitlines()] == expected
-    table = open_sink("table", every=4)
-    assert not isinstance(table, Thinned)
-    table.close()

@@ -8,6 +8,7 @@ caller closes.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -39,7 +40,7 @@ class Shot(NamedTuple):
     Attributes:
         position: among the pictures of the input, from 0, those left out counted too.
         stamp_ns: on the container's own clock, ns; None where it has none.
-        duration_ns: how long it is shown; 0 where that is not known.
+        duration_ns: how long it is shown if nothing comes after it; 0 where that is not known.
         damaged: pictures left out before it.
     """
 
@@ -72,6 +73,7 @@ class MediaReader:
         live: bool = False,
         timeout_s: tuple[float, float] | None = None,
         threads: int = 0,
+        silence_s: float | None = None,
     ) -> None:
         """Args:
         target: path, address, or binary file object, which stays the caller's to close.
@@ -79,6 +81,7 @@ class MediaReader:
         live: slice threads alone, as frame threads hold back several frames.
         timeout_s: for opening and for each read; without it there is none.
         threads: of the decoder; 0 takes one for each processor.
+        silence_s: longest time without a picture, whatever else comes; without it there is none.
 
         Raises:
             MediaError: it cannot be opened, or holds no picture that can be decoded.
@@ -91,6 +94,9 @@ class MediaReader:
         self._lock = threading.Lock()
         self._closing = False
         self._position = 0
+        self._silence_s = silence_s
+        self._asked_s = 0.0
+        self._last_duration = 0  # of the newest packet; a decoder that reorders gives the last frame another one's
         self._inside = 0  # pictures that went into the decoder and have not come out
         self._threads = threads
         self._ready: deque[tuple[av.VideoFrame, Fraction | None]] = deque()
@@ -109,6 +115,9 @@ class MediaReader:
         except (*FAILURES, MediaError) as error:
             self._container.close()
             raise error if isinstance(error, MediaError) else MediaError(reason_of(error)) from None
+        if live:
+            # Else a packet would be held back until the next one of its stream comes, whatever others come meanwhile.
+            self._container.flags &= ~av.container.Flags.gen_pts.value
         self._index = self.stream.index
         # What a header says of the pixels' aspect goes for the whole film; a broadcast changes it in its midst.
         self._own_aspect = self.format.partition(",")[0] in _ASPECT_IN_THE_PICTURES
@@ -199,6 +208,7 @@ class MediaReader:
                 self._lock.release()
 
     def _next_shot(self) -> Shot | None:
+        self._asked_s = time.monotonic()
         while True:
             while not self._ready:
                 packet = None if self._closing or self._container is None else self._next_packet()
@@ -215,7 +225,8 @@ class MediaReader:
             except FAILURES:
                 self.damaged += 1
                 continue
-            return Shot(picture, position, self._stamp_ns(frame), self._ns(frame.duration), self.damaged)
+            duration_ns = self._ns(self._last_duration or frame.duration)
+            return Shot(picture, position, self._stamp_ns(frame), duration_ns, self.damaged)
 
     def _next_packet(self) -> Any:
         """The next packet of the picture; None at the end of the input."""
@@ -233,6 +244,8 @@ class MediaReader:
                 raise MediaError(reason_of(error)) from None
             if packet is None:
                 return None
+            if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
+                raise MediaError(f"no whole picture for {self._silence_s:g} s")
             errors = 0
             stream = packet.stream  # not its stream_index, which is 0 in the packets that end each stream
             self._note_end(packet, stream.index)
@@ -248,6 +261,7 @@ class MediaReader:
         end_ns = (stamp + (packet.duration or 0)) * num * NS_PER_S // den
         self.latest_end_ns = max(end_ns, self.latest_end_ns or end_ns)
         if index == self._index:
+            self._last_duration = packet.duration or 0
             self.picture_end_ns = max(end_ns, self.picture_end_ns or end_ns)
 
     def _decode(self, packet: Any) -> None:

@@ -1,0 +1,262 @@
+"""Standard input, FIFOs and open descriptors: films, cameras' streams and photographs that a program writes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import stat
+import time
+import weakref
+from contextlib import suppress
+from pathlib import Path
+
+from edgefer.errors import SourceError, SourceStalled, UsageError
+from edgefer.sources.base import Source
+from edgefer.sources.network.jpegs import MOST_BYTES, JpegSplitter
+from edgefer.sources.registry import PathOptions, PipeOptions
+from edgefer.support.formats import HEAD_BYTES, identify
+
+#: So long without a byte, and a live writer is taken for dead. A pipe cannot be opened anew while it has a writer.
+SILENCE_S = 30.0
+#: What one attempt waits for the first byte, before it is said that nothing comes.
+FIRST_BYTE_S = 0.5
+_HEAD_BYTES = 16
+_FIRST_LOOK = 4096
+_MOST_PICTURE_BYTES = 512 << 20
+_DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)")
+# FIFOs that were opened, while they wait for a writer: closed in between, they would kill one that just came.
+_waiting: dict[str, int] = {}
+
+
+class PipeFile:
+    """A pipe as the file object that FFmpeg reads: every wait can be ended, from any thread."""
+
+    def __init__(self, name: str, descriptor: int, silence_s: float | None = None) -> None:
+        """Args:
+        name: for messages.
+        descriptor: readable; closed with this file.
+        silence_s: so long without a byte is a failure; without it there is no limit.
+        """
+        self.name = name
+        self.silence_s = silence_s
+        self._descriptor = descriptor
+        self._ahead = b""
+        self._stopped = False
+        self._wake_read, self._wake_write = os.pipe()
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(self._wake_read, select.POLLIN)
+
+    def seekable(self) -> bool:
+        return False
+
+    def readable(self) -> bool:
+        return True
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Whether there is something to read, or the end, within so long; None: without a limit."""
+        ready = self._poll.poll(None if timeout_s is None else max(0, round(1000 * timeout_s)))
+        return bool(ready)
+
+    def peek(self, count: int) -> bytes:
+        """The next bytes, up to `count`, without taking them; fewer at the end."""
+        while len(self._ahead) < count and (more := self._receive(count - len(self._ahead))):
+            self._ahead += more
+        return self._ahead[:count]
+
+    def read(self, count: int = 1 << 15) -> bytes:
+        """Up to `count` bytes as they come; b"" at the end and once interrupted.
+
+        Raises:
+            SourceError: silence for longer than `silence_s`.
+        """
+        if self._ahead:
+            data, self._ahead = self._ahead[:count], self._ahead[count:]
+            return data
+        return self._receive(count)
+
+    def _receive(self, count: int) -> bytes:
+        deadline = None if self.silence_s is None else time.monotonic() + self.silence_s
+        while not self._stopped:
+            if not self.wait(None if deadline is None else deadline - time.monotonic()):
+                raise SourceError(f"{self.name}: nothing came through the pipe for {self.silence_s:g} s")
+            if self._stopped:
+                break
+            try:
+                return os.read(self._descriptor, count)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                if error.errno == errno.EBADF:  # open for writing alone, as a stand-in for what was closed is
+                    raise SourceError(f"{self.name}: it is closed") from None
+                raise SourceError(f"{self.name}: {(error.strerror or 'cannot be read').lower()}") from None
+        return b""
+
+    def interrupt(self) -> None:
+        """Ends a read that waits, and all later ones."""
+        self._stopped = True
+        with suppress(OSError):
+            os.write(self._wake_write, b"x")
+
+    def close(self) -> None:
+        self.interrupt()
+        if self._descriptor >= 0:
+            for descriptor in (self._descriptor, self._wake_read, self._wake_write):
+                os.close(descriptor)
+        self._descriptor = self._wake_read = self._wake_write = -1
+
+
+def open_pipe(options: PipeOptions) -> Source:
+    """What comes through a pipe: a film, a live stream, or one photograph.
+
+    Raises:
+        UsageError: standard input is a terminal.
+        SourceError: it is empty, or nothing that can be decoded.
+        SourceStalled: nothing came yet.
+    """
+    name = "standard input" if options.path in ("-", "/dev/stdin") else options.path
+    descriptor = _waiting.pop(options.path, -1)
+    if descriptor < 0:
+        descriptor = _open(options.path, name)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        os.close(descriptor)
+        return _open_file(options.path)
+    if os.isatty(descriptor):
+        os.close(descriptor)
+        raise UsageError(f"{name} is a terminal; expected a film or pictures, as in cat clip.mp4 | edgefer run -")
+    file = PipeFile(name, descriptor, SILENCE_S if options.live else None)
+    try:
+        if not file.wait(FIRST_BYTE_S):
+            if not _is_descriptor(options.path):
+                _waiting[options.path] = os.dup(descriptor)
+            raise SourceStalled(f"{name}: nothing is written to it yet")
+        head = file.peek(_HEAD_BYTES)
+        fifo = stat.S_ISFIFO(mode) and not _is_descriptor(options.path)
+        if not head and fifo:
+            raise SourceStalled(f"{name}: its writer left without a byte")
+        if not head:
+            raise SourceError(f"{name}: it is empty; expected a film, a stream or a photograph")
+        return _source(file, head, options.live, fifo)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _is_descriptor(path: str) -> bool:
+    return path in ("-", "/dev/stdin") or bool(_DESCRIPTOR.fullmatch(path))
+
+
+def _open(path: str, name: str) -> int:
+    """A descriptor of our own."""
+    found = _DESCRIPTOR.fullmatch(path)
+    try:
+        if found:
+            return os.dup(int(found[1] or found[2]))
+        if path in ("-", "/dev/stdin"):
+            return os.dup(0)
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without a writer yet, too
+    except OSError as error:
+        raise SourceError(f"{name}: {(error.strerror or 'cannot be opened').lower()}") from None
+
+
+def _open_file(path: str) -> Source:
+    """A file that is standard input, or was given as a descriptor."""
+    from edgefer.sources.registry import parse_source
+
+    return parse_source("/dev/stdin" if path == "-" else path).make()
+
+
+def _source(file: PipeFile, head: bytes, live: bool, reopens: bool) -> Source:
+    """Args: reopens: another writer may come after this one."""
+    jpeg = head.startswith(b"\xff\xd8\xff")
+    if not live:
+        found = identify(file.peek(_FIRST_LOOK))
+        if found is not None and found.use != "film" and not (jpeg and _goes_on(file)):
+            found = identify(file.peek(HEAD_BYTES)) or found
+            if found.use != "film":
+                return _pictures(file, found.use)
+    if jpeg and live:
+        from edgefer.sources.network.pictures import MotionJpeg
+
+        return MotionJpeg(file.name, file, SILENCE_S, ends=not reopens)
+    from edgefer.sources.film import FILM_OPTIONS
+    from edgefer.sources.live import LiveStream
+    from edgefer.sources.media.library import MediaError
+    from edgefer.sources.media.reader import MediaReader
+    from edgefer.sources.passing import PassingFilm
+
+    options = {**FILM_OPTIONS, **({"analyzeduration": "200000"} if live else {})}
+    try:
+        media = MediaReader(file, options, live=live, silence_s=SILENCE_S if live else None)
+    except MediaError as error:
+        why = f"not a film that can be decoded ({error})"
+        if head[4:8] == b"ftyp":
+            why = "an MP4 whose index comes last cannot be read from a pipe; give its path instead"
+        raise SourceError(f"{file.name}: {why}") from None
+    if live:
+        return LiveStream(file.name, media, file=file, ends=not reopens, deadline_s=1.5 * SILENCE_S)
+    return PassingFilm(file.name, media, file)
+
+
+def _goes_on(file: PipeFile) -> bool:
+    """Whether another picture follows a JPEG: a photograph ends with its file, motion JPEG goes on.
+
+    A telephone's photograph may hold further pictures, and says so.
+    """
+    walk, count = JpegSplitter(), 0
+    while True:
+        data = file.peek(count + (1 << 16))
+        if len(data) == count or len(data) > MOST_BYTES:
+            return False
+        walk.add(data[count:])
+        count = len(data)
+        picture = walk.next()
+        if picture is not None:
+            return b"MPF\0" not in picture[: 1 << 16] and file.peek(len(picture) + 3)[len(picture) :] == b"\xff\xd8\xff"
+
+
+class _Spooled:
+    """What came through a pipe and is to be read as a file: in memory, under a path for as long as it is open."""
+
+    def __init__(self, file: PipeFile) -> None:
+        """Reads the pipe to its end and closes it.
+
+        Raises:
+            SourceError: it is too large.
+        """
+        self._descriptor = os.memfd_create("edgefer")
+        self.path = Path(f"/proc/self/fd/{self._descriptor}")
+        size = 0
+        while data := file.read(1 << 20):
+            size += os.write(self._descriptor, data)
+            if size > _MOST_PICTURE_BYTES:
+                self.close()
+                raise SourceError(f"{file.name}: a picture of more than {_MOST_PICTURE_BYTES >> 20} MB")
+        file.close()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _pictures(file: PipeFile, use: str) -> Source:
+    """One photograph or several in a file, or an animation."""
+    spooled = _Spooled(file)
+    source: Source
+    try:
+        if use == "animation":
+            from edgefer.sources.animation import open_animation
+
+            source = open_animation(PathOptions(path=str(spooled.path)))
+        else:
+            from edgefer.sources.stills import Images
+
+            source = Images(file.name, [spooled.path], [file.name])
+    except BaseException:
+        spooled.close()
+        raise
+    weakref.finalize(source, spooled.close)
+    source.name = file.name
+    return source
