@@ -42,6 +42,7 @@ COMMANDS = [
     ["models"],
     ["models", "list"],
     ["models", "show"],
+    ["completion"],
     ["models", "verify"],
     ["config"],
     ["config", "init"],
