@@ -133,6 +133,12 @@ def test_no_folder_is_crowded():
     assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
+def test_each_test_file_has_a_name_of_its_own():
+    """Two of one name cannot be collected together."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
 def test_the_package_itself_imports_nothing_of_its_own():
     """So that `import edgefer` stays quick: what is behind the door loads when it is asked for."""
     top = [node for node in ast.parse(FRONT_DOOR.read_text()).body if isinstance(node, (ast.Import, ast.ImportFrom))]

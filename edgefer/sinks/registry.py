@@ -130,7 +130,15 @@ def is_folder(path: str) -> bool:
 class Timeline(Options, frozen=True):
     """The options of the timeline picture."""
 
-    path: Annotated[str, Meta(min_length=1, description="file, ending in .png or .svg")]
+    path: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            pattern=r"(?i)[^/]\.(png|svg)$",
+            examples=["seen.png", "seen.svg"],
+            description="file, by whose suffix the format is chosen; replaced when the picture is written",
+        ),
+    ]
     tracks: Annotated[int, Meta(ge=1, le=60, description="lanes at most, for the tracks seen longest")] = 20
 
 

@@ -49,7 +49,7 @@ REFUSED = {
     ),
     "output that is a folder": ('[[output]]\nkind = "jsonl"\npath = "worn"', "1: output[0]: worn: "),
     "suffix of a video": ('[[output]]\nkind = "video"\npath = "a.xyz"', "3: output[0].path: expected a text such as"),
-    "suffix of a timeline": ('[[output]]\nkind = "timeline"\npath = "a.xyz"', "1: output[0]"),
+    "suffix of a timeline": ('[[output]]\nkind = "timeline"\npath = "a.xyz"', "3: output[0].path: expected a text"),
     "two outputs to one file": (
         '[[output]]\nkind = "csv"\npath = "a"\n[[output]]\nkind = "jsonl"\npath = "./a"',
         "4: output[1]: output 'jsonl:./a' and 'csv:a' both write to ./a",

@@ -27,6 +27,8 @@ _MOST_READ_ERRORS = 100
 _FURTHER_BACK_NS = 10 * NS_PER_S
 # More pixels than any camera has: what a damaged header promises.
 _MOST_PIXELS = 1 << 28
+#: Pictures without a container, one after the other.
+_BARE = ("h264", "hevc", "vvc", "obu", "m4v", "mpegvideo", "cavsvideo", "dirac", "vc1", "h261", "h263")
 #: What a decoder is asked to refuse. Where each picture stands alone and the damage is sure, it is left out whole;
 #: other decoders say of each frame whether they had to make up parts of it.
 _STRICT = {"mjpeg": "explode", "mjpegb": "explode", "png": "crccheck+explode"}
@@ -106,7 +108,7 @@ class MediaReader:
         try:
             self.stream = picture_stream(self._container)
             self.format: str = self._container.format.name
-            self.fps = _rate(self.stream)
+            self.fps = _rate(self.stream, self.format in _BARE)
             context = self.stream.codec_context
             context.options = {"max_pixels": str(_MOST_PIXELS)}
             if context.name in _STRICT:
@@ -332,8 +334,10 @@ def _is_default(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.default)
 
 
-def _rate(stream: av.VideoStream) -> float | None:
-    for rate in (stream.average_rate, stream.guessed_rate):
+def _rate(stream: av.VideoStream, bare: bool) -> float | None:
+    """Frames a second; where there is no container, FFmpeg's mean is its own 25, and the pictures may know better."""
+    rates = stream.average_rate, stream.guessed_rate
+    for rate in reversed(rates) if bare else rates:
         if rate and 0 < rate <= 1000:
             return float(rate)
     return None
