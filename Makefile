@@ -7,7 +7,7 @@ NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/*)
 KERNEL_TESTS = tests/kernels
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
-.PHONY: library arm-cycles fuzz fuzz-abi test-sanitized compile-clang
+.PHONY: library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -72,6 +72,9 @@ fuzz-abi:  ## FUZZ_RUNS calls of the C functions with arbitrary arguments, under
 	  build/fuzz-abi/fuzz_c_api -runs=$(FUZZ_RUNS) -max_len=64 -use_counters=0 -entropic=0 -reload=0 \
 	  -print_final_stats=1 -artifact_prefix=build/fuzz-abi/ build/fuzz-abi/found tests/fuzz/corpus
 
+fuzz-files: $(VENV)/.dev  ## FUZZ_FILES cut and FUZZ_FILES spoilt copies of each kind of film and photograph through the command line
+	$(BIN)/python tests/fuzz/damaged_files.py --cases $(FUZZ_FILES)
+
 # One test limits the address space, which ASan cannot live with.
 test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports wrong addresses and undefined arithmetic
 	@$(MAKE) --no-print-directory BUILD=build/sanitized OPTIMISE="-O1 -g1 -Wno-uninitialized -Wno-maybe-uninitialized $(SANITIZE)" \
@@ -132,6 +135,7 @@ $(BUILD)/libedgefer.so: $(BUILD)/libedgefer.so.1
 	@ln -sf $(<F) $@
 
 FUZZ_CASES ?= 1000000
+FUZZ_FILES ?= 200
 $(BUILD)/fuzz/differential: tests/fuzz/differential.cpp tests/fuzz/reference.cpp tests/fuzz/reference.h csrc/c/edgefer.h \
 		$(BUILD)/libedgefer.a
 	@mkdir -p $(@D)

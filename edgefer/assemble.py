@@ -22,6 +22,7 @@ from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
     from edgefer.detect import Detector
+    from edgefer.landmarks.base import Landmarker
     from edgefer.loop.pipeline import Pipeline
     from edgefer.recognize.base import Recognizer
     from edgefer.sinks import SinkThread
@@ -38,21 +39,30 @@ def prepare_process(settings: Settings) -> None:
     """
     import cv2
 
+    check_kernels()
+    check_processors(settings)
+    cv2.setNumThreads(settings.compute.opencv_threads)
+    if settings.compute.pin:
+        os.sched_setaffinity(0, settings.compute.pin)
+
+
+def check_kernels() -> None:
+    """Raises UsageError where EDGEFER_ISA is wrong: now, and not with the first face."""
     from edgefer import kernels
 
     for op in kernels.operations():
-        kernels.active(op)  # a wrong EDGEFER_ISA shows now, not with the first face
-    cv2.setNumThreads(settings.compute.opencv_threads)
-    pin = settings.compute.pin
-    if pin:
-        available = sorted(os.sched_getaffinity(0))
-        missing = sorted(set(pin) - set(available))
-        if missing:
-            raise UsageError(
-                f"compute.pin: expected processors of this machine ({', '.join(map(str, available))}),"
-                f" got {', '.join(map(str, missing))}; change the profile"
-            )
-        os.sched_setaffinity(0, pin)
+        kernels.active(op)
+
+
+def check_processors(settings: Settings) -> None:
+    """Raises UsageError where the machine lacks one of the profile's processors."""
+    available = sorted(os.sched_getaffinity(0))
+    missing = sorted(set(settings.compute.pin) - set(available))
+    if missing:
+        raise UsageError(
+            f"compute.pin: expected processors of this machine ({', '.join(map(str, available))}),"
+            f" got {', '.join(map(str, missing))}; change the profile"
+        )
 
 
 def open_models(settings: Settings) -> list[Recognizer]:
@@ -61,9 +71,14 @@ def open_models(settings: Settings) -> list[Recognizer]:
     Raises:
         UsageError: an unknown name or option. ModelError: one is refused.
     """
+    return [open_model(model, settings) for model in settings.recognizer.models]
+
+
+def open_model(model: str, settings: Settings) -> Recognizer:
+    """One of them."""
     from edgefer import recognize
 
-    return [recognize.open(model, settings.compute.threads) for model in settings.recognizer.models]
+    return recognize.open(model, settings.compute.threads)
 
 
 def verify_model(model: str | os.PathLike) -> None:
@@ -159,18 +174,29 @@ def make_pipeline(
             settings.governor.max_temperature_c,
             heat=read_heat,
         )
-    needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
-    needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
-    landmarker = None
-    if needing or landmarks:
-        if not LANDMARKERS.names():
-            who = f"{needing[0]} needs landmarks" if needing else "landmarks were asked for"
-            raise UsageError(f"{who}, and no landmark network is installed")
-        landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
+    landmarker = open_landmarks(settings, recognizers, outputs, landmarks)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
     detector = detector or open_faces(settings)
     tracker, photographs = open_tracker(settings, detector), open_photographs(settings, detector)
     return Pipeline(tracker, recognizers, smoother, governor, max_faces, landmarker, photographs)
+
+
+def open_landmarks(
+    settings: Settings, recognizers: Sequence[Recognizer], outputs: Sequence[Choice] = (), landmarks: bool = False
+) -> Landmarker | None:
+    """What finds landmarks, where one of these needs them or they are wanted in any case; else None.
+
+    Raises:
+        UsageError: nothing finds them. ModelError: its model is refused.
+    """
+    needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
+    needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
+    if not needing and not landmarks:
+        return None
+    if not LANDMARKERS.names():
+        who = f"{needing[0]} needs landmarks" if needing else "landmarks were asked for"
+        raise UsageError(f"{who}, and no landmark network is installed")
+    return LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
@@ -217,6 +243,20 @@ def start_sinks(
             sink.close()
         raise
     return sinks
+
+
+def try_output(output: Choice, recognizers: Sequence[Recognizer]) -> None:
+    """Opens an output that has a path, and closes it before anything is written: what is there stays as it is.
+
+    Raises:
+        UsageError, SinkError: it cannot be opened.
+    """
+    from edgefer.sinks import open_sink
+
+    if output.target:
+        labels = {recognizer.name: recognizer.labels for recognizer in recognizers}
+        first = next(iter(labels.values()), ())
+        open_sink(output, labels=first, models=labels, title="", fps=None).close()
 
 
 class Parts:

@@ -133,6 +133,12 @@ def test_no_folder_is_crowded():
     assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
+def test_each_test_file_has_a_name_of_its_own():
+    """Two of one name cannot be collected together."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
 def test_the_package_itself_imports_nothing_of_its_own():
     """So that `import edgefer` stays quick: what is behind the door loads when it is asked for."""
     top = [node for node in ast.parse(FRONT_DOOR.read_text()).body if isinstance(node, (ast.Import, ast.ImportFrom))]
@@ -169,7 +175,7 @@ HEAVY |= {"PIL", "pandas"}
         "import edgefer.commands.console; edgefer.commands.console.main(['run', '--help'])",
         "import edgefer.commands.console; edgefer.commands.console.main(['run', '--frames', '0'])",
         "import edgefer.commands.console; edgefer.commands.console.main(['explain', '--help'])",
-        "import edgefer.commands.console; edgefer.commands.console.main(['config', 'check', 'pi4'])",
+        "import edgefer.commands.console; edgefer.commands.console.main(['config', 'show', '--profile', 'pi4'])",
         "import edgefer.loop.pipeline, edgefer.config, edgefer.device.service",
         "import edgefer; edgefer.read, edgefer.stream, edgefer.Reader, edgefer.Stream, edgefer.FaceReading",
     ],
@@ -179,7 +185,7 @@ HEAVY |= {"PIL", "pandas"}
         "--help",
         "wrong usage",
         "explain --help",
-        "config check",
+        "config show",
         "loop, config, service",
         "the front door",
     ],

@@ -1,25 +1,38 @@
-"""`edgefer config`: check a profile, or show the settings in effect."""
+"""`edgefer config`: begin a profile, check one, or show the settings in effect."""
 
 from __future__ import annotations
 
 import argparse
 
 from edgefer import config
-from edgefer.commands.arguments import settings_from
 from edgefer.commands.console import Commands, say
 from edgefer.config import profiles
-from edgefer.errors import UsageError
+from edgefer.errors import EdgeferError, UsageError
 from edgefer.support.redact import HIDDEN, scrub
+from edgefer.support.typed import suggestion
 
 SECRETS_LEFT_OUT = f"# Passwords and the like are not shown: replace each {HIDDEN}.\n"
 
 
 def add_parser(commands: Commands) -> None:
     """The command's arguments."""
-    actions = commands.actions("config", "check or show a profile", "config check my.toml\nconfig show --profile pi4")
+    actions = commands.actions(
+        "config",
+        "begin, check or show a profile",
+        "config init pi4 -o my.toml\nconfig check my.toml\nconfig show --profile pi4",
+    )
+    begin = actions.add(
+        "init",
+        "write a profile to begin with: every key, its meaning and its default",
+        "config init\nconfig init pi4 > my.toml\nconfig init pi4 -o my.toml",
+        execute,
+    )
+    boards = ", ".join(config.shipped_profiles())
+    begin.add_argument("board", metavar="BOARD", nargs="?", help=f"{boards} (default: this board's)")
+    begin.add_argument("-o", "--output", metavar="FILE", help="a new file (default: standard output)")
     check = actions.add(
         "check",
-        "list every problem of a profile with its line",
+        "list all that a run would refuse in a profile, with file, line and key",
         "config check my.toml\nconfig check firmware_configs/*.toml",
         execute,
     )
@@ -31,20 +44,70 @@ def add_parser(commands: Commands) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Prints the settings as a profile, or the problems of each; UsageError's exit code when there is one."""
-    if args.action == "show":
-        text = config.to_toml(settings_from(args))
-        shown = scrub(text)
-        print(SECRETS_LEFT_OUT if shown != text else "", shown, sep="", end="")
+    """Does what the action says; UsageError's exit code where a profile is refused."""
+    return {"check": check, "show": show, "init": init}[args.action](args)
+
+
+def check(args: argparse.Namespace) -> int:
+    """Prints all that a run would refuse, a line each; or that the profile is good."""
+    from edgefer.commands import refusals  # which brings OpenCV and the interpreter
+
+    around = list(refusals.environment())
+    for line in around:
+        say(line)
+    good = not around
+    for name in args.profiles:
+        try:
+            profile = profiles.read_profile(profiles.profile_path(name))
+        except UsageError as error:
+            say(error)
+            good = False
+            continue
+        problems = list(profile.problems)
+        if profile.settings is not None:
+            problems += filter(None, map(profile.placed, refusals.refusals(profile.settings)))
+        for line in (lines := profile.lines(problems)):
+            say(line)
+        if lines:
+            good = False
+        elif not around:
+            print(scrub(f"{profile.path}: good"))
+    return 0 if good else UsageError.exit_code
+
+
+def show(args: argparse.Namespace) -> int:
+    """Prints the settings in effect, or all that is wrong with the profile."""
+    name = args.profile if args.profile is not None else config.fitting_profile(config.board_model())
+    profile = profiles.read_profile(profiles.profile_path(name))
+    lines = profile.lines(profile.problems)
+    if profile.settings is None or lines:
+        for line in lines:
+            say(line)
+        return UsageError.exit_code
+    text = config.to_toml(profile.settings)
+    shown = scrub(text)
+    print(SECRETS_LEFT_OUT if shown != text else "", shown, sep="", end="")
+    return 0
+
+
+def init(args: argparse.Namespace) -> int:
+    """Writes a profile to begin with, to a new file or to standard output."""
+    from edgefer.config.template import template
+
+    name = args.board if args.board is not None else config.fitting_profile(config.board_model())
+    names = config.shipped_profiles()
+    if name not in names:
+        raise UsageError(f"unknown board {name!r}{suggestion(name, names)}; available: {', '.join(names)}")
+    text = template(name, config.load_profile(name))
+    if args.output in (None, "-"):
+        print(text, end="")
         return 0
-    code = 0
-    for profile in args.profiles:
-        path = profiles.profile_path(profile)
-        problems = profiles.read_profile(path)[1]
-        for problem in problems:
-            say(problem)
-        if problems:
-            code = UsageError.exit_code
-        else:
-            print(f"{path}: good")
-    return code
+    try:
+        with open(args.output, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{args.output}: is there already, and is not replaced; name a new file") from None
+    except OSError as error:
+        raise EdgeferError(f"{args.output}: cannot be written: {error.strerror}; choose another path") from None
+    print(scrub(f"{args.output}: written; use it with --profile {profiles.as_profile(args.output)}"))
+    return 0

@@ -16,13 +16,14 @@ from typing import Any
 
 from edgefer import __version__
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
+from edgefer.support.names import shown
 from edgefer.support.quiet import own_stderr, standard_streams
 from edgefer.support.redact import remember, scrub
 
 log = logging.getLogger(__name__)
 
 #: The commands, in the order of `--help`: each is a module of this package with `add_parser`.
-COMMANDS = ("run", "info", "doctor", "bench", "eval", "explain", "models", "config")
+COMMANDS = ("run", "info", "doctor", "bench", "eval", "explain", "models", "config", "completion")
 
 EXIT_CODES = """exit codes:
   0    done
@@ -43,11 +44,19 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def parse_known_args(self, args=None, namespace=None):
-        """Sources may stand before, between and behind the options; argparse takes them in one place alone."""
+        """Sources may stand before, between and behind the options; argparse takes them in one place alone.
+
+        What nothing takes is refused by the command that was given it, with what it may mean.
+        """
         namespace, left = super().parse_known_args(args, namespace)
         if hasattr(namespace, "sources") and all(text == "-" or not text.startswith("-") for text in left):
             namespace.sources = [*namespace.sources, *left]
             left = []
+        if left:
+            option = next((text for text in left if text.startswith("-")), "").partition("=")[0]
+            close = difflib.get_close_matches(option, self._option_string_actions, n=1) if option else []
+            advice = f"; did you mean {close[0]}?" if close else ""
+            self.error(f"unrecognized arguments: {' '.join(left)}{advice}")
         return namespace, left
 
     def error(self, message: str):
@@ -57,6 +66,11 @@ class _Parser(argparse.ArgumentParser):
                 if close:
                     message += f"; did you mean {close[0]!r}?"
         raise UsageError(f"{message}; see `{self.prog} --help`")
+
+    def _print_message(self, message, file=None):
+        """Without argparse's own way of passing over a disk that is full."""
+        if message:
+            (file or sys.stderr).write(message)
 
 
 class Commands:
@@ -206,7 +220,9 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
     except OSError as error:
         if verbose:
             logger.debug("the error came from here", exc_info=True)
-        say(f"{error.filename or 'system'}: {error.strerror or error}")
+        # What has no name is standard output: all else is opened by its name.
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "standard output"
+        say(f"{name}: {error.strerror or error}")
         return 1
     except Exception as error:
         if interrupts.received:
@@ -221,13 +237,15 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
 def say(message: object) -> None:
     """One line on stderr, without the secrets that a library may have put into it."""
     with contextlib.suppress(OSError, ValueError):
-        print("edgefer:", " ".join(scrub(str(message)).split()), file=sys.stderr, flush=True)
+        print("edgefer:", shown(" ".join(scrub(str(message)).split())), file=sys.stderr, flush=True)
 
 
 class _LogFormat(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = f"edgefer: {record.getMessage()}"
-        return scrub(text + "\n" + self.formatException(record.exc_info) if record.exc_info else text)
+        lines = [f"edgefer: {' '.join(record.getMessage().splitlines())}"]
+        if record.exc_info:
+            lines += self.formatException(record.exc_info).split("\n")
+        return "\n".join(shown(line) for line in scrub("\n".join(lines)).split("\n"))
 
 
 class _LogToStderr(logging.Handler):

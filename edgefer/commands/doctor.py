@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from edgefer.commands.arguments import settings_from
+from edgefer import config
 from edgefer.commands.console import Commands
-from edgefer.config import Settings
+from edgefer.config import Settings, profiles
 from edgefer.config.settings import limits
 from edgefer.device import doctor
 from edgefer.device.doctor import Check
@@ -39,11 +39,12 @@ def add_parser(commands: Commands) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Prints a line a check as soon as it is known; 1 when one fails."""
-    settings = settings_from(args)
+    name = args.profile if args.profile is not None else config.fitting_profile(config.board_model())
+    profile = profiles.read_profile(profiles.profile_path(name))
     if not args.verbose:
         logging.getLogger("edgefer").setLevel(logging.ERROR)  # what a run warns of is a line of the page
     done = []
-    for check in _checks(settings):
+    for check in _checks(profile):
         done.append(check)
         if not args.json:
             print(scrub(line(check)))
@@ -67,9 +68,29 @@ def line(check: Check) -> str:
     return joined if len(joined) <= shutil.get_terminal_size().columns else f"{text}\n{'':<18} {check.advice}"
 
 
-def _checks(settings: Settings) -> Iterator[Check]:
+def _checks(profile: profiles.Profile) -> Iterator[Check]:
+    settings = profile.settings or Settings()
     yield from doctor.checks(settings)
-    yield from doctor.guarded("reading", lambda: reading(settings))
+    state = "ok"
+    for check in doctor.guarded("profile", lambda: _profile(profile)):
+        state = check.state
+        yield check
+    yield from doctor.guarded("reading", lambda: reading(settings if state == "ok" else Settings()))
+
+
+def _profile(profile: profiles.Profile) -> Iterator[Check]:
+    """What a run would refuse in the profile, but for what other lines tell."""
+    from edgefer.commands import refusals
+
+    problems = list(profile.problems)
+    if profile.settings is not None:
+        problems += filter(None, map(profile.placed, refusals.refusals(profile.settings)))
+    lines = profile.lines(problems)
+    if lines:
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        yield Check("profile", "fail", lines[0] + more, f"see `edgefer config check {profile.path}`")
+    else:
+        yield Check("profile", "ok", f"{profile.path}: a run takes it")
 
 
 def reading(settings: Settings) -> Iterator[Check]:

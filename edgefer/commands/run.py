@@ -160,9 +160,10 @@ def summary_lines(summary: RunSummary, brief: bool = False) -> list[str]:
     ]
     if not brief:
         noun = "frame" if summary.frames == 1 else "frames"
+        followed = f", {summary.tracks} track(s)" if summary.photographs < summary.frames else ""
         lines = [
             f"{summary.frames} {noun} in {summary.seconds:.1f} s ({summary.fps:.1f} fps);"
-            f" a face in {share:.1f} %, {summary.tracks} track(s)",
+            f" a face in {share:.1f} %{followed}",
             *lines,
             f"p50/p95/p99 ms: {stages}",
         ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import NODEFAULT, Struct, inspect
 
 from edgefer.config.settings import BOUNDED, DetectorTable, Settings, Tables, limits, tables
 from edgefer.detect.registry import DETECTORS
-from edgefer.errors import UsageError
-from edgefer.sinks.registry import OUTPUTS, check_outputs
+from edgefer.sinks.registry import OUTPUTS, output_conflicts
 from edgefer.support.registry import Registry
 from edgefer.support.toml import Path as KeyPath
 from edgefer.support.toml import tomllib, value_text
@@ -20,10 +20,17 @@ from edgefer.support.typed import bare, describe, fields_of, fits, length_range,
 
 
 class Problem(NamedTuple):
-    """One thing wrong with a profile."""
+    """One thing wrong with a profile.
+
+    Attributes:
+        path: the key it belongs to.
+        message: what is wrong, and what to do.
+        others: the other keys on which that depends.
+    """
 
     path: KeyPath
     message: str
+    others: tuple[KeyPath, ...] = ()
 
 
 class OutputKind(Struct):
@@ -160,6 +167,56 @@ def _advice(default: str | None, value: Any = None, kind: inspect.Type | None = 
     return f"; the default is {default}" if default else "; leave the key out to go without it"
 
 
+def without(data: Mapping[str, Any], wrong: Iterable[KeyPath]) -> tuple[dict[str, Any], list[KeyPath], list[int]]:
+    """A parsed profile without its wrong keys, so that the rest can be looked at.
+
+    Returns:
+        The rest; the keys that were left out; and the number in the file of each output that is left.
+    """
+    rest = copy.deepcopy(dict(data))
+    tables = dict(enumerate(rest["output"])) if isinstance(rest.get("output"), list) else {}
+    dropped: list[KeyPath] = []
+    for path in wrong:
+        if path[0] == "output":
+            table = tables.get(int(path[1])) if len(path) > 1 else None
+            if len(path) == 2 or table is None or _needs(OUTPUTS, table, path[2]):
+                tables = {number: each for number, each in tables.items() if path[1:2] not in ((), (number,))}
+                dropped.append(path[:2])
+            else:
+                table.pop(path[2], None)
+                dropped.append(path[:3])
+        elif path[0] == "detector" and len(path) > 1 and _needs(DETECTORS, rest["detector"], path[1]):
+            own = DetectorTable.__struct_fields__
+            rest["detector"] = {key: item for key, item in rest["detector"].items() if key in own and key != "kind"}
+            dropped.append(("detector", "kind"))
+        else:
+            dropped.append(_remove(rest, path))
+    if "output" in rest and (tables or rest["output"] == []):
+        rest["output"] = list(tables.values())
+    else:
+        rest.pop("output", None)
+    return rest, dropped, list(tables)
+
+
+def _needs(registry: Registry, table: Mapping[str, Any], key: str | int) -> bool:
+    """Whether a choice cannot be made without a key of its table."""
+    kind = table.get("kind", registry.default)
+    if key == "kind" or kind not in registry:
+        return True
+    return any(field.encode_name == key and field.required for field in fields_of(registry.find(kind).options))
+
+
+def _remove(data: dict[str, Any], path: KeyPath) -> KeyPath:
+    """Removes the innermost key of a path, a list as a whole; gives the path of what was removed."""
+    for depth, part in enumerate(path, 1):
+        inner = data.get(part) if isinstance(part, str) else None
+        if depth == len(path) or not isinstance(inner, dict):
+            data.pop(str(part), None)
+            return path[:depth]
+        data = inner
+    return path
+
+
 def cross_check(settings: Settings) -> Iterator[Problem]:
     """Problems between keys that are each right by themselves."""
     compute, detector, quality = settings.compute, settings.detector, settings.quality
@@ -170,16 +227,16 @@ def cross_check(settings: Settings) -> Iterator[Problem]:
             ("detector", "min_face_px"),
             f"expected at most the shorter side of camera.size, {min(settings.camera.size)},"
             f" got {detector.min_face_px}; no face could be found",
+            (("camera", "size"),),
         )
-    try:
-        check_outputs(settings.outputs)
-    except UsageError as error:
-        yield Problem(("output",), str(error))
+    for number, what in output_conflicts(settings.outputs, str(settings.camera.device)):
+        yield Problem(("output", number), what)
     if quality.min_brightness >= quality.max_brightness:
         yield Problem(
             ("quality", "min_brightness"),
             f"expected less than max_brightness, {quality.max_brightness:g}, got {quality.min_brightness:g};"
             " every face would be uncertain",
+            (("quality", "max_brightness"),),
         )
     total = limits(settings, "total")
     if (
@@ -190,6 +247,7 @@ def cross_check(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             ("budget_ms", "total", "p95"),
             "expected a number, because other stages have a p95 and the governor keeps the total; add it",
+            (("governor", "enabled"),),
         )
     for stage in BOUNDED:
         bounds = limits(settings, stage)
@@ -199,11 +257,13 @@ def cross_check(settings: Settings) -> Iterator[Problem]:
                 yield Problem(
                     ("budget_ms", stage, high_name),
                     f"expected at least {low_name}, {low:g}, got {high:g}; it cannot be smaller",
+                    (("budget_ms", stage, low_name),),
                 )
         if stage != "total" and bounds.p50 and total.p50 and bounds.p50 > total.p50:
             yield Problem(
                 ("budget_ms", stage, "p50"),
                 f"expected at most the total's p50, {total.p50:g}, got {bounds.p50:g}; lower it",
+                (("budget_ms", "total", "p50"),),
             )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from edgefer.config.check import check, cross_check, key_name
+from edgefer.config.check import Problem, check, cross_check, key_name, without
 from edgefer.config.settings import Settings, settings_of
 from edgefer.errors import UsageError
 from edgefer.support.registry import Choice
@@ -70,6 +72,11 @@ def profile_path(profile: str | Path) -> Path:
     raise UsageError(f"unknown profile {text!r}; {hint}available: {', '.join(names)}, or a path to a .toml file")
 
 
+def as_profile(path: str) -> str:
+    """A path as `--profile` takes it: in a folder, so that it is not taken for a shipped name."""
+    return path if "/" in path or path.endswith(".toml") else f"./{path}"
+
+
 def load_profile(profile: str | Path) -> Settings:
     """Settings from a profile.
 
@@ -81,44 +88,80 @@ def load_profile(profile: str | Path) -> Settings:
     Raises:
         UsageError: one line with file, line, key, what was expected and what came, for the first problem.
     """
-    path = profile_path(profile)
-    settings, problems = read_profile(path)
-    if settings is None:
-        more = f" (and {len(problems) - 1} more: edgefer config check {path})" if len(problems) > 1 else ""
-        raise UsageError(problems[0] + more)
-    return settings
+    read = read_profile(profile_path(profile))
+    if read.settings is None or read.problems:
+        lines = read.lines(read.problems)
+        more = f" (and {len(lines) - 1} more: edgefer config check {read.path})" if len(lines) > 1 else ""
+        raise UsageError(lines[0] + more)
+    return read.settings
 
 
-def read_profile(path: Path) -> tuple[Settings | None, list[str]]:
-    """Reads one profile file and gives all its problems, one line each, in the order of the file.
+@dataclass
+class Profile:
+    """A profile file as it was read.
 
-    Returns:
-        settings, None when there are problems; and the problems.
+    Attributes:
+        path: of the file.
+        settings: what it says, wrong keys left out; None where it is no TOML at all.
+        problems: what is wrong with it.
+        faulty: where it is no TOML: that, as lines.
+        dropped: the keys that were left out of the settings.
+        outputs: the number in the file of each of the settings' outputs.
     """
+
+    path: Path
+    settings: Settings | None = None
+    problems: list[Problem] = field(default_factory=list)
+    faulty: list[str] = field(default_factory=list)
+    dropped: list[KeyPath] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    _positions: dict[KeyPath, int] = field(default_factory=dict)
+
+    def lines(self, problems: Iterable[Problem]) -> list[str]:
+        """Each problem on one line: file, line, key, what is wrong; in the order of the file."""
+        located = sorted((_line(self._positions, problem.path), problem) for problem in problems)
+        return self.faulty + [
+            f"{self.path}:{line}: {name + ': ' if (name := key_name(problem.path)) else ''}{problem.message}"
+            for line, problem in located
+        ]
+
+    def placed(self, problem: Problem) -> Problem | None:
+        """A problem of the settings with the file's number of an output; None where a wrong key explains it."""
+        path = problem.path
+        if path[:1] == ("output",) and len(path) > 1 and self.outputs:
+            path = ("output", self.outputs[int(path[1])], *path[2:])
+        for key in (path, *problem.others):
+            if any(key[: len(dropped)] == dropped or dropped[: len(key)] == key for dropped in self.dropped):
+                return None
+        return problem._replace(path=path)
+
+
+def read_profile(path: Path) -> Profile:
+    """Reads one profile file; what is wrong with one key does not hide what is wrong with another."""
     try:
         text = _read_text(path)
     except UsageError as error:
-        return None, [str(error)]
-    lines, duplicates = key_lines(text)
+        return Profile(path, faulty=[str(error)])
+    positions, duplicates = key_lines(text)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        if duplicates:
-            key, first, second = duplicates[0]
-            what = f"expected one value, the first is in line {first}; remove one of the two"
-            return None, [f"{path}:{second}: {key_name(key)}: written twice; {what}"]
-        return None, [_syntax_problem(path, text, str(error))]
+        what = "expected one value, the first is in line {}; remove one of the two"
+        written_twice = [
+            f"{path}:{second}: {key_name(key)}: written twice; {what.format(first)}"
+            for key, first, second in duplicates
+        ]
+        return Profile(path, faulty=written_twice or [_syntax_problem(path, text, str(error))])
     except RecursionError:
-        return None, [f"{path}:1: nested too deeply; expected tables of keys as in docs/configuration.md"]
+        too_deep = f"{path}:1: nested too deeply; expected tables of keys as in docs/configuration.md"
+        return Profile(path, faulty=[too_deep])
     problems = list(check(data))
-    settings = None
-    if not problems:
-        settings = settings_of(data)
-        problems = list(cross_check(settings))
-    if problems or settings is None:
-        located = sorted((_line(lines, problem.path), problem) for problem in problems)
-        return None, [f"{path}:{line}: {key_name(key)}: {message}" for line, (key, message) in located]
-    return _resolve_paths(settings, path.parent), []
+    right, dropped, outputs = without(data, [problem.path for problem in problems])
+    settings = settings_of(right)
+    profile = Profile(path, settings, problems, dropped=dropped, outputs=outputs, _positions=positions)
+    profile.problems += [placed for each in cross_check(settings) if (placed := profile.placed(each))]
+    profile.settings = _resolve_paths(settings, path.parent)
+    return profile
 
 
 def _read_text(path: Path) -> str:
@@ -163,7 +206,8 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
     """Models are named relative to the profile."""
 
     def resolved(text: str) -> str:
-        return str(folder / Path(text).expanduser())
+        path = str(folder / Path(text).expanduser())
+        return path if "/" in path else f"./{path}"  # else it could be taken for a shipped one
 
     choice = settings.detector_choice
     paths = {

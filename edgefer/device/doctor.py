@@ -54,7 +54,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         ("processor", lambda: _processor(settings)),
         ("kernels", _kernels),
         ("packages", _packages),
-        ("models", lambda: _networks(settings)),
+        ("models", _networks),
         ("extras", _extras),
         ("cameras", lambda: _cameras(camera_devices())),
         ("temperature", lambda: _temperature(settings)),
@@ -146,11 +146,11 @@ def _packages() -> Iterator[Check]:
         yield Check("packages", "ok", words)
 
 
-def _networks(settings: Settings) -> Iterator[Check]:
+def _networks() -> Iterator[Check]:
     from edgefer import recognize
     from edgefer.models import runtime, store
 
-    names = list(dict.fromkeys([*store.shipped(), *settings.recognizer.models]))
+    names = store.shipped()
     refused = False
     for name in names:
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgefer.errors import ModelError, UsageError
 from edgefer.models.directory import MANIFEST_NAME, load
 from edgefer.models.manifest import Manifest
+from edgefer.support.names import shown
 from edgefer.support.typed import suggestion
 
 #: Folder of the models that ship with the package.
@@ -51,7 +52,7 @@ def find(model: str | os.PathLike) -> Path:
         return Path(text)
     available = ", ".join(shipped()) or "none"
     close = suggestion(text, shipped())
-    raise UsageError(f"unknown model {text!r}{close}; available: {available}, or the path of a model directory")
+    raise UsageError(f"unknown model '{shown(text)}'{close}; available: {available}, or the path of a model directory")
 
 
 def entries() -> list[InstalledModel]:

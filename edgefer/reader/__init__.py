@@ -115,7 +115,8 @@ def stream(
 
     Args:
         source: number of a camera; path of a film, an image or a folder of images; rtsp://… or http://…;
-            "demo"; or a list of them, read one after the other. A pathlib.Path is always a path.
+            "demo"; a pattern such as "photos/*.jpg"; or several of them, read one after the other. A pathlib.Path
+            is always a path.
         model, detector, profile, landmarks: see edgefer.read.
         start: where to begin, s of media time; of a live source so long after its first picture.
         seconds: end so much media time after that.

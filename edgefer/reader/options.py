@@ -17,6 +17,7 @@ from edgefer import config
 from edgefer.config import Settings
 from edgefer.detect.registry import DETECTORS
 from edgefer.sources.registry import SOURCES
+from edgefer.sources.several import expanded
 
 SourceLike: TypeAlias = "int | str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 Rotation = Literal[0, 90, 180, 270]
@@ -142,14 +143,19 @@ def specs_of(source: object) -> list[str]:
     """One source or several, as texts.
 
     Raises:
-        TypeError, ValueError: as spec_of; or there are none.
+        TypeError, ValueError: as spec_of; or there are none. SourceError: nothing matches a pattern.
     """
     if isinstance(source, (str, bytes, os.PathLike)) or not isinstance(source, Iterable) or hasattr(source, "shape"):
-        return [spec_of(source)]
-    specs = [spec_of(each) for each in source]
+        return patterns_of(source)
+    specs = [spec for each in source for spec in patterns_of(each)]
     if not specs:
         raise ValueError("stream: expected at least one source, got none")
     return specs
+
+
+def patterns_of(source: object) -> list[str]:
+    """The texts of a source; a text may be a pattern, which a path never is."""
+    return expanded([source]) if isinstance(source, str) else [spec_of(source)]
 
 
 def settings_of(

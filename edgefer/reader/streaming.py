@@ -63,7 +63,6 @@ class Stream(Iterator[Reading]):
         options: StreamOptions,
         *,
         outputs: Sequence[Choice] = (),
-        close_with: Callable[[], None] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         """Opens the first source.
@@ -73,7 +72,6 @@ class Stream(Iterator[Reading]):
             specs: the sources.
             options: how they are read.
             outputs: where the readings will go, for what they need.
-            close_with: called at the end.
             stop: set from outside to end the wait for a source that is not there yet; the stream has ended then.
 
         Raises:
@@ -87,7 +85,7 @@ class Stream(Iterator[Reading]):
         self._stop = stop
         patience_s = options.patience
         self._patience_s = parts.settings.capture.patience_s if patience_s is None else patience_s
-        self._open = _Open(close_with)
+        self._open = _Open()
         self._close = weakref.finalize(self, self._open.close)
         self._tally = Tally()
         self._failed: list[tuple[str, SourceError]] = []
@@ -289,10 +287,9 @@ class Stream(Iterator[Reading]):
 class _Open:
     """What has to be closed when a stream ends, however it ends."""
 
-    def __init__(self, close_with: Callable[[], None] | None) -> None:
+    def __init__(self) -> None:
         self.pid = os.getpid()
         self.readings: Readings | None = None
-        self._close_with = close_with
 
     def end_source(self) -> None:
         readings, self.readings = self.readings, None
@@ -300,14 +297,8 @@ class _Open:
             readings.close()
 
     def close(self) -> None:
-        if os.getpid() != self.pid:
-            return  # a camera that a child of this process closed would stop for its parent, too
-        try:
+        if os.getpid() == self.pid:  # a camera that a child of this process closed would stop for its parent, too
             self.end_source()
-        finally:
-            close_with, self._close_with = self._close_with, None
-            if close_with is not None:
-                close_with()
 
 
 def choose_sources(specs: Sequence[str], options: StreamOptions, camera: CameraOptions) -> list[Chosen]:

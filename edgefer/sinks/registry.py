@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -130,7 +130,15 @@ def is_folder(path: str) -> bool:
 class Timeline(Options, frozen=True):
     """The options of the timeline picture."""
 
-    path: Annotated[str, Meta(min_length=1, description="file, ending in .png or .svg")]
+    path: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            pattern=r"(?i)[^/]\.(png|svg)$",
+            examples=["seen.png", "seen.svg"],
+            description="file, by whose suffix the format is chosen; replaced when the picture is written",
+        ),
+    ]
     tracks: Annotated[int, Meta(ge=1, le=60, description="lanes at most, for the tracks seen longest")] = 20
 
 
@@ -199,15 +207,22 @@ def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "") -
     Raises:
         UsageError: two write to one place, or one would replace the source.
     """
+    for _, problem in output_conflicts(outputs, source):
+        raise UsageError(problem)
+
+
+def output_conflicts(outputs: Iterable[Choice], source: str | Iterable[str] = "") -> Iterator[tuple[int, str]]:
+    """Every output that check_outputs would refuse, by its number, and why."""
     sources = [source] if isinstance(source, str) else list(source)
     taken: dict[object, str | None] = {_file_key(each): None for each in sources if os.path.isfile(each)}
-    for output in outputs:
+    for number, output in enumerate(outputs):
         path = output.target if output.entry.target == "path" else ""
         if not path and STDOUT not in output.entry.needs:
             continue
         folder = FOLDER in output.entry.needs and is_folder(path)
-        if folder:
-            _spare_pictures(output, path, sources)
+        if folder and _would_replace(path, sources):
+            yield number, f"output {str(output)!r} would replace the source; give it a folder of its own"
+            continue
         standard = STANDARD.get(path or "-") if STDOUT in output.entry.needs else None
         key = _file_key(path) if standard is None else f"standard {'output' if standard == 1 else 'error'}"
         if key in taken:
@@ -215,13 +230,15 @@ def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "") -
             what = f"and {other!r} both write to {path if standard is None else key}"
             if other is None:
                 what = "would replace the source"
-            raise UsageError(f"output {str(output)!r} {what}; give it a file of its own")
-        if folder or standard is not None or os.path.isfile(path) or not os.path.exists(path):  # devices may be shared
+            yield number, f"output {str(output)!r} {what}; give it a file of its own"
+        elif (
+            folder or standard is not None or os.path.isfile(path) or not os.path.exists(path)
+        ):  # devices may be shared
             taken[key] = str(output)
 
 
-def _spare_pictures(output: Choice, folder: str, sources: Iterable[str]) -> None:
-    """Refuses a folder in which a picture would take the place of the one it shows."""
+def _would_replace(folder: str, sources: Iterable[str]) -> bool:
+    """Whether a picture in a folder would take the place of the one it shows."""
     for source in sources:
         if os.path.isdir(source):
             replaced = os.path.realpath(source) == os.path.realpath(folder)
@@ -231,7 +248,8 @@ def _spare_pictures(output: Choice, folder: str, sources: Iterable[str]) -> None
             target = os.path.join(folder, name)
             replaced = here and os.path.exists(target) and os.path.samefile(source, target)
         if replaced:
-            raise UsageError(f"output {str(output)!r} would replace the source; give it a folder of its own")
+            return True
+    return False
 
 
 def _file_key(path: str) -> object:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -121,15 +124,15 @@ def open_camera(options: CameraOptions) -> Source:
     """A V4L2 camera, turned as the options say; of size and rate the driver may give its nearest.
 
     Raises:
-        SourceError: no such camera, no permission, or not a camera.
-        SourceStalled: it opened but gave no frame.
+        SourceError: no permission, or not a camera.
+        SourceStalled: it is not there, in use, or gave no frame: all of that may pass.
     """
     device = str(options.device)
     path = f"/dev/video{int(device)}" if device.isdecimal() else device
     _check_device(path)
-    capture = open_capture(path, cv2.CAP_V4L2)
+    capture = open_capture(path)
     if capture is None:
-        raise SourceError(f"{path}: cannot be opened as a camera; used by another program, or no capture device")
+        raise SourceStalled(f"{path}: cannot be opened as a camera; is another program using it?")
     fourcc_wanted = _ASKED[options.format]
     if fourcc_wanted is not None:
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc_wanted))
@@ -146,14 +149,43 @@ def open_camera(options: CameraOptions) -> Source:
 
 
 def _check_device(path: str) -> None:
-    """Raises SourceError, with the cameras that do exist, unless the path is a device this user may open."""
+    """Says, with the cameras that do exist, what is wrong with the path of a camera.
+
+    Raises:
+        SourceError: it is no camera, or this user may not open it. SourceStalled: it is not there; it may be
+        plugged in.
+    """
     try:
         mode: int | None = os.stat(path).st_mode
     except OSError:
         mode = None
-    if mode is None or not stat.S_ISCHR(mode):
-        what = "no such camera" if mode is None else "not a device"
-        devices = ", ".join(camera_devices()) or "none"
-        raise SourceError(f"{path}: {what}; this machine has {devices}")
+    devices = ", ".join(camera_devices()) or "none"
+    if mode is None:
+        raise SourceStalled(f"{path}: no such camera; this machine has {devices}")
+    if not stat.S_ISCHR(mode):
+        raise SourceError(f"{path}: not a device; this machine has {devices}")
     if not os.access(path, os.R_OK | os.W_OK):
         raise SourceError(f"{path}: no permission; add the user to the group 'video' and log in again")
+    if not _captures(path):
+        raise SourceError(f"{path}: it captures no pictures; this machine has {devices}")
+
+
+# Of linux/videodev2.h: VIDIOC_QUERYCAP fills 16 + 32 + 32 bytes of names, then version, capabilities, device_caps.
+_QUERYCAP, _CAPABILITY, _OF_THIS_NODE = 0x80685600, struct.Struct("=80x3I12x"), 0x80000000
+_CAPTURE = 0x1 | 0x1000  # one plane, or several
+
+
+def _captures(path: str) -> bool:
+    """Whether a device is a camera; a camera brings nodes for metadata along, which are none."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError:  # busy, or just gone: the driver will say so
+        return True
+    try:
+        answer = fcntl.ioctl(descriptor, _QUERYCAP, bytes(_CAPABILITY.size))
+    except OSError as error:
+        return error.errno not in (errno.ENOTTY, errno.EINVAL)
+    finally:
+        os.close(descriptor)
+    _, of_all, of_this = _CAPABILITY.unpack(answer)
+    return bool((of_this if of_all & _OF_THIS_NODE else of_all) & _CAPTURE)

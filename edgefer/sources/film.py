@@ -12,6 +12,7 @@ from edgefer.sources.media.length import PictureLength
 from edgefer.sources.media.library import MediaError
 from edgefer.sources.media.reader import MediaReader, Shot
 from edgefer.sources.registry import FilmOptions
+from edgefer.support.formats import jpeg
 from edgefer.values import Frame
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,9 @@ log = logging.getLogger(__name__)
 # would name other files or addresses.
 _FORMATS = (
     "mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "gif", "h264", "hevc", "vvc", "obu", "m4v",
-    "mpegvideo", "mjpeg", "vc1", "vc1test", "cavsvideo", "dirac", "h261", "h263", "ivf", "dv", "nut", "mxf", "gxf",
-    "rm", "wtv", "yuv4mpegpipe", "smjpeg", "nuv", "swf", "roq", "bink", "smk", "flic", "amv", "nsv", "ea", "dxa",
+    "mpegvideo", "mjpeg", "jpeg_pipe", "vc1", "vc1test", "cavsvideo", "dirac", "h261", "h263", "ivf", "dv", "nut",
+    "mxf", "gxf", "rm", "wtv", "yuv4mpegpipe", "smjpeg", "nuv", "swf", "roq", "bink", "smk", "flic", "amv", "nsv", "ea",
+    "dxa",
     "mp3", "flac", "wav", "w64", "aac", "ac3", "aiff", "ape", "amr", "caf", "tta", "wv",  # to say that they are sound
 )  # fmt: skip
 #: What FFmpeg is told for every file, pipe and body that it is handed.
@@ -53,7 +55,6 @@ class VideoFile(Source):
         self._start_ns = round(start_s * NS_PER_S)
         self._loop = loop
         self._base_index = self._base_ns = 0
-        self._turn_began = 0  # index of the first frame since the file was last opened
         self._index = -1
         self._media_ns = 0
         self._said = False
@@ -71,8 +72,13 @@ class VideoFile(Source):
     def _input(self, threads: int) -> MediaReader:
         """The film, at its beginning."""
         try:
-            # An absolute path cannot be taken for an address.
-            return MediaReader(str(self._path.absolute()), FILM_OPTIONS, threads=threads)
+            with self._path.open("rb") as file:
+                pictures = file.read(len(jpeg.SIGNATURE)) == jpeg.SIGNATURE
+            # FFmpeg would take what is called .jpg for one picture. An absolute path cannot be taken for an address.
+            options = {**FILM_OPTIONS, **({"format": "jpeg_pipe"} if pictures else {})}
+            return MediaReader(str(self._path.absolute()), options, threads=threads)
+        except OSError as error:
+            raise SourceError(f"{self.name}: {(error.strerror or 'cannot be read').lower()}") from None
         except MediaError as error:
             raise SourceError(f"{self.name}: not a film that can be decoded{self._looks_like(error)}") from None
 

@@ -1,4 +1,4 @@
-"""OpenCV's decoders, kept quiet: what they print on stderr becomes one line of ours, or nothing."""
+"""OpenCV's cameras, kept quiet: what it prints on stderr becomes one line of ours, or nothing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from edgefer.kernels import luma
 from edgefer.sources.base import Source
 from edgefer.values import Frame
 
-# Read by OpenCV and FFmpeg at their first use; a value from outside wins, for those who look for a fault.
+# Read by OpenCV at its first use; a value from outside wins, for those who look for a fault.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")  # seconds a camera may stay silent
 
 import cv2  # noqa: E402  after its environment
@@ -33,28 +32,12 @@ def _silence() -> None:
 _silence()
 
 
-def open_capture(
-    target: str, backend: int, params: tuple[int, ...] = (), options: str | None = None
-) -> cv2.VideoCapture | None:
-    """A cv2.VideoCapture, or None when it does not open.
-
-    Args:
-        target: path of a file or device, or a URL.
-        backend: cv2.CAP_FFMPEG or cv2.CAP_V4L2.
-        params: property, value, property, value … handed over at opening.
-        options: OPENCV_FFMPEG_CAPTURE_OPTIONS for this opening, where the environment does not set it.
-    """
-    name = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
-    set_here = options is not None and name not in os.environ
-    if options is not None and set_here:
-        os.environ[name] = options
+def open_capture(device: str) -> cv2.VideoCapture | None:
+    """A cv2.VideoCapture of a V4L2 device, or None when it does not open."""
     try:
-        capture = cv2.VideoCapture(target, backend, params)
+        capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     except (cv2.error, UnicodeEncodeError):
         return None
-    finally:
-        if set_here:
-            del os.environ[name]
     if capture.isOpened():
         return capture
     capture.release()

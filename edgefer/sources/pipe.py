@@ -189,16 +189,21 @@ def _source(file: PipeFile, head: bytes, live: bool, reopens: bool) -> Source:
     from edgefer.sources.passing import PassingFilm
 
     options = {**FILM_OPTIONS, **({"analyzeduration": "200000"} if live else {})}
+    begin = file.peek(_FIRST_LOOK) if head[4:8] == b"ftyp" else head
     try:
         media = MediaReader(file, options, live=live, silence_s=SILENCE_S if live else None)
-    except MediaError as error:
-        why = f"not a film that can be decoded ({error})"
-        if head[4:8] == b"ftyp":
+        if not live:
+            return PassingFilm(file.name, media, file)
+    except (MediaError, SourceError) as error:
+        if begin[4:8] == b"ftyp" and b"moov" not in begin:
             why = "an MP4 whose index comes last cannot be read from a pipe; give its path instead"
+        elif isinstance(error, SourceError):
+            raise
+        else:
+            why = f"not a film that can be decoded ({error})"
         raise SourceError(f"{file.name}: {why}") from None
     if live:
         return LiveStream(file.name, media, file=file, ends=not reopens, deadline_s=1.5 * SILENCE_S)
-    return PassingFilm(file.name, media, file)
 
 
 def _goes_on(file: PipeFile) -> bool:

@@ -21,10 +21,13 @@ from msgspec import Meta
 
 from edgefer.errors import SourceError, UsageError
 from edgefer.sources.network.schemes import SCHEMES
-from edgefer.support.formats import called_picture, identify_file
+from edgefer.support.formats import called_picture, identify_file, jpeg
 from edgefer.support.names import shown
 from edgefer.support.redact import remember, url_name
 from edgefer.support.registry import Choice, Entry, Options, Registry
+
+#: As much of a file is looked at to tell one photograph from motion JPEG.
+_MOST_JPEG_BYTES = 64 << 20
 
 Side = Annotated[int, Meta(ge=16, le=8192)]
 Index = Annotated[int, Meta(ge=0, le=255)]
@@ -219,6 +222,10 @@ def _kind_of_path(spec: str) -> str:
         with path.open("rb") as file:
             found = identify_file(file)
             empty = not file.tell()
+            if found is not None and found.name == "JPEG":
+                file.seek(0)
+                if jpeg.examine(file.read(_MOST_JPEG_BYTES)).goes_on:
+                    return "film"  # motion JPEG without a container
     except FileNotFoundError:
         raise SourceError(
             f"{name}: no such file or folder; expected a path, a camera index, /dev/videoN, rtsp://… or demo"

@@ -102,7 +102,7 @@ class Registry:
         return iter(self._entries.values())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return isinstance(name, str) and name in self._entries  # a profile may hold anything
 
     @property
     def default(self) -> str:

@@ -217,6 +217,8 @@ def _read_jpeg(data: bytes) -> Picture:
     remark = f"ends early: {share} of the picture missing; read without it" if missing else ""
     if not remark and (found.coarse or any("Corrupt" in line or "Premature" in line for line in said)):
         remark = "damaged inside, as its decoder says; read as a viewer shows it"
+    if not remark and found.goes_on:
+        remark = "holds further pictures, of which only the first is read; as a film, give it as film:FILE"
     return Picture(_turned(image, tiff.orientation(found.exif)), remark)
 
 

@@ -42,8 +42,10 @@ COMMANDS = [
     ["models"],
     ["models", "list"],
     ["models", "show"],
+    ["completion"],
     ["models", "verify"],
     ["config"],
+    ["config", "init"],
     ["config", "check"],
     ["config", "show"],
 ]
@@ -115,7 +117,12 @@ def test_version(capsys):
 WRONG_USAGE = {
     "no command": ([], "COMMAND"),
     "unknown command": (["rum"], "did you mean 'run'?"),
-    "unknown option": (["run", "--sourc", "demo"], "--sourc"),
+    "unknown option": (["run", "--sourc", "demo"], "--sourc; did you mean --source?; see `edgefer run --help`"),
+    "unknown option with its value": (["run", "--thread=2"], "--thread=2; did you mean --threads?"),
+    "unknown option of an action": (["models", "show", "x", "--jsn"], "did you mean --json?; see `edgefer models show"),
+    "empty source": (["run", "--source", ""], "source ''"),
+    "seconds beyond all": (["run", "--seconds", "1e400"], "above 0, got '1e400'"),
+    "start before the start": (["run", "--start", "-1"], "of at least 0, got '-1'"),
     "unknown action": (["models", "lst"], "did you mean 'list'?"),
     "no action": (["config"], "ACTION"),
     "camera and source": (["run", "--camera", "0", "--source", "demo"], "not allowed with"),
@@ -210,7 +217,8 @@ def bad_files(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("bad_files")
 def test_a_bad_source_is_exit_code_3_and_one_line(capsys, model, source):
     """Whatever it is; and no output is begun."""
-    assert cli.main(["run", "--source", source, "--model", model, "--output", "jsonl:out.jsonl"]) == 3
+    arguments = ["run", "--source", source, "--model", model, "--output", "jsonl:out.jsonl", "--patience", "0"]
+    assert cli.main(arguments) == 3
     assert source in one_line(capsys)
     assert not Path("out.jsonl").exists()
 
@@ -458,6 +466,52 @@ def test_a_closed_standard_stream_is_no_bug(model, clip, arguments, closing, cod
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode == code
     assert [line.endswith("Bad file descriptor") for line in _without_advice(result.stderr)] == [True] * code
+
+
+PRINTING = [
+    "--help",
+    "--version",
+    "run --help",
+    "info",
+    "config show",
+    "config init",
+    "models list",
+    "models show MODEL",
+]
+
+
+@pytest.mark.parametrize("command", PRINTING)
+@pytest.mark.parametrize(
+    ("target", "reason"), [("/dev/full", "No space left on device"), ("&-", "Bad file descriptor")]
+)
+def test_what_cannot_be_printed_is_exit_code_1_and_one_line(model, command, target, reason):
+    """Whatever prints; argparse alone would pass over it."""
+    arguments = command.replace("MODEL", model).split()
+    line = ["bash", "-c", f'"$@" >{target}', "bash", sys.executable, "-m", "edgefer", *arguments]
+    result = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (1, f"edgefer: standard output: {reason}\n")
+
+
+@pytest.mark.parametrize("command", ["info", "config show", "models list"])
+def test_a_home_that_is_not_there_and_a_folder_that_is_read_only_are_no_hindrance(tmp_path, command):
+    bare = {key: value for key, value in os.environ.items() if key not in ("HOME", "TERM", "LANG")}
+    result = edgefer(*command.split(), env={**bare, "LC_ALL": "C", "PYTHONUTF8": "0"}, cwd="/proc")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_names_that_are_no_text_and_names_like_options_are_told_as_they_are(tmp_path):
+    """Undecodable bytes are escaped, and what stands behind `--` is a source."""
+    for arguments, code, words in (
+        (["run", b"\xff\xfe.png"], 3, "edgefer: \\xff\\xfe.png: no such file"),
+        (["run", "--", "--seconds"], 3, "edgefer: --seconds: no such file"),
+        (["models", "verify", b"\xff"], 2, "edgefer: unknown model '\\xff'"),
+        (["config", "check", b"\xff.toml"], 2, "edgefer: \\xff.toml: no such profile"),
+        (["eval", "--data", b"\xff"], 2, "edgefer: \\xff: no such file"),
+        (["run", "a\x1bcb.png"], 3, "edgefer: a\\x1bcb.png: no such file"),
+    ):
+        result = edgefer(*arguments, cwd=tmp_path)
+        assert result.returncode == code
+        assert result.stderr.startswith(words) and result.stderr.count("\n") == 1, result.stderr
 
 
 def _without_advice(text: str) -> list[str]:

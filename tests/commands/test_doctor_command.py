@@ -22,7 +22,7 @@ except Exception:
 
 def test_the_page_has_a_line_a_check_and_json_has_the_same(capsys, monkeypatch):
     found = [Check("a", "ok", "fine"), Check("b", "warn", "slow", "hurry")]
-    monkeypatch.setattr(doctor, "_checks", lambda settings: iter(found))
+    monkeypatch.setattr(doctor, "_checks", lambda profile: iter(found))
     monkeypatch.setenv("COLUMNS", "100")
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -34,7 +34,7 @@ def test_the_page_has_a_line_a_check_and_json_has_the_same(capsys, monkeypatch):
 
 
 def test_a_failure_is_exit_code_1(capsys, monkeypatch):
-    monkeypatch.setattr(doctor, "_checks", lambda settings: iter([Check("a", "fail", "rtsp://u:secret@h", "mend")]))
+    monkeypatch.setattr(doctor, "_checks", lambda profile: iter([Check("a", "fail", "rtsp://u:secret@h", "mend")]))
     for arguments in (["doctor"], ["doctor", "--json"]):
         assert main(arguments) == 1
         assert "secret" not in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from pathlib import Path
@@ -18,6 +19,9 @@ from edgefer.errors import UsageError
 ROOT = Path(__file__).parents[2]
 
 # id: (text of the profile, line of the problem, key named in the message, words that must be in it)
+#: A processor of this machine.
+A_CPU = min(os.sched_getaffinity(0))
+
 BROKEN = {
     "unknown key at the top": ("bord = 'x'\n", 1, "bord", ["did you mean 'board'?"]),
     "unknown key in a table": ("[camera]\nfps = 30\nfsp = 30\n", 3, "camera.fsp", ["did you mean 'fps'?"]),
@@ -82,10 +86,12 @@ BROKEN = {
     "misspelt output": ('[[output]]\nkind = "vidoe"\n', 2, "output[0].kind", ['did you mean "video"?']),
     "two outputs in one place": (
         '[[output]]\nkind = "csv"\npath = "a"\n[[output]]\nkind = "jsonl"\npath = "./a"\n',
-        1,
-        "output",
+        4,
+        "output[1]",
         ["'jsonl:./a' and 'csv:a' both write to"],
     ),
+    "kind that is no text": ("[detector]\nkind = [1]\n", 2, "detector.kind", ["one of", "got [1]"]),
+    "kind of an output that is no text": ("[[output]]\nkind = { a = 1 }\n", 2, "output[0].kind", ["got a table"]),
     "output without a kind": ('[[output]]\npath = "x"\n', 1, "output[0].kind", ["one of", "add it"]),
     "output without its file": ('[[output]]\nkind = "video"\n', 1, "output[0].path", ["got none"]),
     "outputs as they were once written": (
@@ -117,7 +123,7 @@ BROKEN = {
     "stage without a total": ("[budget_ms]\ninfer = { p95 = 3 }\n", 1, "budget_ms.total.p95", ["governor"]),
     "network without a model": ('[detector]\nkind = "yunet"\n', 1, "detector.model", ["got none; add"]),
     "model without a network": ('[detector]\nmodel = "x"\n', 2, "detector.model", ["yunet and blazeface"]),
-    "processor twice": ("[compute]\npin = [1, 2, 1]\n", 2, "compute.pin", ["once"]),
+    "processor twice": (f"[compute]\npin = [{A_CPU}, {A_CPU}]\n", 2, "compute.pin", ["once"]),
     "dark over bright": (
         "[quality]\nmin_brightness = 200\nmax_brightness = 100\n",
         2,
@@ -384,8 +390,9 @@ def test_damaged_profiles_never_end_in_a_traceback(tmp_path):
                 del data[at + 1 :]
             data = data or bytearray(b" ")
         path.write_bytes(bytes(data))
-        settings, problems = profiles.read_profile(path)
-        assert (settings is None) == bool(problems)
+        read = profiles.read_profile(path)
+        problems = read.lines(read.problems)
+        assert problems or read.settings is not None
         refused += bool(problems)
         for problem in problems:
             assert "\n" not in problem
@@ -403,7 +410,8 @@ def test_a_wrong_option_of_an_output_is_told_what_it_takes(tmp_path):
         'kind = "csv"\non = "never"\nempty = 1',
     ]
     path.write_text("".join(f"[[output]]\n{table}\n" for table in tables))
-    _, problems = config.profiles.read_profile(path)
+    read = config.profiles.read_profile(path)
+    problems = read.lines(read.problems)
     assert [problem.partition(": ")[2] for problem in problems] == [
         "output[0].path: expected a text such as seen.mp4, seen.m4v, seen.mov, seen.mkv, seen.webm, seen.avi,"
         ' got "x.txt"',

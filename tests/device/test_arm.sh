@@ -85,7 +85,7 @@ C
   chmod +x "$root/usr/bin/make" "$root/usr/bin/cc"
 }
 
-wheels="numpy opencv-python-headless ai-edge-litert msgspec rich matplotlib cffi pytest pytest-benchmark pybind11"
+wheels="numpy opencv-python-headless ai-edge-litert msgspec rich matplotlib av cffi pytest pytest-benchmark pybind11"
 build_site() {
   echo "test_arm: fetching ARM wheels"
   rm -rf .arm/wheels "$site"
@@ -128,7 +128,7 @@ sed 's/#include <.*>//' csrc/c/edgefer.h | cc -E -P - >"$house/build/edgefer.i"
 
 echo "test_arm: one clip on this machine"
 "$python" tests/device/arm_clip.py write "$root/opt/clip.avi"
-"$python" -m edgefer run -q --profile generic --source "$root/opt/clip.avi" --output jsonl:.arm/readings.jsonl
+"$python" -m edgefer run -q --profile generic --source "$root/opt/clip.avi" --output jsonl:.arm/readings.jsonl,append=no
 
 echo "test_arm: $IMAGES faces on this machine"
 "$python" tests/device/arm_images.py write "$root/opt/images.npy" "$IMAGES"

@@ -102,9 +102,9 @@ def test_a_refused_model_fails_and_slow_networks_are_a_warning(monkeypatch):
         raise ModelError(f"model {name}: damaged")
 
     monkeypatch.setattr(runtime, "slowness", lambda: "without XNNPACK: no /proc; mount it")
-    assert states(doctor._networks(SETTINGS)) == {"models": "ok", "networks": "warn"}
+    assert states(doctor._networks()) == {"models": "ok", "networks": "warn"}
     monkeypatch.setattr(recognize, "open", refuse)
-    assert states(doctor._networks(SETTINGS)) == {"models": "fail", "networks": "warn"}
+    assert states(doctor._networks()) == {"models": "fail", "networks": "warn"}
 
 
 def test_extras_that_are_not_there_are_named_with_their_command(monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from loop_doubles import CameraSource, FileSource, frame_at
 
-from edgefer.errors import SourceError, SourceStalled
+from edgefer.errors import SourceError, SourceRefused, SourceStalled
 from edgefer.loop.capture import Capture
 
 
@@ -210,3 +210,87 @@ def test_without_reopening_a_stall_is_final():
     with pytest.raises(SourceStalled):
         capture.take(1.0)
     capture.close()
+
+
+def test_a_read_that_hangs_is_left_and_the_source_opened_again():
+    """As with a server whose cable was cut; the thread that hung closes its source when it is back."""
+    inside, answer = threading.Event(), threading.Event()
+
+    class Hanging(CameraSource):
+        deadline_s = 0.1
+
+        def read(self):
+            inside.set()
+            answer.wait(10)
+            return super().read()
+
+    hanging, second = Hanging(10, 0.001), CameraSource(1000, 0.001)
+    capture = Capture(hanging, reopen=lambda: second, patience_s=5)
+    frame, deadline = None, time.monotonic() + 5
+    while frame is None and time.monotonic() < deadline:
+        frame = capture.take(0.02)
+    assert frame is not None and capture.reconnects == 1 and hanging.closed == 0
+    answer.set()
+    while not hanging.closed and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert hanging.closed == 1
+    capture.close()
+    assert second.closed == 1
+
+
+def test_a_password_that_is_refused_later_ends_the_run():
+    def reopen():
+        raise SourceRefused("401")
+
+    capture = Capture(FileSource([SourceStalled("gone")]), reopen, patience_s=30)
+    with pytest.raises(SourceRefused):
+        for _ in range(100):
+            capture.take(0.1)
+    capture.close()
+
+
+def test_without_patience_a_stall_is_final():
+    capture = Capture(FileSource([SourceStalled("gone")]), lambda: FileSource(1), patience_s=0)
+    with pytest.raises(SourceStalled):
+        capture.take(1.0)
+    capture.close()
+
+
+def test_a_source_read_whole_keeps_every_frame_for_a_slow_loop():
+    capture = Capture(FileSource(30), whole=True)
+    indices = []
+    while not capture.ended:
+        frame = capture.take(1.0)
+        if frame is not None:
+            indices.append(frame.index)
+            time.sleep(0.002)
+    capture.close()
+    assert indices == list(range(30)) and capture.dropped == 0
+
+
+def test_frames_left_out_by_the_source_are_not_counted_as_dropped():
+    """They are damaged: told by themselves at the end."""
+    source = FileSource([frame_at(0), frame_at(5)])
+    source.damaged = 4
+    capture = Capture(source, whole=True)
+    while not capture.ended:
+        capture.take(1.0)
+    capture.close()
+    assert capture.dropped == 0
+
+
+def test_closing_ends_a_read_that_waits_for_somebody_else():
+    class Waiting(CameraSource):
+        over = threading.Event()
+
+        def read(self):
+            self.over.wait(10)
+
+        def interrupt(self):
+            self.over.set()
+
+    source = Waiting(10, 0.001)
+    capture = Capture(source, whole=True)
+    start = time.monotonic()
+    capture.close()
+    assert time.monotonic() - start < 1.5 and source.closed == 1

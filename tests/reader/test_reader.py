@@ -294,9 +294,11 @@ def test_photographs_in_a_list_are_one_series(tmp_path, portrait):
     assert all(reading.faces == series[0].faces for reading in series)
 
 
-def test_a_generator_of_paths_will_do(tmp_path, portrait):
+def test_a_pattern_or_a_generator_of_paths_will_do(tmp_path, portrait):
     cv2.imwrite(str(tmp_path / "a.png"), portrait)
-    assert len(list(edgefer.stream(tmp_path.glob("*.png")))) == 1
+    assert len(list(edgefer.stream(tmp_path.glob("*.png")))) == len(list(edgefer.stream(f"{tmp_path}/*.png"))) == 1
+    with pytest.raises(edgefer.EdgeferError, match="no file matches"):
+        edgefer.stream(f"{tmp_path}/*.jpg")
     with pytest.raises(ValueError, match="got none"):
         edgefer.stream(tmp_path.glob("*.jpg"))
 

@@ -14,10 +14,12 @@ import cv2
 import numpy as np
 import pytest
 import tiny_model
+from portrait import data_file
 
 import edgefer
 from edgefer import recognize
-from edgefer.detect import open_detector
+from edgefer.detect import DETECTORS, open_detector
+from edgefer.detect.network import pack
 from edgefer.geometry import Box
 from edgefer.models.interpreter import Interpreter
 from edgefer.models.manifest import self_test_input
@@ -117,6 +119,22 @@ WORK = {
     "a detector": detector_work,
     "a preprocessing": preprocess_work,
 }
+
+
+@pytest.mark.parametrize(
+    "kind, file",
+    [("yunet", "teachers/face_detection_yunet_2023mar.onnx"), ("blazeface", "teachers/blazeface_short_range.tflite")],
+)
+def test_threads_that_share_the_network_of_a_detector_take_turns(kind, file, tmp_path):
+    pack(data_file(file), tmp_path / kind, DETECTORS.find(kind), name=kind, licence="none")
+    detector = open_detector(f"{kind}:{tmp_path / kind}")
+    greys = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in pictures()]
+
+    def work(item: int) -> list:
+        return [(tuple(face.box), face.score) for face in detector.detect(greys[item])]
+
+    assert any(work(item) for item in range(len(greys)))
+    assert differing(work, len(greys), READS) == 0
 
 
 @pytest.mark.parametrize("what", WORK)

@@ -161,6 +161,7 @@ def test_ctrl_z_pauses_and_fg_goes_on():
         terminal.wait_for("LiveTable")
         terminal.type("echo code $?\n")
         terminal.wait_for("code 0")
+        terminal.wait_for("ready> ")  # the shell sets its own modes again with its prompt
         assert terminal.modes()[3] == shell_modes[3]
         terminal.type("exit\n")
         terminal.wait()

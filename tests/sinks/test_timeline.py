@@ -183,17 +183,21 @@ def test_a_run_without_a_frame_writes_nothing(tmp_path):
     assert (tmp_path / "seen.png").read_bytes() == b"old"
 
 
-def test_photographs_have_no_timeline(tmp_path):
+def test_photographs_have_no_timeline(tmp_path, caplog):
     sink = TimelinePicture(str(tmp_path / "seen.png"), FERPLUS8)
-    sink.write(at(0.0, face(1), image="a.jpg"))
+    for name in ("a.jpg", "b.jpg"):
+        sink.write(at(0.0, face(1), image=name))
+    assert caplog.text.count("photographs have no time and are left out") == 1
     with pytest.raises(SinkError, match="photographs have no time"):
         sink.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_written_is_refused_at_once(tmp_path):
-    with pytest.raises(UsageError, match=r"unknown kind of picture '\.jpg'; available: \.png, \.svg"):
+    with pytest.raises(UsageError, match=r"path: expected a text such as seen\.png, seen\.svg, got"):
         open_sink(f"timeline:{tmp_path / 'seen.jpg'}")
+    with pytest.raises(UsageError, match=r"unknown kind of picture '\.jpg'; available: \.png, \.svg"):
+        TimelinePicture(str(tmp_path / "seen.jpg"))
     with pytest.raises(SinkError, match="No such file or directory; choose another path"):
         open_sink(f"timeline:{tmp_path / 'missing' / 'seen.png'}")
     (tmp_path / "folder.png").mkdir()

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -76,12 +77,14 @@ class RtspServer:
         port: int = 0,
         encoder_options: dict[str, str] | None = None,
         speak: bool = True,
+        certificate: str = "",
     ) -> None:
         """Args:
         pictures: BGR, shown in a loop.
         transports: those that SETUP accepts. tracks: of "video", "audio", "data", in the SDP's order.
         auth: "", "basic" or "digest".
         speak: False for a server that accepts connections and never says anything.
+        certificate: file with key and certificate, for rtsps.
         """
         pictures = [textured(index) for index in range(20)] if pictures is None else pictures
         self._units = encode_h264(pictures, fps, options=encoder_options)
@@ -93,13 +96,17 @@ class RtspServer:
         self.requests: list[str] = []
         self._reset = False
         self._threads: list[threading.Thread] = []
+        self._context: ssl.SSLContext | None = None
+        if certificate:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(certificate)
         self.port = port
         self.running = False
         self.start()
 
     def url(self, user: str = "", path: str = "/live") -> str:
         """Args: user: "name:password", or empty."""
-        return f"rtsp://{user}{'@' if user else ''}127.0.0.1:{self.port}{path}"
+        return f"rtsp{'s' if self._context else ''}://{user}{'@' if user else ''}127.0.0.1:{self.port}{path}"
 
     def start(self) -> None:
         """Listens, after stop() on the same port again."""
@@ -138,7 +145,13 @@ class RtspServer:
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(0.05)  # so that a stop is noticed
+            try:
+                if self._context is not None:
+                    connection = self._context.wrap_socket(connection, server_side=True)
+            except OSError:  # a client that does not trust us
+                continue
+            # so that a stop is noticed, and pictures can go out
+            connection.settimeout(0.005 if self._context else 0.05)
             self._spawn(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
@@ -246,6 +259,8 @@ class _Session:
         self._channels: dict[int, int] = {}  # track -> interleaved channel
         self.udp: dict[int, socket.socket] = {}
         self._sending = threading.Lock()
+        # a TLS connection cannot be read and written by two threads at once
+        self._receiving = self._sending if isinstance(connection, ssl.SSLSocket) else threading.Lock()
         self.playing = False
 
     def receive(self) -> tuple[str, str, dict[str, str]] | None:
@@ -263,7 +278,8 @@ class _Session:
                 pairs = (line.partition(":") for line in lines)
                 return method, address, {name.lower(): value.strip() for name, _, value in pairs}
             try:
-                data = self._connection.recv(4096)
+                with self._receiving:
+                    data = self._connection.recv(4096)
             except TimeoutError:
                 if self._server.running:
                     continue

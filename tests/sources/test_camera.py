@@ -1,5 +1,6 @@
 """Cameras without a camera: the driver is played by an object that answers as cv2.VideoCapture does."""
 
+import struct
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from clips import textured
 
 from edgefer.errors import SourceError, SourceStalled
+from edgefer.loop.patience import open_patiently
 from edgefer.sources import camera, open_source
 from edgefer.sources.registry import CameraOptions, parse_source
 
@@ -82,7 +84,7 @@ def plug_in(monkeypatch):
 
     def plug_in(driver, **asked):
         monkeypatch.setattr(camera, "_check_device", lambda path: None)
-        monkeypatch.setattr(camera, "open_capture", lambda path, backend: driver)
+        monkeypatch.setattr(camera, "open_capture", lambda path: driver)
         return open_source(parse_source("0", CameraOptions(**asked)))
 
     return plug_in
@@ -200,6 +202,46 @@ def test_a_missing_camera_names_those_that_exist(monkeypatch):
     monkeypatch.setattr(camera, "camera_devices", list)
     with pytest.raises(SourceError, match="/dev/video97: no such camera; this machine has none"):
         open_source("/dev/video97")
+
+
+def test_a_missing_camera_may_come_and_a_file_never_becomes_one(tmp_path):
+    with pytest.raises(SourceStalled):
+        open_source("camera:/dev/video97")
+    (tmp_path / "file").write_bytes(b"x")
+    for path in (tmp_path / "file", "/dev/null"):
+        with pytest.raises(SourceError) as caught:
+            open_source(f"camera:{path}")
+        assert not isinstance(caught.value, SourceStalled)
+
+
+@pytest.mark.parametrize(
+    ("of_all", "of_this", "captures"),
+    [
+        (0x85200001, 0x04200001, True),
+        (0x85A00001, 0x04A00000, False),
+        (0x05000001, 0, True),
+        (0x84201000, 0x04201000, True),
+    ],
+    ids=["camera", "its metadata node", "driver without device capabilities", "several planes"],
+)
+def test_nodes_that_capture_no_pictures_are_told_from_cameras(monkeypatch, of_all, of_this, captures):
+    answer = bytes(80) + struct.pack("=3I", 0x60100, of_all, of_this) + bytes(12)
+    monkeypatch.setattr(camera.fcntl, "ioctl", lambda descriptor, request, buffer: answer)
+    assert camera._captures("/dev/null") is captures
+
+
+def test_a_camera_that_is_plugged_in_late_is_waited_for(plug_in, monkeypatch):
+    """The node comes, and then its driver gives pictures."""
+    source = plug_in(Driver([GREY] * 3, "GREY"))
+    waits = [SourceStalled("/dev/video0: no such camera"), SourceStalled("/dev/video0: no such camera"), source]
+
+    def opens():
+        step = waits.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    assert open_patiently(opens, 10).read() is not None
 
 
 def test_devices_are_listed_by_number(monkeypatch):

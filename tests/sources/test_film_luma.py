@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 import pytest
-from films import encoder, ffmpeg, write_film
+from films import av, encoder, ffmpeg, write_film
 from portrait import portrait
 
 from edgefer.kernels import luma
 from edgefer.sources import open_source
 from edgefer.sources.demo import portrait_path
+from edgefer.sources.media.picture import Picture
 
 WIDTH, HEIGHT = 160, 192
 
@@ -121,6 +122,30 @@ def test_every_level_from_black_to_white_comes_through(tmp_path, pix_fmt):
         grey = source.read().grey
     assert np.abs(grey.astype(int) - wedge).max() <= 1
     assert grey.min() == 0 and grey.max() >= 254  # the writer rounds down
+
+
+FORMATS = (
+    "yuv410p yuv411p yuv420p yuv422p yuv440p yuv444p yuva420p yuva444p yuvj420p yuvj422p yuvj444p nv12 nv21 nv16 nv24 "
+    "yuyv422 uyvy422 yvyu422 yuv420p9le yuv420p10le yuv422p10le yuv444p12le yuv420p14le yuv420p16le yuv420p10be "
+    "p010le p012le p016le p210le p410le y210le gray gray10le gray12le gray16le gray16be ya8 "
+    "rgb24 bgr24 rgba bgra argb gbrp gbrp10le rgb48le rgb565le"
+)
+
+
+@pytest.mark.parametrize("name", FORMATS.split())
+def test_every_format_that_a_decoder_may_give_has_its_luma(name):
+    """A grey wedge in that format: each level within three of itself, with rows further apart than they are wide."""
+    wedge = np.repeat(np.arange(250, dtype=np.uint8)[None], 64, axis=0)
+    frame = av.VideoFrame.from_ndarray(wedge, format="gray")
+    try:
+        frame = frame.reformat(format=name)
+    except (ValueError, OSError):
+        pytest.skip(f"this FFmpeg does not convert to {name}")
+    picture = Picture(frame)
+    bound = 13 if name == "rgb565le" else 3
+    assert np.abs(picture.grey.astype(int) - wedge).max() <= bound
+    assert np.abs(picture.bgr().astype(int) - wedge[:, :, None]).max() <= bound
+    assert picture.grey.shape == (64, 250) and picture.grey.strides[1] == 1
 
 
 def test_luma_of_full_range_is_the_decoders_own_memory(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 import tempfile
 import threading
 import time
@@ -326,19 +325,6 @@ def test_a_server_that_is_not_there_yet_is_waited_for(caplog):
 
 
 # -- TLS
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate that signs itself, for 127.0.0.1, with its key."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=camera -addext subjectAltName=IP:127.0.0.1"
-    try:
-        done = subprocess.run([*command.split(), "-keyout", "-"], capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs openssl to make a certificate")
-    path.write_bytes(done.stdout)
-    return str(path)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_unless_told_otherwise(certificate):

@@ -218,6 +218,13 @@ def test_what_cannot_be_read_is_refused_in_one_line(data, said):
     assert not isinstance(caught.value, SourceStalled) and "\n" not in str(caught.value)
 
 
+def test_an_mp4_as_a_telephone_writes_it_is_told_what_to_do(tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", 20, draw=textured).read_bytes()
+    assert clip.index(b"moov") > clip.index(b"mdat")
+    with Writer(clip) as writer, pytest.raises(SourceError, match="index comes last .* give its path instead"):
+        open_source(writer.path)
+
+
 def test_a_terminal_is_refused():
     leader, follower = pty.openpty()
     try:

@@ -178,6 +178,18 @@ def test_lost_packets_leave_frames_out_and_the_stream_open():
     assert len({frame.index for frame in frames}) == 30
 
 
+def test_a_certificate_that_nobody_vouches_for_is_refused_unless_told_otherwise(certificate, monkeypatch):
+    with RtspServer(transports=("tcp",), certificate=certificate) as server:
+        with pytest.raises(SourceError, match="not trusted .*verify=no") as caught:
+            open_source(server.url())
+        assert not isinstance(caught.value, SourceStalled)
+        with open_source(f"stream:{server.url()},verify=no") as source:
+            assert source.read() is not None
+        monkeypatch.setenv("SSL_CERT_FILE", certificate)
+        with open_source(server.url()) as source:
+            assert source.read() is not None
+
+
 def test_interlaced_pictures_come_as_they_were_sent():
     with (
         RtspServer(

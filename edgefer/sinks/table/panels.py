@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgefer.labels import UNCERTAIN
-from edgefer.sinks.table import strips
+from edgefer.sinks.table import below
 from edgefer.sinks.table.base import box_text, percent, reasons
 from edgefer.sinks.table.spans import Line, padded
 from edgefer.sinks.table.view import Marks, View
@@ -20,12 +20,18 @@ def body(view: View, marks: Marks, width: int, room: int) -> list[Line] | None:
     columns = (width + 1) // (LEAST_WIDTH + 1)
     if not columns:
         return None
-    return _arranged(view, marks, width, room, columns, True) or (
-        _arranged(view, marks, width, room, columns, False) if faces else None
-    )
+    whole = _arranged(view, marks, width, room, columns, True)
+    if not faces or (whole and whole[1]):
+        return whole[0] if whole else None
+    bare = _arranged(view, marks, width, room, columns, False)
+    best = bare if bare and (bare[1] or not whole) else whole
+    return best[0] if best else None
 
 
-def _arranged(view: View, marks: Marks, width: int, room: int, columns: int, stages: bool) -> list[Line] | None:
+def _arranged(
+    view: View, marks: Marks, width: int, room: int, columns: int, stages: bool
+) -> tuple[list[Line], bool] | None:
+    """The panels, with that of the stages or without, and whether there was room for the last minute below them."""
     faces = view.faces
     number = max(len(faces), 1) + stages
     columns = min(columns, number)
@@ -49,9 +55,12 @@ def _arranged(view: View, marks: Marks, width: int, room: int, columns: int, sta
             for part in parts:
                 line += [*([(" ", "")] if line else []), *part]
             lines.append(line)
-    below = strips.strips(view, marks, width, room - len(lines))
-    spare = room - len(lines) - len(below)
-    return lines + ([[]] if below and spare >= 2 else []) + below
+    under = below.strips(view, marks, width, room - len(lines))
+    complete = bool(under) or view.history.empty
+    if not stages:
+        under = under + below.stage_lines(view, width, room - len(lines) - len(under))
+    spare = room - len(lines) - len(under)
+    return lines + ([[]] if under and spare >= 2 else []) + under, complete
 
 
 def _framed(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from edgefer.labels import UNCERTAIN
-from edgefer.sinks.table import strips
+from edgefer.sinks.table import below
 from edgefer.sinks.table.base import box_text, count, reasons
 from edgefer.sinks.table.history import SPAN_S, cell_s
-from edgefer.sinks.table.spans import Line, padded, pieces
+from edgefer.sinks.table.spans import Line, padded
 from edgefer.sinks.table.view import Marks, View
 from edgefer.support.words import middle, phrase
 from edgefer.values import FaceReading
@@ -32,33 +32,32 @@ def body(view: View, marks: Marks, width: int, room: int) -> list[Line]:
     """Rows, with what they mean and the stages' times where that leaves room for the faces."""
     faces = view.faces
     if not faces:
-        return [[("no face", "dim")], *_stage_lines(view, width, room - 1)]
+        return [[("no face", "dim")], *below.stage_lines(view, width, room - 1)]
     columns = _columns(view, faces, marks, width)
     most = max(3, room * 3 // 4)
     wanted = len(faces) if len(faces) <= most else most + 1  # one line says how many more there are
-    above: list[Line] = []
-    below: list[Line] = []
-    if room - 1 >= wanted:
-        above = [_heading(columns, marks)]
-    below += _stage_lines(view, width, room - len(above) - wanted)
-    fitting = room - len(above) - len(below)
-    shown = faces if len(faces) <= fitting else faces[: max(fitting - 1, 0)]
+    above = [_heading(columns, marks)] if room - 1 >= wanted else []
+    under = below.stage_lines(view, width, room - len(above) - wanted)
+    shown = _that_fit(faces, room - len(above) - len(under))
     histories = {face.track: view.history.cells(face.track, columns.strip) for face in shown} if columns.strip else {}
     expressions = {cell.expression for cells in histories.values() for cell in cells if cell}
     if expressions:
-        spare = room - len(above) - len(below) - wanted
-        key = strips.legend(marks, expressions, width, cell_s(columns.strip), min(spare, 3))
-        below = key + below
-        fitting = room - len(above) - len(below)
-        shown = faces if len(faces) <= fitting else faces[: max(fitting - 1, 0)]
+        spare = room - len(above) - len(under) - wanted
+        under = below.legend(marks, expressions, width, cell_s(columns.strip), min(spare, 3)) + under
+        shown = _that_fit(faces, room - len(above) - len(under))
     lines = [_row(face, columns, marks, marks.strip(histories.get(face.track, ()))) for face in shown]
     hidden = len(faces) - len(shown)
     if hidden:
         more = f"and {count(hidden, 'more face')}" if shown else count(hidden, "face")
         lines.append([(phrase(more, width, marks.dots), "dim")])
-    if below and room - len(above) - len(lines) - len(below) >= 2:
+    if under and room - len(above) - len(lines) - len(under) >= 2:
         lines.append([])
-    return [*above, *lines, *below]
+    return [*above, *lines, *under]
+
+
+def _that_fit(faces: list[FaceReading], rows: int) -> list[FaceReading]:
+    """The faces that have a row; where they are not all, one is kept for how many more there are."""
+    return faces if len(faces) <= rows else faces[: max(rows - 1, 0)]
 
 
 def _columns(view: View, faces: list[FaceReading], marks: Marks, width: int) -> _Columns:
@@ -132,12 +131,3 @@ def _reason(face: FaceReading, width: int) -> str:
         if len(text) <= width:
             return text
     return names[0] if len(names[0]) <= width else ""
-
-
-def _stage_lines(view: View, width: int, room: int) -> list[Line]:
-    """The stages' times in one line, the whole first."""
-    if room < 1 or not view.stages:
-        return []
-    names = sorted(view.stages, key=lambda stage: stage != "total")
-    texts = [f"{stage} {view.stages[stage].p50:.1f}/{view.stages[stage].p95:.1f}" for stage in names]
-    return [[(pieces(["ms p50/p95:", *texts], width, "  "), "dim")]]

@@ -45,13 +45,26 @@ class Layout(NamedTuple):
 UPRIGHT = Layout()
 
 
-def layout_of(frame: av.VideoFrame, aspect: Fraction | None) -> Layout:
-    """The layout of a decoded frame; `aspect` is a pixel's width by its height, None where it is not known."""
-    size = _square(frame.width, frame.height, aspect)
-    turn = _turn_of(frame)
-    if size is None and turn == (False, False, False):
-        return UPRIGHT
-    return Layout(size, *turn)
+class Layouts:
+    """The layouts of the frames of one decoder.
+
+    PyAV ties a frame to itself by its side data, and only a run of the garbage collector frees such a one, megabytes
+    each: the display matrix is read when a film begins, and where its angle or the size of the frames changes.
+    """
+
+    def __init__(self) -> None:
+        self._seen: tuple[int, int, int] | None = None
+        self._turn = (False, False, False)
+
+    def of(self, frame: av.VideoFrame, aspect: Fraction | None = None) -> Layout:
+        """The layout of a decoded frame; `aspect` is a pixel's width by its height, None where it is not known."""
+        seen = (frame.rotation, frame.width, frame.height)
+        if seen != self._seen:
+            self._seen, self._turn = seen, _turn_of(frame)
+        size = _square(frame.width, frame.height, aspect)
+        if size is None and self._turn == (False, False, False):
+            return UPRIGHT
+        return Layout(size, *self._turn)
 
 
 def _square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int] | None:

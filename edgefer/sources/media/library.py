@@ -50,13 +50,14 @@ def open_input(target: Any, options: dict[str, str], timeout_s: tuple[float, flo
 
     Args:
         target: path, address, or binary file object.
-        options: of FFmpeg's demuxer and protocol; those it does not know are ignored.
+        options: of FFmpeg's demuxer and protocol; those it does not know are ignored. `format` names the demuxer.
         timeout_s: for opening and for each read; without it there is none.
 
     Raises:
         MediaError: it cannot be opened.
     """
+    others = {name: value for name, value in options.items() if name != "format"}
     try:
-        return av.open(target, "r", options=options, timeout=timeout_s, **_METADATA)
+        return av.open(target, "r", format=options.get("format"), options=others, timeout=timeout_s, **_METADATA)
     except (*FAILURES, MemoryError) as error:
         raise MediaError(reason_of(error)) from None

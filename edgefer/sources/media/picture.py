@@ -1,20 +1,19 @@
 """A decoded picture as luma and as colour.
 
 Luma is the decoder's own plane wherever there is one: a view of it where it has the full range of 0 to 255, else
-through a table, 16 becoming 0 and 235 becoming 255. A colour conversion would cost more than all else here.
+stretched to that, 16 becoming 0 and 235 becoming 255. A colour conversion would cost more than all else here.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgefer.kernels import luma
-from edgefer.sources.media.layout import UPRIGHT, layout_of
+from edgefer.sources.media.layout import UPRIGHT, Layout
 from edgefer.sources.opencv import cv2
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ _PACKED = {"yuyv422": 0, "yvyu422": 0, "uyvy422": 1}
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG; 1 says limited, 0 says nothing and means limited
 _BLACK, _SPAN = 16, 219  # of the limited range, in 8 bits
-_LIMITED_TO_FULL = np.clip(np.rint((np.arange(256) - _BLACK) * (255 / _SPAN)), 0, 255).astype(np.uint8)
 
 
 class Picture:
@@ -40,16 +38,16 @@ class Picture:
             still look at it.
     """
 
-    def __init__(self, frame: av.VideoFrame, aspect: Fraction | None = None) -> None:
+    def __init__(self, frame: av.VideoFrame, layout: Layout = UPRIGHT) -> None:
         """Args:
         frame: decoded, in the memory of the processor.
-        aspect: width of a stored pixel by its height; None for square.
+        layout: from its stored pixels to those that are shown.
 
         Raises:
             ValueError, OSError: of PyAV, where its pixels cannot be converted.
         """
         self._frame = frame
-        self._layout = layout_of(frame, aspect)
+        self._layout = layout
         self._lock = threading.Lock()  # several outputs may ask at once, and a frame has one converter
         self._colours: np.ndarray | None = None
         grey = _luma_plane(frame)
@@ -92,23 +90,26 @@ def _luma_plane(frame: av.VideoFrame) -> np.ndarray | None:
     if _PLANAR.fullmatch(name):
         plane = _rows(frame, np.uint8)
         if not full:
-            return cv2.LUT(plane, _LIMITED_TO_FULL)
+            return _stretched(plane, 0, full)
         return plane if plane.strides[0] > 0 else np.ascontiguousarray(plane)
     if name in _PACKED:
         plane = np.ascontiguousarray(_rows(frame, np.uint8, 2)[:, :, _PACKED[name]])
-        return plane if full else cv2.LUT(plane, _LIMITED_TO_FULL)
+        return plane if full else _stretched(plane, 0, full)
     if low := _PLANAR_LOW.fullmatch(name):
-        return _eight_bits(frame, int(low[1]), 0, full)
-    if high := _PLANAR_HIGH.fullmatch(name):
-        return _eight_bits(frame, int(high[1]), 16 - int(high[1]), full)
+        return _stretched(_rows(frame, np.uint16), int(low[1]) - 8, full)
+    if _PLANAR_HIGH.fullmatch(name):
+        return _stretched(_rows(frame, np.uint16), 8, full, unused=16 - int(name[-4:-2]))
     return None
 
 
-def _eight_bits(frame: av.VideoFrame, bits: int, shift: int, full: bool) -> np.ndarray:
-    """Luma of 9 to 16 bits, `shift` bits above the word's end, in 8."""
-    plane = _rows(frame, np.uint16)
-    if full:
-        return cv2.convertScaleAbs(plane, alpha=255 / (((1 << bits) - 1) << shift))
-    extra = bits - 8 + shift
-    above_black: Any = cv2.subtract(plane, float(_BLACK << extra))  # type: ignore[call-overload]  # a scalar may be
-    return cv2.convertScaleAbs(above_black, alpha=255 / (_SPAN << extra))
+def _stretched(plane: np.ndarray, extra: int, full: bool, unused: int = 0) -> np.ndarray:
+    """Luma in 8 bits of full range: clamp(rint((Y - black) * 255 / span)), which no value leaves halfway between two.
+
+    Args:
+        plane: of 8 + `extra` bits.
+        full: whether it has the full range already.
+        unused: bits at the low end of each word that are always 0.
+    """
+    black = 0 if full else _BLACK << extra
+    span = ((1 << (8 + extra - unused)) - 1) << unused if full else _SPAN << extra
+    return cv2.addWeighted(plane, 255 / span, plane, 0, -black * 255 / span, dtype=cv2.CV_8U)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import av
 
 from edgefer.sources.base import NS_PER_S
+from edgefer.sources.media.layout import Layouts
 from edgefer.sources.media.library import FAILURES, INVALID, MediaError, open_input, reason_of
 from edgefer.sources.media.picture import Picture
 
@@ -26,6 +27,8 @@ _MOST_READ_ERRORS = 100
 _FURTHER_BACK_NS = 10 * NS_PER_S
 # More pixels than any camera has: what a damaged header promises.
 _MOST_PIXELS = 1 << 28
+#: Pictures without a container, one after the other.
+_BARE = ("h264", "hevc", "vvc", "obu", "m4v", "mpegvideo", "cavsvideo", "dirac", "vc1", "h261", "h263")
 #: What a decoder is asked to refuse. Where each picture stands alone and the damage is sure, it is left out whole;
 #: other decoders say of each frame whether they had to make up parts of it.
 _STRICT = {"mjpeg": "explode", "mjpegb": "explode", "png": "crccheck+explode"}
@@ -99,12 +102,13 @@ class MediaReader:
         self._last_duration = 0  # of the newest packet; a decoder that reorders gives the last frame another one's
         self._inside = 0  # pictures that went into the decoder and have not come out
         self._threads = threads
+        self._layouts = Layouts()
         self._ready: deque[tuple[av.VideoFrame, Fraction | None]] = deque()
         self._container: Any = open_input(target, dict(options), timeout_s)
         try:
             self.stream = picture_stream(self._container)
             self.format: str = self._container.format.name
-            self.fps = _rate(self.stream)
+            self.fps = _rate(self.stream, self.format in _BARE)
             context = self.stream.codec_context
             context.options = {"max_pixels": str(_MOST_PIXELS)}
             if context.name in _STRICT:
@@ -221,7 +225,7 @@ class MediaReader:
                 self.damaged += 1
                 continue
             try:
-                picture = Picture(frame, aspect)
+                picture = Picture(frame, self._layouts.of(frame, aspect))
             except FAILURES:
                 self.damaged += 1
                 continue
@@ -242,6 +246,8 @@ class MediaReader:
                 continue
             except FAILURES as error:
                 raise MediaError(reason_of(error)) from None
+            except IndexError:  # at the end PyAV looks for streams that began in between; ours has been through
+                return None
             if packet is None:
                 return None
             if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
@@ -328,8 +334,10 @@ def _is_default(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.default)
 
 
-def _rate(stream: av.VideoStream) -> float | None:
-    for rate in (stream.average_rate, stream.guessed_rate):
+def _rate(stream: av.VideoStream, bare: bool) -> float | None:
+    """Frames a second; where there is no container, FFmpeg's mean is its own 25, and the pictures may know better."""
+    rates = stream.average_rate, stream.guessed_rate
+    for rate in reversed(rates) if bare else rates:
         if rate and 0 < rate <= 1000:
             return float(rate)
     return None

@@ -162,9 +162,11 @@ class JpegDecoder:
     """
 
     def __init__(self) -> None:
+        from edgefer.sources.media.layout import Layouts
         from edgefer.sources.media.library import FAILURES, av
 
         self.damaged = 0
+        self._layouts = Layouts()
         self._failures = (*FAILURES, EOFError)
         self._packet = av.Packet
         self._context = av.CodecContext.create("mjpeg", "r")
@@ -178,7 +180,7 @@ class JpegDecoder:
         try:
             frames = self._context.decode(self._packet(data))
             if frames and not frames[0].is_corrupt:
-                return Picture(frames[0])
+                return Picture(frames[0], self._layouts.of(frames[0]))
         except self._failures:
             pass
         self.damaged += 1

@@ -7,6 +7,8 @@ import re
 import struct
 from dataclasses import dataclass, field
 
+#: How every JPEG begins: its start, then another marker.
+SIGNATURE = b"\xff\xd8\xff"
 #: A marker that ends coded data: 0xFF before anything but a stuffed zero, a restart or a fill byte.
 _MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -29,6 +31,8 @@ class Anatomy:
         ended: whether the end marker was reached.
         coarse: whether scans are missing that would make the picture exact.
         lost_restarts: share of its restart intervals that are missing, 0 where it has none.
+        goes_on: whether another picture follows that is no part of this one, as in motion JPEG; a telephone's
+            photograph may hold further pictures, and says so.
     """
 
     size: tuple[int, int] | None = None
@@ -40,15 +44,16 @@ class Anatomy:
     ended: bool = False
     coarse: bool = False
     lost_restarts: float = 0.0
+    goes_on: bool = False
     _left: dict[tuple[int, int], int] = field(default_factory=dict)  # (component, coefficient) -> bit reached
 
 
 def examine(data: bytes) -> Anatomy:
-    """Walks the markers up to the end of the picture; what follows that is not looked at."""
+    """Walks the markers up to the end of the picture."""
     found = Anatomy()
     position, interval, restarts = 2, 0, 0
     sampling: dict[int, tuple[int, int]] = {}
-    expected = 0
+    expected, announced = 0, False
     while position + 2 <= len(data):
         if data[position] != 0xFF:
             match = _MARKER.search(data, position)  # garbage between segments: decoders skip it
@@ -61,6 +66,7 @@ def examine(data: bytes) -> Anatomy:
             continue
         if marker == 0xD9:
             found.ended = True
+            found.goes_on = not announced and data.startswith(SIGNATURE, position + 2)
             break
         position += 2
         if marker in _STANDALONE:
@@ -72,6 +78,8 @@ def examine(data: bytes) -> Anatomy:
         position += max(length, 2)
         if marker == 0xE1 and segment.startswith(b"Exif\0\0") and not found.exif:
             found.exif = segment[6:]
+        elif marker == 0xE2 and segment.startswith(b"MPF\0"):
+            announced = True
         elif marker in _FRAMES and len(segment) >= 6 and not found.frame:
             found.frame = marker
             height, width, components = struct.unpack_from(">HHB", segment, 1)

@@ -1,10 +1,10 @@
-"""The last minute of each face as a strip of cells."""
+"""What stands below the faces: the last minute of each as a strip of cells, and the stages' times."""
 
 from __future__ import annotations
 
 from edgefer.sinks.table.base import count
 from edgefer.sinks.table.history import cell_s
-from edgefer.sinks.table.spans import Line, flowing, padded, width_of
+from edgefer.sinks.table.spans import Line, flowing, padded, pieces, width_of
 from edgefer.sinks.table.view import Marks, View
 
 _LEAST_CELLS = 10
@@ -26,8 +26,8 @@ def strips(view: View, marks: Marks, width: int, most: int) -> list[Line]:
         for name, history in zip(names, histories, strict=True)
     ]
     expressions = {cell.expression for history in histories for cell in history if cell}
-    lines += legend(marks, expressions, width, cell_s(room), most - len(lines))
-    return lines if len(lines) <= most else []
+    words = legend(marks, expressions, width, cell_s(room), most - len(lines))
+    return lines + words if words and len(lines) + len(words) <= most else []
 
 
 def legend(marks: Marks, expressions: set[str], width: int, seconds: int, most: int) -> list[Line]:
@@ -35,3 +35,12 @@ def legend(marks: Marks, expressions: set[str], width: int, seconds: int, most: 
     title: Line = [(f"last minute, {count(seconds, 'second')} a cell:", "dim")]
     lines = flowing([title, *marks.legend(sorted(expressions))], width)
     return lines if len(lines) <= most and width_of(title) <= width else []
+
+
+def stage_lines(view: View, width: int, room: int) -> list[Line]:
+    """The stages' times in one line, the whole first."""
+    if room < 1 or not view.stages:
+        return []
+    names = sorted(view.stages, key=lambda stage: stage != "total")
+    texts = [f"{stage} {view.stages[stage].p50:.1f}/{view.stages[stage].p95:.1f}" for stage in names]
+    return [[(pieces(["ms p50/p95:", *texts], width, "  "), "dim")]]

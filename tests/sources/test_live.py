@@ -1,0 +1,81 @@
+"""Media time of live pictures, and datagrams."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import numpy as np
+import pytest
+from clips import textured
+
+av = pytest.importorskip("av")
+
+from edgefer.sources import open_source  # noqa: E402
+from edgefer.sources.live import LiveClock  # noqa: E402
+
+MS = 1_000_000
+
+
+def test_the_senders_stamps_count_more_than_the_moments_of_arrival():
+    """Three pictures that the network held back come at once."""
+    clock = LiveClock(25)
+    arrivals = [0, 40, 80, 240, 240, 240, 240]
+    times = [clock.next(5_000 * MS + 40 * MS * index, arrival * MS) for index, arrival in enumerate(arrivals)]
+    assert np.allclose(np.diff(times) / MS, 40, atol=1)
+    assert times[0] == 0
+
+
+def test_a_clock_that_drifts_is_held_to_that_of_this_machine():
+    """One per cent fast, for ten minutes."""
+    clock = LiveClock(25)
+    times = [clock.next(round(40.4 * MS * index), 40 * MS * index) for index in range(15_000)]
+    assert abs(times[-1] - 40 * MS * 14_999) < 500 * MS
+    assert min(np.diff(times)) > 0
+
+
+@pytest.mark.parametrize("stamp_ms", [-3_600_000, 3_600_000, 0], ids=["back", "ahead", "anew"])
+def test_a_clock_that_is_set_makes_no_leap(stamp_ms):
+    clock = LiveClock(25)
+    stamps = [3_000_000 + 40 * index for index in range(50)] + [stamp_ms + 40 * index for index in range(50)]
+    times = [clock.next(stamp * MS, 40 * MS * index) for index, stamp in enumerate(stamps)]
+    assert np.allclose(np.diff(times) / MS, 40, atol=2)
+
+
+def test_without_stamps_the_moment_of_arrival_counts():
+    clock = LiveClock()
+    assert [clock.next(None, arrival * MS) for arrival in (7, 40, 90, 90)] == [0, 33 * MS, 83 * MS, 83 * MS + 1]
+
+
+def test_a_picture_without_a_stamp_follows_the_one_before():
+    clock = LiveClock(25)
+    times = [clock.next(stamp, 0) for stamp in (None, 1040 * MS, 1080 * MS, None)]
+    assert np.allclose(times, [0, 40 * MS, 80 * MS, 120 * MS], atol=MS)
+
+
+def test_datagrams_that_somebody_sends_here_are_a_live_stream():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    over = threading.Event()
+
+    def send():
+        with av.open(f"udp://127.0.0.1:{port}?pkt_size=1316", "w", format="mpegts") as output:
+            video = output.add_stream("libx264", rate=25)
+            video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"
+            video.options = {"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
+            index = 0
+            while not over.wait(0.02):
+                output.mux(video.encode(av.VideoFrame.from_ndarray(textured(index % 20), "bgr24")))
+                index += 1
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        with open_source(f"udp://127.0.0.1:{port}") as source:
+            frames = [source.read() for _ in range(8)]
+            assert source.live and source.size == (160, 120)
+    finally:
+        over.set()
+        thread.join(5)
+    assert all(later.media_ns > earlier.media_ns for earlier, later in zip(frames, frames[1:], strict=False))
