@@ -70,7 +70,7 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path, suffix, content, wh
         ("n" * 5000, SourceError, "name too long"),
         ("ftp://host/file", SourceError, "unknown kind of stream 'ftp'; available: rtsp"),
         ("rtsp://", SourceError, "expected a URL with a host"),
-        ("/dev/null", SourceError, "cannot be opened as a camera"),
+        ("/dev/null", SourceError, "it captures no pictures"),
         ("demo:soon", UsageError, 'seconds: expected a number above 0 .* or one of "forever", got "soon"'),
         ("demo:-1", UsageError, "seconds: expected a number above 0"),
         ("demo:nan", UsageError, "seconds: expected a number above 0"),
