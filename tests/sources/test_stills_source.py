@@ -1,6 +1,8 @@
 """Images and folders of images."""
 
 import logging
+import os
+import sys
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ from clips import exif_jpeg, picture, textured, write_clip
 from edgefer.errors import SourceError
 from edgefer.sources import open_source
 from edgefer.sources.several import natural_key
+from edgefer.sources.stills import Images
 
 
 def save(path, image):
@@ -145,3 +148,117 @@ def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(SourceError, match="no image among its 1 file;"):
         open_source(tmp_path)
+
+
+# -- names
+
+
+@pytest.mark.parametrize(
+    ("name", "as_shown"),
+    [
+        ("Screenshot at 9.41\u202fAM.png", "Screenshot at 9.41\u202fAM.png"),
+        ("\U0001f468\u200d\U0001f469.png", "\U0001f468\u200d\U0001f469.png"),
+        (os.fsdecode(b"caf\xe9.png"), "caf\\xe9.png"),
+        ("two\nlines.png", "two\\nlines.png"),
+        ("bell\x07.png", "bell\\x07.png"),
+    ],
+    ids=["narrow-space", "joined-emoji", "undecodable", "newline", "control"],
+)
+def test_a_picture_of_any_name_is_read_and_its_name_shown_escaped(tmp_path, name, as_shown):
+    """Alone and in a folder."""
+    path = tmp_path / name
+    path.write_bytes(cv2.imencode(".png", picture(3))[1].tobytes())
+    for source in (open_source(path), open_source(tmp_path)):
+        frame = source.read()
+        assert frame.image == as_shown and frame.grey.shape == (48, 64)
+        assert source.name.isprintable() or "\u202f" in source.name or "\u200d" in source.name
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    with pytest.raises(SourceError) as caught:
+        open_source(path)
+    assert as_shown in str(caught.value) and "\n" not in str(caught.value)
+
+
+# -- folders
+
+
+def test_sub_folders_are_entered_where_it_is_asked_for_and_links_end(tmp_path):
+    for name in ("b.png", "a/2.png", "a/10.png", "a/.hidden/x.png", "__MACOSX/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        save(tmp_path / name, picture(0))
+    (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)
+    with open_source(f"stills:{tmp_path},recursive=yes") as source:
+        frames = [source.read() for _ in range(3)]
+        assert source.read() is None
+    assert [frame.image for frame in frames] == ["a/2.png", "a/10.png", "b.png"]
+    with open_source(tmp_path) as source:
+        assert source.read().image == "b.png" and source.read() is None
+    with pytest.raises(SourceError, match=r"it holds 1 folder: stills:.*,recursive=yes reads them"):
+        (tmp_path / "b.png").unlink()
+        open_source(tmp_path)
+
+
+def test_what_cannot_be_read_is_named_with_its_reason_and_the_others_are_read(tmp_path, caplog):
+    """Empty, vanished, of another content than its name says, not for us to read."""
+    for number in range(3):
+        save(tmp_path / f"{number}.png", picture(number))
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "page.jpg").write_text("<html>not found</html>")
+    save(tmp_path / "gone.png", picture(0))
+    with caplog.at_level(logging.WARNING), open_source(tmp_path) as source:
+        (tmp_path / "gone.png").unlink()
+        assert [source.read().image for _ in range(3)] == ["0.png", "1.png", "2.png"]
+        with pytest.raises(SourceError, match=r"3 of 6 images are damaged or unreadable \(empty\.jpg, gone\.png, page"):
+            source.read()
+    assert [record.getMessage() for record in caplog.records] == [
+        "empty.jpg: the file is empty; left out",
+        "gone.png: no such file or directory; left out",
+        "page.jpg: the file holds text; expected a picture: JPEG, PNG, WebP, TIFF, BMP, HEIC or AVIF; left out",
+    ]
+
+
+def test_a_list_of_files_is_read_in_its_order(tmp_path):
+    paths = [save(tmp_path / name, picture(0)) for name in ("b.png", "a.png")]
+    source = Images("two", [str(path) for path in paths])
+    assert [source.read().image, source.read().image, source.read()] == [*map(str, paths), None]
+
+
+def test_heic_in_a_folder_is_never_left_out_without_a_word(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    save(tmp_path / "a.png", picture(0))
+    (tmp_path / "b.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    with caplog.at_level(logging.WARNING), open_source(tmp_path) as source:
+        assert source.read().image == "a.png"
+        with pytest.raises(SourceError, match=r"1 of 2 images are damaged or unreadable \(b\.heic\)"):
+            source.read()
+    assert "b.heic: HEIC needs the extra `heif`" in caplog.text
+
+
+def test_each_page_of_a_scan_is_a_photograph(tmp_path):
+    pages = [picture(number) for number in range(3)]
+    assert cv2.imwritemulti(str(tmp_path / "scan.tif"), pages)
+    with open_source(tmp_path / "scan.tif") as source:
+        frames = [source.read() for _ in range(3)]
+        assert source.read() is None and source.length == 3
+    assert [frame.image for frame in frames] == ["scan.tif", "scan.tif#2", "scan.tif#3"]
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert all(np.array_equal(frame.bgr(), page) for frame, page in zip(frames, pages, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_an_animation_is_a_short_film(tmp_path, kind):
+    image = pytest.importorskip("PIL.Image", reason="the tests' animations are written with Pillow")
+    if not hasattr(cv2, "imdecodeanimation"):
+        pytest.skip("needs OpenCV 4.11")
+    frames = [image.fromarray(picture(10 * number)) for number in range(4)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    path = tmp_path / "moving"
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=[100, 50, 200, 70], **options)
+    with open_source(path) as source:
+        seen = [source.read() for _ in range(4)]
+        assert source.read() is None
+    assert [frame.media_ns // 10**6 for frame in seen] == [0, 100, 150, 350]
+    assert not any(frame.still for frame in seen)
+    assert [int(frame.grey[-1, -1]) for frame in seen] == [40, 60, 80, 100]
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(SourceError, match="damaged"):
+        open_source(path)

@@ -9,7 +9,7 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 ORIENTATION = 0x0112
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-_SAMPLES, _SUB_IFDS, _SAMPLE_FORMAT, _DNG = 277, 330, 339, 50706
+_SUB_IFDS, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG = 330, 338, 339, 50706
 #: Struct codes of the types whose values are whole numbers.
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 #: Compressions and colours that only a camera's raw data has.
@@ -19,10 +19,11 @@ _MOST_PAGES = 65_536
 
 
 class Page(NamedTuple):
-    """One directory: where it is in the file, and the first value of each of its tags that is a number."""
+    """One directory: where it is, and of each tag that is a number its first value and where that is."""
 
     offset: int
     tags: dict[int, int]
+    fields: dict[int, int]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -65,7 +66,9 @@ def pages(data: bytes) -> list[Page]:
             begin, step = offset + (8 if big else 2), 20 if big else 12
             if count > 65_535 or begin + count * step > len(data):
                 break
-            found.append(Page(offset, dict(_tags(data, order, big, begin, count))))
+            entries = list(_tags(data, order, big, begin, count))
+            tags = {tag: value for tag, value, _ in entries}
+            found.append(Page(offset, tags, {tag: field for tag, _, field in entries}))
             (offset,) = struct.unpack_from(order + ("Q" if big else "I"), data, begin + count * step)
     except struct.error:
         pass
@@ -73,7 +76,7 @@ def pages(data: bytes) -> list[Page]:
 
 
 def _tags(data: bytes, order: str, big: bool, begin: int, count: int):
-    """Tag and first value, of each entry that holds a number."""
+    """Tag, first value and its place, of each entry that holds a number."""
     for entry in range(count):
         position = begin + entry * (20 if big else 12)
         tag, kind = struct.unpack_from(order + "HH", data, position)
@@ -85,18 +88,25 @@ def _tags(data: bytes, order: str, big: bool, begin: int, count: int):
         if struct.calcsize(code) * values > (8 if big else 4):
             (field,) = struct.unpack_from(order + ("Q" if big else "I"), data, field)
         try:
-            yield tag, struct.unpack_from(order + code, data, field)[0]
+            yield tag, struct.unpack_from(order + code, data, field)[0], field
         except struct.error:
             continue
 
 
 def with_first_page(data: bytes, page: Page) -> bytes:
-    """The file with another of its pages as the first, which is the one that decoders take."""
+    """The file with another of its pages as the first, which is the one that decoders take.
+
+    Its alpha, if it has any, is told to be in the colours already: they would be darkened by it, else.
+    """
     order = "<" if data[:1] == b"I" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     position, code = (8, "Q") if big else (4, "I")
     offset = struct.pack(order + code, page.offset)
-    return data[:position] + offset + data[position + len(offset) :]
+    data = data[:position] + offset + data[position + len(offset) :]
+    if page.tags.get(_EXTRA_SAMPLES) == 2:
+        field = page.fields[_EXTRA_SAMPLES]
+        data = data[:field] + struct.pack(order + "H", 1) + data[field + 2 :]
+    return data
 
 
 def orientation(exif: bytes) -> int:
