@@ -59,9 +59,7 @@ def test_an_unknown_name_lists_the_names_there_are(directory, monkeypatch):
     monkeypatch.setattr(store, "SHIPPED", directory.parent)
     assert store.shipped() == ["tiny"]
     recognize.open("tiny")
-    with pytest.raises(
-        UsageError, match="unknown model 'tny'; did you mean 'tiny'.*; available: tiny, or the"
-    ) as caught:
+    with pytest.raises(UsageError, match="unknown model 'tny'; did you mean 'tiny'.*; available: tiny") as caught:
         recognize.open("tny")
     assert caught.value.exit_code == 2
 
