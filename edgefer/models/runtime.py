@@ -64,7 +64,8 @@ def why_slow(fast: bool | None, files: Iterable[Path] = PROCESSOR_FILES) -> str:
     what = f"{NAME} runs the networks without XNNPACK, up to 100 times slower"
     if hidden:
         return f"{what}: this process cannot read {hidden}; mount /proc and /sys in its container or chroot"
-    return f"{what}: its build has none for this processor; install ai-edge-litert as it is released"
+    why = "its build has none for this processor" if NAME == "ai-edge-litert" else "it has none for int8 networks"
+    return f"{what}: {why}; install ai-edge-litert as it is released"
 
 
 def warn_if_slow(interpreter: Any) -> None:
