@@ -277,7 +277,7 @@ class Parts:
         self._detector: Detector | None = None
 
     def recognizers(self) -> list[Recognizer]:
-        """The models for one more pipeline; one that remembers a window of a face is opened anew for each.
+        """The models for one more pipeline; one that remembers a window of a face is opened again for each.
 
         Raises:
             UsageError: an unknown name or option. ModelError: one is refused.

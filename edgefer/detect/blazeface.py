@@ -115,7 +115,7 @@ class BlazeFaceDetector:
     def candidates(self, tile: np.ndarray, thorough: bool) -> list[Look]:
         """What may be a face in one tile of a photograph; see Detector."""
         height, width = tile.shape
-        x0, y0 = (width - self.INPUT_PX) / 2, (height - self.INPUT_PX) / 2  # a smaller tile stands in the middle
+        x0, y0 = (width - self.INPUT_PX) / 2, (height - self.INPUT_PX) / 2  # a smaller tile is centred
         return in_range(self._candidates(tile, Box(x0, y0, x0 + self.INPUT_PX, y0 + self.INPUT_PX)), self.survey)
 
     def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:

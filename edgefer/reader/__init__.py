@@ -46,7 +46,7 @@ def read(
         detector: how faces are found: "haar" (the default), "yunet:DIRECTORY" or "blazeface:DIRECTORY".
         profile: name of a shipped profile or a .toml file; by default the one that fits this board.
         landmarks: whether faces get 68 landmarks and a pose.
-        rgb: the pixels stand in the order R, G, B, as PIL, imageio and matplotlib give them.
+        rgb: the channels are in the order R, G, B, as PIL, imageio and matplotlib give them.
 
     Returns:
         The faces, as `edgefer run` orders them; empty where there is none. Boxes are in pixels of the picture

@@ -22,7 +22,7 @@ def frame_of(image: object, rgb: bool = False) -> Frame:
 
     Args:
         image: a path, or as support.images.picture takes it.
-        rgb: the colours of an array stand in the order R, G, B.
+        rgb: the channels of an array are in the order R, G, B.
 
     Raises:
         SourceError: the file cannot be read as one photograph. TypeError, ValueError: no picture was given.

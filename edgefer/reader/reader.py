@@ -116,7 +116,7 @@ class Reader:
                 a new stream, with new identities.
             t_s: time of the picture, s, not before that of the last one. None takes the clock's time since the
                 first picture, as for a camera. A loop does the one or the other.
-            rgb: the colours stand in the order R, G, B.
+            rgb: the channels are in the order R, G, B.
 
         Returns:
             The reading; boxes in pixels of the image, `frame` counted from 0.

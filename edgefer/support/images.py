@@ -36,7 +36,7 @@ def picture(where: str, image: object, rgb: bool = False) -> tuple[np.ndarray, n
     Args:
         where: what it was given to, for messages.
         image: uint8, shape (H, W, 3) or (H, W); any strides, and it may be read-only.
-        rgb: its colours stand in the order R, G, B.
+        rgb: its channels are in the order R, G, B.
 
     Raises:
         TypeError, ValueError: as grey_image.

@@ -45,7 +45,7 @@ class History:
         self._now = 0
 
     def add(self, reading: Reading) -> None:
-        """Takes the next reading; another source, or a time that runs back, begins anew. Photographs have no time."""
+        """Takes the next reading; another source, or a time that goes back, starts over. Photographs have no time."""
         now = int(reading.t_s)
         if reading.image or reading.source != self._source or now < self._now:
             self._tracks.clear()

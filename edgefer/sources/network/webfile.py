@@ -18,7 +18,7 @@ _READ_OVER_BYTES = 1 << 18
 class WebFile:
     """A body as a file: from its beginning to its end, and anywhere in it where the server gives parts.
 
-    Where it does, a connection that breaks is made anew at the byte where it broke.
+    Where it does, a connection that breaks is opened again at the byte where it broke.
     """
 
     def __init__(self, client: WebClient, answer: Answer) -> None:
