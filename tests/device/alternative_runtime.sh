@@ -31,10 +31,10 @@ case ${WHEEL:-} in *-cp"${version%.*}${version#*.}"-*) ;; *) WHEEL=. ;; esac
 cd tests # so that the installed package is imported, not the folder beside it
 "../$venv/bin/python" -c '
 import numpy
-from edgefer.models.interpreter import RUNTIME
-assert RUNTIME == "tflite-runtime", RUNTIME
+from edgefer.models.runtime import NAME
+assert NAME == "tflite-runtime", NAME
 assert numpy.__version__.startswith("1."), numpy.__version__
-print(f"edgefer on {RUNTIME} with NumPy {numpy.__version__}")
+print(f"edgefer on {NAME} with NumPy {numpy.__version__}")
 '
 "../$venv/bin/pytest" models preprocess recognize \
   measure/test_datasets.py measure/test_evaluate.py
