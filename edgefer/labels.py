@@ -20,7 +20,7 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {"ferplus8": FERPLUS8, "basic7": BASIC7
 GROUPS: dict[str, tuple[str, ...]] = {
     "positive": ("happiness",),
     "negative": ("anger", "disgust", "sadness"),
-    "awe": ("fear", "surprise"),
+    "awe": ("surprise", "fear"),
 }
 
 #: What people and data sets call the labels, besides their own names.

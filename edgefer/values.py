@@ -127,6 +127,7 @@ class FaceReading:
         models: the results of the models after the first, by name.
         landmarks, pose: as Face has them.
         units: intensity of action units by name, 0 to 5; empty where no model gives them.
+        sketch: uint8, shape (H, W), the emotion sketch that a model judged, for pictures; None where none does.
     """
 
     track: int
@@ -139,6 +140,7 @@ class FaceReading:
     landmarks: np.ndarray | None = None
     pose: Pose | None = None
     units: dict[str, float] = field(default_factory=dict)
+    sketch: np.ndarray | None = None
 
 
 @dataclass(slots=True)

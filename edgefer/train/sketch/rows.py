@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,9 @@ class Faces:
 
     def take(self, rows: np.ndarray) -> Faces:
         """These rows alone; `counts` stays as it is."""
-        return Faces(self.points[rows], self.truth[rows], self.votes[rows], self.row[rows], self.rule, self.counts)
+        return replace(
+            self, points=self.points[rows], truth=self.truth[rows], votes=self.votes[rows], row=self.row[rows]
+        )
 
 
 def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -> Faces:
@@ -90,6 +92,15 @@ def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -
         f"{loaded.rule}; {RULE}",
         counts,
     )
+
+
+def same_rows(faces: Faces, landmarks: Path) -> Faces:
+    """The same rows with the landmarks of another network; those of the first stay where the other's have no sketch."""
+    with np.load(landmarks) as kept:
+        points = kept["points"][faces.row]
+    drawn = np.array([has_sketch(each) for each in points])
+    points = np.where(drawn[:, None, None], points, faces.points).astype(np.float32)
+    return replace(faces, points=points)
 
 
 def has_sketch(points: np.ndarray) -> bool:
