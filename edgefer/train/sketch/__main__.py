@@ -2,6 +2,7 @@
 
 python -m edgefer.train.sketch fit NETWORK --out RUN …     one training of VGG11, ResNet50 or CapsNet
 python -m edgefer.train.sketch own --out RUN …             our own small network
+python -m edgefer.train.sketch tables                      tables I to V of the paper, with ours
 python -m edgefer.train.sketch export RUN --out DIR        a model directory of it
 """
 
@@ -23,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     _fit_arguments(actions.add_parser("fit", help="train a network of the paper, on digits or on sketches"))
     _own_arguments(actions.add_parser("own", help="train our own small network"))
     _export_arguments(actions.add_parser("export", help="write a model directory of our own network"))
+    _tables_arguments(actions.add_parser("tables", help="print tables I to V, the paper's and ours"))
     return parser
 
 
@@ -106,6 +108,24 @@ def _export(args: argparse.Namespace) -> int:
         others["same rows, landmarks of our network"] = same_rows(val, args.own_landmarks)
     done = export(args.run, args.out, train, val, others)
     print(f"{args.out}: {done.metrics.accuracy_int8:.2f} % on {done.metrics.rows} rows of val, int8")
+    return 0
+
+
+def _tables_arguments(parser: argparse.ArgumentParser) -> None:
+    from edgefer.train.sketch.tables import RECORDS
+
+    parser.add_argument("--records", type=Path, default=RECORDS, help="folder of records (default: %(default)s)")
+    parser.add_argument("--no-times", action="store_true", help="leave out Table I, which is timed on this machine")
+    _data(parser)
+    parser.set_defaults(execute=_tables)
+
+
+def _tables(args: argparse.Namespace) -> int:
+    from edgefer.train.sketch import tables
+
+    if not args.no_times:
+        print(tables.table_i(args.data), end="\n\n")
+    print(tables.from_records(tables.read_records(args.records)), end="")
     return 0
 
 
