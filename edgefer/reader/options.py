@@ -8,10 +8,10 @@ import operator
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from edgefer import config
 from edgefer.config import Settings
@@ -28,8 +28,7 @@ ROTATIONS = (0, 90, 180, 270)
 FLIPS = ("none", "horizontal", "vertical")
 
 
-@dataclass(frozen=True)
-class StreamOptions:
+class StreamOptions(Struct, frozen=True):
     """How sources are read; see edgefer.stream, whose arguments these are.
 
     Raises:

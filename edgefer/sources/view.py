@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Literal
 
 import cv2
 import numpy as np
+from msgspec import structs
 
 from edgefer.sources.base import Source
 from edgefer.values import Frame
@@ -46,7 +46,7 @@ class View(Source):
 
     def _seen(self, frame: Frame) -> Frame:
         grey = self._turn(frame.grey)
-        return dataclasses.replace(frame, grey=grey, bgr=None if frame.bgr is None else self._colours(frame.bgr))
+        return structs.replace(frame, grey=grey, bgr=None if frame.bgr is None else self._colours(frame.bgr))
 
     def _colours(self, colours: Callable[[], np.ndarray | None]) -> Callable[[], np.ndarray | None]:
         """Turned when they are asked for, which for most frames they never are."""
