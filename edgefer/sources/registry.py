@@ -21,7 +21,6 @@ from msgspec import Meta
 
 from edgefer.errors import SourceError, UsageError
 from edgefer.sources.network.schemes import SCHEMES
-from edgefer.support.formats import called_picture, identify_file, jpeg
 from edgefer.support.names import shown
 from edgefer.support.redact import remember, url_name
 from edgefer.support.registry import Choice, Entry, Options, Registry
@@ -207,6 +206,8 @@ def _is_descriptor(spec: str) -> bool:
 
 
 def _kind_of_path(spec: str) -> str:
+    from edgefer.support.formats import called_picture, identify_file, jpeg  # not for cameras, which start sooner so
+
     name = shown(url_name(spec))
     try:
         path = Path(spec)
