@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from edgefer import config
 from edgefer.config import Settings
@@ -61,7 +61,7 @@ class StreamOptions(Struct, frozen=True):
         if self.flip is not None and self.flip not in FLIPS:
             raise ValueError(f"stream: flip must be 'none', 'horizontal' or 'vertical', got {self.flip!r}")
         if self.region is not None:
-            object.__setattr__(self, "region", region_of(self.region))
+            structs.force_setattr(self, "region", region_of(self.region))
 
 
 def whole(what: str, value: object, least: int) -> int:
