@@ -6,10 +6,10 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from edgefer.config.check import Problem, check, cross_check, key_name, without
 from edgefer.config.settings import Settings, settings_of
@@ -96,8 +96,7 @@ def load_profile(profile: str | Path) -> Settings:
     return read.settings
 
 
-@dataclass
-class Profile:
+class Profile(Struct):
     """A profile file as it was read.
 
     Attributes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from msgspec import Struct, field
 
 from edgefer.errors import UsageError
 from edgefer.labels import UNCERTAIN
@@ -25,8 +25,7 @@ if TYPE_CHECKING:  # the tracker brings OpenCV
 _FORGET_EVERY_FRAMES = 256
 
 
-@dataclass(slots=True)
-class _Model:
+class _Model(Struct):
     """One recognizer with the smoothed scores of its faces, and the sketches they are of, by track."""
 
     recognizer: Recognizer
