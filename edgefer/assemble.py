@@ -195,17 +195,16 @@ def who_needs_landmarks(
     settings: Settings, recognizers: Sequence[Recognizer], outputs: Sequence[Choice] = (), landmarks: bool = False
 ) -> list[str]:
     """What needs the landmarks of every face in every frame, in words; empty where nothing does."""
-    needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
-    needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
-    return needing + (["the run"] if landmarks or settings.landmarks.points else [])
+    needing = [f"model {each.name} needs landmarks" for each in recognizers if each.needs.landmarks]
+    needing += [f"output {output.name} needs landmarks" for output in outputs if LANDMARKS in output.entry.needs]
+    return needing + (["landmarks were asked for"] if landmarks or settings.landmarks.points else [])
 
 
 def check_landmarks(needing: Sequence[str]) -> None:
     """Raises UsageError where nothing finds landmarks."""
     if not LANDMARKERS.names():
-        raise UsageError(
-            f"{needing[0] if needing else 'the gate'} needs landmarks, and no landmark network is installed"
-        )
+        why = needing[0] if needing else "the gate needs landmarks"
+        raise UsageError(f"{why}, and no landmark network is installed")
 
 
 def open_landmarks(settings: Settings, recognizers: Sequence[Recognizer], outputs: Sequence[Choice] = ()) -> None:
