@@ -212,7 +212,7 @@ def card(
                 {model.licence.weights}. The landmarks are altered at random before each sketch
                 is drawn, as `edgefer/train/sketch/own.py` says. Averaged weights of epoch
                 {done["best_epoch"]}. {done["backend"]}; {done["hardware"]};
-                {done["seconds"] / 60:.0f} minutes."""
+                {done["processor_seconds"] / 60:.0f} minutes of one core."""
                 ),
                 f"    {model.training.command}\n    python -m edgefer.train.sketch export {run.name}",
                 "## Limits",

@@ -133,7 +133,7 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
     averaged = Averaged(model, training.average)
     images, sources = sketches(val.points, networks.OWN_SIDE, training.upright), [each.points for each in train]
     steps = len(train[0]) // training.batch
-    total, step, began, best = steps * training.epochs, 0, time.monotonic(), (-1.0, 0)
+    total, step, began, best = steps * training.epochs, 0, time.process_time(), (-1.0, 0)
     with (out / "metrics.jsonl").open("w") as log:
         for epoch in range(training.epochs):
             losses = []
@@ -152,7 +152,7 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
                     best = accuracy, epoch + 1
                     model.save_weights(out / WEIGHTS)
             line = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "val_accuracy": accuracy}
-            print(json.dumps({**line, "seconds": round(time.monotonic() - began)}), file=log, flush=True)
+            print(json.dumps({**line, "processor_seconds": round(time.process_time() - began)}), file=log, flush=True)
     done = {
         "training": asdict(training),
         "parameters": model.count_params(),
@@ -165,7 +165,7 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
         "val_counts": val.counts,
         "val_rule": val.rule,
         "val_commonest": 100 * float(np.bincount(val.truth).max() / len(val)),
-        "seconds": round(time.monotonic() - began),
+        "processor_seconds": round(time.process_time() - began),
         "hardware": hardware(),
         "backend": f"Keras {keras.__version__}, {keras.backend.backend()}",
     }

@@ -90,13 +90,14 @@ def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, 
     loss = networks.margin_loss if training.network == "capsnet" else "categorical_crossentropy"
     model.compile(keras.optimizers.Adam(training.rate), loss, metrics=["accuracy"])
     target, began, history = np.eye(classes, dtype=np.float32)[truth], time.monotonic(), []
+    spent = time.process_time()
     for epoch in range(training.epochs):
         seen = model.fit(x, target, training.batch, epochs=epoch + 1, initial_epoch=epoch, verbose=0).history
         history.append({name: float(values[-1]) for name, values in seen.items()})
         print(json.dumps({"epoch": epoch + 1, **history[-1], "seconds": time.monotonic() - began}), flush=True)
         if training.minutes and time.monotonic() - began > 60 * training.minutes:
             break
-    seconds = time.monotonic() - began
+    seconds, spent = time.monotonic() - began, time.process_time() - spent
     out.mkdir(parents=True, exist_ok=True)
     model.save_weights(out / WEIGHTS)
     done = {
@@ -108,6 +109,7 @@ def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, 
         "loss": history[-1]["loss"],
         "accuracy": 100 * history[-1]["accuracy"],
         "seconds": round(seconds, 1),
+        "processor_seconds": round(spent, 1),
         "hardware": hardware(),
         "backend": f"Keras {keras.__version__}, {keras.backend.backend()}",
     }

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from edgefer.errors import UsageError
-from edgefer.geometry import Box
 from edgefer.labels import BASIC7, COSTACHE4, FERPLUS8
 from edgefer.preprocess.sketch import draw, place
 from edgefer.train.runs import RECORDS as RUN_RECORDS
@@ -71,24 +70,28 @@ def best_runs(records: Records) -> Records:
 def table_i(data: str, threads: int = 1, rounds: int = 20) -> str:
     """Times of the stages on one picture of each of seven expressions, the median of some rounds.
 
+    Detection is what it is in a photograph: two looks of the landmark network, and the head's pose.
+
     Raises:
         UsageError: the pictures are not there. ModelError: the landmark network is refused.
     """
-    from edgefer.landmarks.network import open_network
     from edgefer.measure import datasets
+    from edgefer.measure.evaluate import open_landmarker
     from edgefer.train.settings import find_data
 
     val = datasets.load(find_data(data), "val", labels="ferplus8")
-    network = open_network(threads=threads)
+    find = open_landmarker("table I", threads)
     rows = []
     for number, label in enumerate(BASIC7, 1):
         image = val.images[int(np.flatnonzero(val.truth == FERPLUS8.index(label))[0])]
-        square, spent = Box(0.0, 0.0, float(image.shape[1]), float(image.shape[0])), []
+        spent = []
         for _ in range(rounds):
             stages = [time.perf_counter()]
-            points = network.locate(image, square).points
+            marks = find(image)
+            if marks is None:
+                raise UsageError(f"table I: no landmarks found in the picture of {label}")
             stages.append(time.perf_counter())
-            placed = place(points)
+            placed = place(marks.points)
             stages.append(time.perf_counter())
             draw(placed)
             stages.append(time.perf_counter())
