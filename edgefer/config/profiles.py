@@ -215,11 +215,15 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
         if is_model_path(field.type) and getattr(choice.options, field.name)
     }
     models = [resolved(model) if "/" in model else model for model in settings.recognizer.models]
+    landmarks = settings.landmarks
+    if "/" in landmarks.model:
+        landmarks = msgspec.structs.replace(landmarks, model=resolved(landmarks.model))
     replace = msgspec.structs.replace
     return replace(
         settings,
         detector_choice=Choice(choice.entry, replace(choice.options, **paths)),
         recognizer=replace(settings.recognizer, models=models),
+        landmarks=landmarks,
     )
 
 
