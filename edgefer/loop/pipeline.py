@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
@@ -43,6 +44,8 @@ class Pipeline:
         smoother: makes the Smoother of one recognizer.
         governor: lowers the rates when the budget is missed; None: all work on every frame, as for files.
         max_faces: faces recognized in one frame, None for all; those that waited longest come first.
+        turns_hz: times a second of media time that each of several faces is recognized at least, in turns, so that
+            further faces cost less; one alone is recognized in every frame, a new one at once. 0: all in every frame.
         marks: looks at faces for their landmarks; None where nothing needs them.
         photographs: finds the faces of a still; None where none will come.
 
@@ -57,6 +60,7 @@ class Pipeline:
         smoother: Callable[[], Smoother],
         governor: Governor | None = None,
         max_faces: int | None = None,
+        turns_hz: float = 0.0,
         marks: Marks | None = None,
         photographs: Photographs | None = None,
     ) -> None:
@@ -73,6 +77,8 @@ class Pipeline:
             cast(WindowedRecognizer, recognizer) for recognizer in recognizers if recognizer.needs.window_s > 0
         ]
         self._max_faces = max_faces
+        self._turns_hz = turns_hz
+        self._last_ns: int | None = None  # media time of the frame before
         self._marks = marks
         self._photographs = photographs
         self._detect_interval_ms = tracker.detect_interval_ms
@@ -106,7 +112,7 @@ class Pipeline:
             begin_ns = time.monotonic_ns()
             self._marks.update(frame, faces, self._tracker)
             landmarks_ms = {"landmarks": (time.monotonic_ns() - begin_ns) / 1e6}
-        for face in self._turns(faces):
+        for face in self._turns(frame, faces):
             if not self._recognize(frame, face, spent_ns, start_ns):
                 break
         for recognizer in self._windowed:
@@ -160,7 +166,7 @@ class Pipeline:
             self._marks.forget(tracks)
         return _finished(frame, readings, start_ns, spent_ms, spent_ns)
 
-    def _turns(self, faces: list[Face]) -> list[Face]:
+    def _turns(self, frame: Frame, faces: list[Face]) -> list[Face]:
         """The faces to recognize in this frame, those that waited longest first.
 
         A face the gate holds back is not recognized: its scores would spoil the average.
@@ -170,6 +176,11 @@ class Pipeline:
         fit = [face for face in faces if not face.quality.reasons]
         due = [face for face in fit if self._frames - self._recognized.get(face.track, never) >= every]
         due.sort(key=lambda face: self._recognized.get(face.track, never))
+        last_ns, self._last_ns = self._last_ns, frame.media_ns
+        if self._turns_hz and last_ns is not None and len(due) > 1:
+            new = sum(face.track not in self._recognized for face in due)
+            shares = len(fit) * (frame.media_ns - last_ns) / 1e9 * self._turns_hz
+            due = due[: max(new, 1, math.ceil(shares - 0.05))]  # a frame that comes a little late changes nothing
         return due[: self._max_faces]
 
     def _recognize(self, frame: Frame, face: Face, spent_ns: dict[str, int], start_ns: int) -> bool:
