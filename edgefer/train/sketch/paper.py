@@ -1,8 +1,9 @@
 """The trainings of Costache and Popescu, Table II: each of three networks with and without transfer from digits.
 
 The paper has 668 sketches: 556 to train, 90 to validate, 22 to query. We draw as many from FER+, each class as often as
-the others: 556 of train, 90 and 22 of val. It trains with an optimizer it does not name; ours is Adam. Where a file of
-ImageNet's weights is given, ResNet50 begins with them, as in the paper, else with what it learnt of digits.
+the others: 556 of train, 90 and 22 of val. The optimizer, which it does not name, is that of each network's authors:
+stochastic gradient descent with a momentum of 0.9 for VGG11 and ResNet50, Adam for CapsNet. Where a file of ImageNet's
+weights is given, ResNet50 begins with them, as in the paper, else with what it learnt of digits.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from edgefer.train.sketch.rows import Faces, drawn_evenly, load_faces, real_valu
 
 TRAIN_ROWS, VAL_ROWS, QUERY_ROWS = 556, 90, 22
 WEIGHTS = "last.weights.h5"
+MOMENTUM = 0.9
+#: Learning rates, where none is given.
+RATES = {"vgg11": 0.01, "resnet50": 0.02, "capsnet": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Training:
         start: directory of a run whose weights it begins with, all but those of the classes where there are others.
         weights: file of ImageNet's weights, for ResNet50.
         side: of the images, pixels.
+        rate: of learning; 0 for that of the network in RATES.
         minutes: it ends with the epoch in which so much time has passed; 0 for no limit.
     """
 
@@ -51,7 +56,7 @@ class Training:
     side: int = networks.SIDE
     epochs: int = 20
     batch: int = 32
-    rate: float = 1e-4
+    rate: float = 0.0
     minutes: float = 0.0
     seed: int = 1
 
@@ -87,8 +92,11 @@ def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, 
     model = networks.build(training.network, classes, training.side, training.weights or None, rounds)
     if training.start:
         start_from(Path(training.start), model, training)
-    loss = networks.margin_loss if training.network == "capsnet" else "categorical_crossentropy"
-    model.compile(keras.optimizers.Adam(training.rate), loss, metrics=["accuracy"])
+    rate = training.rate or RATES[training.network]
+    if training.network == "capsnet":
+        model.compile(keras.optimizers.Adam(rate), networks.margin_loss, metrics=["accuracy"])
+    else:
+        model.compile(keras.optimizers.SGD(rate, MOMENTUM), "categorical_crossentropy", metrics=["accuracy"])
     target, began, history = np.eye(classes, dtype=np.float32)[truth], time.monotonic(), []
     spent = time.process_time()
     for epoch in range(training.epochs):
