@@ -4,6 +4,7 @@ python -m edgefer.train                list
 python -m edgefer.train all [NAME …]   list, then train and export what is not run yet of these models, or all
 python -m edgefer.train short [NAME …] train and export short forms of these models, or of all: minutes each
 python -m edgefer.train explain RUN …  draw what the filters of a trained network respond to
+python -m edgefer.train.sketch         networks for emotion sketches, with actions of their own
 """
 
 from __future__ import annotations
@@ -133,7 +134,8 @@ def list_models(on_record: OnRecord) -> None:
     print(
         f"\n{waiting.total()} trainings are not run yet, {waiting[True]} of them for want of data. "
         "`make train-all` makes the others; "
-        "`python -m edgefer.train all NAME` those of one model and its teachers."
+        "`python -m edgefer.train all NAME` those of one model and its teachers. "
+        "Networks for emotion sketches: `python -m edgefer.train.sketch`."
     )
 
 

@@ -171,7 +171,6 @@ WITHOUT_RECIPE: dict[str, str] = {
     "khan": "Khan et al., MLP 12-12-7-7 on distances between 18 points",
     "breuer-units": "Breuer and Kimmel, action unit heads, micro-expressions",
     "haddad": "Haddad et al., 3D-CNN over 10 frames",
-    "costache": "Costache et al., CNN on the emotion sketch of 68 landmarks",
 }
 
 

