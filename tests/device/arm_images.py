@@ -78,7 +78,7 @@ def plain(size: list[int], face: np.ndarray) -> np.ndarray:
 
 
 def compare(here: str, there: str) -> None:
-    """Raises SystemExit where a network is given or answers anything else than FLOAT_TOLERANCE allows of float heads."""
+    """Raises SystemExit where a network is given or answers anything else; float heads have FLOAT_TOLERANCE."""
     ours, theirs = np.load(here), np.load(there)
     if sorted(ours) != sorted(theirs) or not len(ours):
         raise SystemExit(f"arm_images: expected {sorted(ours)}, got {sorted(theirs)}")
