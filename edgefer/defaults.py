@@ -19,6 +19,16 @@ MIN_SHARPNESS = 0.018
 #: Mean luma below and above which a face is "dark" or "bright".
 MIN_BRIGHTNESS, MAX_BRIGHTNESS = 35.0, 225.0
 
+#: Whether the gate looks at landmarks.
+COVER = False
+#: Least confidence of the landmark network in the eyes and in the mouth; below it a face is "occluded".
+MIN_EYES, MIN_MOUTH = 0.5, 0.5
+#: Yaw and roll of the head, degrees either way, beyond which a face is "turned" and "tilted".
+MAX_YAW_DEG, MAX_ROLL_DEG = 40.0, 45.0
+#: The landmark network, and how often the gate has it look at each face where nothing else needs points.
+LANDMARK_MODEL = "edgefer-landmarks"
+COVER_INTERVAL_MS = 200.0
+
 #: Frames whose p95 is compared to the budget.
 GOVERNOR_WINDOW_FRAMES = 90
 #: Temperature of the processor from which work is left out.

@@ -14,6 +14,7 @@ from edgefer.errors import UsageError
 from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.base import Landmarks
 from edgefer.loop.governor import LEVELS
+from edgefer.loop.marks import Marks
 from edgefer.loop.pipeline import Pipeline
 from edgefer.recognize.base import Needs, Observation
 from edgefer.values import STAGES, Pose
@@ -229,7 +230,7 @@ def test_landmarks_reach_recognizers_and_readings_where_something_needs_them():
 
     with pytest.raises(UsageError, match="model stub needs landmarks"):
         pipeline_of(Geometry())
-    loop = pipeline_of(Geometry(), landmarker=StubLandmarker())
+    loop = pipeline_of(Geometry(), marks=Marks(StubLandmarker(), always=True, interval_ms=200))
     reading = loop.process(frame_at(0))
     assert seen[0].shape == (68, 2) and (seen[0] == 1).all()
     assert reading.faces[0].landmarks is seen[0]
