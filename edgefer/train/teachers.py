@@ -129,7 +129,7 @@ def photographs(data: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Name and grey image of every photograph of faces.zip, in order of name."""
     with zipfile.ZipFile(data / "faces" / "faces.zip") as archive:
         for name in sorted(name for name in archive.namelist() if name.endswith(".jpg")):
-            yield name, cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE)
+            yield name, np.asarray(cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE))
 
 
 def fer_images(data: Path) -> Iterator[np.ndarray]:
@@ -137,7 +137,7 @@ def fer_images(data: Path) -> Iterator[np.ndarray]:
     with np.load(data / "fer2013" / "fer2013_train_val.npz") as archive:
         webp, offset = archive["webp"], archive["offset"]
     for start, end in zip(offset[:-1], offset[1:], strict=True):
-        yield cv2.imdecode(webp[start:end], cv2.IMREAD_GRAYSCALE)
+        yield np.asarray(cv2.imdecode(webp[start:end], cv2.IMREAD_GRAYSCALE))
 
 
 def write_labels(data: Path, out: Path, threads: int = 1) -> None:
@@ -154,7 +154,8 @@ def write_labels(data: Path, out: Path, threads: int = 1) -> None:
 def _save(path: Path, found: Sequence[Labelled], **columns: np.ndarray) -> None:
     file = io.BytesIO()
     points = np.stack([face.points for face in found])
-    np.savez(file, **columns, points=points, score=np.array([face.score for face in found], np.float32))
+    columns |= {"points": points, "score": np.array([face.score for face in found], np.float32)}
+    np.savez(file, allow_pickle=False, **columns)
     write_bytes(path, file.getvalue())
 
 

@@ -19,6 +19,12 @@ def slope(rng: np.random.Generator, most: float) -> np.float32:
     return np.float32(rng.uniform(-most, most))
 
 
+def eighths(point: np.ndarray) -> tuple[int, int]:
+    """A point as OpenCV draws it with shift=3."""
+    x, y = np.rint(np.asarray(point) * 8).astype(int).tolist()
+    return x, y
+
+
 def _paint(crop: np.ndarray, mask: np.ndarray, rng: np.random.Generator, level: float) -> np.ndarray:
     """Fill a mask with cloth: a grey level, a slope of light, and stripes or grain."""
     size = crop.shape[0]
@@ -66,9 +72,8 @@ def face_mask(crop: np.ndarray, points: np.ndarray, rng: np.random.Generator) ->
     for share in rng.uniform(0.25, 0.8, int(rng.integers(0, 4))):  # folds
         ends = [edge[2] * (1 - share) + edge[5] * share, edge[-3] * (1 - share) + edge[-6] * share]
         shade = int(np.clip(level + rng.uniform(-40, 25), 0, 255))
-        a, b = (tuple(int(v) for v in np.rint(end * 8)) for end in ends)
         line = np.zeros_like(crop)
-        cv2.line(line, a, b, 255, 1, cv2.LINE_AA, shift=3)
+        cv2.line(line, eighths(ends[0]), eighths(ends[1]), 255, 1, cv2.LINE_AA, shift=3)
         crop[(line > 100) & (mask > 0)] = shade
     return mask
 
@@ -91,15 +96,14 @@ def dark_glasses(crop: np.ndarray, points: np.ndarray, rng: np.random.Generator)
     line = np.zeros_like(crop)
     width = max(1, round(d * rng.uniform(0.02, 0.06)))
     for a, b in ((middles[0], middles[1]), (middles[0] - rx * x, points[0]), (middles[1] + rx * x, points[16])):
-        ends = (tuple(int(v) for v in np.rint(np.asarray(end) * 8)) for end in (a, b))
-        cv2.line(line, *ends, 255, width, shift=3)
+        cv2.line(line, eighths(a), eighths(b), 255, width, shift=3)
     if rng.random() < 0.3:
         _paint(crop, line, rng, rng.uniform(0, 120))
     else:
         crop[line > 0] = int(level)
     _paint(crop, mask, rng, level) if rng.random() < 0.5 else np.copyto(crop, np.uint8(level), where=mask > 0)
     if rng.random() < 0.5:  # a reflection
-        shine = mask & cv2.warpAffine(mask, np.float32([[1, 0, rx * 0.6], [0, 1, -ry * 0.8]]), crop.shape[::-1])
+        shine = mask & np.roll(mask, (-round(ry * 0.8), round(rx * 0.6)), axis=(0, 1))
         crop[shine > 0] = np.clip(crop[shine > 0].astype(int) + int(rng.uniform(15, 90)), 0, 255)
     return mask
 
@@ -111,10 +115,8 @@ def clear_glasses(crop: np.ndarray, points: np.ndarray, rng: np.random.Generator
     axes = (round(d * rng.uniform(0.24, 0.33) * 8), round(d * rng.uniform(0.16, 0.26) * 8))
     shade, width = int(rng.uniform(0, 150)), max(1, round(d * rng.uniform(0.01, 0.05)))
     for part in (points[36:42], points[42:48]):
-        middle = tuple(int(v) for v in np.rint(part.mean(axis=0) * 8))
-        cv2.ellipse(crop, middle, axes, angle, 0, 360, shade, width, cv2.LINE_AA, shift=3)
-    ends = (tuple(int(v) for v in np.rint(points[i] * 8)) for i in (39, 42))
-    cv2.line(crop, *ends, shade, width, cv2.LINE_AA, shift=3)
+        cv2.ellipse(crop, eighths(part.mean(axis=0)), axes, angle, 0, 360, shade, width, cv2.LINE_AA, shift=3)
+    cv2.line(crop, eighths(points[39]), eighths(points[42]), shade, width, cv2.LINE_AA, shift=3)
     return np.zeros_like(crop)
 
 
@@ -143,9 +145,8 @@ def hand(crop: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> np.n
     width = d * rng.uniform(0.1, 0.16)
     for finger in np.arange(int(rng.integers(1, 5))) - 1.5:
         tip = aim + across * finger * width * 1.15 - way * rng.uniform(0, 0.15) * d
-        ends = (tuple(int(v) for v in np.rint(end * 8)) for end in (tip, tip + way * 3 * d))
         one = np.zeros_like(crop)
-        cv2.line(one, *ends, 255, max(2, round(width)), cv2.LINE_AA, shift=3)
+        cv2.line(one, eighths(tip), eighths(tip + way * 3 * d), 255, max(2, round(width)), cv2.LINE_AA, shift=3)
         rim = cv2.dilate(one, np.ones((3, 3), np.uint8)) & ~one
         crop[rim > 128] = np.clip(int(skin) - 35, 0, 255)
         _paint(crop, np.where(one > 128, 255, 0).astype(np.uint8), rng, float(np.clip(skin, 10, 245)))

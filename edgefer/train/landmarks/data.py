@@ -69,17 +69,31 @@ def fer(data: Path, labels: Path) -> Faces:
     return Faces(images, known["points"][wanted])
 
 
+def taught(data: Path, labels: Path) -> list[tuple[Faces, float]]:
+    """What is learnt from, each with its share: photographs, and FER-2013 as the small and blurred end."""
+    return [(photographs(data, labels, "train"), 0.65), (fer(data, labels), 0.35)]
+
+
 def square_of(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Middle and side of the square round points, in their pixels."""
     middle = points.mean(axis=0)
     return middle, SIDE * float(np.sqrt(((points - middle) ** 2).sum(axis=1).mean()))
 
 
-def cut(image: np.ndarray, middle: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """A canvas cut from an image: `middle` on its middle, `axes` (2, 2) the steps of its pixels as columns."""
+def cut(image: np.ndarray, middle: np.ndarray, axes: np.ndarray, beyond: np.ndarray | int | None = None) -> np.ndarray:
+    """A canvas cut from an image.
+
+    Args:
+        middle: what comes to its middle. axes: (2, 2), the steps of its pixels as columns.
+        beyond: what is seen beyond the image: a canvas, which is written and returned, or a border of OpenCV's; None:
+            the image's edge pixels go on.
+    """
     matrix = np.column_stack([axes, middle - axes @ np.full(2, (CANVAS_PX - 1) / 2)])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(image, matrix, (CANVAS_PX, CANVAS_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (CANVAS_PX, CANVAS_PX)
+    if isinstance(beyond, np.ndarray):
+        return cv2.warpAffine(image, matrix, size, beyond, flags, cv2.BORDER_TRANSPARENT)
+    border = cv2.BORDER_REPLICATE if beyond is None else beyond
+    return cv2.warpAffine(image, matrix, size, flags=flags, borderMode=border)
 
 
 class Sampler:
@@ -114,7 +128,7 @@ class Sampler:
             turned = kind < self.NOTHING + self.TURNED
             canvas, points = self._placed(image, points, turned)
             hidden = None
-            if rng.random() < 0.45:
+            if rng.random() < 0.4:
                 hidden = self._covered(canvas, points)
             if not turned:
                 seen[:] = visible(points, hidden)
@@ -128,9 +142,9 @@ class Sampler:
         if turned:
             angle = np.radians(rng.uniform(80, 280))
         else:
-            angle = np.radians(rng.uniform(-47, 47) if rng.random() < 0.4 else rng.normal(0, 9))
-        # half of the squares come from the points of the frame before, half from a detector's box
-        wide = rng.random() < 0.5
+            angle = np.radians(rng.uniform(-47, 47) if rng.random() < 0.3 else rng.normal(0, 9))
+        # most squares come from points found before, the others from a detector's box
+        wide = rng.random() < 0.4
         side *= np.exp(rng.uniform(-0.17, 0.2) if wide else rng.normal(0, 0.04))
         middle = middle + side * (rng.uniform(-0.13, 0.13, 2) if wide else rng.normal(0, 0.025, 2))
         stretch = np.exp(rng.normal(0, 0.03))
@@ -139,8 +153,27 @@ class Sampler:
         if rng.random() < 0.5:
             axes[:, 0] *= -1
             points = points[MIRROR]
-        canvas = cut(image, middle, axes)
+        canvas = cut(image, middle, axes, self._beyond())
         return canvas, (points - middle) @ np.linalg.inv(axes).T + (CANVAS_PX - 1) / 2
+
+    def _beyond(self) -> np.ndarray | int | None:
+        """Something beyond the photograph's edge, which is near the chin in most: it must not tell the chin's place."""
+        kind = self._rng.random()
+        if kind < 0.35:
+            return None
+        if kind < 0.6:
+            return int(cv2.BORDER_REFLECT_101)
+        if kind < 0.75 or not self._backgrounds:
+            return np.full((CANVAS_PX, CANVAS_PX), self._rng.integers(256), np.uint8)
+        return self._ground()
+
+    def _ground(self) -> np.ndarray:
+        """A piece of a photograph without a face."""
+        rng = self._rng
+        ground = self._backgrounds[rng.integers(len(self._backgrounds))]
+        side = rng.uniform(0.08, 0.6) * min(ground.shape)
+        middle = np.array([rng.uniform(side / 2, n - side / 2) for n in ground.shape[::-1]])
+        return cut(ground, middle, np.eye(2) * side / CANVAS_PX)
 
     def _covered(self, canvas: np.ndarray, points: np.ndarray) -> np.ndarray:
         chances = np.array(list(COVERS.values()))
@@ -166,10 +199,7 @@ class Sampler:
                 middle = middle + side * rng.uniform(0, 1.0) * np.array([np.cos(angle), np.sin(angle)])
             return cut(image, middle, np.eye(2) * side / CANVAS_PX)
         if kind < 0.75 and self._backgrounds:
-            ground = self._backgrounds[rng.integers(len(self._backgrounds))]
-            side = rng.uniform(0.08, 0.6) * min(ground.shape)
-            middle = np.array([rng.uniform(side / 2, n - side / 2) for n in ground.shape[::-1]])
-            return cut(ground, middle, np.eye(2) * side / CANVAS_PX)
+            return self._ground()
         cells = int(rng.integers(2, 40))
         grain = rng.normal(rng.uniform(60, 190), rng.uniform(2, 60), (cells, cells)).clip(0, 255).astype(np.uint8)
         return cv2.resize(grain, (CANVAS_PX, CANVAS_PX), interpolation=int(rng.choice([cv2.INTER_LINEAR, 0])))
@@ -195,7 +225,7 @@ class Sampler:
             small = np.clip(small + noise, 0, 255).astype(np.uint8)
         if rng.random() < 0.15:
             _, coded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 85))])
-            small = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
+            small = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE))
         return small if side == INPUT_PX else cv2.resize(small, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_LINEAR)
 
     def batches(self, size: int, ahead: int = 12) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -208,7 +238,7 @@ class Sampler:
             kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
             while True:
                 drawn = [self.sample() for _ in range(fresh if len(kept) >= KEPT else size)]
-                again = []
+                again: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
                 while len(drawn) + len(again) < size:
                     again.append(mirrored(*kept.pop(int(self._rng.integers(len(kept))))))
                 kept += drawn
@@ -233,9 +263,9 @@ def visible(points: np.ndarray, hidden: np.ndarray | None) -> np.ndarray:
         points: (68, 2), pixels of the canvas.
         hidden: uint8, of the canvas, not 0 where something covers it; None: nothing does.
     """
-    inside = ((points > -0.5) & (points < CANVAS_PX - 0.5)).all(axis=1)
-    seen = np.ones(6, np.float32)
-    free = inside.astype(np.float32)
+    inside: np.ndarray = np.all((points > -0.5) & (points < CANVAS_PX - 0.5), axis=1)
+    seen: np.ndarray = np.ones(6, np.float32)
+    free: np.ndarray = inside.astype(np.float32)
     if hidden is not None:
         at = np.rint(points[inside]).astype(int).clip(0, CANVAS_PX - 1)
         free[inside] = hidden[at[:, 1], at[:, 0]] == 0

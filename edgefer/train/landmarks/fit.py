@@ -102,10 +102,7 @@ def train(arguments: argparse.Namespace) -> None:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
-    photographs = data.photographs(arguments.data, arguments.labels, "train")
-    sources = [(photographs, 0.65)]
-    if (arguments.labels / "fer.npz").exists():
-        sources.append((data.fer(arguments.data, arguments.labels), 0.35))
+    sources = data.taught(arguments.data, arguments.labels)
     grounds = backgrounds(arguments.backgrounds)
     rows = [len(faces) for faces, _ in sources]
     val = val_crops(data.photographs(arguments.data, arguments.labels, "val"))
@@ -130,6 +127,7 @@ def train(arguments: argparse.Namespace) -> None:
 
     started, last, count, sums = time.monotonic(), time.monotonic(), 0, np.zeros(2)
     budget = arguments.minutes * 60
+    settings = {"arguments": _arguments(arguments), "seed": arguments.seed, "rows": rows}
     for images, targets, seen in data.Sampler(sources, grounds, arguments.seed).batches(arguments.batch):
         part = (time.monotonic() - started) / budget
         if part >= 1:
@@ -141,12 +139,23 @@ def train(arguments: argparse.Namespace) -> None:
         if count % 4 == 0:
             average.step()
         if count % 20 == 0 and time.monotonic() - last > arguments.report:
-            report(model, average, val, out, count, sums, time.monotonic() - started, arguments.batch)
+            report(model, average, val, out, settings, count * arguments.batch, time.monotonic() - started, sums)
             last, sums = time.monotonic(), np.zeros(2)
-    report(model, average, val, out, count, sums, time.monotonic() - started, arguments.batch)
+    report(model, average, val, out, settings, count * arguments.batch, time.monotonic() - started, sums)
 
 
-def report(model, average, val, out, count, sums, seconds, batch) -> None:
+def _arguments(arguments: argparse.Namespace) -> str:
+    """Those that decide the weights, as one gives them."""
+    given = [f"--minutes {arguments.minutes:g}", f"--batch {arguments.batch}", f"--rate {arguments.rate:g}"]
+    given += [f"--seed {arguments.seed}"]
+    if arguments.backgrounds:
+        given.append("--backgrounds " + " ".join(str(path) for path in arguments.backgrounds))
+    return " ".join(
+        [*given, f"--start {arguments.start.parent.name}/{arguments.start.name}"] if arguments.start else given
+    )
+
+
+def report(model, average, val, out, settings, images, seconds, sums) -> None:
     """One line about the run, and its checkpoints: `last` as it trains, `averaged` to be exported."""
     own = model.get_weights()
     model.save_weights(out / "last.weights.h5")
@@ -156,8 +165,9 @@ def report(model, average, val, out, count, sums, seconds, batch) -> None:
     model.save_weights(partial)
     os.replace(partial, out / "averaged.weights.h5")
     model.set_weights(own)
-    line = {"step": count, "images": count * batch, "minutes": round(seconds / 60, 1), "val_inner": round(inner, 3),
-            "val_all": round(everything, 3), "error_sum": round(float(sums[0]), 3)}  # fmt: skip
+    (out / "settings.json").write_text(json.dumps({**settings, "images": images, "minutes": seconds / 60}))
+    line = {"images": images, "minutes": round(seconds / 60, 1), "val_inner": round(inner, 3),
+            "val_all": round(everything, 3), "losses": sums.round(2).tolist()}  # fmt: skip
     with (out / "log.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
     print(json.dumps(line), flush=True)
