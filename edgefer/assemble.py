@@ -188,7 +188,9 @@ def make_pipeline(
     tracker, photographs = open_tracker(settings, detector), open_photographs(settings, detector)
     if marks is not None:  # they confirm faces; the detector is asked only where they do not
         tracker.confirm_interval_ms = max(tracker.confirm_interval_ms, 1.25 * defaults.COVER_INTERVAL_MS)
-    return Pipeline(tracker, recognizers, smoother, governor, max_faces, marks, photographs)
+    return Pipeline(
+        tracker, recognizers, smoother, governor, max_faces, settings.recognizer.turns_hz, marks, photographs
+    )
 
 
 def who_needs_landmarks(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: The model used where none is named.
 MODEL = "edgefer-s"
+#: How often each of several faces is recognized at least; smoothing averages over longer.
+TURNS_HZ = 10.0
 
 #: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.
 DETECT_INTERVAL_MS = 500.0

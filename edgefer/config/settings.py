@@ -91,6 +91,15 @@ class RecognizerTable(_Table, frozen=True):
     max_faces: Annotated[
         int, Meta(ge=1, le=64, description="faces recognized in one frame; with more of them they take turns")
     ] = 4
+    turns_hz: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=240,
+            description="times a second that each of several faces in a film or before a camera is recognized at "
+            "least, in turns; one alone is recognized in every frame; 0 for all in every frame",
+        ),
+    ] = defaults.TURNS_HZ
 
 
 class LandmarksTable(_Table, frozen=True):

@@ -13,9 +13,11 @@ import numpy as np
 from edgefer.errors import ModelError
 from edgefer.labels import softmax
 from edgefer.models import runtime
-from edgefer.models.manifest import SELF_TEST_TOLERANCE, FrameManifest, Input, self_test_input
+from edgefer.models.manifest import SELF_TEST_TOLERANCE, Input, NetworkManifest, SketchInput, self_test_input
 from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
+
+AnyInput = Input | SketchInput
 
 
 class Tensor(NamedTuple):
@@ -38,7 +40,7 @@ class Network:
         input_shape: (1, H, W, C).
     """
 
-    def __init__(self, content: bytes, name: str, given: Input, outputs: Sequence[Tensor], threads: int = 1):
+    def __init__(self, content: bytes, name: str, given: AnyInput, outputs: Sequence[Tensor], threads: int = 1):
         """Build the network and check it against what its manifest says.
 
         Args:
@@ -130,7 +132,7 @@ class Interpreter(Network):
         output_shape: (1, number of labels).
     """
 
-    def __init__(self, content: bytes, manifest: FrameManifest, threads: int = 1):
+    def __init__(self, content: bytes, manifest: NetworkManifest, threads: int = 1):
         """Raises: as of Network."""
         spec = manifest.output
         self.output_shape = (1, len(manifest.labels))
@@ -143,11 +145,11 @@ class Interpreter(Network):
 
 
 def channel_count(channels: str) -> int:
-    """Planes of a channels name: grey 1, sobel 2, laplacian 1."""
+    """Planes of a channels name: grey 1, sobel 2, laplacian 1, sketch 1."""
     return len(channels.split("+")) + ("sobel" in channels)
 
 
-def self_test(interpreter: Interpreter, manifest: FrameManifest) -> int:
+def self_test(interpreter: Interpreter, manifest: NetworkManifest) -> int:
     """Run every self-test vector of the manifest.
 
     Returns:
@@ -169,7 +171,7 @@ def self_test(interpreter: Interpreter, manifest: FrameManifest) -> int:
     return worst
 
 
-def scores(output: np.ndarray, manifest: FrameManifest) -> np.ndarray:
+def scores(output: np.ndarray, manifest: NetworkManifest) -> np.ndarray:
     """Probabilities of the labels from the int8 output of the network.
 
     Args:
