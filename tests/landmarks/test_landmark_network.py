@@ -73,7 +73,7 @@ def test_points_move_with_the_picture(network, portrait, found):
 
 
 def test_a_mirrored_face_has_mirrored_points(network, portrait, found):
-    from edgefer.train.landmarks.data import MIRROR
+    from edgefer.train.teachers import MIRROR
 
     points = found[0].points
     square = network.around_points(points)
