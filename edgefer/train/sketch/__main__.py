@@ -1,6 +1,7 @@
 """`python -m edgefer.train.sketch`: networks that read emotion sketches, trained, exported and put into tables.
 
 python -m edgefer.train.sketch fit NETWORK --out RUN …     one training of VGG11, ResNet50 or CapsNet
+python -m edgefer.train.sketch landmarks --out FILE        landmarks of FER-2013 by our own network
 python -m edgefer.train.sketch own --out RUN …             our own small network
 python -m edgefer.train.sketch paper --out DIR --digits D  short forms of all trainings of the paper's Table II
 python -m edgefer.train.sketch keep RUN …                  keep what such trainings gave as records
@@ -31,6 +32,11 @@ def _parser() -> argparse.ArgumentParser:
     keep.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     keep.add_argument("--records", type=Path, default=RECORDS, help="default: %(default)s")
     keep.set_defaults(execute=_keep)
+    found = actions.add_parser("landmarks", help="find the landmarks of FER-2013 by our own network")
+    found.add_argument("--out", type=Path, required=True, help="npz file to write")
+    found.add_argument("--split", action="append", choices=("train", "val"), help="default: both")
+    found.add_argument("--data", default="fer2013_train_val.npz", help="default: %(default)s")
+    found.set_defaults(execute=_landmarks)
     _own_arguments(actions.add_parser("own", help="train our own small network"))
     _export_arguments(actions.add_parser("export", help="write a model directory of our own network"))
     _tables_arguments(actions.add_parser("tables", help="print tables I to V, the paper's and ours"))
@@ -95,6 +101,13 @@ def _keep(args: argparse.Namespace) -> int:
             raise UsageError(f"{run}: has no done.json; expected a finished run") from None
         args.records.mkdir(parents=True, exist_ok=True)
         write_bytes(args.records / f"{run.resolve().name}.json", content)
+    return 0
+
+
+def _landmarks(args: argparse.Namespace) -> int:
+    from edgefer.train.sketch.rows import own_landmarks
+
+    print(own_landmarks(args.data, args.out, args.split or ("train", "val")))
     return 0
 
 
