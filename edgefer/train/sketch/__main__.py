@@ -119,7 +119,7 @@ def _own_arguments(parser: argparse.ArgumentParser) -> None:
         "--landmarks",
         nargs="+",
         default=["build/labels/fer.npz"],
-        help="landmarks of FER-2013; the first file says which rows count, each epoch draws among all",
+        help="landmarks of FER-2013; the first says which rows count and judges, each epoch draws among all",
     )
     for each in fields(OwnTraining)[1:]:
         if each.default is True:
@@ -146,7 +146,9 @@ def _own(args: argparse.Namespace) -> int:
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="directory of a finished run of our own network")
     parser.add_argument("--out", type=Path, default=store.SHIPPED / "sketch", help="default: %(default)s")
-    parser.add_argument("--own-landmarks", type=Path, help="landmarks of FER-2013 by our landmark network")
+    parser.add_argument(
+        "--teacher", type=Path, help="landmarks of FER-2013 by the teacher, to be measured with as well"
+    )
     _data(parser)
     parser.set_defaults(execute=_export)
 
@@ -157,8 +159,8 @@ def _export(args: argparse.Namespace) -> int:
 
     train, val = (load_faces(split, args.data, args.landmarks) for split in ("train", "val"))
     others = {}
-    if args.own_landmarks:
-        others["same rows, landmarks of our network"] = same_rows(val, args.own_landmarks)
+    if args.teacher:
+        others["the same rows by the teacher's landmarks, int8"] = same_rows(val, args.teacher)
     done = export(args.run, args.out, train, val, others)
     print(f"{args.out}: {done.metrics.accuracy_int8:.2f} % on {done.metrics.rows} rows of val, int8")
     return 0

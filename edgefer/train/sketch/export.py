@@ -60,8 +60,8 @@ def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Fac
         ),
         output=manifest.Output(labels=LABELS, values="logits", scale=scale, zero_point=zero_point),
         training=manifest.Training(
-            data="FER-2013 Training images with the votes of FER+; landmarks by our networks' teacher"
-            + (" and by our landmark network" if len(training.landmarks) > 1 else ""),
+            data="FER-2013 Training images with the votes of FER+; landmarks by "
+            + ("edgefer-landmarks and by its teacher" if len(training.landmarks) > 1 else "the teacher of ours"),
             split="train",
             rule=f"{done['train_rule']}; the target is the distribution of the votes over the four classes",
             rows=done["train_rows"],
@@ -119,7 +119,7 @@ def command(training: OwnTraining, run: Path) -> str:
     """That repeats a run."""
     words = [f"python -m edgefer.train.sketch own --out {run.name} --landmarks {' '.join(training.landmarks)}"]
     usual = OwnTraining(())
-    for name in ("rule", "epochs", "batch", "rate", "dropout", "average", "weight_decay", "seed"):
+    for name in ("rule", "start", "epochs", "batch", "rate", "dropout", "average", "weight_decay", "seed"):
         if getattr(training, name) != getattr(usual, name):
             words.append(f"--{name.replace('_', '-')} {getattr(training, name)}")
     return " ".join(words if training.upright else [*words, "--no-upright"])

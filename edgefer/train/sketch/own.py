@@ -49,12 +49,21 @@ MIRRORED = _mirrored()
 
 @dataclass(frozen=True)
 class OwnTraining:
-    """What decides a run. `also` are more landmarks of the same rows, by other networks: each epoch draws among all."""
+    """What decides a run.
+
+    Attributes:
+        landmarks: files of landmarks of the same rows, by several networks; for each face one is drawn in each epoch.
+        rule: by which votes become a class, one of datasets.RULES.
+        upright: level the eyes first.
+        start: directory of a run whose best weights it begins with; empty for random ones.
+        average: decay of the moving average of the weights, by step; the averaged weights are kept.
+    """
 
     landmarks: tuple[str, ...]
     data: str = "fer2013_train_val.npz"
     rule: str = "plurality"
     upright: bool = True
+    start: str = ""
     epochs: int = 25
     batch: int = 128
     rate: float = 3e-3
@@ -128,6 +137,8 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
     keras.utils.set_random_seed(training.seed)
     out.mkdir(parents=True, exist_ok=True)
     model = networks.own(len(COSTACHE4), dropout=training.dropout)
+    if training.start:
+        model.load_weights(Path(training.start) / WEIGHTS)
     optimizer = keras.optimizers.AdamW(training.rate, weight_decay=training.weight_decay, clipnorm=5.0)
     model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True))
     averaged = Averaged(model, training.average)

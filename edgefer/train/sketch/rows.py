@@ -19,10 +19,10 @@ from edgefer.support.progress import progress_bar
 from edgefer.train.settings import find_data
 
 LABELS = "costache4"
-#: From this score of the landmark teacher on, a row's landmarks are taken as confident.
+#: From this score of the landmark network on, that there is a face, a row's landmarks are taken as confident.
 CONFIDENT = 0.9
 #: What a row needs, besides a class.
-RULE = f"landmarks are confident (score of the teacher {CONFIDENT} or more) and have a sketch"
+RULE = f"landmarks are confident (score {CONFIDENT} or more) and have a sketch"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -
 
     Args:
         data: the npz of FER-2013 with the votes of FER+.
-        landmarks: npz with `row`, `points` and `score`, as `python -m edgefer.train.teachers` writes it.
+        landmarks: npz with `points` and `score` of all rows, as `python -m edgefer.train.teachers` and `python -m
+            edgefer.train.sketch landmarks` write it.
         rule: by which votes become a class, one of datasets.RULES.
 
     Raises:
@@ -100,12 +101,11 @@ def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -
 
 
 def same_rows(faces: Faces, landmarks: Path) -> Faces:
-    """The same rows with the landmarks of another network; those of the first stay where the other's have no sketch."""
+    """The same rows with the landmarks of another network; the first's stay where the other's are not confident."""
     with np.load(landmarks) as kept:
-        points = kept["points"][faces.row]
-    drawn = np.array([has_sketch(each) for each in points])
-    points = np.where(drawn[:, None, None], points, faces.points).astype(np.float32)
-    return replace(faces, points=points)
+        points, score = kept["points"][faces.row], kept["score"][faces.row]
+    sure = (score >= CONFIDENT) & np.array([has_sketch(each) for each in points])
+    return replace(faces, points=np.where(sure[:, None, None], points, faces.points).astype(np.float32))
 
 
 def has_sketch(points: np.ndarray) -> bool:
