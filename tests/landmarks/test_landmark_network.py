@@ -103,9 +103,7 @@ def test_an_upside_down_face_is_not_seen(network, portrait, found):
     assert network.locate(turned, there).confidence[0] < 0.5
 
 
-@pytest.mark.parametrize(
-    ("cover", "hidden", "free"), [("mask", "mouth", "right_eye"), ("glasses", "left_eye", "mouth")]
-)
+@pytest.mark.parametrize(("cover", "hidden", "free"), [("mask", "mouth", "right_eye")])
 def test_what_is_covered_is_not_seen_and_the_rest_is(network, portrait, found, cover, hidden, free):
     from edgefer.train.landmarks.cover import dark_glasses, face_mask
 
