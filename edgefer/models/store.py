@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edgefer.errors import ModelError, UsageError
 from edgefer.models.directory import MANIFEST_NAME, load
@@ -16,8 +17,7 @@ from edgefer.support.typed import suggestion
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-@dataclass(frozen=True)
-class InstalledModel:
+class InstalledModel(Struct, frozen=True):
     """A shipped model: its name, its manifest and the size of its network; or why it is refused."""
 
     name: str

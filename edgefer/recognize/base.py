@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct, field
 
 from edgefer.values import Face, Frame
 
@@ -30,17 +30,18 @@ class Needs(NamedTuple):
     min_face_px: float = 0.0
 
 
-@dataclass(slots=True)
-class Observation:
+class Observation(Struct):
     """What a recognizer says of one face.
 
     Attributes:
         scores: float32, shape (number of labels,), summing to 1; not smoothed.
         spent_ns: time by stage, of "preprocess" and "infer".
+        sketch: uint8, shape (H, W), the emotion sketch that was judged, for pictures; None where there is none.
     """
 
     scores: np.ndarray
     spent_ns: dict[str, int] = field(default_factory=dict)
+    sketch: np.ndarray | None = None
 
 
 class Recognizer(Protocol):
