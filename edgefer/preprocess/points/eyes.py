@@ -20,7 +20,7 @@ from edgefer.preprocess.points.fitted import fitted
 RADII = (4, 5, 6, 7)
 #: Usual distance of the eyes, pixels of the normalised face.
 USUAL_PX = 0.352 * BOX_PX
-#: Where eyes are searched, from the nose, in parts of the usual distance: nearest and farthest to the side, and upwards.
+#: Where eyes are searched, from the nose, in parts of the usual distance: nearest and farthest, aside and up.
 _ASIDE, _UP = (0.12, 0.95), (0.05, 1.05)
 #: The middle between the eyes lies so far above the nose, in parts of their distance.
 _NOSE_BELOW = 0.54
@@ -140,7 +140,9 @@ def pair_features(face: np.ndarray, nose: np.ndarray, left: Circles, right: Circ
     middle = (a + b) / 2 - nose
     aside = (middle * x).sum(axis=1) / apart
     above = (middle * y).sum(axis=1) / apart + _NOSE_BELOW
-    place = np.stack([votes, size, 20 * size**2, (4 * tilt) ** 2, (8 * aside) ** 2, 4 * above, (6 * above) ** 2], axis=1)
+    place = np.stack(
+        [votes, size, 20 * size**2, (4 * tilt) ** 2, (8 * aside) ** 2, 4 * above, (6 * above) ** 2], axis=1
+    )
 
     blurred = cv2.GaussianBlur(face, (0, 0), 2.0)
     columns, rows = (grid.ravel() for grid in np.meshgrid(_COLUMNS, _ROWS))
@@ -170,4 +172,3 @@ def choose(face: np.ndarray, nose: np.ndarray, left: Circles, right: Circles) ->
     best = int((pair_features(face, nose, left, right) @ fitted().pair).argmax())
     i, j = divmod(best, len(right.votes))
     return Eyes(np.stack([left.centres[i], right.centres[j]]), np.array([left.radii[i], right.radii[j]]))
-

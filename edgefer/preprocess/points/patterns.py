@@ -59,8 +59,8 @@ def pattern_features(level: Gradients, expected: np.ndarray, mirror: int) -> np.
 def best_place(level: Gradients, weights: np.ndarray, expected: np.ndarray, mirror: int) -> Match:
     """Where a pattern of these weights, float (FEATURES,), fits best around an expected place.
 
-    The scores are those of `pattern_features(...) @ weights`, to within float32's roundings. They are a correlation: the
-    cells of all places lie on one lattice of two pixels.
+    The scores are those of `pattern_features(...) @ weights`, to within float32's roundings; the cells of all places
+    lie on one lattice of two pixels.
     """
     height, width = level.corners.shape
     start = np.rint(expected + _LATTICE * (mirror, 1)).astype(np.int64)
@@ -87,5 +87,7 @@ def snapped(level: Gradients, place: np.ndarray, reach: int = _SNAP) -> np.ndarr
     height, width = level.corners.shape
     x = round(min(max(float(place[0]), reach), width - 1 - reach))
     y = round(min(max(float(place[1]), reach), height - 1 - reach))
-    row, column = divmod(int(level.corners[y - reach : y + reach + 1, x - reach : x + reach + 1].argmax()), 2 * reach + 1)
+    row, column = divmod(
+        int(level.corners[y - reach : y + reach + 1, x - reach : x + reach + 1].argmax()), 2 * reach + 1
+    )
     return np.array([x - reach + column, y - reach + row], np.float64)
