@@ -2,10 +2,10 @@
 
     python bench/cover.py [--model M] [--detector D] [--every N] [--levels]
 
-The photographs are those of `faces/faces.zip` that no training has seen (every twentieth), EDGEFER_DATA says where. Each is
-judged bare, with a face mask, with sunglasses, and upside down, from two boxes: that of its own points by the
-landmark teacher, and that of the detector, where it finds one. Masks and glasses are drawn by this file alone; training
-draws others. A face counts as uncertain here by the reasons of its landmarks alone.
+The photographs are those of `faces/faces.zip` that no training has seen, every twentieth; EDGEFER_DATA says where.
+Each is judged bare, with a face mask, with sunglasses, and upside down, from two boxes: that of its own points by the
+landmark teacher, and that of the detector, where it finds one. Masks and glasses are drawn by this file alone;
+training draws others. A face counts as uncertain here by the reasons of its landmarks alone.
 `--levels` prints the confidences at which thresholds may be chosen.
 """
 
@@ -14,20 +14,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from common import table
+from edgefer.train.teachers import MeshTeacher, photographs
 from peers import DATA
 
 from edgefer import defaults
 from edgefer.detect import DETECTORS, open_detector
-from edgefer.landmarks.base import LANDMARKERS, Landmarks
+from edgefer.landmarks.base import LANDMARKERS, Landmarker, Landmarks
 from edgefer.landmarks.cover import CoverGate
 from edgefer.landmarks.points import face_square
 from edgefer.track import Photographs
-from edgefer.train.teachers import MeshTeacher, photographs
 from edgefer.values import Face, Frame, Quality
 
 Drawing = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
@@ -80,28 +80,36 @@ def _whole(point: np.ndarray) -> tuple[int, int]:
     return round(float(point[0])), round(float(point[1]))
 
 
+#: Least probability by the teacher that its points are of a face.
+SURE = 0.8
+#: Percentiles that --levels prints.
+LEVELS = (1, 3, 5, 10, 50, 90, 95, 97, 99)
 DRAWINGS: list[Drawing] = [bare, mask, sunglasses, upside_down]
 
 
-def looked_at(every: int, landmarker, finder: Photographs) -> Iterator[tuple[str, str, Landmarks | None, bool]]:
-    """Drawing, whose box, and what the landmarks are; and whether the pixels alone say that it cannot be judged."""
+Rows = dict[tuple[str, str], list["Landmarks | None"]]
+
+
+def look(every: int, landmarker: Landmarker, finder: Photographs) -> Rows:
+    """Landmarks by drawing and by whose box was given."""
     teacher = MeshTeacher(DATA)
     random = np.random.default_rng(0)
+    rows: Rows = {}
     for number, (_, image) in enumerate(photographs(DATA)):
         if number % every:
             continue
         points, score = teacher.label(image)
-        if score < 0.8:
+        if score < SURE:
             continue
         for drawing in DRAWINGS:
-            drawn = drawing(image, points, random)
-            frame = Frame(0, drawn, 0, 0, still=True)
+            frame = Frame(0, drawing(image, points, random), 0, 0, still=True)
             turned = np.array(image.shape[::-1]) - 1 - points if drawing is upside_down else points
             square = face_square(turned)
-            yield drawing.__name__, "points", landmarker.find(frame, Face(1, square, Quality(square.width, 1, 100))), False
+            own = Face(1, square, Quality(square.width, 1, 100))
+            rows.setdefault((drawing.__name__, "points"), []).append(landmarker.find(frame, own))
             for face in finder.find(frame)[:1]:
-                pixels = any(reason in ("small", "blurred", "dark", "bright") for reason in face.quality.reasons)
-                yield drawing.__name__, "detector", landmarker.find(frame, face), pixels
+                rows.setdefault((drawing.__name__, "detector"), []).append(landmarker.find(frame, face))
+    return rows
 
 
 def main() -> int:
@@ -117,26 +125,24 @@ def main() -> int:
     landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(model=options.model, threads=1)
     finder = Photographs(open_detector(options.detector))
     gate = CoverGate()
-    rows: dict[tuple[str, str], list[tuple[Landmarks | None, bool]]] = {}
-    for drawing, box, marks, pixels in looked_at(options.every, landmarker, finder):
-        rows.setdefault((drawing, box), []).append((marks, pixels))
+    rows = look(options.every, landmarker, finder)
     printed = []
     for (drawing, box), found in rows.items():
-        reasons = Counter(reason for marks, _ in found for reason in gate.reasons(marks))
-        uncertain = np.mean([bool(gate.reasons(marks)) for marks, _ in found])
-        unseen = sum(marks is None for marks, _ in found)
+        reasons = Counter(reason for marks in found for reason in gate.reasons(marks))
+        uncertain = np.mean([bool(gate.reasons(marks)) for marks in found])
+        unseen = sum(marks is None for marks in found)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         printed.append([drawing, box, len(found), f"{uncertain:.1%}", unseen, told])
     print(table(["drawn", "box of", "faces", "uncertain", "not seen", "reasons"], printed))
     if options.levels:
-        _print_levels(rows)
+        print_levels(rows)
     return 0
 
 
-def _print_levels(rows: dict[tuple[str, str], list[tuple[Landmarks | None, bool]]]) -> None:
+def print_levels(rows: Rows) -> None:
     printed = []
     for (drawing, box), found in rows.items():
-        seen = [marks for marks, _ in found if marks is not None and marks.seen is not None and marks.pose is not None]
+        seen = [marks for marks in found if marks is not None and marks.seen is not None and marks.pose is not None]
         values = {
             "eyes": [max(marks.seen["right_eye"], marks.seen["left_eye"]) for marks in seen],
             "mouth": [marks.seen["mouth"] for marks in seen],
@@ -145,9 +151,8 @@ def _print_levels(rows: dict[tuple[str, str], list[tuple[Landmarks | None, bool]
             "|roll|": [abs(marks.pose.roll) for marks in seen],
         }
         for name, each in values.items():
-            levels = np.percentile(each, [1, 3, 5, 10, 50, 90, 95, 97, 99]) if each else []
-            printed.append([drawing, box, name, *(f"{level:.2f}" for level in levels)])
-    print(table(["drawn", "box of", "value", "1 %", "3 %", "5 %", "10 %", "50 %", "90 %", "95 %", "97 %", "99 %"], printed))
+            printed.append([drawing, box, name, *(f"{level:.2f}" for level in np.percentile(each, LEVELS))])
+    print(table(["drawn", "box of", "value", *(f"{level} %" for level in LEVELS)], printed))
 
 
 if __name__ == "__main__":
