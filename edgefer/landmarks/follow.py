@@ -14,6 +14,7 @@ from edgefer.landmarks.base import Landmarks
 from edgefer.landmarks.one_euro import OneEuro
 from edgefer.landmarks.points import REGIONS, eye_distance, face_square
 from edgefer.landmarks.pose import head_pose
+from edgefer.support.registry import Options
 from edgefer.values import Face, Frame
 
 
@@ -160,3 +161,14 @@ class _TurnedView:
         back = {1: (last - y, x), 2: (last - x, last - y), 3: (y, last - x)}[self._quarters]
         corner = np.array([self._around.x0, self._around.y0])
         return ((np.column_stack(back) + 0.5) * (self._around.width / self._side) + corner - 0.5).astype(np.float32)
+
+
+def open_landmarker(options: Options, *, model: str, threads: int) -> Follower:
+    """The landmarker `network`.
+
+    Raises:
+        UsageError: an unknown network. ModelError: it is refused.
+    """
+    from edgefer.landmarks.network import open_network
+
+    return Follower(open_network(model, threads))
