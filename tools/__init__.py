@@ -21,9 +21,9 @@ __all__ = ["MODELS", "RECORDS", "ROOT", "publish", "shipped", "table"]
 
 
 def shipped(models: Path = MODELS) -> dict[str, manifest.FrameManifest]:
-    """The manifests of the shipped models by name."""
-    paths = sorted(models.glob("*/model.toml"))
-    return {path.parent.name: directory.load_frame(path.parent) for path in paths}
+    """The manifests of the shipped models that score face crops, by name."""
+    loaded = {path.parent.name: directory.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
+    return {name: each for name, each in loaded.items() if isinstance(each, manifest.FrameManifest)}
 
 
 def publish(

@@ -33,6 +33,9 @@ Scale = Annotated[float, Meta(gt=0, le=1e6)]
 ZeroPoint = Annotated[int, Meta(ge=-128, le=127)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=10**9)]
+#: Scale and zero point of a sketch: white is 127/128, black -1.
+SKETCH_LEVELS = (1 / 128, 0)
+
 ChannelsName = Literal["grey", "grey+sobel", "grey+laplacian", "grey+sobel+laplacian"]
 
 
@@ -148,10 +151,36 @@ class Manifest(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, kw_
         yield from ()
 
 
-class FrameManifest(Manifest, tag="frame", frozen=True, kw_only=True):
-    """A network that scores the expression in one face crop."""
+class SketchInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """The tensor a network for emotion sketches takes: one plane, as preprocess.sketch draws it.
 
-    input: Input
+    Attributes:
+        height, width: of the tensor, pixels; the same.
+        upright: whether the eyes are levelled before the sketch is drawn.
+        channels, dtype, scale, zero_point, value_range: as of Input.
+    """
+
+    height: Side
+    width: Side
+    upright: bool
+    channels: Literal["sketch"] = "sketch"
+    dtype: Literal["int8"] = "int8"
+    scale: Scale
+    zero_point: ZeroPoint
+    value_range: tuple[float, float]
+
+
+def range_faults(tensor: Input | SketchInput) -> Iterator[str]:
+    """One line where the range of an input does not follow from its scale and zero point."""
+    expected = tuple((q - tensor.zero_point) * tensor.scale for q in (-128, 127))
+    if not np.allclose(tensor.value_range, expected, rtol=1e-6, atol=1e-9):
+        yield f"input.value_range: expected {list(expected)}, got {list(tensor.value_range)}"
+
+
+class NetworkManifest(Manifest, frozen=True, kw_only=True):
+    """What the kinds share whose network takes one int8 tensor of a face and scores its expression; no kind itself."""
+
+    input: Any
     output: Output
     training: Training
     metrics: Metrics
@@ -176,10 +205,28 @@ class FrameManifest(Manifest, tag="frame", frozen=True, kw_only=True):
             if len(vector.output) != len(self.labels):
                 got = len(vector.output)
                 yield f"self_test: expected {len(self.labels)} values for each seed, got {got}"
+        yield from range_faults(self.input)
+
+
+class FrameManifest(NetworkManifest, tag="frame", frozen=True, kw_only=True):
+    """A network that scores the expression in one face crop."""
+
+    input: Input
+
+
+class SketchManifest(NetworkManifest, tag="sketch", frozen=True, kw_only=True):
+    """A network that scores the expression in the emotion sketch of a face."""
+
+    input: SketchInput
+
+    def faults(self) -> Iterator[str]:
+        yield from super().faults()
         tensor = self.input
-        expected = tuple((q - tensor.zero_point) * tensor.scale for q in (-128, 127))
-        if not np.allclose(tensor.value_range, expected, rtol=1e-6, atol=1e-9):
-            yield f"input.value_range: expected {list(expected)}, got {list(tensor.value_range)}"
+        if tensor.height != tensor.width:
+            yield f"input: expected a square, got {tensor.width}x{tensor.height}"
+        if (tensor.scale, tensor.zero_point) != SKETCH_LEVELS:
+            got = f"{tensor.scale}, {tensor.zero_point}"
+            yield f"input.scale and zero_point: expected {SKETCH_LEVELS[0]}, {SKETCH_LEVELS[1]}, got {got}"
 
 
 class DetectorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -207,14 +254,80 @@ class DetectorManifest(Manifest, tag="detector", frozen=True, kw_only=True):
         return self.file
 
 
+class LandmarkMetrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Mean errors on hand-labelled faces, percent of the distance of the outer corners of the eyes.
+
+    Attributes:
+        data: the faces; nothing is trained or fitted on them.
+        rule: how a face is looked at.
+        rows: faces.
+        inner, all, jaw_across: of points 18 to 68, of all, and of the jaw's across its contour.
+        inner_float32, all_float32: of the network before quantisation.
+    """
+
+    data: Text
+    rule: Text
+    rows: Count
+    inner: Percent
+    all: Percent
+    jaw_across: Percent
+    inner_float32: Percent
+    all_float32: Percent
+
+
+class LandmarkTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A self-test of a landmark network: seed of `self_test_input`, and what the network gave on it."""
+
+    seed: Count
+    points: Annotated[tuple[float, ...], Meta(min_length=136, max_length=136)]
+    confidence: Annotated[tuple[float, ...], Meta(min_length=1, max_length=64)]
+
+
+class LandmarkManifest(Manifest, tag="landmarks", frozen=True, kw_only=True):
+    """A network that finds 68 points in a square that holds a face.
+
+    Its outputs are float32: (1, 136), x and y of each point in parts of the square, and a confidence for each of
+    `regions`, 0 to 1.
+
+    Attributes:
+        input: its crop is the square; `crop_margin` has no meaning here.
+        order: of the points.
+        regions: names of the confidences, in their order.
+        face_side, face_shift: the square for a detector's box: its side, and the way of its middle down, in parts
+            of the box's side.
+    """
+
+    input: Input
+    order: Literal["ibug68"]
+    regions: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
+    face_side: Annotated[float, Meta(gt=0, le=4)]
+    face_shift: Annotated[float, Meta(ge=-1, le=1)]
+    training: Training
+    metrics: LandmarkMetrics
+    self_test: Annotated[tuple[LandmarkTest, ...], Meta(min_length=1, max_length=64)]
+
+    def figures(self) -> tuple[str, str, str]:
+        tensor, metrics = self.input, self.metrics
+        error = f"error {metrics.inner:.2f} % inner, {metrics.all:.2f} % all, {metrics.rows} faces"
+        return f"{tensor.width}x{tensor.height} {tensor.channels}", self.order, error
+
+    def faults(self) -> Iterator[str]:
+        yield from range_faults(self.input)
+        for vector in self.self_test:
+            if len(vector.confidence) != len(self.regions):
+                yield f"self_test: expected {len(self.regions)} confidences, got {len(vector.confidence)}"
+
+
 def manifest_kinds() -> dict[str, type[Manifest]]:
     """The kinds there are, by name."""
     kinds: dict[str, type[Manifest]] = {}
     waiting: list[type[Manifest]] = [Manifest]
     while waiting:
-        for kind in waiting.pop().__subclasses__():
+        kind = waiting.pop()
+        if below := kind.__subclasses__():  # what several kinds share is none itself
+            waiting += below
+        else:
             kinds[str(kind.__struct_config__.tag)] = kind
-            waiting.append(kind)
     return kinds
 
 

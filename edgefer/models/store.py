@@ -26,11 +26,18 @@ class InstalledModel(Struct, frozen=True):
     refused: str = ""
 
 
-def shipped() -> list[str]:
-    """Names of the models in the package, sorted."""
+def shipped(*kinds: str) -> list[str]:
+    """Names of the models in the package, sorted; only those of some kinds where kinds are named."""
     if not SHIPPED.is_dir():
         return []
-    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
+    paths = sorted(SHIPPED.glob(f"*/{MANIFEST_NAME}"))
+    return [path.parent.name for path in paths if not kinds or _kind(path) in kinds]
+
+
+def _kind(path: Path) -> str:
+    """Of the model of a manifest, which begins with it."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().partition('"')[2].partition('"')[0]
 
 
 def find(model: str | os.PathLike) -> Path:
