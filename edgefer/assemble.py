@@ -310,7 +310,9 @@ class Parts:
         self._lock = Guard()
         self._models = Background(lambda: open_models(settings))
         self._detector: Detector | None = None
-        self._landmarker: Landmarker | None = None
+        self._landmarker: Background[Landmarker] | None = None
+        if landmarks or settings.landmarks.points or settings.quality.cover:
+            self._landmarker = Background(partial(open_landmarker, settings))
 
     def recognizers(self) -> list[Recognizer]:
         """The models for one more pipeline; one that remembers a window of a face is opened again for each.
@@ -334,8 +336,9 @@ class Parts:
         """What finds landmarks. Raises UsageError and ModelError as open_landmarker."""
         with self._lock:
             if self._landmarker is None:
-                self._landmarker = open_landmarker(self.settings)
-            return self._landmarker
+                self._landmarker = Background(partial(open_landmarker, self.settings))
+            landmarker = self._landmarker
+        return landmarker.result()
 
     def pipeline(self, source: Choice | None, live: bool, outputs: Sequence[Choice] = ()) -> Pipeline:
         """The loop's middle, with a memory of its own.

@@ -39,8 +39,8 @@ class DeepTeacher(MeshTeacher):
     def shape(self, grey: np.ndarray) -> tuple[np.ndarray, float]:
         """Float64 (68, 3), in pixels of the image, z away from the viewer; and the probability of a face."""
         points, score = self.label(grey)
-        middle, side = points.mean(axis=0), 1.5 * float(np.ptp(points, axis=0).max())
-        mesh, _ = self.look(grey, *middle.tolist(), side)
+        (x, y), side = points.mean(axis=0).tolist(), 1.5 * float(np.ptp(points, axis=0).max())
+        mesh, _ = self.look(grey, x, y, side)
         depth = self._mesh.get_tensor(self._points).reshape(478, 3)[self._vertices, 2] * (side / 192)
         return np.column_stack([self.ibug(mesh), depth]), score
 

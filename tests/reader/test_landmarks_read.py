@@ -10,7 +10,7 @@ import pytest
 from portrait import as_frames, backdrop, paste
 
 import edgefer
-from edgefer.__main__ import main
+from edgefer.commands.console import main
 from edgefer.landmarks.points import eye_distance
 
 #: Where a person sees them in the portrait, pixels: outer corners of the eyes, tip of the nose, corners of the
