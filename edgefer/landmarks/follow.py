@@ -33,7 +33,10 @@ class Network(Protocol):
 
 @dataclass(slots=True)
 class _State:
-    """What is kept of a face: its points before the filter, and its square by them, in the frame of `seen_ns`."""
+    """What is kept of a face: its filtered points, and its square by those that were found, in the frame of `seen_ns`.
+
+    The next look goes round the filtered ones: a square that trembled would make the points tremble.
+    """
 
     points: np.ndarray
     box: Box
@@ -82,8 +85,8 @@ class Follower:
         if frame.still:
             return Landmarks(points, head_pose(points), box, seen)
         state = self._states[face.track] = state or _State(points, box, frame.media_ns)
-        state.points, state.box, state.seen_ns = points, box, frame.media_ns
         steady = state.filter.update(points, max(eye_distance(points), 1.0), frame.media_ns)
+        state.points, state.box, state.seen_ns = steady, box, frame.media_ns
         return Landmarks(steady, head_pose(steady), box, seen)
 
     def another(self) -> Follower:
