@@ -14,7 +14,7 @@ from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
 from edgefer.landmarks.base import LANDMARKERS
 from edgefer.models import directory, store
-from edgefer.models.manifest import DetectorManifest
+from edgefer.models.manifest import DetectorManifest, LandmarkManifest
 from edgefer.sinks.registry import LANDMARKS
 from edgefer.sources.registry import STILL
 from edgefer.support.locks import Guard
@@ -95,6 +95,10 @@ def verify_model(model: str | os.PathLike) -> None:
     manifest = directory.load(path)
     if isinstance(manifest, DetectorManifest):
         open_detector(DETECTORS.choose(manifest.decoding, model=str(path)))
+    elif isinstance(manifest, LandmarkManifest):
+        from edgefer.landmarks.network import open_network
+
+        open_network(path)
     else:
         recognize.open(path)
 

@@ -16,6 +16,7 @@ from edgefer.commands.console import Commands, build_parser
 from edgefer.detect.registry import DETECTORS
 from edgefer.labels import LABEL_SETS
 from edgefer.models import store
+from edgefer.recognize.registry import KINDS
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.sources.registry import SOURCES
 from edgefer.support.registry import Registry
@@ -91,10 +92,10 @@ def _names(registry: Registry) -> list[str]:
 
 #: What an argument takes, by its name among the parsed ones and its metavar.
 _TAKES: dict[tuple[str, str], Callable[[], Values]] = {
-    ("model", "M"): lambda: Values(store.shipped(), True),
+    ("model", "M"): lambda: Values(store.shipped(*KINDS.names()), True),
     ("model", "MODEL"): lambda: Values(store.shipped(), True),
     ("models", "MODEL"): lambda: Values(store.shipped(), True),
-    ("compare", "M"): lambda: Values(store.shipped(), True),
+    ("compare", "M"): lambda: Values(store.shipped(*KINDS.names()), True),
     ("detector", "D"): lambda: Values(_names(DETECTORS)),
     ("output", "O"): lambda: Values(_names(OUTPUTS)),
     ("source", "S"): lambda: Values(_names(SOURCES), True),

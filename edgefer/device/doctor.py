@@ -148,13 +148,18 @@ def _packages() -> Iterator[Check]:
 
 def _networks() -> Iterator[Check]:
     from edgefer import recognize
+    from edgefer.landmarks.network import open_network
     from edgefer.models import runtime, store
 
     names = store.shipped()
+    landmarks = store.shipped("landmarks")
     refused = False
     for name in names:
         try:
-            recognize.open(name)
+            if name in landmarks:
+                open_network(name)
+            else:
+                recognize.open(name)
         except EdgeferError as error:
             refused = True
             yield Check("models", "fail", str(error))

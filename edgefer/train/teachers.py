@@ -8,7 +8,8 @@ the probability that the mesh's own flag gives the face in the last pass.
 
 The mesh is MediaPipe's Face Landmarker v2. A vertex and a constant offset for each point of iBUG
 (`landmarks/mesh_to_ibug.json`) turn it into 68. It looks twice: at squares that may hold the face, and then at
-the square round what it found, turned so that the outer corners of the eyes are level.
+the square round what it found, turned so that the outer corners of the eyes are level; there in the picture and in its
+mirror, and the mean of both counts.
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ ROUND_MESH = 1.5
 CORNERS = (33, 263)
 #: A photograph of one face shows it somewhat like one of these: side of the square, in parts of its longer side.
 SQUARES = (1.0, 1.3, 0.8, 1.7)
+
+
+#: Point i of a mirrored face is point MIRROR[i] of the face.
+MIRROR = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
+     41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+)  # fmt: skip
 
 
 class Labelled(NamedTuple):
@@ -78,8 +86,14 @@ class MeshTeacher:
             middle, side = ((width - 1) / 2, (height - 1) / 2), max(height, width)
             squares = [(*middle, side * part) for part in SQUARES]
         first = max((self.look(grey, *square) for square in squares), key=lambda found: found[1])
-        mesh, flag = self.look(grey, *_around(first[0]))
-        return Labelled(self.ibug(mesh).astype(np.float32), 1 / (1 + math.exp(-flag)))
+        x, y, side, angle = _around(first[0])
+        mesh, flag = self.look(grey, x, y, side, angle)
+        # the mean of what it sees in the picture and in its mirror lies nearer to labels made by hand
+        width = grey.shape[1]
+        other, _ = self.look(np.ascontiguousarray(grey[:, ::-1]), width - 1 - x, y, side, -angle)
+        mirrored = self.ibug(other)[MIRROR] * (-1, 1) + (width - 1, 0)
+        points = (self.ibug(mesh) + mirrored) / 2
+        return Labelled(points.astype(np.float32), 1 / (1 + math.exp(-flag)))
 
     def look(self, grey: np.ndarray, x: float, y: float, side: float, angle: float = 0.0) -> tuple[np.ndarray, float]:
         """One pass: the mesh, float64 (478, 2) pixels of the image, and its flag as a logit.
@@ -101,10 +115,14 @@ class MeshTeacher:
         )
         tensor = np.repeat(crop[None, :, :, None].astype(np.float32) / 255, 3, axis=3)
         self._mesh.set_tensor(self._input, tensor)
-        self._mesh.invoke()
+        self.invoke()
         # the mesh counts from the crop's edge
         mesh = self._mesh.get_tensor(self._points).reshape(478, 3)[:, :2].astype(np.float64) - 0.5
         return mesh @ axes.T + corner, float(self._mesh.get_tensor(self._flag).ravel()[0])
+
+    def invoke(self) -> None:
+        """Run the mesh on whatever it was given last; for timing."""
+        self._mesh.invoke()
 
     def ibug(self, mesh: np.ndarray) -> np.ndarray:
         """The 68 points of a mesh, (478, 2) to (68, 2), same pixels."""

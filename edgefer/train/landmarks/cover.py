@@ -1,7 +1,7 @@
 """What hides parts of a face: masks, dark glasses, scarves, hands and things, drawn on a crop in training.
 
-Each takes the crop, uint8 (S, S), and the 68 points in its pixels; draws on the crop, and gives the mask of what it
-has hidden, uint8 (S, S), 0 or 255.
+Each takes the crop, uint8 (H, W), and the 68 points in its pixels; draws on the crop, and gives the mask of what it
+has hidden, uint8 (H, W), 0 or 255.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def eighths(point: np.ndarray) -> tuple[int, int]:
 
 def _paint(crop: np.ndarray, mask: np.ndarray, rng: np.random.Generator, level: float) -> np.ndarray:
     """Fill a mask with cloth: a grey level, a slope of light, and stripes or grain."""
-    size = crop.shape[0]
-    x = np.arange(size, dtype=np.float32)[None] / size
-    y = x.T
+    height, width = crop.shape
+    x = np.arange(width, dtype=np.float32)[None] / width
+    y = np.arange(height, dtype=np.float32)[:, None] / height
     cloth = (np.float32(level) + slope(rng, 60) * (x - 0.5)) + slope(rng, 60) * (y - 0.5)
     if rng.random() < 0.5:
         phase = slope(rng, 60) * x + slope(rng, 60) * y
         cloth += np.float32(rng.uniform(2, 25)) * np.sin(phase)
     if rng.random() < 0.4:
-        grain = cv2.resize(rng.standard_normal((20, 20)).astype(np.float32), (size, size))
+        grain = cv2.resize(rng.standard_normal((20, 20)).astype(np.float32), (width, height))
         cloth += np.float32(rng.uniform(3, 25)) * grain
     np.copyto(crop, np.clip(cloth, 0, 255).astype(np.uint8), where=mask > 0)
     return mask

@@ -19,14 +19,10 @@ import numpy as np
 from edgefer.landmarks.squares import SIDE
 from edgefer.train import teachers
 from edgefer.train.landmarks.cover import COVERS, slope
+from edgefer.train.teachers import MIRROR
 
 #: Side of the network's input, pixels, and of the canvas a sample is drawn on.
 INPUT_PX, CANVAS_PX = 80, 160
-#: Point i of a mirrored face is point MIRROR[i] of the face.
-MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
-     41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)  # fmt: skip
 #: Points whose hull is a region, for the two eyes without and with their brows, nose and mouth.
 HULLS = (
     (range(36, 42), range(17, 22)), (range(42, 48), range(22, 27)), (range(29, 36), ()), (range(48, 60), ()),

@@ -24,7 +24,7 @@ from edgefer.train.landmarks import data
 from edgefer.train.landmarks.network import build
 
 #: Weights of the jaw's errors along its contour, where the teacher itself is uncertain, and of the loss's two parts.
-ALONG, POINTS, REGIONS = 0.5, 20.0, 0.25
+ALONG, POINTS, REGIONS = 0.5, 20.0, 1.0
 #: Errors below this count by their square, above by their size; parts of the crop.
 BEND = 0.004
 
