@@ -187,14 +187,14 @@ def test_without_the_extra_a_film_output_and_a_film_are_refused(checked, monkeyp
 
 def test_a_landmark_network_that_is_not_there_is_refused_where_it_is_needed(checked, monkeypatch):
     """By points that are asked for, by the gate, or by an output that looks at them; elsewhere nothing opens it."""
-    import dataclasses
+    import msgspec
 
     profile = '[landmarks]\nmodel = "mine"\npoints = {}\n[quality]\ncover = {}\n[[output]]\nkind = "csv"\npath = "a"'
     refused = ["2: landmarks.model: unknown model 'mine'"]
     assert checked(profile.format("false", "false"))[1] == []
     for points, cover in [("true", "false"), ("false", "true")]:
         assert [line.partition(";")[0] for line in checked(profile.format(points, cover))[1]] == refused
-    entry = dataclasses.replace(OUTPUTS.find("csv"), needs=OUTPUTS.find("csv").needs | {"landmarks"})
+    entry = msgspec.structs.replace(OUTPUTS.find("csv"), needs=OUTPUTS.find("csv").needs | {"landmarks"})
     monkeypatch.setitem(OUTPUTS._entries, "csv", entry)
     assert [line.partition(";")[0] for line in checked(profile.format("false", "false"))[1]] == refused
 
