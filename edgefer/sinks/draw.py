@@ -17,7 +17,7 @@ from edgefer.sources.opencv import cv2
 from edgefer.support.canvas import latin
 from edgefer.values import FaceReading, Frame, Reading
 
-_GREEN, _YELLOW, _WHITE, _BLACK = (90, 200, 60), (60, 200, 230), (255, 255, 255), (0, 0, 0)
+_GREEN, _YELLOW, _WHITE, _BLACK, _RED = (90, 200, 60), (60, 200, 230), (255, 255, 255), (0, 0, 0), (60, 60, 240)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 #: Below this the letters of the font run together.
 _SMALLEST = 0.4
@@ -154,10 +154,15 @@ def _draw_box(sheet: _Sheet, face: FaceReading) -> None:
         sheet.image, (box.x0, box.y0), (box.x1 - 1, box.y1 - 1), colour, max(1, round(2 * scale)), cv2.LINE_AA
     )
     if face.landmarks is not None:
-        radius = max(1, round((box.x1 - box.x0) / 150))
-        limit = 4 * max(sheet.width, sheet.height)  # far outside, OpenCV's whole numbers overflow
-        for x, y in np.clip(np.nan_to_num(face.landmarks), -limit, limit):
-            cv2.circle(sheet.image, (round(float(x)), round(float(y))), radius, colour, -1, cv2.LINE_AA)
+        _draw_points(sheet, face.landmarks, max(1, round((box.x1 - box.x0) / 150)), colour)
+    if face.points is not None:
+        _draw_points(sheet, face.points, max(2, round((box.x1 - box.x0) / 75)), _RED)
+
+
+def _draw_points(sheet: _Sheet, points: np.ndarray, radius: int, colour: tuple[int, int, int]) -> None:
+    limit = 4 * max(sheet.width, sheet.height)  # far outside, OpenCV's whole numbers overflow
+    for x, y in np.clip(np.nan_to_num(points), -limit, limit):
+        cv2.circle(sheet.image, (round(float(x)), round(float(y))), radius, colour, -1, cv2.LINE_AA)
 
 
 def _draw_footer(sheet: _Sheet, reading: Reading) -> None:
