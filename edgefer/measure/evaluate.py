@@ -22,8 +22,10 @@ from edgefer.recognize.base import Recognizer
 from edgefer.support.progress import progress_bar
 from edgefer.values import Face, Frame, Quality
 
+#: From this confidence on, in the face, its eyes and its mouth each, landmarks are taken as confident.
+CONFIDENT = 0.8
 #: Why a row does not count for a model that needs landmarks.
-NOT_JUDGED = "without landmarks that the model can use"
+NOT_JUDGED = "without confident landmarks"
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
 
     A data set of fewer classes than the model has (the seven of FER-2013 against the eight of FER+) is judged
     on its own classes: the scores of the others are left out. A model that needs landmarks judges the images whose
-    landmarks it gets and can use; the others are dropped from the data, by that reason.
+    landmarks are confident (CONFIDENT) and that it can use; the others are dropped from the data, by that reason.
 
     Raises:
         UsageError: the data set has classes the model does not know, no image can be judged, or nothing finds
@@ -167,7 +169,7 @@ def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray]
 
     def judge(image: np.ndarray) -> np.ndarray | None:
         marks = find(image)
-        if marks is None:
+        if marks is None or confidence(marks) < CONFIDENT:
             return None
         face = _whole(image)
         face.landmarks, face.pose = marks.points, marks.pose
@@ -176,6 +178,13 @@ def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray]
         return None if observation is None else observation.scores
 
     return judge
+
+
+def confidence(marks: Landmarks) -> float:
+    """The least of those in the face, its eyes and its mouth; 1 where none is told."""
+    if marks.seen is None:
+        return 1.0
+    return min(marks.seen[part] for part in ("face", "right_eye", "left_eye", "mouth"))
 
 
 def open_landmarker(who: str, threads: int = 1) -> Callable[[np.ndarray], Landmarks | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,17 +12,18 @@ import numpy as np
 from edgefer.errors import UsageError
 from edgefer.labels import COSTACHE4, FERPLUS8, class_of
 from edgefer.measure import datasets
-from edgefer.measure.evaluate import open_landmarker
+from edgefer.measure.evaluate import CONFIDENT, confidence, open_landmarker
 from edgefer.preprocess.sketch import NoSketch, place, sketch
 from edgefer.support.atomic import replacing
 from edgefer.support.progress import progress_bar
 from edgefer.train.settings import find_data
 
 LABELS = "costache4"
-#: From this score of the landmark network on, that there is a face, a row's landmarks are taken as confident.
-CONFIDENT = 0.9
+#: From this score on a row's landmarks are taken as confident, where their file does not say it: that of the
+#: teacher, for a face. Files of our network have the least of its confidences in face, eyes and mouth as score.
+CONFIDENT_TEACHER = 0.9
 #: What a row needs, besides a class.
-RULE = f"landmarks are confident (score {CONFIDENT} or more) and have a sketch"
+RULE = "landmarks are confident (score {} or more) and have a sketch"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -
     loaded = datasets.load(find_data(data), split, labels=LABELS, rule=rule)
     try:
         with np.load(landmarks) as kept:
-            points, score = kept["points"], kept["score"]
+            points, score, least = kept["points"], kept["score"], _least(kept)
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(
             f"{landmarks}: expected the landmarks of FER-2013, as `python -m edgefer.train.teachers` "
@@ -79,7 +80,7 @@ def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -
     if len(points) <= row.max():
         raise UsageError(f"{landmarks}: expected the landmarks of all rows of {data}, got {len(points)}")
     assert loaded.distributions is not None
-    confident = score[row] >= CONFIDENT
+    confident = score[row] >= least
     drawn = confident & np.array([has_sketch(each) for each in points[row]])
     dropped = {
         **loaded.dropped,
@@ -95,7 +96,7 @@ def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -
         loaded.truth[kept_rows],
         grouped(loaded.distributions[kept_rows], loaded.truth[kept_rows]),
         row[kept_rows],
-        f"{loaded.rule}; {RULE}",
+        f"{loaded.rule}; {RULE.format(f'{least:g}')}",
         counts,
     )
 
@@ -103,9 +104,14 @@ def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -
 def same_rows(faces: Faces, landmarks: Path) -> Faces:
     """The same rows with the landmarks of another network; the first's stay where the other's are not confident."""
     with np.load(landmarks) as kept:
-        points, score = kept["points"][faces.row], kept["score"][faces.row]
-    sure = (score >= CONFIDENT) & np.array([has_sketch(each) for each in points])
+        points, score, least = kept["points"][faces.row], kept["score"][faces.row], _least(kept)
+    sure = (score >= least) & np.array([has_sketch(each) for each in points])
     return replace(faces, points=np.where(sure[:, None, None], points, faces.points).astype(np.float32))
+
+
+def _least(kept: Mapping[str, np.ndarray]) -> float:
+    """The score from which the landmarks of a file are confident."""
+    return float(kept["least"]) if "least" in kept else CONFIDENT_TEACHER
 
 
 def has_sketch(points: np.ndarray) -> bool:
@@ -147,10 +153,10 @@ def own_landmarks(data: str, out: Path, splits: Sequence[str] = ("train", "val")
             image = cv2.imdecode(webp[offset[row] : offset[row + 1]], cv2.IMREAD_GRAYSCALE)
             marks = None if image is None else find(image)
             if marks is not None:
-                points[row], score[row] = marks.points, 1.0 if marks.seen is None else marks.seen["face"]
+                points[row], score[row] = marks.points, confidence(marks)
         found.append(f"{int((score[rows] > 0).sum())} of {len(rows)} rows of {name}")
     with replacing(out) as scratch, scratch.open("wb") as file:
-        np.savez(file, points=points, score=score, split=split)
+        np.savez(file, points=points, score=score, least=CONFIDENT)
     return ", ".join(found)
 
 
