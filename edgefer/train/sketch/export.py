@@ -20,7 +20,7 @@ from edgefer.models.interpreter import Interpreter
 from edgefer.preprocess.sketch import SketchTensor
 from edgefer.train.export.models import CALIBRATION_ROWS, CARD_NAME, LICENCE, SELF_TEST_SEEDS, install
 from edgefer.train.export.quantise import PRECISIONS, quantisation, quantise
-from edgefer.train.sketch.own import OwnTraining, batches, trained
+from edgefer.train.sketch.own import OwnTraining, batches, settings_of, trained
 from edgefer.train.sketch.rows import LABELS, Faces, sketches
 
 PAPER = "Costache, Popescu: Emotion Sketches: Facial Expression Recognition in Diversity Groups; the network is our own"
@@ -41,7 +41,7 @@ def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Fac
         model, done = trained(run)
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
-    training = OwnTraining(**{**done["training"], "landmarks": tuple(done["training"]["landmarks"])})
+    training = settings_of(run)
     side = model.input_shape[1]
     content = quantise(model, _representative(train, training))
     scale, zero_point = quantisation(content)[1]
@@ -116,13 +116,17 @@ def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Fac
 
 
 def command(training: OwnTraining, run: Path) -> str:
-    """That repeats a run."""
-    words = [f"python -m edgefer.train.sketch own --out {run.name} --landmarks {' '.join(training.landmarks)}"]
+    """That repeats a run, after those of the runs it started from."""
+    words = [f"python -m edgefer.train.sketch own --out {run} --landmarks {' '.join(training.landmarks)}"]
     usual = OwnTraining(())
-    for name in ("rule", "start", "epochs", "batch", "rate", "dropout", "average", "weight_decay", "seed"):
+    for name in ("rule", "start", "epochs", "stop", "batch", "rate", "dropout", "average", "weight_decay", "seed"):
         if getattr(training, name) != getattr(usual, name):
             words.append(f"--{name.replace('_', '-')} {getattr(training, name)}")
-    return " ".join(words if training.upright else [*words, "--no-upright"])
+    own = " ".join(words if training.upright else [*words, "--no-upright"])
+    if not training.start:
+        return own
+    before = Path(training.start)
+    return f"{command(settings_of(before), before)} && {own}"
 
 
 def dequantised(interpreter: Interpreter, model: manifest.SketchManifest, faces: Faces) -> np.ndarray:
@@ -214,7 +218,10 @@ def card(
                 {done["best_epoch"]}. {done["backend"]}; {done["hardware"]};
                 {done["processor_seconds"] / 60:.0f} minutes of one core."""
                 ),
-                f"    {model.training.command}\n    python -m edgefer.train.sketch export {run.name}",
+                "\n".join(
+                    f"    {each}"
+                    for each in (*model.training.command.split(" && "), f"python -m edgefer.train.sketch export {run}")
+                ),
                 "## Limits",
                 text(
                     """A sketch has no wrinkles, teeth or shades: anger and sadness lie close to neutral in it. It is

@@ -56,6 +56,7 @@ class OwnTraining:
         rule: by which votes become a class, one of datasets.RULES.
         upright: level the eyes first.
         start: directory of a run whose best weights it begins with; empty for random ones.
+        stop: leave off after this many epochs; 0 to run to the end.
         average: decay of the moving average of the weights, by step; the averaged weights are kept.
     """
 
@@ -64,7 +65,8 @@ class OwnTraining:
     rule: str = "plurality"
     upright: bool = True
     start: str = ""
-    epochs: int = 25
+    epochs: int = 14
+    stop: int = 0
     batch: int = 128
     rate: float = 3e-3
     dropout: float = 0.25
@@ -146,7 +148,7 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
     steps = len(train[0]) // training.batch
     total, step, began, best = steps * training.epochs, 0, time.process_time(), (-1.0, 0)
     with (out / "metrics.jsonl").open("w") as log:
-        for epoch in range(training.epochs):
+        for epoch in range(training.stop or training.epochs):
             losses = []
             for x, y in batches(sources, train[0].votes, training, epoch):
                 progress = step / total
@@ -190,3 +192,9 @@ def trained(run: Path) -> tuple[Any, dict[str, Any]]:
     model = networks.own(len(COSTACHE4))
     model.load_weights(run / WEIGHTS)
     return model, done
+
+
+def settings_of(run: Path) -> OwnTraining:
+    """What decided a run."""
+    fields = json.loads((run / "done.json").read_text())["training"]
+    return OwnTraining(**{**fields, "landmarks": tuple(fields["landmarks"])})
