@@ -60,7 +60,7 @@ class Follower:
     """
 
     #: Confidence from which there is a face, and from which it need not be looked for in other directions.
-    SEEN, SURE = 0.5, 0.95
+    SEEN, SURE = 0.5, 0.98
     #: Points older than this are not looked round again, s.
     STALE_S = 0.5
     #: Between two attempts to find a face in other directions, s.
