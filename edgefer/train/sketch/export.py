@@ -60,8 +60,7 @@ def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Fac
         ),
         output=manifest.Output(labels=LABELS, values="logits", scale=scale, zero_point=zero_point),
         training=manifest.Training(
-            data="FER-2013 Training images with the votes of FER+; landmarks by "
-            + ("edgefer-landmarks and by its teacher" if len(training.landmarks) > 1 else "the teacher of ours"),
+            data="FER-2013 Training images with the votes of FER+; landmarks by the networks that the command names",
             split="train",
             rule=f"{done['train_rule']}; the target is the distribution of the votes over the four classes",
             rows=done["train_rows"],
