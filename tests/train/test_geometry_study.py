@@ -83,11 +83,11 @@ def test_an_exported_directory_is_read_back_by_the_runtime(tmp_path):
 def test_the_ranking_learns_which_choice_is_right():
     draw = np.random.default_rng(3)
     rows = [draw.normal(size=(9, 4)) for _ in range(300)]
-    errors = [np.abs(row @ (1.0, -2.0, 0.0, 0.0) - 3) / 8 for row in rows]
+    errors = [draw.permutation(9) / 10 for _ in rows]
     for row, error in zip(rows, errors, strict=True):
         row[:, 2] = error + 0.02 * draw.normal(size=9)
     weights, right = fitting.rank(rows, errors, 0.05)
-    assert weights[2] < 0 and right > 95
+    assert weights[2] < 0 and right > 95  # by chance two of nine are within 0.12
 
 
 def test_agreement_counts_faces_that_are_right_failed_or_farther_off():
