@@ -66,8 +66,8 @@ class Quality(Struct):
         sharpness: variance of the Laplacian of the face at 64x64, smoothed once against noise, divided by
             the variance of the face itself; 0 or more, about 0.05 in an ordinary photograph.
         brightness: mean luma of the face, 0 to 255.
-        reasons: why the face is uncertain, of "small", "blurred", "turned", "dark", "bright", "occluded";
-            empty when it is fit.
+        reasons: why the face is uncertain, of "small", "blurred", "turned", "tilted", "dark", "bright",
+            "occluded"; empty when it is fit.
     """
 
     side_px: float
