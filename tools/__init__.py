@@ -22,8 +22,8 @@ __all__ = ["MODELS", "RECORDS", "ROOT", "publish", "shipped", "table"]
 
 def shipped(models: Path = MODELS) -> dict[str, manifest.FrameManifest]:
     """The manifests of the shipped models by name."""
-    paths = sorted(models.glob("*/model.toml"))
-    return {path.parent.name: directory.load_frame(path.parent) for path in paths}
+    found = {path.parent.name: directory.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
+    return {name: each for name, each in found.items() if isinstance(each, manifest.FrameManifest)}
 
 
 def publish(

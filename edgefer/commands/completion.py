@@ -91,10 +91,10 @@ def _names(registry: Registry) -> list[str]:
 
 #: What an argument takes, by its name among the parsed ones and its metavar.
 _TAKES: dict[tuple[str, str], Callable[[], Values]] = {
-    ("model", "M"): lambda: Values(store.shipped(), True),
-    ("model", "MODEL"): lambda: Values(store.shipped(), True),
+    ("model", "M"): lambda: Values(store.shipped(*KINDS.names()), True),
+    ("model", "MODEL"): lambda: Values(store.shipped(*KINDS.names()), True),
     ("models", "MODEL"): lambda: Values(store.shipped(), True),
-    ("compare", "M"): lambda: Values(store.shipped(), True),
+    ("compare", "M"): lambda: Values(store.shipped(*KINDS.names()), True),
     ("detector", "D"): lambda: Values(_names(DETECTORS)),
     ("output", "O"): lambda: Values(_names(OUTPUTS)),
     ("source", "S"): lambda: Values(_names(SOURCES), True),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edgefer.errors import ModelError, UsageError
 from edgefer.models.directory import MANIFEST_NAME, load
@@ -16,8 +17,7 @@ from edgefer.support.typed import suggestion
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-@dataclass(frozen=True)
-class InstalledModel:
+class InstalledModel(Struct, frozen=True):
     """A shipped model: its name, its manifest and the size of its network; or why it is refused."""
 
     name: str
@@ -26,11 +26,18 @@ class InstalledModel:
     refused: str = ""
 
 
-def shipped() -> list[str]:
-    """Names of the models in the package, sorted."""
+def shipped(*kinds: str) -> list[str]:
+    """Names of the models in the package, sorted; only those of some kinds where kinds are named."""
     if not SHIPPED.is_dir():
         return []
-    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
+    paths = sorted(SHIPPED.glob(f"*/{MANIFEST_NAME}"))
+    return [path.parent.name for path in paths if not kinds or _kind(path) in kinds]
+
+
+def _kind(path: Path) -> str:
+    """Of the model of a manifest, which begins with it."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().partition('"')[2].partition('"')[0]
 
 
 def find(model: str | os.PathLike) -> Path:

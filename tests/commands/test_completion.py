@@ -47,7 +47,7 @@ def test_bash_offers_commands_actions_and_options(offered):
 
 @needs_bash
 def test_bash_offers_the_names_of_what_can_be_chosen(offered):
-    assert offered("edgefer", "run", "--model", "edgefer-") == [n for n in store.shipped() if n.startswith("edgefer-")]
+    assert offered("edgefer", "run", "--model", "edgefer-") == [n for n in store.shipped("frame") if n.startswith("edgefer-")]
     assert offered("edgefer", "models", "show", "edgefer-s") == ["edgefer-s"]
     assert offered("edgefer", "config", "init", "") == config.shipped_profiles()
     assert offered("edgefer", "config", "check", "pi") == [n for n in config.shipped_profiles() if n.startswith("pi")]

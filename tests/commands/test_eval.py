@@ -112,7 +112,7 @@ def test_the_command_judges_a_set_of_photographs_as_distributed(models, tmp_path
 
 
 @pytest.mark.skipif(not NPZ.is_file(), reason=f"needs {NPZ.name} (set EDGEFER_DATA)")
-@pytest.mark.parametrize("name", store.shipped())
+@pytest.mark.parametrize("name", store.shipped("frame"))
 def test_a_shipped_model_is_as_accurate_as_its_manifest_states(name, capsys):
     """0.3 points are left for other int8 kernels, which tip a few rows that lie between two labels."""
     found = recognize.open(name).manifest

@@ -1,0 +1,269 @@
+"""Our own detector: a small int8 network, from the model directory that ships or from another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from edgefer import defaults, kernels
+from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, Survey, agreed, in_range, is_turned, nearest
+from edgefer.detect.network import open_network
+from edgefer.detect.photograph import spans
+from edgefer.detect.registry import OwnNetwork
+from edgefer.errors import ModelError
+from edgefer.geometry import Box, clipped, iou, moved, scaled, squared
+from edgefer.models import runtime, store
+from edgefer.support.images import box_of, grey_image
+from edgefer.support.locks import turn_lock
+from edgefer.support.quiet import native_stderr
+from edgefer.values import Detection
+
+
+class _Grid(NamedTuple):
+    """One of the network's grids of cells: where its tensors are and how their levels are read.
+
+    Attributes:
+        columns, stride: cells in a row; pixels a cell.
+        tensors: index of the logits, the squares and the points.
+        scales, zeros: real value = (level - zero) * scale, of each of the three.
+        keep: level of a logit from which a cell is looked at.
+    """
+
+    columns: int
+    stride: int
+    tensors: tuple[int, ...]
+    scales: tuple[float, ...]
+    zeros: tuple[int, ...]
+    keep: int
+
+
+class _Cells(NamedTuple):
+    """Cells that see a face: logit (n,), centre and side (n, 3) and points (n, 5, 2), pixels of the view."""
+
+    logit: np.ndarray
+    square: np.ndarray
+    points: np.ndarray
+
+
+class EdgeferDetector:
+    """A network of its own through LiteRT: 160x120 grey in, three grids of cells out.
+
+    The network finds faces from SEARCH_PX on in one view of the whole image; where the smallest face wanted would be
+    smaller than that, views of parts are added. Each cell says how sure it is of a face, where its square lies, and
+    where its eyes, its nose and the corners of its mouth are.
+    """
+
+    levels = Levels(sure=0.6, likely=0.4, keep=0.25)
+    parts = 8
+    survey = Survey(160, 13, 40, margin=0.25, alone=0.8, together=0.6, tile_rows_px=120)
+
+    ROWS, COLUMNS, BLOCK = 120, 160, 4
+    #: Numbers a cell tells, in the order in which a grid's outputs are named.
+    TOLD = (1, 3, 10)
+    #: Width of the smallest face in a view, and of one that is looked at.
+    SEARCH_PX, LOOK_PX = 11, 40
+    #: Views in one search, the whole included: bounds its time on a large source.
+    MAX_VIEWS = 8
+    #: What neighbouring views share, as a multiple of the smallest face; what is larger the whole view finds.
+    SHARED = 3.0
+    #: Cells examined in one view, and overlap from which two of them mean one face.
+    MOST_CELLS, SAME = 200, 0.35
+
+    def __init__(
+        self,
+        model: bytes,
+        name: str,
+        min_face_px: int = defaults.MIN_FACE_PX,
+        max_side_px: int = DEFAULT_MAX_SIDE_PX,
+        threads: int = 1,
+    ):
+        self._min_face_px = min_face_px
+        self._max_side_px = max_side_px
+        self._turn = turn_lock()  # the runtime has one set of tensors for all threads
+        try:
+            with native_stderr(runtime.NAME):  # it prints a greeting at every start
+                self._network = runtime.module.Interpreter(model_content=model, num_threads=threads)
+                self._network.allocate_tensors()
+        except (ValueError, RuntimeError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"detector edgefer: {name!r} is not a TFLite model that can be run ({reason})") from None
+        runtime.warn_if_slow(self._network)
+        view = (1, self.ROWS // self.BLOCK, self.COLUMNS // self.BLOCK, self.BLOCK**2)
+        inputs, outputs = self._network.get_input_details(), self._network.get_output_details()
+        by_shape = {tuple(int(n) for n in each["shape"]): each for each in outputs}
+        shapes = [tuple(int(n) for n in each["shape"]) for each in inputs]
+        expected = {(1, rows, columns, n) for rows, columns in ((15, 20), (8, 10), (4, 5)) for n in self.TOLD}
+        dtypes = {np.dtype(each["dtype"]).name for each in (*inputs, *outputs)}
+        if shapes != [view] or expected != set(by_shape) or dtypes != {"int8"}:
+            raise ModelError(
+                f"detector edgefer: {name!r} is another network: expected int8 input {view} and outputs "
+                f"{sorted(expected)}, got {', '.join(sorted(dtypes))}, {shapes} and {sorted(by_shape)}"
+            )
+        self._input = inputs[0]["index"]
+        self._grids = [self._grid(by_shape, rows, columns) for rows, columns in ((15, 20), (8, 10), (4, 5))]
+
+    def _grid(self, by_shape: dict, rows: int, columns: int) -> _Grid:
+        """One grid of the network, from what the runtime tells of its outputs."""
+        outputs = [by_shape[1, rows, columns, n] for n in self.TOLD]
+        scales = tuple(float(each["quantization"][0]) for each in outputs)
+        zeros = tuple(int(each["quantization"][1]) for each in outputs)
+        logit = float(np.log(self.levels.keep / (1 - self.levels.keep)))
+        keep = int(np.clip(np.ceil(logit / scales[0] + zeros[0]), -128, 127))
+        return _Grid(columns, self.COLUMNS // columns, tuple(each["index"] for each in outputs), scales, zeros, keep)
+
+    def detect(
+        self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
+    ) -> list[Detection]:
+        """All faces in the image or region, best first; see Detector. A part is some of the views."""
+        grey = grey_image("detect", grey)
+        height, width = grey.shape
+        area = Box(0, 0, width, height) if region is None else clipped(region, width, height)
+        if area.width < 1 or area.height < 1:
+            return []
+        views = self._views(area)
+        faces = [face for view in views[part :: self.parts] if part is not None for face in self._faces(grey, view)]
+        if part is None:
+            faces = [face for view in views for face in self._faces(grey, view)]
+        found: list[Detection] = []
+        for face in sorted(faces, key=lambda face: -face.score):
+            others = (*known, *(other.box for other in found))
+            if face.box.width >= self._min_face_px * 0.75 and all(iou(face.box, box) <= self.SAME for box in others):
+                found.append(Detection(face.box, face.score))
+        return found
+
+    def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
+        """The face expected in `box`; see Detector. The network takes turned heads as they come."""
+        grey, box = grey_image("look", grey), box_of("look", box)
+        side = max(box.width, box.height)
+        if side < 1 or clipped(box, grey.shape[1], grey.shape[0]).area == 0:
+            return None
+        return nearest(self._faces(grey, self._around(box, side / self.LOOK_PX)), box)
+
+    def smallest_px(self, shape: tuple[int, ...]) -> float:
+        """Smallest face searched for in an image; see Detector."""
+        height, width = shape
+        narrowest = min(view.width for view in self._views(Box(0, 0, width, height)))
+        return max(self._min_face_px, narrowest * self.SEARCH_PX / self.COLUMNS)
+
+    def candidates(self, tile: np.ndarray, thorough: bool) -> list[Look]:
+        """What may be a face in one tile of a photograph; see Detector."""
+        height, width = tile.shape
+        return in_range(self._faces(tile, self._around(Box(0, 0, width, height), 1.0)), self.survey)
+
+    def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
+        """The faces among the candidates; see Detector."""
+        return agreed(self, grey, candidates)
+
+    def best_score(self, grey: np.ndarray) -> float:
+        """The greatest score in one view of an image, however low; for the self-test."""
+        height, width = grey.shape
+        self._run(grey, self._views(Box(0, 0, width, height))[0])
+        return max(float(_sigmoid(self._levels(grid, 0).max())) for grid in self._grids)
+
+    # -- views
+
+    def _around(self, box: Box, scale: float) -> Box:
+        """A view about a box's centre, at `scale` pixels of the image for one of its own."""
+        x, y = box.centre
+        half_width, half_height = self.COLUMNS / 2 * scale, self.ROWS / 2 * scale
+        return Box(x - half_width, y - half_height, x + half_width, y + half_height)
+
+    def _views(self, area: Box) -> list[Box]:
+        """The view of a whole area, and views of its parts if the smallest face wanted is too small in that."""
+        whole = max(area.width / self.COLUMNS, area.height / self.ROWS)
+        views = [self._around(area, whole)]
+        scale = max(self._min_face_px / self.SEARCH_PX, max(area.width, area.height) / self._max_side_px)
+        while scale < whole:
+            shared = self.SHARED * self.SEARCH_PX * scale
+            parts = [
+                self._around(Box(area.x0 + x0, area.y0 + y0, area.x0 + x1, area.y0 + y1), scale)
+                for y0, y1 in spans(area.height, self.ROWS * scale, shared)
+                for x0, x1 in spans(area.width, self.COLUMNS * scale, shared)
+            ]
+            if len(parts) < self.MAX_VIEWS:
+                return views + parts
+            scale *= 1.1
+        return views
+
+    # -- the network
+
+    def _run(self, grey: np.ndarray, view: Box) -> None:
+        """Shows the network one view; the image's edge pixels go on beyond it."""
+        shown = kernels.crop_resize(grey, view, (self.ROWS, self.COLUMNS))
+        block = self.BLOCK
+        rows = (shown ^ np.uint8(128)).view(np.int8).reshape(self.ROWS // block, block, self.COLUMNS // block, block)
+        tensor = np.ascontiguousarray(rows.transpose(0, 2, 1, 3)).reshape(1, *rows.shape[::2], block**2)
+        self._network.set_tensor(self._input, tensor)
+        self._network.invoke()
+
+    def _levels(self, grid: _Grid, output: int, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Values of some cells: float32 (n, numbers)."""
+        levels = self._network.get_tensor(grid.tensors[output]).reshape(-1, self.TOLD[output])[chosen]
+        return (levels.astype(np.float32) - grid.zeros[output]) * grid.scales[output]
+
+    def _faces(self, grey: np.ndarray, view: Box) -> list[Look]:
+        """Every face in one view, best first; boxes in pixels of the image."""
+        with self._turn:
+            self._run(grey, view)
+            seen = [cells for grid in self._grids if (cells := self._seen(grid)) is not None]
+        if not seen:
+            return []
+        scale = view.width / self.COLUMNS
+        return [self._placed(face, view, scale) for face in _merged(seen, self.MOST_CELLS, self.SAME)]
+
+    def _placed(self, face: Look, view: Box, scale: float) -> Look:
+        """A face of a view in its place in the image."""
+        face.box = moved(scaled(face.box, scale), view.x0, view.y0)
+        if face.points is not None:
+            face.points = face.points * scale + (view.x0, view.y0)
+        return face
+
+    def _seen(self, grid: _Grid) -> _Cells | None:
+        """The cells of a grid that see a face; most often there are none."""
+        levels = self._network.get_tensor(grid.tensors[0]).ravel()
+        chosen = np.flatnonzero(levels >= grid.keep)
+        if not chosen.size:
+            return None
+        rows, columns = np.divmod(chosen, grid.columns)
+        centre = np.stack([columns, rows], axis=1) + np.float32(0.5)
+        logit = (levels[chosen].astype(np.float32) - grid.zeros[0]) * grid.scales[0]
+        told = self._levels(grid, 1, chosen)
+        square = np.concatenate([centre + told[:, :2], np.exp(told[:, 2:])], axis=1) * grid.stride
+        points = (self._levels(grid, 2, chosen).reshape(-1, 5, 2) + centre[:, None]) * grid.stride
+        return _Cells(logit, square, points)
+
+
+def _sigmoid(logit: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logit))
+
+
+def _merged(seen: Iterable[_Cells], most: int, same: float) -> list[Look]:
+    """One face of all cells that mean the same: the mean of those that agree with the best, by their scores."""
+    logit, square, points = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    order = np.argsort(-logit, kind="stable")[:most]
+    score, square, points = _sigmoid(logit[order]), square[order], points[order]
+    low, high = square[:, :2] - square[:, 2:] / 2, square[:, :2] + square[:, 2:] / 2
+    area = square[:, 2] ** 2
+    left = np.ones(len(order), bool)
+    faces = []
+    while left.any():
+        best = int(left.argmax())
+        shared = np.clip(np.minimum(high, high[best]) - np.maximum(low, low[best]), 0, None).prod(axis=1)
+        overlap = shared / (area + area[best] - shared)
+        agree = left & (overlap > 0.6)
+        agree[best] = True
+        weight = score[agree] / score[agree].sum()
+        x, y, side = (float(n) for n in weight @ square[agree])
+        five = np.einsum("n,nij->ij", weight, points[agree])
+        box = Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
+        faces.append(Look(box, float(score[best]), is_turned(five[0], five[1], five[2]), five))
+        left &= overlap <= same
+        left[best] = False
+    return faces
+
+
+def open_edgefer(options: OwnNetwork, *, min_face_px: int, max_side_px: int, threads: int) -> EdgeferDetector:
+    """The detector of a model directory, by default the one that ships."""
+    return open_network("edgefer", store.find(options.model), EdgeferDetector, min_face_px, max_side_px, threads)
