@@ -88,7 +88,7 @@ def clips(detectors: dict[str, Detector], every: int) -> dict[str, Row]:
 
 
 def composed(detectors: dict[str, Detector], sources: scenes.Sources, number: int) -> dict[str, dict[str, Row]]:
-    """Scenes as in training, of faces and backgrounds kept from it, as VGA frames; and the faces that are bare alone."""
+    """Scenes as in training, of faces and backgrounds kept from it, as VGA frames."""
     counts = {name: Count() for name in detectors}
     composer = scenes.Composer(sources, seed=77)
     least = 60 / ENLARGED

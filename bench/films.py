@@ -1,6 +1,6 @@
 """Decoding a film to luma, compared with OpenCV's reader, side by side; and how soon a film gives its first reading.
 
-    python bench/films.py [--rounds 9]
+    python bench/films.py [--rounds 5]
 
 Each round reads every film once by either way, turn and turn about; a row has the median time a frame and the median
 of the rounds' ratios. Processor time counts all threads.
@@ -27,7 +27,7 @@ from edgefer.kernels import luma
 from edgefer.sources import open_source
 from edgefer.sources.demo import Demo
 
-FRAMES = 150
+FRAMES = 60
 FILMS = {
     "640x480 H.264": ((640, 480), "libx264", "yuv420p", {"crf": "23", "preset": "medium"}),
     "1920x1080 H.264": ((1920, 1080), "libx264", "yuv420p", {"crf": "23", "preset": "medium"}),
@@ -97,7 +97,7 @@ def first_reading(path: str, frames: int) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     rows = []
     with tempfile.TemporaryDirectory() as folder:

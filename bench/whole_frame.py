@@ -46,7 +46,8 @@ def at_vga_width(frame: Frame) -> Frame:
 def pipelines() -> dict:
     """Name to a function of a frame that returns how many faces were read."""
     recognizer = recognize.open(defaults.MODEL, threads=1)
-    ours = Pipeline(Tracker(open_detector("haar")), [recognizer], lambda: Smoother(lag_ms=150))
+    tracker = Tracker(open_detector("haar"))
+    ours = Pipeline(tracker, [recognizer], lambda: Smoother(lag_ms=150), turns_hz=defaults.TURNS_HZ)
     rows = {"edgefer": lambda frame: len(ours.process(frame).faces)}
     if peers.CONVERTED.exists():
         haar = peers.HaarEveryFrame(peers.FloatNetwork(*peers.FLOAT_NETWORKS[peers.MINI_XCEPTION]))

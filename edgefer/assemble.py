@@ -23,6 +23,7 @@ from edgefer.support.registry import Choice
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
     from edgefer.detect import Detector
     from edgefer.landmarks.base import Landmarker
+    from edgefer.loop.marks import Marks
     from edgefer.loop.pipeline import Pipeline
     from edgefer.recognize.base import Recognizer
     from edgefer.sinks import SinkThread
@@ -145,6 +146,7 @@ def make_pipeline(
     outputs: Sequence[Choice] = (),
     landmarks: bool = False,
     detector: Detector | None = None,
+    landmarker: Callable[[], Landmarker] | None = None,
 ) -> Pipeline:
     """The loop's middle.
 
@@ -155,9 +157,11 @@ def make_pipeline(
         outputs: of the run; where one of them, or a recognizer, needs landmarks, they are found.
         landmarks: whether they are found in any case.
         detector: as open_faces gives it; one of its own by default.
+        landmarker: gives what finds landmarks; called where they are needed. open_landmarker by default.
 
     Raises:
-        UsageError: something needs landmarks, and nothing finds them. ModelError: the detector is refused.
+        UsageError: something needs landmarks, and nothing finds them. ModelError: the detector is refused, or
+        the landmark network.
     """
     from edgefer.device.heat import read_heat
     from edgefer.loop.governor import Governor
@@ -174,29 +178,67 @@ def make_pipeline(
             settings.governor.max_temperature_c,
             heat=read_heat,
         )
-    landmarker = open_landmarks(settings, recognizers, outputs, landmarks)
+    marks = None
+    needing = who_needs_landmarks(settings, recognizers, outputs, landmarks)
+    if needing or settings.quality.cover:
+        check_landmarks(needing)
+        marks = open_marks(settings, landmarker() if landmarker else open_landmarker(settings), bool(needing))
     smoother = partial(Smoother, settings.smoothing.lag_ms)
     detector = detector or open_faces(settings)
     tracker, photographs = open_tracker(settings, detector), open_photographs(settings, detector)
-    return Pipeline(tracker, recognizers, smoother, governor, max_faces, landmarker, photographs)
+    if marks is not None:  # they confirm faces; the detector is asked only where they do not
+        tracker.confirm_interval_ms = max(tracker.confirm_interval_ms, 1.25 * defaults.COVER_INTERVAL_MS)
+    return Pipeline(
+        tracker, recognizers, smoother, governor, max_faces, settings.recognizer.turns_hz, marks, photographs
+    )
 
 
-def open_landmarks(
+def who_needs_landmarks(
     settings: Settings, recognizers: Sequence[Recognizer], outputs: Sequence[Choice] = (), landmarks: bool = False
-) -> Landmarker | None:
-    """What finds landmarks, where one of these needs them or they are wanted in any case; else None.
+) -> list[str]:
+    """What needs the landmarks of every face in every frame, in words; empty where nothing does."""
+    needing = [f"model {each.name} needs landmarks" for each in recognizers if each.needs.landmarks]
+    needing += [f"output {output.name} needs landmarks" for output in outputs if LANDMARKS in output.entry.needs]
+    return needing + (["landmarks were asked for"] if landmarks or settings.landmarks.points else [])
+
+
+def check_landmarks(needing: Sequence[str]) -> None:
+    """Raises UsageError where nothing finds landmarks."""
+    if not LANDMARKERS.names():
+        why = needing[0] if needing else "the gate needs landmarks"
+        raise UsageError(f"{why}, and no landmark network is installed")
+
+
+def open_landmarks(settings: Settings, recognizers: Sequence[Recognizer], outputs: Sequence[Choice] = ()) -> None:
+    """Tries what finds landmarks, where one of these needs them.
 
     Raises:
-        UsageError: nothing finds them. ModelError: its model is refused.
+        UsageError: nothing finds them. ModelError: the network is refused.
     """
-    needing = [f"model {each.name}" for each in recognizers if each.needs.landmarks]
-    needing += [f"output {output.name}" for output in outputs if LANDMARKS in output.entry.needs]
-    if not needing and not landmarks:
-        return None
-    if not LANDMARKERS.names():
-        who = f"{needing[0]} needs landmarks" if needing else "landmarks were asked for"
-        raise UsageError(f"{who}, and no landmark network is installed")
-    return LANDMARKERS.choose(LANDMARKERS.default).make(threads=settings.compute.threads)
+    needing = who_needs_landmarks(settings, recognizers, outputs)
+    if needing:
+        check_landmarks(needing)
+        open_landmarker(settings)
+
+
+def open_landmarker(settings: Settings) -> Landmarker:
+    """What finds landmarks; each pipeline takes `another` of it.
+
+    Raises:
+        UsageError: an unknown network. ModelError: it is refused.
+    """
+    choice = LANDMARKERS.choose(LANDMARKERS.default)
+    return choice.make(model=settings.landmarks.model, threads=settings.compute.threads)
+
+
+def open_marks(settings: Settings, landmarker: Landmarker, always: bool) -> Marks:
+    """When faces are looked at for landmarks; see Marks."""
+    from edgefer.landmarks.cover import CoverGate
+    from edgefer.loop.marks import Marks
+
+    quality = settings.quality
+    gate = CoverGate(max_yaw_deg=quality.max_yaw_deg, max_roll_deg=quality.max_roll_deg) if quality.cover else None
+    return Marks(landmarker.another(), always=always, gate=gate, interval_ms=defaults.COVER_INTERVAL_MS)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
@@ -275,6 +317,7 @@ class Parts:
         self._lock = Guard()
         self._models = Background(lambda: open_models(settings))
         self._detector: Detector | None = None
+        self._landmarker: Landmarker | None = None
 
     def recognizers(self) -> list[Recognizer]:
         """The models for one more pipeline; one that remembers a window of a face is opened again for each.
@@ -294,6 +337,13 @@ class Parts:
                 self._detector = open_faces(self.settings)
             return self._detector
 
+    def landmarker(self) -> Landmarker:
+        """What finds landmarks. Raises UsageError and ModelError as open_landmarker."""
+        with self._lock:
+            if self._landmarker is None:
+                self._landmarker = open_landmarker(self.settings)
+            return self._landmarker
+
     def pipeline(self, source: Choice | None, live: bool, outputs: Sequence[Choice] = ()) -> Pipeline:
         """The loop's middle, with a memory of its own.
 
@@ -308,7 +358,9 @@ class Parts:
         recognizers = self.recognizers()
         if source is not None:
             check_stills(source, recognizers)
-        return make_pipeline(self.settings, recognizers, live, outputs, self._landmarks, self.detector())
+        return make_pipeline(
+            self.settings, recognizers, live, outputs, self._landmarks, self.detector(), self.landmarker
+        )
 
 
 class Background(Generic[Value]):

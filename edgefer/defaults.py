@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: The model used where none is named.
 MODEL = "edgefer-s"
+#: How often each of several faces is recognized at least; smoothing averages over longer.
+TURNS_HZ = 10.0
 
 #: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.
 DETECT_INTERVAL_MS = 500.0
@@ -18,6 +20,16 @@ MIN_SIDE_PX = 40.0
 MIN_SHARPNESS = 0.018
 #: Mean luma below and above which a face is "dark" or "bright".
 MIN_BRIGHTNESS, MAX_BRIGHTNESS = 35.0, 225.0
+
+#: Whether the gate looks at landmarks.
+COVER = False
+#: Least confidence of the landmark network in the eyes and in the mouth; below it a face is "occluded".
+MIN_EYES, MIN_MOUTH = 0.5, 0.5
+#: Yaw and roll of the head, degrees either way, beyond which a face is "turned" and "tilted".
+MAX_YAW_DEG, MAX_ROLL_DEG = 40.0, 45.0
+#: The landmark network, and how often the gate has it look at each face where nothing else needs points.
+LANDMARK_MODEL = "edgefer-landmarks"
+COVER_INTERVAL_MS = 200.0
 
 #: Frames whose p95 is compared to the budget.
 GOVERNOR_WINDOW_FRAMES = 90

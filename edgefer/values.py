@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
 
 from edgefer.geometry import Box
 
@@ -24,8 +24,7 @@ STAGES = {
 }
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(Struct):
     """One image of a source.
 
     Attributes:
@@ -52,16 +51,14 @@ class Frame:
     duration_ns: int = 0
 
 
-@dataclass(slots=True)
-class Detection:
+class Detection(Struct):
     """One face found in one image; score in [0, 1] where the detector gives one, else 1."""
 
     box: Box
     score: float = 1.0
 
 
-@dataclass(slots=True)
-class Quality:
+class Quality(Struct):
     """Whether a face may be judged.
 
     Attributes:
@@ -87,8 +84,7 @@ class Pose(NamedTuple):
     roll: float
 
 
-@dataclass(slots=True)
-class Face:
+class Face(Struct):
     """A face followed over time, as the tracker gives it for one frame.
 
     Attributes:
@@ -104,8 +100,7 @@ class Face:
     pose: Pose | None = None
 
 
-@dataclass(slots=True)
-class ModelReading:
+class ModelReading(Struct):
     """The result of one model for a face: its strongest label, that label's smoothed score, and all of them."""
 
     expression: str
@@ -113,8 +108,7 @@ class ModelReading:
     scores: dict[str, float]
 
 
-@dataclass(slots=True)
-class FaceReading:
+class FaceReading(Struct):
     """What is read from one face in one frame.
 
     Attributes:
@@ -141,8 +135,7 @@ class FaceReading:
     units: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Event:
+class Event(Struct):
     """Something that a face did over time, as a micro-expression; times are media time, s."""
 
     track: int
@@ -153,8 +146,7 @@ class Event:
     confidence: float
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """Everything read from one frame; the attributes bear the names of the JSON fields.
 
     Attributes:
@@ -186,8 +178,7 @@ class Heat(NamedTuple):
     throttled: bool
 
 
-@dataclass(slots=True)
-class Health:
+class Health(Struct):
     """How a run is doing, for sinks that report it besides the readings.
 
     Attributes:

@@ -16,6 +16,7 @@ from edgefer.commands.console import Commands, build_parser
 from edgefer.detect.registry import DETECTORS
 from edgefer.labels import LABEL_SETS
 from edgefer.models import store
+from edgefer.recognize.registry import KINDS
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.sources.registry import SOURCES
 from edgefer.support.registry import Registry

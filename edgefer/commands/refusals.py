@@ -50,6 +50,7 @@ def refusals(settings: Settings) -> Iterator[Problem]:
     recognizers: list[Recognizer] = [each for each in opened if each is not None]
     tried(("camera", "device"), _check_source, settings, recognizers)
     tried(("detector", settings.detector_choice.entry.target or "kind"), assemble.open_faces, settings)
+    tried(("landmarks", "model"), assemble.open_landmarks, settings, ())
     for key, recognizer in zip(models, opened, strict=True):
         if recognizer is not None:
             tried(key, assemble.open_landmarks, settings, [recognizer])

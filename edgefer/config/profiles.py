@@ -6,10 +6,10 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from edgefer.config.check import Problem, check, cross_check, key_name, without
 from edgefer.config.settings import Settings, settings_of
@@ -96,8 +96,7 @@ def load_profile(profile: str | Path) -> Settings:
     return read.settings
 
 
-@dataclass
-class Profile:
+class Profile(Struct):
     """A profile file as it was read.
 
     Attributes:
@@ -211,16 +210,22 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
 
     choice = settings.detector_choice
     paths = {
-        field.name: resolved(getattr(choice.options, field.name))
+        field.name: resolved(value)
         for field in fields_of(choice.options.__class__)
-        if is_model_path(field.type) and getattr(choice.options, field.name)
+        if is_model_path(field.type)
+        and (value := getattr(choice.options, field.name))
+        and (field.required or "/" in value)  # what has a default may be the name of a shipped one
     }
     models = [resolved(model) if "/" in model else model for model in settings.recognizer.models]
+    landmarks = settings.landmarks
+    if "/" in landmarks.model:
+        landmarks = msgspec.structs.replace(landmarks, model=resolved(landmarks.model))
     replace = msgspec.structs.replace
     return replace(
         settings,
         detector_choice=Choice(choice.entry, replace(choice.options, **paths)),
         recognizer=replace(settings.recognizer, models=models),
+        landmarks=landmarks,
     )
 
 

@@ -91,6 +91,26 @@ class RecognizerTable(_Table, frozen=True):
     max_faces: Annotated[
         int, Meta(ge=1, le=64, description="faces recognized in one frame; with more of them they take turns")
     ] = 4
+    turns_hz: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=240,
+            description="times a second that each of several faces in a film or before a camera is recognized at "
+            "least, in turns; one alone is recognized in every frame; 0 for all in every frame",
+        ),
+    ] = defaults.TURNS_HZ
+
+
+class LandmarksTable(_Table, frozen=True):
+    """The network that finds 68 points of each face: for readings, for models that need them, and for the gate."""
+
+    points: Annotated[
+        bool, Meta(description="whether readings hold the points and the pose of each face, as with --landmarks")
+    ] = False
+    model: Annotated[
+        Text, Meta(description="shipped landmark network, or its model directory relative to the profile")
+    ] = defaults.LANDMARK_MODEL
 
 
 class SmoothingTable(_Table, frozen=True):
@@ -121,6 +141,21 @@ class QualityTable(_Table, frozen=True):
     max_brightness: Annotated[float, Meta(ge=0, le=255, description="greatest mean luma of the face")] = (
         defaults.MAX_BRIGHTNESS
     )
+
+    cover: Annotated[
+        bool,
+        Meta(
+            description="whether the landmark network looks a few times a second, and at every photograph, if eyes "
+            "and mouth can be seen and how the head is turned; without it a covered, "
+            "turned or tilted face is judged as any other"
+        ),
+    ] = defaults.COVER
+    max_yaw_deg: Annotated[
+        float, Meta(ge=0, le=180, description="yaw to either side beyond which a face is `turned`, degrees")
+    ] = defaults.MAX_YAW_DEG
+    max_roll_deg: Annotated[
+        float, Meta(ge=0, le=180, description="roll to either side beyond which a face is `tilted`, degrees")
+    ] = defaults.MAX_ROLL_DEG
 
 
 class GovernorTable(_Table, frozen=True):
@@ -165,6 +200,7 @@ class Tables(_Table, frozen=True):
     compute: ComputeTable = ComputeTable()
     detector: DetectorTable = DetectorTable()
     recognizer: RecognizerTable = RecognizerTable()
+    landmarks: LandmarksTable = LandmarksTable()
     smoothing: SmoothingTable = SmoothingTable()
     quality: QualityTable = QualityTable()
     governor: GovernorTable = GovernorTable()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from msgspec import Struct
 
 from edgefer import kernels
 from edgefer.geometry import Box, clipped, covered, iou
@@ -31,8 +31,7 @@ class Levels(NamedTuple):
     keep: float
 
 
-@dataclass(slots=True)
-class Look:
+class Look(Struct):
     """A face looked at: where it is, how sure that is, and whether only its profile was recognized.
 
     `points`, of a detector that gives them, are the right and the left eye, the nose, the right and the left corner

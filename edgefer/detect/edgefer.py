@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from edgefer.detect.network import open_network
 from edgefer.detect.photograph import spans
 from edgefer.detect.registry import OwnNetwork
 from edgefer.errors import ModelError
-from edgefer.geometry import Box, clipped, iou, moved, scaled, squared
+from edgefer.geometry import Box, clipped, iou
 from edgefer.models import runtime, store
 from edgefer.support.images import box_of, grey_image
 from edgefer.support.locks import turn_lock
@@ -25,26 +25,18 @@ class _Grid(NamedTuple):
     """One of the network's grids of cells: where its tensors are and how their levels are read.
 
     Attributes:
-        columns, stride: cells in a row; pixels a cell.
+        centres: of its cells, pixels of the view, float32 (cells, 2); stride: pixels a cell.
         tensors: index of the logits, the squares and the points.
         scales, zeros: real value = (level - zero) * scale, of each of the three.
         keep: level of a logit from which a cell is looked at.
     """
 
-    columns: int
+    centres: np.ndarray
     stride: int
     tensors: tuple[int, ...]
     scales: tuple[float, ...]
     zeros: tuple[int, ...]
     keep: int
-
-
-class _Cells(NamedTuple):
-    """Cells that see a face: logit (n,), centre and side (n, 3) and points (n, 5, 2), pixels of the view."""
-
-    logit: np.ndarray
-    square: np.ndarray
-    points: np.ndarray
 
 
 class EdgeferDetector:
@@ -111,7 +103,10 @@ class EdgeferDetector:
         zeros = tuple(int(each["quantization"][1]) for each in outputs)
         logit = float(np.log(self.levels.keep / (1 - self.levels.keep)))
         keep = int(np.clip(np.ceil(logit / scales[0] + zeros[0]), -128, 127))
-        return _Grid(columns, self.COLUMNS // columns, tuple(each["index"] for each in outputs), scales, zeros, keep)
+        stride = self.COLUMNS // columns
+        y, x = np.divmod(np.arange(rows * columns, dtype=np.float32), columns)
+        centres = (np.stack([x, y], axis=1) + np.float32(0.5)) * stride
+        return _Grid(centres, stride, tuple(each["index"] for each in outputs), scales, zeros, keep)
 
     def detect(
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
@@ -201,67 +196,72 @@ class EdgeferDetector:
     def _levels(self, grid: _Grid, output: int, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Values of some cells: float32 (n, numbers)."""
         levels = self._network.get_tensor(grid.tensors[output]).reshape(-1, self.TOLD[output])[chosen]
-        return (levels.astype(np.float32) - grid.zeros[output]) * grid.scales[output]
+        return (levels.astype(np.float32) - grid.zeros[output]) * np.float32(grid.scales[output])
+
+    def _seen(self, grid: _Grid) -> np.ndarray | None:
+        """What the cells of a grid say that see a face; most often there are none.
+
+        Returns:
+            float32 (n, 14): logit; centre and side of the square, five points, pixels of the view.
+        """
+        chosen = (self._network.get_tensor(grid.tensors[0]).ravel() >= grid.keep).nonzero()[0]
+        if not chosen.size:
+            return None
+        centres = grid.centres[chosen]
+        table = np.empty((len(chosen), 14), np.float32)
+        table[:, :1] = self._levels(grid, 0, chosen)
+        table[:, 1:4] = self._levels(grid, 1, chosen)
+        table[:, 3] = np.exp(table[:, 3])
+        table[:, 4:] = self._levels(grid, 2, chosen)
+        table[:, 1:] *= grid.stride
+        table[:, 1:3] += centres
+        table[:, 4:].reshape(-1, 5, 2)[:] += centres[:, None]
+        return table
 
     def _faces(self, grey: np.ndarray, view: Box) -> list[Look]:
         """Every face in one view, best first; boxes in pixels of the image."""
         with self._turn:
             self._run(grey, view)
-            seen = [cells for grid in self._grids if (cells := self._seen(grid)) is not None]
+            seen = [table for grid in self._grids if (table := self._seen(grid)) is not None]
         if not seen:
             return []
-        scale = view.width / self.COLUMNS
-        return [self._placed(face, view, scale) for face in _merged(seen, self.MOST_CELLS, self.SAME)]
-
-    def _placed(self, face: Look, view: Box, scale: float) -> Look:
-        """A face of a view in its place in the image."""
-        face.box = moved(scaled(face.box, scale), view.x0, view.y0)
-        if face.points is not None:
-            face.points = face.points * scale + (view.x0, view.y0)
-        return face
-
-    def _seen(self, grid: _Grid) -> _Cells | None:
-        """The cells of a grid that see a face; most often there are none."""
-        levels = self._network.get_tensor(grid.tensors[0]).ravel()
-        chosen = np.flatnonzero(levels >= grid.keep)
-        if not chosen.size:
-            return None
-        rows, columns = np.divmod(chosen, grid.columns)
-        centre = np.stack([columns, rows], axis=1) + np.float32(0.5)
-        logit = (levels[chosen].astype(np.float32) - grid.zeros[0]) * grid.scales[0]
-        told = self._levels(grid, 1, chosen)
-        square = np.concatenate([centre + told[:, :2], np.exp(told[:, 2:])], axis=1) * grid.stride
-        points = (self._levels(grid, 2, chosen).reshape(-1, 5, 2) + centre[:, None]) * grid.stride
-        return _Cells(logit, square, points)
+        scale, faces = view.width / self.COLUMNS, []
+        for score, told in _merged(np.concatenate(seen) if len(seen) > 1 else seen[0], self.MOST_CELLS, self.SAME):
+            x, y, half = view.x0 + told[0] * scale, view.y0 + told[1] * scale, told[2] * scale / 2
+            points = np.array(told[3:]).reshape(5, 2) * scale + (view.x0, view.y0)
+            box = Box(x - half, y - half, x + half, y + half)
+            faces.append(Look(box, score, is_turned(points[0], points[1], points[2]), points))
+        return faces
 
 
 def _sigmoid(logit: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logit))
 
 
-def _merged(seen: Iterable[_Cells], most: int, same: float) -> list[Look]:
-    """One face of all cells that mean the same: the mean of those that agree with the best, by their scores."""
-    logit, square, points = (np.concatenate(parts) for parts in zip(*seen, strict=True))
-    order = np.argsort(-logit, kind="stable")[:most]
-    score, square, points = _sigmoid(logit[order]), square[order], points[order]
-    low, high = square[:, :2] - square[:, 2:] / 2, square[:, :2] + square[:, 2:] / 2
-    area = square[:, 2] ** 2
-    left = np.ones(len(order), bool)
-    faces = []
-    while left.any():
-        best = int(left.argmax())
-        shared = np.clip(np.minimum(high, high[best]) - np.maximum(low, low[best]), 0, None).prod(axis=1)
-        overlap = shared / (area + area[best] - shared)
-        agree = left & (overlap > 0.6)
-        agree[best] = True
-        weight = score[agree] / score[agree].sum()
-        x, y, side = (float(n) for n in weight @ square[agree])
-        five = np.einsum("n,nij->ij", weight, points[agree])
-        box = Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
-        faces.append(Look(box, float(score[best]), is_turned(five[0], five[1], five[2]), five))
-        left &= overlap <= same
-        left[best] = False
-    return faces
+def _merged(table: np.ndarray, most: int, same: float) -> Iterator[tuple[float, list[float]]]:
+    """One face of all cells that mean the same: the mean of those that agree with the best, by their scores.
+
+    Args:
+        table: float32 (n, 14), as of EdgeferDetector._seen.
+        most: cells that are looked at, the best ones. same: overlap from which two mean one face.
+
+    Yields:
+        Score, and centre, side and points, best first.
+    """
+    table = table[np.argsort(-table[:, 0], kind="stable")[:most]]
+    while len(table):
+        square = table[:, 1:4]
+        away = np.abs(square[:, :2] - square[0, :2])
+        side = square[:, 2]
+        common = np.minimum(np.minimum(side, side[0])[:, None], (side + side[0])[:, None] / 2 - away)
+        shared = np.maximum(common, 0).prod(axis=1)
+        overlap = shared / (side**2 + side[0] ** 2 - shared)
+        agreeing = table[overlap > 0.6]
+        weight = _sigmoid(agreeing[:, 0])
+        yield float(weight[0]), ((weight / weight.sum()) @ agreeing[:, 1:]).tolist()
+        left = overlap <= same
+        left[0] = False
+        table = table[left]
 
 
 def open_edgefer(options: OwnNetwork, *, min_face_px: int, max_side_px: int, threads: int) -> EdgeferDetector:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -255,7 +254,6 @@ def open_haar(options: Options, *, min_face_px: int, max_side_px: int, threads: 
     return HaarDetector(min_face_px, max_side_px)
 
 
-@dataclass(slots=True)
 class _Candidate(Look):
     """What may be a face in a photograph, in one of HaarDetector.POSES."""
 

@@ -6,7 +6,6 @@ A maker gets its options and, by name, `min_face_px`, `max_side_px` and `threads
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -41,8 +40,7 @@ class OwnNetwork(Options, frozen=True):
     ] = "edgefer-face"
 
 
-@dataclass(frozen=True)
-class NetworkEntry(Entry):
+class NetworkEntry(Entry, frozen=True):
     """A row of a detector that runs a network.
 
     Attributes:

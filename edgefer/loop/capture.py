@@ -6,12 +6,13 @@ sees fewer frames, never older ones.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+from msgspec import Struct, structs
 
 from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError, SourceStalled
@@ -38,8 +39,7 @@ class _Nothing:
         pass
 
 
-@dataclasses.dataclass(eq=False)
-class _Watch:
+class _Watch(Struct, eq=False):
     """A thread's turn at the source.
 
     Attributes:
@@ -228,7 +228,7 @@ class Capture:
 
     def _keep(self, frame: Frame, watch: _Watch) -> None:
         if self._index_base:
-            frame = dataclasses.replace(
+            frame = structs.replace(
                 frame, index=frame.index + self._index_base, media_ns=frame.media_ns + self._media_base_ns
             )
         with self._changed:

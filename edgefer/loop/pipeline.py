@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from msgspec import Struct, field
 
 from edgefer.errors import UsageError
 from edgefer.labels import UNCERTAIN
-from edgefer.landmarks.base import Landmarker
 from edgefer.loop.governor import Governor
+from edgefer.loop.marks import Marks
 from edgefer.loop.smooth import Smoother
 from edgefer.recognize.base import Observation, Recognizer, WindowedRecognizer
 from edgefer.values import Face, FaceReading, Frame, ModelReading, Reading
@@ -25,8 +26,7 @@ if TYPE_CHECKING:  # the tracker brings OpenCV
 _FORGET_EVERY_FRAMES = 256
 
 
-@dataclass(slots=True)
-class _Model:
+class _Model(Struct):
     """One recognizer with the smoothed scores of its faces, by track."""
 
     recognizer: Recognizer
@@ -43,11 +43,13 @@ class Pipeline:
         smoother: makes the Smoother of one recognizer.
         governor: lowers the rates when the budget is missed; None: all work on every frame, as for files.
         max_faces: faces recognized in one frame, None for all; those that waited longest come first.
-        landmarker: finds the landmarks of every face in every frame; None where nothing needs them.
+        turns_hz: times a second of media time that each of several faces is recognized at least, in turns, so that
+            further faces cost less; one alone is recognized in every frame, a new one at once. 0: all in every frame.
+        marks: looks at faces for their landmarks; None where nothing needs them.
         photographs: finds the faces of a still; None where none will come.
 
     Raises:
-        UsageError: two recognizers have the same name, or one needs landmarks and there is no landmarker.
+        UsageError: two recognizers have the same name, or one needs landmarks and does not get them.
     """
 
     def __init__(
@@ -57,14 +59,15 @@ class Pipeline:
         smoother: Callable[[], Smoother],
         governor: Governor | None = None,
         max_faces: int | None = None,
-        landmarker: Landmarker | None = None,
+        turns_hz: float = 0.0,
+        marks: Marks | None = None,
         photographs: Photographs | None = None,
     ) -> None:
         names = [recognizer.name for recognizer in recognizers]
         if len(set(names)) != len(names):
             raise UsageError(f"models: expected each model once, got {', '.join(names)}")
         for recognizer in recognizers:
-            if recognizer.needs.landmarks and landmarker is None:
+            if recognizer.needs.landmarks and (marks is None or not marks.always):
                 raise UsageError(f"model {recognizer.name} needs landmarks, and nothing here finds them")
         self.governor = governor
         self._tracker = tracker
@@ -73,7 +76,9 @@ class Pipeline:
             cast(WindowedRecognizer, recognizer) for recognizer in recognizers if recognizer.needs.window_s > 0
         ]
         self._max_faces = max_faces
-        self._landmarker = landmarker
+        self._turns_hz = turns_hz
+        self._last_ns: int | None = None  # media time of the frame before
+        self._marks = marks
         self._photographs = photographs
         self._detect_interval_ms = tracker.detect_interval_ms
         self._frames = 0
@@ -101,8 +106,12 @@ class Pipeline:
         faces = self._tracker.update(frame)
         self._forget(faces)
         spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
-        landmarks_ms = self._find_landmarks(frame, faces) if self._landmarker is not None else {}
-        for face in self._turns(faces):
+        landmarks_ms = {}
+        if self._marks is not None:
+            begin_ns = time.monotonic_ns()
+            self._marks.update(frame, faces, self._tracker)
+            landmarks_ms = {"landmarks": (time.monotonic_ns() - begin_ns) / 1e6}
+        for face in self._turns(frame, faces):
             if not self._recognize(frame, face, spent_ns, start_ns):
                 break
         for recognizer in self._windowed:
@@ -130,9 +139,11 @@ class Pipeline:
             raise UsageError("a photograph came, and nothing here finds its faces")
         start_ns = time.monotonic_ns()
         faces = self._photographs.find(frame)
-        spent_ms = {"detect": (time.monotonic_ns() - start_ns) / 1e6, "track": 0.0}
-        if self._landmarker is not None:
-            spent_ms |= self._find_landmarks(frame, faces)
+        found_ns = time.monotonic_ns()
+        spent_ms = {"detect": (found_ns - start_ns) / 1e6, "track": 0.0}
+        if self._marks is not None:
+            self._marks.examine(frame, faces)
+            spent_ms["landmarks"] = (time.monotonic_ns() - found_ns) / 1e6
         spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
         readings = []
         for face in faces:
@@ -144,21 +155,11 @@ class Pipeline:
         tracks = {face.track for face in faces}
         for model in self._models:
             model.recognizer.forget(tracks)
-        if self._landmarker is not None:
-            self._landmarker.forget(tracks)
+        if self._marks is not None:
+            self._marks.forget(tracks)
         return _finished(frame, readings, start_ns, spent_ms, spent_ns)
 
-    def _find_landmarks(self, frame: Frame, faces: list[Face]) -> dict[str, float]:
-        """Gives each face its landmarks and pose; the time it took, ms, by stage."""
-        assert self._landmarker is not None
-        begin = time.monotonic_ns()
-        for face in faces:
-            marks = self._landmarker.find(frame, face)
-            if marks is not None:
-                face.landmarks, face.pose = marks
-        return {"landmarks": (time.monotonic_ns() - begin) / 1e6}
-
-    def _turns(self, faces: list[Face]) -> list[Face]:
+    def _turns(self, frame: Frame, faces: list[Face]) -> list[Face]:
         """The faces to recognize in this frame, those that waited longest first.
 
         A face the gate holds back is not recognized: its scores would spoil the average.
@@ -168,6 +169,11 @@ class Pipeline:
         fit = [face for face in faces if not face.quality.reasons]
         due = [face for face in fit if self._frames - self._recognized.get(face.track, never) >= every]
         due.sort(key=lambda face: self._recognized.get(face.track, never))
+        last_ns, self._last_ns = self._last_ns, frame.media_ns
+        if self._turns_hz and last_ns is not None and len(due) > 1:
+            new = sum(face.track not in self._recognized for face in due)
+            shares = len(fit) * (frame.media_ns - last_ns) / 1e9 * self._turns_hz
+            due = due[: max(new, 1, math.ceil(shares - 0.05))]  # a frame that comes a little late changes nothing
         return due[: self._max_faces]
 
     def _recognize(self, frame: Frame, face: Face, spent_ns: dict[str, int], start_ns: int) -> bool:
@@ -221,8 +227,8 @@ class Pipeline:
             model.smoother.forget(gone)
             for track in gone:
                 model.scores.pop(track, None)
-        if self._landmarker is not None:
-            self._landmarker.forget(gone)
+        if self._marks is not None:
+            self._marks.forget(gone)
 
 
 def _observed(recognizer: Recognizer, frame: Frame, face: Face, spent_ns: dict[str, int]) -> Observation | None:

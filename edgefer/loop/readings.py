@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any, Literal
+
+from msgspec import structs
 
 from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError
@@ -150,7 +151,7 @@ class Readings:
         if x0 >= x1 or y0 >= y1:
             told = ",".join(map(str, self._region))
             raise SourceError(f"{self._name}: region {told} lies outside its picture of {width}x{height} pixels")
-        reading = self._pipeline.process(dataclasses.replace(frame, grey=frame.grey[y0:y1, x0:x1]))
+        reading = self._pipeline.process(structs.replace(frame, grey=frame.grey[y0:y1, x0:x1]))
         for face in reading.faces:
             box = face.box
             face.box = Box(box.x0 + x0, box.y0 + y0, box.x1 + x0, box.y1 + y0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field, structs
 
 from edgefer.errors import SinkError
 from edgefer.loop.clock import Identities, Rate, Spread, StageClock, Window
@@ -18,8 +19,7 @@ PEOPLE_KEPT = 64
 LONGEST_GAP_S = 1.0
 
 
-@dataclass
-class Person:
+class Person(Struct):
     """One face that was followed through a source.
 
     Attributes:
@@ -41,8 +41,7 @@ class Person:
         return sum(self.expressions.values())
 
 
-@dataclass
-class RunSummary:
+class RunSummary(Struct):
     """The result of a run.
 
     Attributes:
@@ -214,15 +213,14 @@ class Tally:
     def summary(self, dropped: int = 0, reconnects: int = 0) -> RunSummary:
         """The run so far; `dropped` and `reconnects` are of the source that is being read."""
         people, others = self._people.so_far()
-        counts = {name: getattr(self._summary, name) for name in RunSummary.__dataclass_fields__}
-        counts |= {
-            "dropped": self._summary.dropped + dropped,
-            "reconnects": self._summary.reconnects + reconnects,
-            "tracks": self._summary.tracks + self._identities.count,
-            "age_ms": self._ages.spread(),
-            "latency_ms": self._stages.spread(),
-            "people": people,
-            "others": others,
-            "expressions": {name: int(count) for name, count in descending(self._summary.expressions).items()},
-        }
-        return RunSummary(**counts)
+        return structs.replace(
+            self._summary,
+            dropped=self._summary.dropped + dropped,
+            reconnects=self._summary.reconnects + reconnects,
+            tracks=self._summary.tracks + self._identities.count,
+            age_ms=self._ages.spread(),
+            latency_ms=self._stages.spread(),
+            people=people,
+            others=others,
+            expressions={name: int(count) for name, count in descending(self._summary.expressions).items()},
+        )

@@ -8,10 +8,10 @@ import operator
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct, structs
 
 from edgefer import config
 from edgefer.config import Settings
@@ -28,8 +28,7 @@ ROTATIONS = (0, 90, 180, 270)
 FLIPS = ("none", "horizontal", "vertical")
 
 
-@dataclass(frozen=True)
-class StreamOptions:
+class StreamOptions(Struct, frozen=True):
     """How sources are read; see edgefer.stream, whose arguments these are.
 
     Raises:
@@ -62,7 +61,7 @@ class StreamOptions:
         if self.flip is not None and self.flip not in FLIPS:
             raise ValueError(f"stream: flip must be 'none', 'horizontal' or 'vertical', got {self.flip!r}")
         if self.region is not None:
-            object.__setattr__(self, "region", region_of(self.region))
+            structs.force_setattr(self, "region", region_of(self.region))
 
 
 def whole(what: str, value: object, least: int) -> int:

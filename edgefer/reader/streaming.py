@@ -16,7 +16,7 @@ import msgspec
 from edgefer.assemble import Parts
 from edgefer.errors import SourceError, UsageError
 from edgefer.reader.options import Flip, Rotation, StreamOptions
-from edgefer.sources.registry import AWAITED, ENDLESS, STILL, CameraOptions, parse_source
+from edgefer.sources.registry import AWAITED, STILL, CameraOptions, endless, parse_source
 from edgefer.support.locks import Guard
 from edgefer.support.names import shown
 from edgefer.support.redact import scrub
@@ -316,9 +316,10 @@ def choose_sources(specs: Sequence[str], options: StreamOptions, camera: CameraO
                 raise
             chosen.append((spec, error))
             continue
-        if ENDLESS in choice.entry.needs and len(chosen) < len(specs) - 1:
-            raise UsageError(f"{shown(spec)}: a camera does not end by itself, so nothing after it would be read")
-        chosen.append((spec, _with_options(choice, options)))
+        choice = _with_options(choice, options)
+        if endless(choice) and len(chosen) < len(specs) - 1:
+            raise UsageError(f"{shown(spec)} does not end by itself, so nothing after it would be read")
+        chosen.append((spec, choice))
     good = [choice for _, choice in chosen if isinstance(choice, Choice)]
     timed = options.start > 0 or options.seconds is not None
     if timed and good and all(STILL in choice.entry.needs for choice in good):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct, field
 
 from edgefer.values import Face, Frame
 
@@ -30,8 +30,7 @@ class Needs(NamedTuple):
     min_face_px: float = 0.0
 
 
-@dataclass(slots=True)
-class Observation:
+class Observation(Struct):
     """What a recognizer says of one face.
 
     Attributes:

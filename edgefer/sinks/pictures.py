@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from edgefer.errors import SinkError, SinkStalled, UsageError
 from edgefer.sinks.base import Sink
@@ -126,7 +126,7 @@ def _annotated(frame: Frame, reading: Reading) -> np.ndarray:
     factor = min(-(-_SMALL_PX // short), max(1, _LARGE_PX // long))
     if factor > 1:
         image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-        reading = dataclasses.replace(reading, faces=[_enlarged(face, factor) for face in reading.faces])
+        reading = structs.replace(reading, faces=[_enlarged(face, factor) for face in reading.faces])
     return annotate(image, reading)
 
 
@@ -134,7 +134,7 @@ def _enlarged(face: FaceReading, factor: int) -> FaceReading:
     shift = (factor - 1) / 2  # from the centre of a pixel to that of its enlarged block
     box = face.box.__class__(*(factor * edge + shift for edge in face.box))
     landmarks = None if face.landmarks is None else face.landmarks * factor + shift
-    return dataclasses.replace(face, box=box, landmarks=landmarks)
+    return structs.replace(face, box=box, landmarks=landmarks)
 
 
 def _encoded(image: np.ndarray, kind: str) -> bytes | None:

@@ -84,6 +84,26 @@ class Source:
         self.close()
 
 
+class Wrapper(Source):
+    """A source that hands on the frames of another one, changed; what it does not change is as the other has it."""
+
+    def __init__(self, source: Source) -> None:
+        """Args: source: closed with this one."""
+        self._source = source
+        self.name, self.live, self.still, self.waits = source.name, source.live, source.still, source.waits
+        self.deadline_s, self.fps, self.size, self.length = source.deadline_s, source.fps, source.size, source.length
+
+    @property
+    def damaged(self) -> int:
+        return self._source.damaged
+
+    def interrupt(self) -> None:
+        self._source.interrupt()
+
+    def close(self) -> None:
+        self._source.close()
+
+
 class Timeline:
     """Media time from a container's stamps: it starts at 0, never runs back and never jumps.
 
@@ -147,7 +167,7 @@ def paced(source: Source) -> Source:
     return source if source.live or source.still else Paced(source)
 
 
-class Paced(Source):
+class Paced(Wrapper):
     """A finite source played at its own rate, as if a camera had taken it.
 
     A frame's `captured_ns` is the moment it was due, so age counts everything after that, the wait for a
@@ -156,13 +176,12 @@ class Paced(Source):
     it plays more slowly than its own rate, as the log then says.
     """
 
-    live = True
     LATE_NS = NS_PER_S // 2
 
     def __init__(self, source: Source) -> None:
         """Args: source: any finite source; it is closed with this one."""
-        self._source = source
-        self.name, self.fps, self.size, self.length = source.name, source.fps, source.size, source.length
+        super().__init__(source)
+        self.live = True
         self._start_ns: int | None = None
         self._set_back = False
         self._closed = False
@@ -187,8 +206,8 @@ class Paced(Source):
 
     def interrupt(self) -> None:
         self._closed = True
-        self._source.interrupt()
+        super().interrupt()
 
     def close(self) -> None:
         self._closed = True
-        self._source.close()
+        super().close()

@@ -4,7 +4,7 @@ A maker gets its options; it gives a Source (sources/base.py) whose first frame 
 are words of this list:
 
     still     its frames are photographs, independent of each other
-    endless   it does not end by itself
+    endless   it does not end by itself, whatever its options; `endless` also knows where these decide
     awaited   it may not be there yet, and is waited for
 """
 
@@ -21,7 +21,6 @@ from msgspec import Meta
 
 from edgefer.errors import SourceError, UsageError
 from edgefer.sources.network.schemes import SCHEMES
-from edgefer.support.formats import called_picture, identify_file, jpeg
 from edgefer.support.names import shown
 from edgefer.support.redact import remember, url_name
 from edgefer.support.registry import Choice, Entry, Options, Registry
@@ -60,6 +59,10 @@ class DemoOptions(Options, frozen=True):
 
     seconds: Annotated[Annotated[float, Meta(gt=0, le=1e6)] | Literal["forever"], Meta(description="length, s")] = 10.0
 
+    @property
+    def endless(self) -> bool:
+        return self.seconds == "forever"
+
 
 class PathOptions(Options, frozen=True):
     """A source that lies on a disk."""
@@ -78,6 +81,10 @@ class FilmOptions(PathOptions, frozen=True):
 
     start: Annotated[float, Meta(ge=0, le=1e6, description="media time at which reading begins, s")] = 0.0
     loop: Annotated[bool, Meta(description="begin again at its end; times and frame numbers go on rising")] = False
+
+    @property
+    def endless(self) -> bool:
+        return self.loop
 
 
 class NetworkOptions(Options, frozen=True):
@@ -167,6 +174,11 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
     return SOURCES.choose(entry.name, **{entry.target: text})
 
 
+def endless(choice: Choice) -> bool:
+    """Whether a source does not end by itself, by its kind or by its options."""
+    return ENDLESS in choice.entry.needs or getattr(choice.options, "endless", False)
+
+
 def kind_of(spec: str) -> str:
     """What a text given for a source means: "camera", "stream", "pipe", "stills", "animation" or "film".
 
@@ -207,6 +219,8 @@ def _is_descriptor(spec: str) -> bool:
 
 
 def _kind_of_path(spec: str) -> str:
+    from edgefer.support.formats import called_picture, identify_file, jpeg  # not for cameras, which start sooner so
+
     name = shown(url_name(spec))
     try:
         path = Path(spec)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Literal
 
 import cv2
 import numpy as np
+from msgspec import structs
 
-from edgefer.sources.base import Source
+from edgefer.sources.base import Source, Wrapper
 from edgefer.values import Frame
 
 Rotation = Literal[0, 90, 180, 270]
@@ -24,7 +24,7 @@ def turned(source: Source, rotate: Rotation = 0, flip: Flip = "none") -> Source:
     return View(source, rotate, flip) if rotate or flip != "none" else source
 
 
-class View(Source):
+class View(Wrapper):
     """Every picture of another source turned clockwise, then mirrored; all coordinates are those of the result."""
 
     def __init__(self, source: Source, rotate: Rotation = 0, flip: Flip = "none") -> None:
@@ -33,9 +33,8 @@ class View(Source):
         rotate: degrees clockwise: 0, 90, 180 or 270.
         flip: "horizontal" exchanges left and right, "vertical" top and bottom, "none" nothing.
         """
-        self._source, self._rotate, self._flip = source, rotate, flip
-        self.name, self.live, self.fps, self.length = source.name, source.live, source.fps, source.length
-        self.waits, self.deadline_s = source.waits, source.deadline_s
+        super().__init__(source)
+        self._rotate, self._flip = rotate, flip
         width, height = source.size
         self.size = (height, width) if rotate in (90, 270) else (width, height)
 
@@ -46,7 +45,7 @@ class View(Source):
 
     def _seen(self, frame: Frame) -> Frame:
         grey = self._turn(frame.grey)
-        return dataclasses.replace(frame, grey=grey, bgr=None if frame.bgr is None else self._colours(frame.bgr))
+        return structs.replace(frame, grey=grey, bgr=None if frame.bgr is None else self._colours(frame.bgr))
 
     def _colours(self, colours: Callable[[], np.ndarray | None]) -> Callable[[], np.ndarray | None]:
         """Turned when they are asked for, which for most frames they never are."""
@@ -63,13 +62,3 @@ class View(Source):
 
     def unpaced(self) -> Iterator[Frame]:
         return (self._seen(frame) for frame in self._source.unpaced())
-
-    @property
-    def damaged(self) -> int:
-        return self._source.damaged
-
-    def interrupt(self) -> None:
-        self._source.interrupt()
-
-    def close(self) -> None:
-        self._source.close()

@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from edgefer.errors import UsageError
 from edgefer.support.redact import remember, scrub
@@ -24,8 +24,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The options of an entry: typed fields, each with its range and a description."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One row of a registry.
 
     Attributes:
@@ -59,8 +58,7 @@ class Entry:
         return imported(self.make)
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """An entry that was chosen, with its options."""
 
     entry: Entry

@@ -2,8 +2,10 @@
 
 A detector is asked rarely. In every frame the box of a known face is carried by optical flow on a small patch
 of it; a few times a second the detector confirms it with one cheap look there; the whole image is searched at
-a low rate for new faces, and at once when a face is lost. All times are media time, so that a file read at
-full speed and the same file played with dropped frames are followed by the same rules.
+a low rate for new faces, and at once when a face is lost. Where landmarks run, they confirm faces in the
+detector's place (`reseat`), and it is asked about a known face only when they do not see it. All times are
+media time, so that a file read at full speed and the same file played with dropped frames are followed by the
+same rules.
 """
 
 from __future__ import annotations
@@ -100,6 +102,7 @@ class Tracker:
         gate: judges the faces; the default gate when None.
 
     Attributes:
+        confirm_interval_ms: media time after which the detector looks at a face that nothing has confirmed.
         clock: ms that the last update spent in the detector ("detect") and on all else ("track").
         searches, looks: how often the detector was asked, since the start.
     """
@@ -113,6 +116,7 @@ class Tracker:
         if not detect_interval_ms > 0:
             raise ValueError(f"Tracker: detect_interval_ms must be over 0, got {detect_interval_ms}")
         self.detect_interval_ms = detect_interval_ms
+        self.confirm_interval_ms = CONFIRM_INTERVAL_MS
         self.clock = {"detect": 0.0, "track": 0.0}
         self.searches = 0
         self.looks = 0
@@ -162,19 +166,38 @@ class Tracker:
         self.clock = {"detect": self._detect_s * 1e3, "track": (total - self._detect_s) * 1e3}
         return faces
 
+    # -- what others say of a face in the last frame
+
+    def reseat(self, frame: Frame, number: int, box: Box) -> Box:
+        """Confirms a face where its landmarks were found in the frame of the last update.
+
+        Returns:
+            Where it is from now on: `box`, unless another face is there.
+        """
+        track = next(track for track in self._tracks if track.number == number)
+        if self._is_free(track, box):
+            track.confirm(box, Patch(frame.grey, box), frame.media_ns)
+        return track.box
+
+    def doubt(self, number: int) -> None:
+        """A face could not be seen in the frame of the last update: the detector is to look in the next one."""
+        track = next(track for track in self._tracks if track.number == number)
+        if self._last_ns is not None:
+            track.confirmed_ns = min(track.confirmed_ns, self._last_ns - round(self.confirm_interval_ms * 1e6))
+
     # -- the steps of an update
 
     def _follow(self, grey: np.ndarray, now: int, since_ns: int) -> bool:
         """Carries every track into this frame and confirms those that are due; True if one was lost by it."""
         just_lost = False
         # with many faces the looks are spread over frames: no more of them than keep the interval
-        looks = math.ceil(len(self._tracks) * since_ns / 1e6 / CONFIRM_INTERVAL_MS)
+        looks = math.ceil(len(self._tracks) * since_ns / 1e6 / self.confirm_interval_ms)
         for track in sorted(self._tracks, key=lambda track: (not track.visible, track.looked_ns)):
             was_visible = track.visible
             if track.visible:
                 track.visible = self._carry(grey, track, now)
             recent = now - track.seen_ns <= UNCONFIRMED_MS * 1e6
-            due = now - track.confirmed_ns >= CONFIRM_INTERVAL_MS * 1e6 and looks > 0
+            due = now - track.confirmed_ns >= self.confirm_interval_ms * 1e6 and looks > 0
             if (not track.visible and recent) or (track.visible and due):
                 looks -= track.visible
                 self._verify(grey, track, now)

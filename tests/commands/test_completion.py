@@ -12,6 +12,7 @@ from edgefer.commands.completion import SHELLS
 from edgefer.commands.console import COMMANDS, main
 from edgefer.detect.registry import DETECTORS
 from edgefer.models import store
+from edgefer.recognize.registry import KINDS
 from edgefer.sinks.registry import OUTPUTS
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
@@ -47,7 +48,8 @@ def test_bash_offers_commands_actions_and_options(offered):
 
 @needs_bash
 def test_bash_offers_the_names_of_what_can_be_chosen(offered):
-    assert offered("edgefer", "run", "--model", "edgefer-") == [n for n in store.shipped("frame") if n.startswith("edgefer-")]
+    names = [name for name in store.shipped(*KINDS.names()) if name.startswith("edgefer-")]
+    assert offered("edgefer", "run", "--model", "edgefer-") == names
     assert offered("edgefer", "models", "show", "edgefer-s") == ["edgefer-s"]
     assert offered("edgefer", "config", "init", "") == config.shipped_profiles()
     assert offered("edgefer", "config", "check", "pi") == [n for n in config.shipped_profiles() if n.startswith("pi")]

@@ -213,6 +213,11 @@ WRONG = {
     "loop of photographs": (["--loop"], "only a film can be read over and over"),
     "time of photographs": (["--seconds", "3"], "photographs have no time"),
     "a camera before others": (["--source", "0", "film.avi"], "does not end by itself"),
+    "an endless demo before others": (["--source", "demo:forever", "film.avi"], "does not end by itself"),
+    "a film over and over before others": (
+        ["--source", "film:film.avi,loop=yes", "film.avi"],
+        "does not end by itself",
+    ),
     "--camera beside others": (["--camera", "0"], "not allowed with other sources"),
     "a pattern without a file": (["*.xyz"], "no file matches"),
 }

@@ -189,9 +189,9 @@ def test_without_the_extra_a_film_output_and_a_film_are_refused(checked, monkeyp
 def test_landmarks_that_nothing_finds_are_refused_where_they_are_needed(checked, monkeypatch):
     if LANDMARKERS.names():
         pytest.skip("a landmark network is installed")
-    import dataclasses
+    from msgspec import structs
 
-    entry = dataclasses.replace(OUTPUTS.find("csv"), needs=OUTPUTS.find("csv").needs | {"landmarks"})
+    entry = structs.replace(OUTPUTS.find("csv"), needs=OUTPUTS.find("csv").needs | {"landmarks"})
     monkeypatch.setitem(OUTPUTS._entries, "csv", entry)
     _, lines = checked('[[output]]\nkind = "table"\n[[output]]\nkind = "csv"\npath = "a"')
     assert lines == ["3: output[1]: output csv needs landmarks, and no landmark network is installed"]

@@ -46,7 +46,7 @@ def scene() -> np.ndarray:
     return paste(backdrop(), CENTRE, SIDE)
 
 
-@pytest.fixture(params=["haar", "yunet", "blazeface"])
+@pytest.fixture(params=["edgefer", "haar", "yunet", "blazeface"])
 def detector(request, packed):
     return open_detector(f"{request.param}:{packed(request.param)}" if request.param in TEACHERS else request.param)
 

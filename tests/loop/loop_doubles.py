@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -55,6 +56,35 @@ class CameraSource(FileSource):
     def read(self) -> Frame | None:
         time.sleep(self._period_s)
         return super().read()
+
+
+class SteppedCamera(FileSource):
+    """Gives frames when a test says so; the first is there at once, as a source's first read is at its opening."""
+
+    live = True
+    name = "stepped"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self._step = threading.Condition()
+        self._due, self._asked, self._ended = 1, 0, False
+
+    def read(self) -> Frame | None:
+        with self._step:
+            self._asked += 1
+            self._step.notify_all()
+            self._step.wait_for(lambda: self._due >= self._asked, timeout=30)
+            frame = super().read()
+            self._ended = frame is None
+            self._step.notify_all()
+        return frame
+
+    def pass_frames(self, count: int) -> None:
+        """Lets so many frames by; comes back when the reader has stored the last, or knows that there is none."""
+        with self._step:
+            self._due += count
+            self._step.notify_all()
+            self._step.wait_for(lambda: self._asked > self._due or self._ended, timeout=30)
 
 
 class StubTracker:

@@ -11,6 +11,7 @@ from loop_doubles import FixedGovernor, StubRecognizer, StubSmoother, StubTracke
 from edgefer.errors import UsageError
 from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.base import Landmarks
+from edgefer.loop.marks import Marks
 from edgefer.loop.pipeline import Pipeline
 from edgefer.recognize.base import Needs
 from edgefer.values import STAGES, Frame, Pose
@@ -67,7 +68,9 @@ def test_all_faces_of_a_photograph_are_judged_whatever_the_limits():
 def test_nothing_of_a_photograph_is_kept():
     """Recognizers and landmarks are told that its faces will not come back."""
     recognizer, landmarker = StubRecognizer(), StubLandmarker()
-    loop = of_photographs(face(1), face(2), recognizer=recognizer, landmarker=landmarker)
+    loop = of_photographs(
+        face(1), face(2), recognizer=recognizer, marks=Marks(landmarker, always=True, interval_ms=200)
+    )
     loop.process(photograph())
     assert recognizer.forgotten == landmarker.forgotten == {1, 2}
     assert not loop._models[0].scores and not loop._recognized
@@ -85,7 +88,7 @@ class StubLandmarker:
 
 
 def test_a_photographs_faces_get_their_landmarks():
-    reading = of_photographs(face(3), landmarker=StubLandmarker()).process(photograph())
+    reading = of_photographs(face(3), marks=Marks(StubLandmarker(), always=True, interval_ms=200)).process(photograph())
     assert (reading.faces[0].landmarks == 3).all() and reading.faces[0].pose == Pose(1.0, 2.0, 3.0)
     assert list(reading.latency_ms) == list(STAGES)
 

@@ -14,9 +14,10 @@ from edgefer.errors import UsageError
 from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.base import Landmarks
 from edgefer.loop.governor import LEVELS
+from edgefer.loop.marks import Marks
 from edgefer.loop.pipeline import Pipeline
 from edgefer.recognize.base import Needs, Observation
-from edgefer.values import STAGES, Pose
+from edgefer.values import STAGES, Frame, Pose
 
 
 def test_a_reading_tells_time_age_and_the_latency_of_every_stage():
@@ -90,6 +91,39 @@ def test_with_more_faces_than_the_limit_they_take_turns():
     assert len(tracks) == 18
     for start in range(len(tracks) - 5):
         assert set(tracks[start : start + 6]) == {1, 2, 3, 4, 5}
+
+
+def turns(count: int, frames: int, **options) -> list[list[int]]:
+    """The tracks recognized in each frame at 30 a second, of so many faces."""
+    loop = pipeline(*(face(track) for track in range(1, count + 1)), **options)
+    boxes, given = loop._models[0].recognizer.boxes, []
+    for index in range(frames):
+        before = len(boxes)
+        loop.process(frame_at(index))
+        given.append([int(box.x0) for box in boxes[before:]])
+    return given
+
+
+@pytest.mark.parametrize("count, each", [(2, 1), (3, 1), (4, 2), (6, 2), (12, 4)])
+def test_several_faces_take_turns_so_that_each_has_its_own_often_enough(count, each):
+    """New ones at once; then each again within a tenth of a second, in as few turns a frame as that takes."""
+    first, *others = turns(count, 13, turns_hz=10.0)
+    assert first == list(range(1, count + 1))
+    assert {len(tracks) for tracks in others} == {each}
+    for start in range(len(others) - 2):
+        assert {track for tracks in others[start : start + 3] for track in tracks} == set(first)
+
+
+def test_a_face_alone_is_recognized_in_every_frame():
+    assert turns(1, 5, turns_hz=10.0) == [[1]] * 5
+
+
+def test_turns_follow_the_time_of_the_source():
+    """At five frames a second all have their turn in each."""
+    loop = pipeline(face(1), face(2), face(3), turns_hz=10.0)
+    for index in range(4):
+        loop.process(Frame(index, frame_at(0).grey, index * 200_000_000, 0))
+    assert len(loop._models[0].recognizer.boxes) == 12
 
 
 def test_faces_take_turns_when_the_budget_leaves_no_time_for_all(monkeypatch):
@@ -229,7 +263,7 @@ def test_landmarks_reach_recognizers_and_readings_where_something_needs_them():
 
     with pytest.raises(UsageError, match="model stub needs landmarks"):
         pipeline_of(Geometry())
-    loop = pipeline_of(Geometry(), landmarker=StubLandmarker())
+    loop = pipeline_of(Geometry(), marks=Marks(StubLandmarker(), always=True, interval_ms=200))
     reading = loop.process(frame_at(0))
     assert seen[0].shape == (68, 2) and (seen[0] == 1).all()
     assert reading.faces[0].landmarks is seen[0]

@@ -1,9 +1,9 @@
 """The live table: what it shows of a run, and when."""
 
-import dataclasses
 import io
 
 import pytest
+from msgspec import structs
 from readings import face, reading
 from rich.console import Console
 
@@ -35,7 +35,7 @@ class Run:
 
     def read(self, *faces, frames=1, step_s=1 / 30, image=""):
         for _ in range(frames):
-            one = dataclasses.replace(reading(self.count, *faces), image=image)
+            one = structs.replace(reading(self.count, *faces), image=image)
             self.sink.write(one)
             self.count += 1
             self.clock.now += step_s

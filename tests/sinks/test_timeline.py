@@ -1,11 +1,11 @@
 """The timeline picture."""
 
-import dataclasses
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
+from msgspec import structs
 from readings import face, reading
 
 from edgefer.errors import SinkError, UsageError
@@ -17,7 +17,7 @@ from edgefer.support.palette import colours_of
 
 
 def at(t_s, *faces, source="clip.mp4", image=""):
-    return dataclasses.replace(reading(0, *faces), t_s=t_s, source=source, image=image)
+    return structs.replace(reading(0, *faces), t_s=t_s, source=source, image=image)
 
 
 def gathered(*readings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgefer.sources.base import Source
+from edgefer.sources.base import Paced, Source
 from edgefer.sources.view import View, turned
 from edgefer.values import Frame
 
@@ -73,3 +73,27 @@ def test_nothing_to_turn_costs_nothing():
     source = Colours()
     assert turned(source) is source
     assert isinstance(turned(source, 90), View) and isinstance(turned(source, 0, "vertical"), View)
+
+
+class Odd(Colours):
+    """Every attribute of a source away from its default."""
+
+    live, still, waits, deadline_s, damaged = True, True, True, 2.5, 3
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+
+@pytest.mark.parametrize(
+    "wrap, changed", [(lambda source: View(source, 90), {"size"}), (Paced, {"live"})], ids=["View", "Paced"]
+)
+def test_what_shows_a_source_otherwise_leaves_all_else_as_it_is(wrap, changed):
+    source = Odd()
+    shown = wrap(source)
+    facts = {name for name in vars(Source) if not name.startswith("_") and not callable(getattr(Source, name))}
+    assert {"still", "waits", "damaged"} <= facts
+    for name in facts - changed:
+        assert getattr(shown, name) == getattr(source, name), name
+    shown.interrupt()
+    shown.close()
+    assert source.interrupted and source.closed == 1

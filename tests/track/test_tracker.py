@@ -8,7 +8,7 @@ import pytest
 from portrait import as_frames, backdrop, data_file, face_box, paste
 
 from edgefer.detect import open_detector
-from edgefer.geometry import iou
+from edgefer.geometry import iou, moved
 from edgefer.track import Tracker
 from edgefer.values import Face, Frame
 
@@ -372,3 +372,63 @@ def test_a_real_face_that_leaves_is_gone_and_read_again_when_it_returns(detector
     assert not any(faces[72:169])
     assert any(faces[169 : 169 + 13])  # 0.5 s at 26.4 frames a second
     assert not any(faces[169 + 72 :])
+
+
+# -- where landmarks run
+
+
+class Forbidden:
+    """A detector that may search, but is not to be asked about a face that is known."""
+
+    def __init__(self, detector) -> None:
+        self._detector = detector
+        self.levels, self.parts = detector.levels, detector.parts
+
+    def detect(self, *arguments, **options):
+        return self._detector.detect(*arguments, **options)
+
+    def look(self, *_):
+        raise AssertionError("asked about a face that is known")
+
+
+def test_a_face_that_others_confirm_is_not_looked_at(detector, wall):
+    tracker = Tracker(Forbidden(detector))
+    tracker.confirm_interval_ms = 250
+    for i, frame in enumerate(as_frames(paste(wall, (250 + 2 * i, 240), SIDE) for i in range(60))):
+        (face,) = tracker.update(frame)
+        true = face_box((250 + 2 * i, 240), SIDE)
+        assert face.track == 1 and iou(face.box, true) > 0.7
+        if i % 6 == 0:
+            assert tracker.reseat(frame, 1, true) == true
+    assert tracker.looks == 0
+
+
+def test_a_reseated_box_is_carried_on_from_there(detector, wall):
+    tracker = Tracker(detector)
+    frames = as_frames(paste(wall, (250 + 4 * i, 240), SIDE) for i in range(4))
+    tracker.update(frames[0])
+    seated = face_box((250, 230), 1.1 * SIDE)
+    assert tracker.reseat(frames[0], 1, seated) == seated
+    (face,) = tracker.update(frames[1])
+    assert np.allclose(face.box, moved(seated, 4, 0), atol=1.0)
+
+
+def test_a_doubted_face_is_looked_at_in_the_next_frame(detector, wall):
+    tracker = Tracker(detector)
+    frames = as_frames([paste(wall, CENTRE, SIDE)] * 3)
+    tracker.update(frames[0])
+    before = tracker.looks
+    tracker.doubt(1)
+    tracker.update(frames[1])
+    assert tracker.looks == before + 1
+    tracker.update(frames[2])
+    assert tracker.looks == before + 1
+
+
+def test_a_face_is_not_seated_upon_another(detector):
+    wall = backdrop()
+    scene = paste(paste(wall, (200, 240), SIDE), (440, 240), SIDE, mirrored=True)
+    tracker = Tracker(detector)
+    (frame,) = as_frames([scene])
+    first, second = tracker.update(frame)
+    assert tracker.reseat(frame, first.track, second.box) == first.box

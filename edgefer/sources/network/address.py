@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
+
+from msgspec import Struct
 
 from edgefer.errors import SourceError, SourceStalled
 from edgefer.support.redact import credentials_end, url_name
@@ -17,8 +18,7 @@ _PLAIN = re.compile(rf"(?:([^/?#]*)@)?({_HOST})([/?#].*)?", re.S)
 _SLASHED = re.compile(rf"(\S*?:\S*)@({_HOST})([/?#].*)?", re.S)
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """A URL in its parts.
 
     Attributes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import struct
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 #: How every JPEG begins: its start, then another marker.
 SIGNATURE = b"\xff\xd8\xff"
@@ -18,8 +19,7 @@ _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 MOST_SCANS = 1000
 
 
-@dataclass
-class Anatomy:
+class Anatomy(Struct):
     """What the markers of a JPEG say.
 
     Attributes:

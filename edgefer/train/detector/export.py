@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import flatbuffers
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 from tensorflow.lite.tools import flatbuffer_utils
 
@@ -65,9 +65,11 @@ def main() -> None:
     chosen = parser.parse_args()
     model = network.build()
     model.load_weights(chosen.run / "latest.weights.h5")
-    composer = scenes.Composer(read_sources(chosen.run, chosen.backgrounds, kept=False), seed=1000)
-    images = np.stack([composer.scene().image for _ in range(SCENES)])
-    content = slim(quantise(model, network.blocks(images)))
+    examples = chosen.run / "examples.npy"  # kept: to read the sources again takes longer than all else here
+    if not examples.exists():
+        composer = scenes.Composer(read_sources(chosen.run, chosen.backgrounds, kept=False), seed=1000)
+        np.save(examples, np.stack([composer.scene().image for _ in range(SCENES)]))
+    content = slim(quantise(model, network.blocks(np.load(examples))))
     out = chosen.out or chosen.run / "model.tflite"
     out.write_bytes(content)
     print(f"{out}: {len(content)} bytes, {model.count_params()} parameters")

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from edgefer.detect.yunet import YuNetDetector
+from edgefer.errors import EdgeferError
 from edgefer.train.settings import find_data
 
 #: An image is shown to the teacher twice as large, up to this side, with its edge carried on all round: many faces
@@ -87,7 +88,7 @@ def photographs() -> list[np.ndarray]:
     with zipfile.ZipFile(find_data("faces/faces.zip")) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png")))
         pixels = [np.frombuffer(archive.read(name), np.uint8) for name in names]
-    return [cv2.imdecode(each, cv2.IMREAD_GRAYSCALE) for each in pixels]
+    return [_decoded(each) for each in pixels]
 
 
 def fer(split: int) -> list[np.ndarray]:
@@ -95,7 +96,14 @@ def fer(split: int) -> list[np.ndarray]:
     data = np.load(io.BytesIO(find_data("fer2013/fer2013_train_val.npz").read_bytes()))
     kept = np.flatnonzero((data["split"] == split) & ~data["duplicate_of_train"])
     offset, pixels = data["offset"], data["webp"]
-    return [cv2.imdecode(pixels[offset[i] : offset[i + 1]], cv2.IMREAD_GRAYSCALE) for i in kept]
+    return [_decoded(pixels[offset[i] : offset[i + 1]]) for i in kept]
+
+
+def _decoded(content: np.ndarray) -> np.ndarray:
+    image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise EdgeferError("labels: a picture of the data cannot be decoded; fetch the data again")
+    return image
 
 
 def main() -> None:

@@ -136,14 +136,16 @@ class Composer:
         """A picture without faces."""
         rng = self._rng
         kind = rng.random()
-        if kind < 0.6:
+        if kind < 0.45:
             canvas = self._window()
-        elif kind < 0.85:
+        elif kind < 0.6:
+            canvas = self._fragment()
+        elif kind < 0.8:
             canvas = self._texture()
         else:
             canvas = self._window()
             for _ in range(int(rng.integers(1, 6))):
-                patch = self._window() if rng.random() < 0.6 else self._texture()
+                patch = self._stuff()
                 height, width = int(rng.integers(8, 80)), int(rng.integers(8, 100))
                 y, x = int(rng.integers(0, HEIGHT - height)), int(rng.integers(0, WIDTH - width))
                 canvas[y : y + height, x : x + width] = patch[:height, :width]
@@ -166,9 +168,37 @@ class Composer:
         flip = rng.integers(0, 6)
         return cv2.flip(piece, int(flip) - 1) if flip < 3 else piece
 
-    def _texture(self) -> np.ndarray:
-        """Noise of one size, a gradient, shapes and strokes."""
+    def _stuff(self) -> np.ndarray:
+        """Anything that is no face."""
+        kind = self._rng.random()
+        return self._window() if kind < 0.4 else self._texture() if kind < 0.65 else self._fragment()
+
+    def _fragment(self) -> np.ndarray:
+        """Enlarged, what is round a face in its photograph: hair, ears, a collar, a wall."""
         rng = self._rng
+        for _ in range(8):
+            index = int(rng.integers(len(self._sources.levels)))
+            image, faces = self._sources.levels[index][0], self._sources.faces[index]
+            height = int(min(image.shape[0], image.shape[1] * HEIGHT / WIDTH) * rng.uniform(0.2, 0.6))
+            width = height * WIDTH // HEIGHT
+            if height < 12:
+                continue
+            y, x = rng.integers(0, image.shape[0] - height + 1), rng.integers(0, image.shape[1] - width + 1)
+            if all(_overlap(face, (x, y, x + width, y + height)) < 0.12 for face in faces):
+                piece = cv2.resize(
+                    image[y : y + height, x : x + width], (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR
+                )
+                return cv2.flip(piece, int(rng.integers(-1, 2))) if rng.random() < 0.7 else piece
+        return self._window()
+
+    def _texture(self) -> np.ndarray:
+        """Noise of one size, stripes or checks, shapes, strokes and letters."""
+        rng = self._rng
+        if rng.random() < 0.2:
+            x, y = np.arange(WIDTH) * rng.uniform(0.05, 1.5), np.arange(HEIGHT)[:, None] * rng.uniform(0.05, 1.5)
+            waves = np.sin(x + rng.uniform(0, 6)) * rng.uniform(0, 60) + np.sin(y) * rng.uniform(0, 60)
+            waves = np.round(waves / 30) * 30 if rng.random() < 0.5 else waves
+            return (waves + rng.uniform(60, 190)).clip(0, 255).astype(np.uint8)
         rows = int(rng.integers(2, 40))
         noise = rng.normal(rng.uniform(40, 210), rng.uniform(2, 60), (rows, rows * 4 // 3)).clip(0, 255)
         mode = cv2.INTER_CUBIC if rng.random() < 0.7 else cv2.INTER_NEAREST
@@ -185,7 +215,15 @@ class Composer:
                 cv2.line(canvas, at, (int(rng.integers(0, WIDTH)), int(rng.integers(0, HEIGHT))), level, abs(thick))
             else:
                 text = "".join(chr(c) for c in rng.integers(33, 127, 6))
-                cv2.putText(canvas, text, at, int(rng.integers(0, 8)), float(rng.uniform(0.3, 1.2)), level, abs(thick))
+                cv2.putText(
+                    canvas,
+                    text,
+                    at,
+                    int(rng.integers(0, 8)),
+                    float(np.exp(rng.uniform(-1.2, 1.3))),
+                    level,
+                    int(rng.choice([1, 2, 4, 8])),
+                )
         return canvas
 
     # -- faces
@@ -218,6 +256,8 @@ class Composer:
         else:
             return
         placed = self._placed(table if whole else table[:1], turn, scale, at, mirrored)
+        if not whole and rng.random() < 0.5:
+            self._body(canvas, at, side, faces)
         self._paste(canvas, image, level, turn, at, table[0], side, degrees, whole, spans)
         if rng.random() < 0.22:
             self._cover(canvas, placed[0])
@@ -285,6 +325,21 @@ class Composer:
         part = canvas[y0:y1, x0:x1]
         canvas[y0:y1, x0:x1] = (part + (pasted - part) * mask).clip(0, 255).astype(np.uint8)
 
+    def _body(self, canvas: np.ndarray, at: np.ndarray, side: float, faces: list[np.ndarray]) -> None:
+        """Clothes below a face, behind those that are there."""
+        rng = self._rng
+        mask = np.zeros_like(canvas)
+        middle = (int(at[0] * 16), int((at[1] + rng.uniform(1.6, 2.2) * side) * 16))
+        axes = (int(side * rng.uniform(0.9, 1.4) * 16), int(side * rng.uniform(1.0, 1.6) * 16))
+        cv2.ellipse(mask, middle, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
+        for x, y, other in (face[:3] for face in faces):
+            x0, y0, x1, y1 = (
+                max(0, int(n)) for n in (x - 0.7 * other, y - 0.8 * other, x + 0.7 * other, y + 0.8 * other)
+            )
+            mask[y0:y1, x0:x1] = 0
+        worn = self._stuff().astype(np.float32) * rng.uniform(0.3, 1.0)
+        canvas[:] = (canvas + (worn - canvas) * (mask.astype(np.float32) / 255)).astype(np.uint8)
+
     def _cover(self, canvas: np.ndarray, face: np.ndarray) -> None:
         """Draws a mask, sunglasses, a hat, or a thing before a part of the face."""
         rng = self._rng
@@ -310,8 +365,8 @@ class Composer:
                 axes = (int(size * rng.uniform(0.3, 0.44) * 16), int(size * rng.uniform(0.2, 0.36) * 16))
                 at = (int(eye[0] * 16), int(eye[1] * 16))
                 cv2.ellipse(canvas, at, axes, angle, 0, 360, level, -1, cv2.LINE_AA, 4)
-            ends = [tuple(int(n) for n in point) for point in (points[0] - across * 0.4, points[1] + across * 0.4)]
-            cv2.line(canvas, *ends, level, max(1, int(side / 25)), cv2.LINE_AA)
+            (x0, y0), (x1, y1) = points[0] - across * 0.4, points[1] + across * 0.4
+            cv2.line(canvas, (int(x0), int(y0)), (int(x1), int(y1)), level, max(1, int(side / 25)), cv2.LINE_AA)
         elif kind < 0.75:
             brow = points[:2].mean(axis=0) - along * rng.uniform(0.3, 0.6)
             polygon(brow - across * 1.1, brow + across * 1.1, brow + across * 0.8 - along, brow - across * 0.8 - along)
@@ -363,7 +418,8 @@ class Composer:
             canvas = (canvas + noise).clip(0, 255).astype(np.uint8)
         if rng.random() < 0.25:
             quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))]
-            canvas = cv2.imdecode(cv2.imencode(".jpg", canvas, quality)[1], cv2.IMREAD_GRAYSCALE)
+            decoded = cv2.imdecode(cv2.imencode(".jpg", canvas, quality)[1], cv2.IMREAD_GRAYSCALE)
+            canvas = canvas if decoded is None else decoded
         return canvas
 
 

@@ -1,0 +1,162 @@
+"""The landmarks of faces that are followed: where to look in each frame, and what is kept from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from edgefer.geometry import Box, iou, squared
+from edgefer.kernels import crop_resize
+from edgefer.landmarks.base import Landmarks
+from edgefer.landmarks.one_euro import OneEuro
+from edgefer.landmarks.points import REGIONS, eye_distance, face_square
+from edgefer.landmarks.pose import head_pose
+from edgefer.values import Face, Frame
+
+
+class Network(Protocol):
+    """What is asked of a landmark network (landmarks/network.py)."""
+
+    def locate(self, grey: np.ndarray, square: Box) -> tuple[np.ndarray, np.ndarray]:
+        """Points and confidences by region from one pass over a square of the image."""
+
+    def around_face(self, box: Box) -> Box:
+        """The square to look at, from a detector's box."""
+
+    def around_points(self, points: np.ndarray) -> Box:
+        """The square to look at next, from points."""
+
+
+@dataclass(slots=True)
+class _State:
+    """What is kept of a face: its points before the filter, and its square by them, in the frame of `seen_ns`."""
+
+    points: np.ndarray
+    box: Box
+    seen_ns: int
+    filter: OneEuro = field(default_factory=OneEuro)
+
+
+class Follower:
+    """Landmarks by a network, for faces over time and for those of photographs.
+
+    A face that comes in is looked at twice: at the square of its box, and at the square round what was found there.
+    Later one look, round the last points as the tracker has moved the box since, is enough. A face that is not seen
+    upright is looked for lying on its side and upside down, though not in every frame. Points are filtered; the
+    face's square follows from them as they were found, so that it is not behind.
+
+    Args:
+        network: finds the points in a square of the image.
+    """
+
+    #: Confidence from which there is a face.
+    SEEN = 0.5
+    #: Points older than this are not looked round again, s.
+    STALE_S = 0.5
+    #: Between two attempts to find a face in other directions, s.
+    TURNED_EVERY_S = 1.0
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._states: dict[int, _State] = {}
+        self._turned_ns: dict[int, int] = {}
+
+    def find(self, frame: Frame, face: Face) -> Landmarks | None:
+        """The points of a face; see Landmarker."""
+        state = None if frame.still else self._states.pop(face.track, None)
+        found = None
+        if state is not None and self._is_near(state, frame, face):
+            square = self._network.around_points(_carried(state, face.box))
+            found = self._seen(*self._network.locate(frame.grey, square))
+        if found is None:
+            state, found = None, self._find_anew(frame, face)
+        if found is None:
+            return None
+        points, confidence = found
+        box = face_square(points)
+        seen = dict(zip(REGIONS, confidence.tolist(), strict=True))
+        if frame.still:
+            return Landmarks(points, head_pose(points), box, seen)
+        state = self._states[face.track] = state or _State(points, box, frame.media_ns)
+        state.points, state.box, state.seen_ns = points, box, frame.media_ns
+        steady = state.filter.update(points, max(eye_distance(points), 1.0), frame.media_ns)
+        return Landmarks(steady, head_pose(steady), box, seen)
+
+    def another(self) -> Follower:
+        """One for another film; see Landmarker."""
+        return Follower(self._network)
+
+    def forget(self, tracks: Collection[int]) -> None:
+        """Drops what is kept of faces that will not come back."""
+        for track in tracks:
+            self._states.pop(track, None)
+            self._turned_ns.pop(track, None)
+
+    def _is_near(self, state: _State, frame: Frame, face: Face) -> bool:
+        """Whether the last points tell where to look now."""
+        return 0 <= frame.media_ns - state.seen_ns <= self.STALE_S * 1e9 and iou(state.box, face.box) > 0.2
+
+    def _seen(self, points: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """What the network found, if it is a face."""
+        return (points, confidence) if confidence[0] >= self.SEEN else None
+
+    def _find_anew(self, frame: Frame, face: Face) -> tuple[np.ndarray, np.ndarray] | None:
+        """The points of a face of which only the box is known."""
+        found = self._look_twice(frame.grey, face.box)
+        if found is not None:
+            return found
+        if not frame.still:
+            last_ns = self._turned_ns.get(face.track)
+            if last_ns is not None and 0 <= frame.media_ns - last_ns < self.TURNED_EVERY_S * 1e9:
+                return None
+            self._turned_ns[face.track] = frame.media_ns
+        for quarters in (2, 1, 3):
+            view = _TurnedView(frame.grey, face.box, quarters)
+            found = self._look_twice(view.image, view.box)
+            if found is not None:
+                return view.source_points(found[0]), found[1]
+        return None
+
+    def _look_twice(self, grey: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray] | None:
+        """The first look tells where the second has to be."""
+        points, confidence = self._network.locate(grey, self._network.around_face(box))
+        if confidence[0] < self.SEEN / 2:
+            return None
+        return self._seen(*self._network.locate(grey, self._network.around_points(points)))
+
+
+def _carried(state: _State, box: Box) -> np.ndarray:
+    """The last points, moved and scaled as the face's box has been since."""
+    scale = box.width / state.box.width if state.box.width > 0 else 1.0
+    # boxes count from the first pixel's edge, points from its centre
+    before, now = np.array(state.box.centre) - 0.5, np.array(box.centre) - 0.5
+    return (state.points - before) * scale + now
+
+
+class _TurnedView:
+    """A face and what is around it, turned by quarters of a circle.
+
+    Attributes:
+        image: uint8, square. box: the face in it.
+    """
+
+    LARGEST_PX = 256
+
+    def __init__(self, grey: np.ndarray, box: Box, quarters: int) -> None:
+        self._around = squared(box, 0.5)
+        self._quarters = quarters
+        self._side = max(2, min(self.LARGEST_PX, round(self._around.width)))
+        crop = crop_resize(grey, self._around, (self._side, self._side))
+        self.image = np.ascontiguousarray(np.rot90(crop, quarters))
+        self.box = Box(self._side / 4, self._side / 4, self._side * 3 / 4, self._side * 3 / 4)
+
+    def source_points(self, points: np.ndarray) -> np.ndarray:
+        """Points of the turned image in pixels of the source."""
+        x, y = points[:, 0], points[:, 1]
+        last = self._side - 1
+        back = {1: (last - y, x), 2: (last - x, last - y), 3: (y, last - x)}[self._quarters]
+        corner = np.array([self._around.x0, self._around.y0])
+        return ((np.column_stack(back) + 0.5) * (self._around.width / self._side) + corner - 0.5).astype(np.float32)
