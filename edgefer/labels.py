@@ -11,7 +11,17 @@ FERPLUS8 = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "
 # Order of the `emotion` column in fer2013.csv, 0 to 6.
 BASIC7 = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 
-LABEL_SETS: dict[str, tuple[str, ...]] = {"ferplus8": FERPLUS8, "basic7": BASIC7}
+# Order of the classes in Costache and Popescu, section 2; each stands for the expressions that GROUPS names.
+COSTACHE4 = ("positive", "negative", "awe", "neutral")
+
+LABEL_SETS: dict[str, tuple[str, ...]] = {"ferplus8": FERPLUS8, "basic7": BASIC7, "costache4": COSTACHE4}
+
+#: Expressions that a label of a set stands for, where it is not one of FERPLUS8 itself. None of theirs is contempt.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "positive": ("happiness",),
+    "negative": ("anger", "disgust", "sadness"),
+    "awe": ("surprise", "fear"),
+}
 
 #: What people and data sets call the labels, besides their own names.
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
@@ -52,11 +62,18 @@ def label_named(text: str) -> str | None:
     return next((label for label, others in OTHER_NAMES.items() if name == label or name in others), None)
 
 
+def class_of(label: str, name: str) -> int:
+    """Index of the class that an expression belongs to in a named set; -1 where it belongs to none."""
+    classes = (index for index, each in enumerate(label_set(name)) if label in GROUPS.get(each, (each,)))
+    return next(classes, -1)
+
+
 def translate(scores: np.ndarray, source: str, target: str) -> np.ndarray:
-    """Scores over one label set, expressed over another that is contained in it.
+    """Scores over one label set, expressed over another whose labels it has, or has the parts of.
 
     Labels the target lacks are left out and the rest is scaled to sum to one again, as when an
-    eight-class FER+ network is judged on the seven classes of FER-2013.
+    eight-class FER+ network is judged on the seven classes of FER-2013. A label of GROUPS has the scores of its
+    expressions together.
 
     Args:
         scores: float, shape (..., len(source)), probabilities.
@@ -69,10 +86,12 @@ def translate(scores: np.ndarray, source: str, target: str) -> np.ndarray:
         ValueError: a target label does not occur in the source.
     """
     source_labels, target_labels = label_set(source), label_set(target)
-    missing = [label for label in target_labels if label not in source_labels]
+    parts = [(label,) if label in source_labels else GROUPS.get(label, (label,)) for label in target_labels]
+    missing = [label for part in parts for label in part if label not in source_labels]
     if missing:
         raise ValueError(f"label set {source!r} has no {', '.join(missing)}, which {target!r} needs")
-    picked = np.asarray(scores)[..., [source_labels.index(label) for label in target_labels]]
+    columns = [[source_labels.index(label) for label in part] for part in parts]
+    picked = np.stack([np.asarray(scores)[..., column].sum(axis=-1) for column in columns], axis=-1)
     total = picked.sum(axis=-1, keepdims=True)
     return np.where(total > 0, picked / np.where(total > 0, total, 1), 1 / len(target_labels))
 

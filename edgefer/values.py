@@ -121,6 +121,7 @@ class FaceReading(Struct):
         models: the results of the models after the first, by name.
         landmarks, pose: as Face has them.
         units: intensity of action units by name, 0 to 5; empty where no model gives them.
+        sketch: uint8, shape (H, W), the emotion sketch that a model judged, for pictures; None where none does.
     """
 
     track: int
@@ -133,6 +134,7 @@ class FaceReading(Struct):
     landmarks: np.ndarray | None = None
     pose: Pose | None = None
     units: dict[str, float] = field(default_factory=dict)
+    sketch: np.ndarray | None = None
 
 
 class Event(Struct):

@@ -7,10 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 
 from edgefer.measure.datasets import Dataset
+from edgefer.recognize.base import Needs
 
 
 class Oracle:
     """A recognizer that reads its scores from the image: pixel [0, k] is the weight of label k."""
+
+    needs = Needs()
 
     def __init__(self, labels="ferplus8"):
         self.manifest = SimpleNamespace(name="oracle", output=SimpleNamespace(labels=labels, temperature=1.0))

@@ -21,9 +21,9 @@ __all__ = ["MODELS", "RECORDS", "ROOT", "publish", "shipped", "table"]
 
 
 def shipped(models: Path = MODELS) -> dict[str, manifest.FrameManifest]:
-    """The manifests of the shipped models by name."""
-    found = {path.parent.name: directory.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
-    return {name: each for name, each in found.items() if isinstance(each, manifest.FrameManifest)}
+    """The manifests of the shipped models that score face crops, by name."""
+    loaded = {path.parent.name: directory.load(path.parent) for path in sorted(models.glob("*/model.toml"))}
+    return {name: each for name, each in loaded.items() if isinstance(each, manifest.FrameManifest)}
 
 
 def publish(

@@ -34,7 +34,7 @@ def add_parser(commands: Commands) -> None:
     add_data(parser)
     parser.add_argument("--model", metavar="M", help="shipped model or model directory (default: the default model)")
     parser.add_argument(
-        "--labels", metavar="SET", help="label set to judge in, ferplus8 or basic7 (default: the model's)"
+        "--labels", metavar="SET", help="label set to judge in, ferplus8, basic7 or costache4 (default: the model's)"
     )
     parser.add_argument(
         "--threads",
@@ -62,11 +62,16 @@ def execute(args: argparse.Namespace) -> int:
     if args.labels is not None and args.labels not in LABEL_SETS:
         raise UsageError(f"unknown label set {args.labels!r}; available: {', '.join(LABEL_SETS)}")
     recognizer = open_recognizer(args.model if args.model is not None else defaults.MODEL, args.threads)
-    manifest = recognizer.manifest
-    data = load_data(args, args.labels or manifest.output.labels, manifest.input.crop_margin)
-    report = evaluate(recognizer, data)
+    manifest = recognizer.manifest  # type: ignore[attr-defined]  # every kind that judges single faces has one
+    margin = getattr(manifest.input, "crop_margin", 0.0)
+    data = load_data(args, args.labels or manifest.output.labels, margin)
+    report = evaluate(recognizer, data, args.threads)
     if args.compare is not None:
-        report = report.compared(evaluate(open_recognizer(args.compare, args.threads), data))
+        # both on the rows that both can judge
+        other = evaluate(open_recognizer(args.compare, args.threads), report.data, args.threads)
+        if len(other.data) < len(report.data):
+            report = evaluate(recognizer, other.data, args.threads)
+        report = report.compared(other)
     if args.confusion is not None:
         save_picture(pictures.confusion(report), args.confusion)
     if args.reliability is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from edgefer.models.manifest import FrameManifest, Manifest
+from edgefer.models.manifest import Manifest, NetworkManifest
 
 #: Keys that the page words by itself, or that only a program needs.
 _APART = {"kind", "schema", "name", "paper", "architecture", "licence", "files", "self_test"}
@@ -23,7 +23,7 @@ def facts(directory: Path, manifest: Manifest) -> dict[str, Any]:
     values["files"] = {
         name: {"bytes": (directory / name).stat().st_size, "sha256": digest} for name, digest in manifest.files.items()
     }
-    if isinstance(manifest, FrameManifest):
+    if isinstance(manifest, NetworkManifest):
         values["labels"] = list(manifest.labels)
     return values
 
@@ -51,7 +51,7 @@ def _rows(directory: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "paper", manifest.paper
     yield "architecture", manifest.architecture
     values = msgspec.to_builtins(manifest)
-    if isinstance(manifest, FrameManifest):
+    if isinstance(manifest, NetworkManifest):
         yield "labels", f"{', '.join(manifest.labels)} ({manifest.output.labels}, in score order)"
         metrics = manifest.metrics
         ece = "" if metrics.ece is None else f", ECE {metrics.ece:.2f} %"

@@ -27,11 +27,12 @@ _FORGET_EVERY_FRAMES = 256
 
 
 class _Model(Struct):
-    """One recognizer with the smoothed scores of its faces, by track."""
+    """One recognizer with the smoothed scores of its faces, and the sketches they are of, by track."""
 
     recognizer: Recognizer
     smoother: Smoother
     scores: dict[int, np.ndarray] = field(default_factory=dict)
+    sketches: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -118,7 +119,14 @@ class Pipeline:
             for face in faces:
                 if self._recognized.get(face.track) != self._frames:
                     recognizer.gather(frame, face)
-        readings = [self._reading(face, [model.scores.get(face.track) for model in self._models]) for face in faces]
+        readings = [
+            self._reading(
+                face,
+                [model.scores.get(face.track) for model in self._models],
+                [model.sketches.get(face.track) for model in self._models],
+            )
+            for face in faces
+        ]
         self._frames += 1
         spent_ms = {stage: float(self._tracker.clock[stage]) for stage in ("detect", "track")} | landmarks_ms
         reading = _finished(frame, readings, start_ns, spent_ms, spent_ns)
@@ -147,11 +155,10 @@ class Pipeline:
         spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
         readings = []
         for face in faces:
-            scores: list[np.ndarray | None] = []
-            for model in self._models:
-                observation = _observed(model.recognizer, frame, face, spent_ns)
-                scores.append(None if observation is None else observation.scores)
-            readings.append(self._reading(face, scores))
+            said = [_observed(model.recognizer, frame, face, spent_ns) for model in self._models]
+            scores = [None if each is None else each.scores for each in said]
+            sketches = [None if each is None else each.sketch for each in said]
+            readings.append(self._reading(face, scores, sketches))
         tracks = {face.track for face in faces}
         for model in self._models:
             model.recognizer.forget(tracks)
@@ -191,10 +198,14 @@ class Pipeline:
             begin = time.monotonic_ns()
             model.scores[face.track] = model.smoother.update(face.track, observation.scores, frame.media_ns)
             spent_ns["smooth"] += time.monotonic_ns() - begin
+            if observation.sketch is not None:
+                model.sketches[face.track] = observation.sketch
         self._recognized[face.track] = self._frames
         return True
 
-    def _reading(self, face: Face, scores: Sequence[np.ndarray | None]) -> FaceReading:
+    def _reading(
+        self, face: Face, scores: Sequence[np.ndarray | None], sketches: Sequence[np.ndarray | None]
+    ) -> FaceReading:
         """What is read from a face whose scores each model gave, None where it has not spoken."""
         named = {
             model.recognizer.name: _judgement(model.recognizer.labels, each, face)
@@ -211,6 +222,7 @@ class Pipeline:
             named,
             face.landmarks,
             face.pose,
+            sketch=next((sketch for sketch in sketches if sketch is not None), None),
         )
 
     def _forget(self, faces: list[Face]) -> None:
@@ -227,6 +239,7 @@ class Pipeline:
             model.smoother.forget(gone)
             for track in gone:
                 model.scores.pop(track, None)
+                model.sketches.pop(track, None)
         if self._marks is not None:
             self._marks.forget(gone)
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from edgefer import recognize
+from edgefer import defaults, recognize
 from edgefer.errors import UsageError
+from edgefer.geometry import Box
 from edgefer.labels import label_set, translate
+from edgefer.landmarks.base import LANDMARKERS, Landmarks
 from edgefer.measure import statistics
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import Calibration, Comparison
-from edgefer.recognize.frame import FrameRecognizer
+from edgefer.recognize.base import Recognizer
 from edgefer.support.progress import progress_bar
+from edgefer.values import Face, Frame, Quality
+
+#: Why a row does not count for a model that needs landmarks.
+NOT_JUDGED = "without landmarks that the model can use"
 
 
 @dataclass(frozen=True)
@@ -100,37 +108,93 @@ class Report:
         return replace(self, against=(other, statistics.mcnemar(self.right, other.right)))
 
 
-def open_recognizer(model: str | os.PathLike, threads: int = 1) -> FrameRecognizer:
-    """A recognizer of single face crops, which is what the rows of a data set are.
+def open_recognizer(model: str | os.PathLike, threads: int = 1) -> Recognizer:
+    """A recognizer of single faces, which is what the rows of a data set are.
 
     Raises:
-        UsageError: unknown name, or a model that does not judge single crops. ModelError: it is refused.
+        UsageError: unknown name, or a model that judges a window of time. ModelError: it is refused.
     """
     recognizer = recognize.open(model, threads)
-    if not isinstance(recognizer, FrameRecognizer):
+    if recognizer.needs.window_s > 0:
         raise UsageError(f"{os.fspath(model)}: does not judge single face crops, as data sets hold them")
     return recognizer
 
 
-def evaluate(recognizer: FrameRecognizer, data: Dataset) -> Report:
+def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
     """Judge every image of a data set, each taken whole as a face crop.
 
     A data set of fewer classes than the model has (the seven of FER-2013 against the eight of FER+) is judged
-    on its own classes: the scores of the others are left out.
+    on its own classes: the scores of the others are left out. A model that needs landmarks judges the images whose
+    landmarks it gets and can use; the others are dropped from the data, by that reason.
 
     Raises:
-        UsageError: the data set has classes the model does not know.
+        UsageError: the data set has classes the model does not know, no image can be judged, or nothing finds
+            landmarks.
     """
-    known, wanted = recognizer.manifest.output.labels, data.labels
+    manifest = recognizer.manifest  # type: ignore[attr-defined]  # every kind that judges single faces has one
+    known, wanted = manifest.output.labels, data.labels
     names = label_set(wanted)
-    if not set(names) <= set(label_set(known)):
-        raise UsageError(f"{data.source} has the classes {', '.join(names)}; the model knows {known} only")
-    scores = np.empty((len(data), len(names)), np.float32)
+    try:
+        translate(np.ones(len(label_set(known))), known, wanted)
+    except ValueError:
+        raise UsageError(f"{data.source} has the classes {', '.join(names)}; the model knows {known} only") from None
+    judge = _by_landmarks(recognizer, threads) if recognizer.needs.landmarks else _by_crop(recognizer)
+    scores, judged = np.empty((len(data), len(names)), np.float32), np.zeros(len(data), bool)
     for row, image in enumerate(progress_bar(data.images, "judging images", len(data))):
+        given = judge(image)
+        if given is not None:
+            scores[row], judged[row] = given if known == wanted else translate(given, known, wanted), True
+    if not judged.all():
+        data = replace(data.take(np.flatnonzero(judged)), dropped={**data.dropped, NOT_JUDGED: int((~judged).sum())})
+        if not judged.any():
+            raise UsageError(f"{data.source}: {NOT_JUDGED} in all images")
+    return Report(manifest.name, data, names, scores[judged], manifest.output.temperature)
+
+
+def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | None]:
+    """The scores of an image by a model that takes face crops."""
+
+    def judge(image: np.ndarray) -> np.ndarray:
         recognizer.prepare_crop(image)
-        given = recognizer.infer()
-        scores[row] = given if known == wanted else translate(given, known, wanted)
-    return Report(recognizer.manifest.name, data, names, scores, recognizer.manifest.output.temperature)
+        return recognizer.infer()
+
+    return judge
+
+
+def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray], np.ndarray | None]:
+    """The scores of an image by a model that takes landmarks; None where it cannot use them."""
+    find = open_landmarker(f"model {recognizer.name}", threads)
+
+    def judge(image: np.ndarray) -> np.ndarray | None:
+        marks = find(image)
+        if marks is None:
+            return None
+        face = _whole(image)
+        face.landmarks, face.pose = marks.points, marks.pose
+        observation = recognizer.observe(Frame(0, image, 0, 0, still=True), face)
+        recognizer.forget({face.track})
+        return None if observation is None else observation.scores
+
+    return judge
+
+
+def open_landmarker(who: str, threads: int = 1) -> Callable[[np.ndarray], Landmarks | None]:
+    """What finds the landmarks of grey images that are face crops, as in photographs; None where it sees no face.
+
+    Raises:
+        UsageError: no landmark network is installed, which `who` needs. ModelError: it is refused.
+    """
+    if not LANDMARKERS.names():
+        raise UsageError(f"{who} needs landmarks, and no landmark network is installed")
+    landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(model=defaults.LANDMARK_MODEL, threads=threads)
+    return lambda image: landmarker.find(Frame(0, image, 0, 0, still=True), _whole(image))
+
+
+def _whole(image: np.ndarray) -> Face:
+    """The face of an image that is a crop of it."""
+    height, width = image.shape
+    box = Box(0.0, 0.0, float(width), float(height))
+    return Face(1, box, Quality(max(box.width, box.height), sharpness=1.0, brightness=128.0))
 
 
 def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from edgefer.errors import ModelError
 from edgefer.labels import softmax
 from edgefer.models import runtime
-from edgefer.models.manifest import SELF_TEST_TOLERANCE, FrameManifest, Input, Output, self_test_input
+from edgefer.models.manifest import SELF_TEST_TOLERANCE, NetworkManifest, self_test_input
 from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
 
@@ -27,7 +27,7 @@ class Interpreter:
         output_shape: (1, number of labels).
     """
 
-    def __init__(self, content: bytes, manifest: FrameManifest, threads: int = 1):
+    def __init__(self, content: bytes, manifest: NetworkManifest, threads: int = 1):
         """Build the network and check it against its manifest.
 
         Args:
@@ -55,9 +55,9 @@ class Interpreter:
         self._input, self.input_shape = self._tensor("input", manifest)
         self._output, self.output_shape = self._tensor("output", manifest)
 
-    def _tensor(self, side: str, manifest: FrameManifest) -> tuple[int, tuple[int, ...]]:
+    def _tensor(self, side: str, manifest: NetworkManifest) -> tuple[int, tuple[int, ...]]:
         """Index and shape of the one tensor on a side, after it was compared with the manifest."""
-        expected: Input | Output = manifest.input if side == "input" else manifest.output
+        expected = manifest.input if side == "input" else manifest.output
         shape: tuple[int, ...]
         if side == "input":
             spec = manifest.input
@@ -110,11 +110,11 @@ class Interpreter:
 
 
 def channel_count(channels: str) -> int:
-    """Planes of a channels name: grey 1, sobel 2, laplacian 1."""
+    """Planes of a channels name: grey 1, sobel 2, laplacian 1, sketch 1."""
     return len(channels.split("+")) + ("sobel" in channels)
 
 
-def self_test(interpreter: Interpreter, manifest: FrameManifest) -> int:
+def self_test(interpreter: Interpreter, manifest: NetworkManifest) -> int:
     """Run every self-test vector of the manifest.
 
     Returns:
@@ -136,7 +136,7 @@ def self_test(interpreter: Interpreter, manifest: FrameManifest) -> int:
     return worst
 
 
-def scores(output: np.ndarray, manifest: FrameManifest) -> np.ndarray:
+def scores(output: np.ndarray, manifest: NetworkManifest) -> np.ndarray:
     """Probabilities of the labels from the int8 output of the network.
 
     Args:

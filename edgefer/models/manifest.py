@@ -33,6 +33,9 @@ Scale = Annotated[float, Meta(gt=0, le=1e6)]
 ZeroPoint = Annotated[int, Meta(ge=-128, le=127)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=10**9)]
+#: Scale and zero point of a sketch: white is 127/128, black -1.
+SKETCH_LEVELS = (1 / 128, 0)
+
 ChannelsName = Literal["grey", "grey+sobel", "grey+laplacian", "grey+sobel+laplacian"]
 
 
@@ -148,10 +151,29 @@ class Manifest(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, kw_
         yield from ()
 
 
-class FrameManifest(Manifest, tag="frame", frozen=True, kw_only=True):
-    """A network that scores the expression in one face crop."""
+class SketchInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """The tensor a network for emotion sketches takes: one plane, as preprocess.sketch draws it.
 
-    input: Input
+    Attributes:
+        height, width: of the tensor, pixels; the same.
+        upright: whether the eyes are levelled before the sketch is drawn.
+        channels, dtype, scale, zero_point, value_range: as of Input.
+    """
+
+    height: Side
+    width: Side
+    upright: bool
+    channels: Literal["sketch"] = "sketch"
+    dtype: Literal["int8"] = "int8"
+    scale: Scale
+    zero_point: ZeroPoint
+    value_range: tuple[float, float]
+
+
+class NetworkManifest(Manifest, frozen=True, kw_only=True):
+    """What the kinds share whose network takes one int8 tensor of a face and scores its expression; no kind itself."""
+
+    input: Any
     output: Output
     training: Training
     metrics: Metrics
@@ -180,6 +202,27 @@ class FrameManifest(Manifest, tag="frame", frozen=True, kw_only=True):
         expected = tuple((q - tensor.zero_point) * tensor.scale for q in (-128, 127))
         if not np.allclose(tensor.value_range, expected, rtol=1e-6, atol=1e-9):
             yield f"input.value_range: expected {list(expected)}, got {list(tensor.value_range)}"
+
+
+class FrameManifest(NetworkManifest, tag="frame", frozen=True, kw_only=True):
+    """A network that scores the expression in one face crop."""
+
+    input: Input
+
+
+class SketchManifest(NetworkManifest, tag="sketch", frozen=True, kw_only=True):
+    """A network that scores the expression in the emotion sketch of a face."""
+
+    input: SketchInput
+
+    def faults(self) -> Iterator[str]:
+        yield from super().faults()
+        tensor = self.input
+        if tensor.height != tensor.width:
+            yield f"input: expected a square, got {tensor.width}x{tensor.height}"
+        if (tensor.scale, tensor.zero_point) != SKETCH_LEVELS:
+            got = f"{tensor.scale}, {tensor.zero_point}"
+            yield f"input.scale and zero_point: expected {SKETCH_LEVELS[0]}, {SKETCH_LEVELS[1]}, got {got}"
 
 
 class DetectorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -212,9 +255,11 @@ def manifest_kinds() -> dict[str, type[Manifest]]:
     kinds: dict[str, type[Manifest]] = {}
     waiting: list[type[Manifest]] = [Manifest]
     while waiting:
-        for kind in waiting.pop().__subclasses__():
+        kind = waiting.pop()
+        if below := kind.__subclasses__():  # what several kinds share is none itself
+            waiting += below
+        else:
             kinds[str(kind.__struct_config__.tag)] = kind
-            waiting.append(kind)
     return kinds
 
 

@@ -36,10 +36,12 @@ class Observation(Struct):
     Attributes:
         scores: float32, shape (number of labels,), summing to 1; not smoothed.
         spent_ns: time by stage, of "preprocess" and "infer".
+        sketch: uint8, shape (H, W), the emotion sketch that was judged, for pictures; None where there is none.
     """
 
     scores: np.ndarray
     spent_ns: dict[str, int] = field(default_factory=dict)
+    sketch: np.ndarray | None = None
 
 
 class Recognizer(Protocol):

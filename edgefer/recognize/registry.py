@@ -10,3 +10,6 @@ from edgefer.support.registry import Entry, Registry
 
 KINDS = Registry("kind of model")
 KINDS.add(Entry("frame", "the expression in single face crops", "edgefer.recognize.frame:open_frame"))
+KINDS.add(
+    Entry("sketch", "the expression in emotion sketches, drawn from landmarks", "edgefer.recognize.sketch:open_sketch")
+)

@@ -25,6 +25,8 @@ _SMALLEST = 0.4
 _NATURAL_SIDE = 800
 #: A title is about so much wider than its face at most.
 _TITLE_PER_FACE = 1.6
+#: Side of a sketch in parts of its face's box, and pixels at least.
+_SKETCH_PER_FACE, _LEAST_SKETCH = 0.4, 48
 #: Labels shown where there is no room for all of them.
 _FEW = 3
 
@@ -93,6 +95,7 @@ def annotate(image: np.ndarray, reading: Reading) -> np.ndarray:
     for face in faces:
         _draw_title(sheet, face)
     for face in faces:
+        _draw_sketch(sheet, face)
         _draw_bars(sheet, face)
     return sheet.image
 
@@ -230,6 +233,33 @@ def _inside(box: _Area, size: _Size, width: int) -> Iterator[_Area]:
     left = max(0, min(box.x0, width - size.width))
     for y in (max(0, box.y0), box.y1 - size.height):
         yield _Area(left, y, left + size.width, y + size.height)
+
+
+def _draw_sketch(sheet: _Sheet, face: FaceReading) -> None:
+    """The emotion sketch of a face, small, beside its box or in a corner of it; or none where all is taken."""
+    if face.sketch is None:
+        return
+    box = sheet.boxes[id(face)]
+    side = max(_LEAST_SKETCH, round(_SKETCH_PER_FACE * max(box.x1 - box.x0, box.y1 - box.y0)))
+    side = min(side, min(sheet.width, sheet.height) // 3)
+    top = max(0, min(box.y1 - side, sheet.height - side))
+    left = max(0, min(box.x0, sheet.width - side))
+    inside = _Area(max(box.x0, 0) + 2, min(box.y1, sheet.height) - side - 2, 0, 0)
+    for x, y in (
+        (box.x1 + 2, top),
+        (box.x0 - side - 2, top),
+        (left, box.y1 + 2),
+        (left, box.y0 - side - 2),
+        (inside.x0, inside.y0),
+    ):
+        area = _Area(x, y, x + side, y + side)
+        others = [*sheet.taken, *sheet.others(face)]
+        if side > 0 and sheet.holds(area) and not any(map(area.overlap, others)):
+            small = cv2.resize(face.sketch, (side, side), interpolation=cv2.INTER_AREA)
+            sheet.image[y : y + side, x : x + side] = small[:, :, np.newaxis]
+            cv2.rectangle(sheet.image, (x, y), (x + side - 1, y + side - 1), _colour(face), 1)
+            sheet.taken.append(area)
+            return
 
 
 def _draw_bars(sheet: _Sheet, face: FaceReading) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgefer.labels import GROUPS
+
 Colour = tuple[int, int, int]
 
 # Chosen by search from the colours that people connect with the expressions: any two differ by at least 25 (CIE
@@ -21,14 +23,21 @@ _COLOURS: dict[str, Colour] = {
 #: What has no expression: uncertain faces.
 GREY: Colour = (0x9A, 0x9A, 0x9A)
 
-_LETTERS = {"surprise": "u"}  # sadness has the s
+_LETTERS = {"surprise": "u", "negative": "g"}  # sadness has the s, neutral the n
 
 
 def colours_of(labels: Sequence[str]) -> dict[str, Colour]:
-    """Red, green and blue of each label; a label that is no expression takes a colour the others leave free."""
-    free = [colour for name, colour in _COLOURS.items() if name not in labels] or list(_COLOURS.values())
-    others = [label for label in labels if label not in _COLOURS]
-    return {label: _COLOURS[label] if label in _COLOURS else free[others.index(label) % len(free)] for label in labels}
+    """Red, green and blue of each label.
+
+    A label of GROUPS has the colour of its first expression; another that is no expression takes one that is free.
+    """
+    stand_in = {label: GROUPS[label][0] if label in GROUPS else label for label in labels}
+    free = [colour for name, colour in _COLOURS.items() if name not in stand_in.values()] or list(_COLOURS.values())
+    others = [label for label in labels if stand_in[label] not in _COLOURS]
+    return {
+        label: _COLOURS[name] if name in _COLOURS else free[others.index(label) % len(free)]
+        for label, name in stand_in.items()
+    }
 
 
 def letters_of(labels: Sequence[str]) -> dict[str, str]:

@@ -12,18 +12,22 @@ does by default, not where its own kernels do.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 import edgefer
-from edgefer.models import directory
-from edgefer.models.interpreter import Interpreter
+from edgefer.kernels import crop_resize
+from edgefer.models import directory, runtime
+from edgefer.models.manifest import FrameManifest
 from edgefer.preprocess.crop import Preprocess
 from edgefer.sources.demo import CYCLE_S, FPS, Demo
 
 SIDE = 160  # pixels, wider than any network's input
+#: Of points in parts of the input's side: 0.02 pixels of 112.
+FLOAT_TOLERANCE = 0.02 / 112
 MODELS = Path(edgefer.__file__).parent / "models" / "shipped"
 
 
@@ -43,30 +47,53 @@ def write(path: str, count: str) -> None:
 
 
 def read(images: str, results: str) -> None:
-    """What each network is given and what it answers, int8."""
-    tensors_of = {}
+    """What each network is given and what it answers."""
+    faces, answers = np.load(images), {}
     for folder in sorted(MODELS.iterdir()):
         spec, content = directory.read(folder)
-        preprocess, network = Preprocess(spec.input), Interpreter(content, spec)
-        pairs = [(tensor.copy(), network.run(tensor)[0]) for tensor in map(preprocess, np.load(images))]
-        for side, tensors in zip(("inputs", "outputs"), zip(*pairs, strict=True), strict=True):
-            tensors_of[f"{folder.name} {side}"] = np.stack(tensors)
-    np.savez(results, **tensors_of)
+        if not spec.network.endswith(".tflite"):
+            continue
+        network = runtime.module.Interpreter(model_content=content)
+        network.allocate_tensors()
+        (given,) = network.get_input_details()
+        if isinstance(spec, FrameManifest):
+            tensor_of = Preprocess(spec.input)
+        else:
+            tensor_of = partial(plain, given["shape"][1:3].tolist())
+        rows = []
+        for face in faces:
+            tensor = tensor_of(face).copy()
+            network.set_tensor(given["index"], tensor)
+            network.invoke()
+            rows.append([tensor, *(network.get_tensor(output["index"]) for output in network.get_output_details())])
+        for number, column in enumerate(zip(*rows, strict=True)):
+            answers[f"{folder.name} {'input' if number == 0 else f'output {number}'}"] = np.stack(column)
+    np.savez(results, **answers)
+
+
+def plain(size: list[int], face: np.ndarray) -> np.ndarray:
+    """The whole image as int8, shape (1, H, W, 1)."""
+    resized = crop_resize(face, (0, 0, face.shape[1], face.shape[0]), tuple(size))
+    return (resized ^ np.uint8(128)).view(np.int8)[None, :, :, None]
 
 
 def compare(here: str, there: str) -> None:
-    """Raises SystemExit where a network is given or answers anything else."""
+    """Raises SystemExit where a network is given or answers anything else; float heads have FLOAT_TOLERANCE."""
     ours, theirs = np.load(here), np.load(there)
     if sorted(ours) != sorted(theirs) or not len(ours):
         raise SystemExit(f"arm_images: expected {sorted(ours)}, got {sorted(theirs)}")
+    furthest = 0.0
     for name in sorted(ours):
-        apart = np.abs(ours[name].astype(int) - theirs[name]).reshape(len(ours[name]), -1).max(axis=1)
-        if apart.any():
+        apart = np.abs(ours[name].astype(float) - theirs[name]).reshape(len(ours[name]), -1).max(axis=1)
+        exact = ours[name].dtype == np.int8
+        if (apart > (0 if exact else FLOAT_TOLERANCE)).any():
             raise SystemExit(
                 f"arm_images: {name}: {int((apart > 0).sum())} of {len(apart)} images differ, by up to"
-                f" {int(apart.max())} levels; does LiteRT compute with XNNPACK on both machines?"
+                f" {apart.max():g}; does LiteRT compute with XNNPACK on both machines?"
             )
-    print(f"{len(apart)} images alike: {', '.join(sorted({key.split()[0] for key in ours}))}")
+        furthest = furthest if exact else max(furthest, float(apart.max()))
+    names = ", ".join(sorted({key.split()[0] for key in ours}))
+    print(f"{len(apart)} images alike: {names}; float outputs within {furthest:.1e}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,12 @@ from oracle import Oracle, dataset, one_hot
 
 from edgefer.commands.eval import report_json, report_text
 from edgefer.errors import UsageError
-from edgefer.labels import BASIC7, FERPLUS8
+from edgefer.labels import BASIC7, COSTACHE4, FERPLUS8
+from edgefer.landmarks.base import Landmarks
+from edgefer.measure import evaluate as evaluation
 from edgefer.measure.evaluate import Report, evaluate
+from edgefer.recognize.base import Needs, Observation
+from edgefer.support.registry import Entry, Registry
 
 
 @pytest.fixture
@@ -92,3 +97,46 @@ def test_two_models_are_compared_on_the_same_rows(report):
     content = json.loads(report_json(compared))["against"]
     assert (content["model"], content["pairs"], content["effect"]) == ("oracle", 4, None)
     assert "against" not in json.loads(report_json(better))
+
+
+class Marked:
+    """A recognizer that needs landmarks, and says nothing of faces that look left."""
+
+    name, labels, needs = "marked", COSTACHE4, Needs(landmarks=True)
+    manifest = SimpleNamespace(name="marked", output=SimpleNamespace(labels="costache4", temperature=1.0))
+
+    def observe(self, frame, face):
+        assert face.landmarks.shape == (68, 2) and frame.still
+        return None if face.landmarks[0, 0] < 0 else Observation(np.float32([0.1, 0.2, 0.3, 0.4]))
+
+    def forget(self, tracks):
+        pass
+
+
+class Found:
+    """Finds what the image's first two pixels say: nothing, or all points at one place."""
+
+    def __init__(self, options, *, model, threads):
+        pass
+
+    def find(self, frame, face):
+        seen, left = frame.grey[0, :2]
+        return Landmarks(np.full((68, 2), -1.0 if left else 1.0, np.float32), None) if seen else None
+
+
+def test_a_model_of_landmarks_judges_the_images_that_have_them(monkeypatch):
+    registry = Registry("landmark network")
+    registry.add(Entry("found", "points", f"{__name__}:Found"))
+    monkeypatch.setattr(evaluation, "LANDMARKERS", registry)
+    data = dataset([(3, [1, 0]), (0, [0, 0]), (1, [1, 1]), (0, [1, 0])], labels="costache4")
+    report = evaluate(Marked(), data)
+    assert report.rows == 2 and report.accuracy == 50
+    assert report.data.dropped == {evaluation.NOT_JUDGED: 2}
+    with pytest.raises(UsageError, match="in all images"):
+        evaluate(Marked(), data.take(np.array([1])))
+
+
+def test_a_model_of_expressions_is_judged_on_groups_of_them():
+    rows = [(0, one_hot(1)), (1, [0, 2, 0, 2, 2]), (3, one_hot(0)), (2, one_hot(3))]
+    report = evaluate(Oracle(), dataset(rows, labels="costache4"))
+    assert report.confusion.diagonal().tolist() == [1, 1, 0, 1]

@@ -128,3 +128,20 @@ def test_a_photograph_has_no_number_of_a_frame():
     one = reading(0)
     one.image = "a.jpg"
     assert np.all(annotate(canvas(), one) == 90)
+
+
+def test_a_sketch_is_set_beside_its_face_and_left_out_where_all_is_taken():
+    sketched = at(1, 200, 150, 180)
+    sketched.sketch = np.zeros((64, 64), np.uint8)
+    sketched.sketch[20:44, 20:44] = 255
+    drawn = annotate(canvas(), reading(3, sketched))
+    side = 72  # two fifths of the box
+    inset = drawn[330 - side : 330, 382 : 382 + side]  # to the right of the box, at its foot
+    assert (inset[30:42, 30:42] == 255).all() and (inset[2:10, 2:-2] == 0).all()
+    full = [at(n, 90 * (n % 7), 90 * (n // 7), 88) for n in range(35)]
+    for one in full:
+        one.sketch = sketched.sketch
+    annotate(canvas(), reading(3, *full))
+    tiny = at(1, 0, 0, 10)
+    tiny.sketch = sketched.sketch
+    assert annotate(canvas(20, 12), reading(3, tiny)).shape == (12, 20, 3)

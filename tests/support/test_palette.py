@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from edgefer.labels import BASIC7, FERPLUS8
+from edgefer.labels import BASIC7, COSTACHE4, FERPLUS8
 from edgefer.support.palette import colours_of, letters_of
 
 # Machado, Oliveira and Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency, 2009:
@@ -51,8 +51,19 @@ def test_labels_that_are_no_expressions_take_what_is_left():
     assert len(set(colours_of([f"class {number}" for number in range(20)]).values())) == 8
 
 
+def test_a_group_of_expressions_has_the_colour_of_its_first():
+    expressions = colours_of(FERPLUS8)
+    assert colours_of(COSTACHE4) == {
+        "positive": expressions["happiness"],
+        "negative": expressions["anger"],
+        "awe": expressions["surprise"],
+        "neutral": expressions["neutral"],
+    }
+    assert letters_of(COSTACHE4) == {"positive": "p", "negative": "g", "awe": "a", "neutral": "n"}
+
+
 @pytest.mark.parametrize(
-    "labels", [FERPLUS8, BASIC7, ["still", "moving", "smile", "sad", "s"], [str(n) for n in range(30)]]
+    "labels", [FERPLUS8, BASIC7, COSTACHE4, ["still", "moving", "smile", "sad", "s"], [str(n) for n in range(30)]]
 )
 def test_no_letter_is_given_twice(labels):
     letters = letters_of(labels)

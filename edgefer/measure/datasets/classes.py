@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefer.errors import UsageError
-from edgefer.labels import OTHER_NAMES, label_named, label_set
+from edgefer.labels import OTHER_NAMES, class_of, label_named, label_set
 from edgefer.measure.datasets.base import IMAGE_SUFFIXES, SPLITS, Dataset, FolderImages, files_under, grey_image
 from edgefer.support.progress import progress_bar
 
@@ -53,13 +53,15 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
             dropped["outside the class folders"] += 1
     for label, folder in folders.items():
         inside = files_under(folder)
-        if label in names:
-            files += [(file, names.index(label)) for file in inside]
+        index = class_of(label, labels)
+        if index >= 0:
+            files += [(file, index) for file in inside]
         else:
             dropped[f"{label}, not in {labels}"] += len(inside)
         if not inside:
             problems.append(f"{folder}: empty")
-    problems += [f"{root / name}: missing" for name in names if name not in folders]
+    there = {class_of(label, labels) for label in folders}
+    problems += [f"{root / name}: missing" for index, name in enumerate(names) if index not in there]
 
     paths, truth = [], []
     for file, index in progress_bar(files, "looking at images", len(files)):

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from edgefer.errors import UsageError
-from edgefer.labels import BASIC7, FERPLUS8, label_set
+from edgefer.labels import BASIC7, FERPLUS8, class_of
 from edgefer.measure.datasets.base import SPLITS, Dataset, one_line
 from edgefer.support.progress import progress_bar
 from edgefer.support.stills import decode_image
@@ -128,15 +128,14 @@ def _select(
 ) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     """Rows that count (indices), their classes in the label set, and the others by reason."""
     classes, reasons = vote_classes(votes, rule)
-    names = label_set(labels)
+    order = np.array([class_of(name, labels) for name in FERPLUS8])
     for index, name in enumerate(FERPLUS8):
-        if name not in names:
+        if order[index] < 0:
             reasons[classes == index] = f"{name}, not in {labels}"
     if unknown is not None:
         reasons[unknown] = "with votes not known"
     reasons[duplicate] = "duplicates of train"
     kept = np.flatnonzero(reasons == "")
-    order = np.array([names.index(name) if name in names else -1 for name in FERPLUS8])
     dropped = Counter(reason for reason in reasons.tolist() if reason)
     return kept, order[classes[kept]], dict(sorted(dropped.items()))
 
@@ -180,6 +179,7 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
         kept, truth, dropped = _select(votes, rule, labels, duplicate, ~arrays["votes_known"][rows])
         words, distributions = RULES[rule], _targets(votes[kept], rule)
 
+    numbers = rows[kept]
     images = np.empty((len(kept), SIDE, SIDE), np.uint8)
     webp, offset, problems, readable = arrays["webp"], arrays["offset"], [], []
     for index, row in enumerate(progress_bar(rows[kept], "decoding images", len(kept))):
@@ -191,9 +191,11 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
         readable.append(index)
     if problems:
         dropped["unreadable"] = len(problems)
-        images, truth = images[readable], truth[readable]
+        images, truth, numbers = images[readable], truth[readable], numbers[readable]
         distributions = distributions[readable] if distributions is not None else None
-    return Dataset(str(path), split, labels, words, images, truth, distributions, dropped, problems)
+    return Dataset(
+        str(path), split, labels, words, images, truth, distributions, dropped, problems, {"row": numbers.astype(str)}
+    )
 
 
 # csv ------------------------------------------------------------------------------------------------------

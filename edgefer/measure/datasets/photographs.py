@@ -31,7 +31,7 @@ import numpy as np
 from edgefer import detect
 from edgefer.errors import UsageError
 from edgefer.geometry import Box, squared
-from edgefer.labels import BASIC7, label_set
+from edgefer.labels import BASIC7, class_of, label_set
 from edgefer.measure.datasets.base import IMAGE_SUFFIXES, Dataset, FolderImages, files_under, grey_image
 from edgefer.support.progress import progress_bar
 
@@ -90,9 +90,9 @@ def assemble(
     """
     listing = only(source, listing, where or {})
     problems, dropped = list(listing.problems), Counter(listing.dropped)
-    names, wanted = label_set(labels), []
+    wanted = []
     for picture in listing.pictures:
-        if picture.label in names:
+        if class_of(picture.label, labels) >= 0:
             wanted.append(picture)
         else:
             dropped[f"{picture.label}, not in {labels}"] += 1
@@ -140,7 +140,7 @@ def assemble(
         f"{rule}; crop: the largest face the Haar detector finds, in {missed} pictures without one the "
         "median place of the others",
         FolderImages([picture.path for picture in counted], boxes),
-        np.array([names.index(picture.label) for picture in counted], np.int64),
+        np.array([class_of(picture.label, labels) for picture in counted], np.int64),
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},
         problems=problems,
         tags={key: np.array([picture.tags.get(key, "") for picture in counted]) for key in keys},

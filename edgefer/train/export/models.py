@@ -82,7 +82,7 @@ def export(run: Path, out: Path) -> manifest.FrameManifest:
         (directory / manifest.MODEL_NAME).write_bytes(content)
         (directory / CARD_NAME).write_text(card.render(final, lineage, done, measured, margin, len(content)))
         directories.write(directory, final)
-        _install(directory, out)
+        install(directory, out)
     return directories.load_frame(out)
 
 
@@ -133,11 +133,11 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
         old_card = (copy / CARD_NAME).read_text()
         (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated))
         directories.write(copy, calibrated)
-        _install(copy, directory)
+        install(copy, directory)
     return directories.load_frame(directory)
 
 
-def _install(directory: Path, out: Path) -> None:
+def install(directory: Path, out: Path) -> None:
     """Put a complete model directory in the place of another, if it opens."""
     recognize.open(directory)
     if out.exists():

@@ -1,0 +1,167 @@
+"""The trainings of Costache and Popescu, Table II: each of three networks with and without transfer from digits.
+
+The paper has 668 sketches: 556 to train, 90 to validate, 22 to query. We draw as many from FER+, each class as often as
+the others: 556 of train, 90 and 22 of val. It trains with an optimizer it does not name; ours is Adam. Where a file of
+ImageNet's weights is given, ResNet50 begins with them, as in the paper, else with what it learnt of digits.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgefer.errors import UsageError
+from edgefer.labels import COSTACHE4
+from edgefer.support.atomic import write_bytes
+from edgefer.train.fit import hardware
+from edgefer.train.sketch import networks
+from edgefer.train.sketch.digits import CLASSES as DIGITS
+from edgefer.train.sketch.digits import load_digits
+from edgefer.train.sketch.rows import Faces, drawn_evenly, load_faces, real_values, sketches
+
+TRAIN_ROWS, VAL_ROWS, QUERY_ROWS = 556, 90, 22
+WEIGHTS = "last.weights.h5"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What decides a run.
+
+    Attributes:
+        network: a name of networks.PAPER.
+        digits: folder of digits to learn from; empty for sketches.
+        rows: of the digits, drawn by the seed.
+        start: directory of a run whose weights it begins with, all but those of the classes where there are others.
+        weights: file of ImageNet's weights, for ResNet50.
+        side: of the images, pixels.
+        minutes: it ends with the epoch in which so much time has passed; 0 for no limit.
+    """
+
+    network: str
+    digits: str = ""
+    rows: int = 0
+    start: str = ""
+    weights: str = ""
+    side: int = networks.SIDE
+    epochs: int = 20
+    batch: int = 32
+    rate: float = 1e-4
+    minutes: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.network not in networks.PAPER:
+            raise UsageError(f"unknown network {self.network!r}; available: {', '.join(networks.PAPER)}")
+        if self.weights and self.network != "resnet50":
+            raise UsageError("weights: ImageNet's are for resnet50")
+
+
+def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, Any]:
+    """Train, keep the weights, and return what is kept in done.json: settings, loss, accuracy, time, predictions.
+
+    Raises:
+        UsageError: the data or the run to start from is not there.
+    """
+    import keras
+
+    keras.utils.set_random_seed(training.seed)
+    faces: tuple[Faces, ...] = ()
+    if training.digits:
+        known = load_digits(Path(training.digits), rows=training.rows, seed=training.seed)
+        x, truth, classes = _resized(known.images, training.side), known.truth, DIGITS
+        judged: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    else:
+        faces = paper_rows(data, landmarks, training.seed)
+        x, truth, classes = sketches(faces[0].points, training.side), faces[0].truth, len(COSTACHE4)
+        judged = {
+            name: (sketches(each.points, training.side), each.truth)
+            for name, each in zip(("val", "query"), faces[1:], strict=True)
+        }
+    rounds = networks.ROUTING_DIGITS if training.digits else networks.ROUTING_SKETCHES
+    model = networks.build(training.network, classes, training.side, training.weights or None, rounds)
+    if training.start:
+        start_from(Path(training.start), model, training)
+    loss = networks.margin_loss if training.network == "capsnet" else "categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(training.rate), loss, metrics=["accuracy"])
+    target, began, history = np.eye(classes, dtype=np.float32)[truth], time.monotonic(), []
+    spent = time.process_time()
+    for epoch in range(training.epochs):
+        seen = model.fit(x, target, training.batch, epochs=epoch + 1, initial_epoch=epoch, verbose=0).history
+        history.append({name: float(values[-1]) for name, values in seen.items()})
+        print(json.dumps({"epoch": epoch + 1, **history[-1], "seconds": time.monotonic() - began}), flush=True)
+        if training.minutes and time.monotonic() - began > 60 * training.minutes:
+            break
+    seconds, spent = time.monotonic() - began, time.process_time() - spent
+    out.mkdir(parents=True, exist_ok=True)
+    model.save_weights(out / WEIGHTS)
+    done = {
+        "training": asdict(training),
+        "classes": classes,
+        "parameters": model.count_params(),
+        "rows": len(truth),
+        "epochs": len(history),
+        "loss": history[-1]["loss"],
+        "accuracy": 100 * history[-1]["accuracy"],
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(spent, 1),
+        "hardware": hardware(),
+        "backend": f"Keras {keras.__version__}, {keras.backend.backend()}",
+    }
+    for name, (images, wanted) in judged.items():
+        began = time.monotonic()
+        scores = networks.proportions(np.asarray(model.predict(images, verbose=0), np.float64))
+        done[name] = {
+            "row": next(each for each, label in zip(faces[1:], judged, strict=True) if label == name).row.tolist(),
+            "truth": wanted.tolist(),
+            "scores": scores.round(4).tolist(),
+            "accuracy": 100 * float((scores.argmax(axis=1) == wanted).mean()),
+            "ms_a_row": 1e3 * (time.monotonic() - began) / len(wanted),
+        }
+    if faces:
+        done["rule"], done["counts"] = faces[0].rule, {"train": faces[0].counts, "val": faces[1].counts}
+    write_bytes(out / "done.json", (json.dumps(done, indent=1) + "\n").encode())
+    return done
+
+
+def paper_rows(data: str, landmarks: Path, seed: int) -> tuple[Faces, Faces, Faces]:
+    """Rows to train, to validate and to query, none twice."""
+    train, val = (load_faces(split, data, landmarks) for split in ("train", "val"))
+    chosen = drawn_evenly(val, VAL_ROWS, seed)
+    left = val.take(np.setdiff1d(np.arange(len(val)), chosen))
+    query = left.take(drawn_evenly(left, QUERY_ROWS, seed))
+    return train.take(drawn_evenly(train, TRAIN_ROWS, seed)), val.take(chosen), query
+
+
+def start_from(run: Path, model: Any, training: Training) -> None:
+    """Give a network the weights of a finished run of digits; a layer for other classes stays random.
+
+    Raises:
+        UsageError: there is no such run, or it is of another network or size.
+    """
+    try:
+        before = json.loads((run / "done.json").read_text())
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
+    other = before["training"]
+    if (other["network"], other["side"]) != (training.network, training.side):
+        raise UsageError(
+            f"{run}: expected a run of {training.network} at {training.side} pixels, got {other['network']} at "
+            f"{other['side']}"
+        )
+    source = networks.build(training.network, before["classes"], training.side)
+    source.load_weights(run / WEIGHTS)
+    for variable, value in zip(model.variables, source.variables, strict=True):
+        if variable.shape == value.shape:
+            variable.assign(value)
+
+
+def _resized(images: np.ndarray, side: int) -> np.ndarray:
+    """float32 (N, side, side, 1), real values."""
+    large = [cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in images]
+    return real_values(np.stack(large))
