@@ -5,8 +5,8 @@
 RUN holds the faces that `python -m edgefer.train.detector.labels` noted in the photographs of the shared data
 (EDGEFER_DATA); of them only those kept from training are used. FOLDERs hold pictures without faces, of which every
 fourth was kept. `clips` takes the frames of the shared films in which Haar and YuNet see the same face. A face is
-found where a box overlaps it by 0.4 at the level at which one sight is enough (`sure`); a box is false where it
-overlaps none by 0.25 and neither teacher sees one.
+found where a box overlaps it by 0.4 that the tracker would take for a new face: sure at once, or likely in two looks. A
+box is false where it overlaps none by 0.25 and neither teacher sees one.
 """
 
 from __future__ import annotations
@@ -70,8 +70,13 @@ class Count:
 
 
 def sure(detector: Detector, grey: np.ndarray) -> list[Box]:
-    """What a film's frame shows at first sight."""
-    return [face.box for face in detector.detect(grey) if face.score >= detector.levels.sure]
+    """The faces that a film's frame gives, as the tracker takes them: sure at once, or likely in two looks."""
+    boxes, levels = [], detector.levels
+    for face in detector.detect(grey):
+        look = detector.look(grey, face.box) if levels.likely <= face.score < levels.sure else None
+        if face.score >= levels.sure or (look is not None and look.score >= levels.likely):
+            boxes.append(face.box)
+    return boxes
 
 
 def clips(detectors: dict[str, Detector], every: int) -> dict[str, Row]:
@@ -87,16 +92,16 @@ def clips(detectors: dict[str, Detector], every: int) -> dict[str, Row]:
     return {name: count.row() for name, count in counts.items()}
 
 
-def composed(detectors: dict[str, Detector], sources: scenes.Sources, number: int) -> dict[str, dict[str, Row]]:
-    """Scenes as in training, of faces and backgrounds kept from it, as VGA frames."""
+def composed(detectors: dict[str, Detector], sources: scenes.Sources, number: int, plain: bool) -> dict[str, Row]:
+    """Scenes of faces and backgrounds kept from training, as VGA frames: plain ones, or spoilt as in training."""
     counts = {name: Count() for name in detectors}
-    composer = scenes.Composer(sources, seed=77)
+    composer = scenes.Composer(sources, seed=77, plain=plain)
     least = 60 / ENLARGED
     for _ in range(number):
         scene = composer.scene()
         shown = cv2.resize(scene.image, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
         faces = [box_of(face, ENLARGED) for face in scene.faces if face[13] == 1 and face[2] >= least]
-        others = [box_of(face, ENLARGED) for face in scene.faces if face[13] >= 0 and face[2] < least or face[13] == 0]
+        others = [box_of(face, ENLARGED) for face in scene.faces if face[13] >= 0]
         for name, detector in detectors.items():
             counts[name].add(sure(detector, shown), faces, others)
     return {name: count.row() for name, count in counts.items()}
@@ -264,7 +269,8 @@ def main() -> int:
                 large = open_detector(f"blazeface:{Path(folder) / 'blazeface'}", min_face_px=100)
                 results[part] = times({**every, "blazeface one view": large}, frame, 200)
             elif part == "composed" and sources:
-                results[part] = composed(chosen, sources, options.scenes)
+                results["composed, plain"] = composed(chosen, sources, options.scenes, plain=True)
+                results["composed, spoilt and covered"] = composed(chosen, sources, options.scenes, plain=False)
             elif part == "portraits" and sources:
                 for title, rows in portraits(chosen, sources, options.scenes // 2).items():
                     results[title] = rows

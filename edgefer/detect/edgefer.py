@@ -8,12 +8,22 @@ from typing import NamedTuple
 import numpy as np
 
 from edgefer import defaults, kernels
-from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Levels, Look, Survey, agreed, in_range, is_turned, nearest
+from edgefer.detect.base import (
+    DEFAULT_MAX_SIDE_PX,
+    Levels,
+    Look,
+    Survey,
+    in_range,
+    is_turned,
+    nearest,
+    suppressed,
+    within,
+)
 from edgefer.detect.network import open_network
 from edgefer.detect.photograph import spans
 from edgefer.detect.registry import OwnNetwork
 from edgefer.errors import ModelError
-from edgefer.geometry import Box, clipped, iou
+from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.models import runtime, store
 from edgefer.support.images import box_of, grey_image
 from edgefer.support.locks import turn_lock
@@ -47,15 +57,17 @@ class EdgeferDetector:
     where its eyes, its nose and the corners of its mouth are.
     """
 
-    levels = Levels(sure=0.6, likely=0.4, keep=0.25)
+    levels = Levels(sure=0.8, likely=0.55, keep=0.4)
     parts = 8
-    survey = Survey(160, 13, 40, margin=0.25, alone=0.8, together=0.6, tile_rows_px=120)
+    survey = Survey(160, 13, 40, margin=0.25, together=0.6, tile_rows_px=120)
 
     ROWS, COLUMNS, BLOCK = 120, 160, 4
     #: Numbers a cell tells, in the order in which a grid's outputs are named.
     TOLD = (1, 3, 10)
     #: Width of the smallest face in a view, and of one that is looked at.
     SEARCH_PX, LOOK_PX = 11, 40
+    #: How a candidate of a photograph is looked at again: its width in the view, and whether in a mirror.
+    CHECKS = ((40, True), (56, False))
     #: Views in one search, the whole included: bounds its time on a large source.
     MAX_VIEWS = 8
     #: What neighbouring views share, as a multiple of the smallest face; what is larger the whole view finds.
@@ -112,20 +124,18 @@ class EdgeferDetector:
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
     ) -> list[Detection]:
         """All faces in the image or region, best first; see Detector. A part is some of the views."""
-        grey = grey_image("detect", grey)
-        height, width = grey.shape
-        area = Box(0, 0, width, height) if region is None else clipped(region, width, height)
-        if area.width < 1 or area.height < 1:
+        image, x0, y0 = within(grey_image("detect", grey), region)
+        if image is None:
             return []
-        views = self._views(area)
-        faces = [face for view in views[part :: self.parts] if part is not None for face in self._faces(grey, view)]
-        if part is None:
-            faces = [face for view in views for face in self._faces(grey, view)]
+        views = self._views(image.shape)
+        faces = [
+            face for view in (views if part is None else views[part :: self.parts]) for face in self._faces(image, view)
+        ]
         found: list[Detection] = []
         for face in sorted(faces, key=lambda face: -face.score):
-            others = (*known, *(other.box for other in found))
-            if face.box.width >= self._min_face_px * 0.75 and all(iou(face.box, box) <= self.SAME for box in others):
-                found.append(Detection(face.box, face.score))
+            box, others = moved(face.box, x0, y0), (*known, *(other.box for other in found))
+            if box.width >= self._min_face_px * 0.75 and all(iou(box, other) <= self.SAME for other in others):
+                found.append(Detection(box, face.score))
         return found
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
@@ -138,8 +148,7 @@ class EdgeferDetector:
 
     def smallest_px(self, shape: tuple[int, ...]) -> float:
         """Smallest face searched for in an image; see Detector."""
-        height, width = shape
-        narrowest = min(view.width for view in self._views(Box(0, 0, width, height)))
+        narrowest = min(view.width for view in self._views(shape))
         return max(self._min_face_px, narrowest * self.SEARCH_PX / self.COLUMNS)
 
     def candidates(self, tile: np.ndarray, thorough: bool) -> list[Look]:
@@ -148,13 +157,25 @@ class EdgeferDetector:
         return in_range(self._faces(tile, self._around(Box(0, 0, width, height), 1.0)), self.survey)
 
     def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
-        """The faces among the candidates; see Detector."""
-        return agreed(self, grey, candidates)
+        """The faces among the candidates; see Detector.
+
+        Each is looked at again in other sizes, once in a mirror: what only resembles a face does so once.
+        """
+        faces = []
+        for face in suppressed([face for face in candidates if face.score >= self.levels.keep]):
+            looks = [face]
+            for size, mirrored in self.CHECKS:
+                again = nearest(self._faces(grey, self._around(face.box, face.box.width / size), mirrored), face.box)
+                looks += [again] if again is not None else []
+            score = sum(look.score for look in looks) / (1 + len(self.CHECKS))
+            if score >= self.survey.together:
+                best = max(looks, key=lambda look: look.score)
+                faces.append(Look(best.box, score, best.turned, best.points))
+        return faces
 
     def best_score(self, grey: np.ndarray) -> float:
         """The greatest score in one view of an image, however low; for the self-test."""
-        height, width = grey.shape
-        self._run(grey, self._views(Box(0, 0, width, height))[0])
+        self._run(grey, self._views(grey.shape)[0])
         return max(float(_sigmoid(self._levels(grid, 0).max())) for grid in self._grids)
 
     # -- views
@@ -165,17 +186,18 @@ class EdgeferDetector:
         half_width, half_height = self.COLUMNS / 2 * scale, self.ROWS / 2 * scale
         return Box(x - half_width, y - half_height, x + half_width, y + half_height)
 
-    def _views(self, area: Box) -> list[Box]:
-        """The view of a whole area, and views of its parts if the smallest face wanted is too small in that."""
-        whole = max(area.width / self.COLUMNS, area.height / self.ROWS)
-        views = [self._around(area, whole)]
-        scale = max(self._min_face_px / self.SEARCH_PX, max(area.width, area.height) / self._max_side_px)
+    def _views(self, shape: tuple[int, ...]) -> list[Box]:
+        """The view of a whole image, and views of its parts if the smallest face wanted is too small in that."""
+        height, width = shape
+        whole = max(width / self.COLUMNS, height / self.ROWS)
+        views = [self._around(Box(0, 0, width, height), whole)]
+        scale = max(self._min_face_px / self.SEARCH_PX, max(width, height) / self._max_side_px)
         while scale < whole:
             shared = self.SHARED * self.SEARCH_PX * scale
             parts = [
-                self._around(Box(area.x0 + x0, area.y0 + y0, area.x0 + x1, area.y0 + y1), scale)
-                for y0, y1 in spans(area.height, self.ROWS * scale, shared)
-                for x0, x1 in spans(area.width, self.COLUMNS * scale, shared)
+                self._around(Box(x0, y0, x1, y1), scale)
+                for y0, y1 in spans(height, self.ROWS * scale, shared)
+                for x0, x1 in spans(width, self.COLUMNS * scale, shared)
             ]
             if len(parts) < self.MAX_VIEWS:
                 return views + parts
@@ -184,9 +206,11 @@ class EdgeferDetector:
 
     # -- the network
 
-    def _run(self, grey: np.ndarray, view: Box) -> None:
+    def _run(self, grey: np.ndarray, view: Box, mirrored: bool = False) -> None:
         """Shows the network one view; the image's edge pixels go on beyond it."""
         shown = kernels.crop_resize(grey, view, (self.ROWS, self.COLUMNS))
+        if mirrored:
+            shown = shown[:, ::-1]
         block = self.BLOCK
         rows = (shown ^ np.uint8(128)).view(np.int8).reshape(self.ROWS // block, block, self.COLUMNS // block, block)
         tensor = np.ascontiguousarray(rows.transpose(0, 2, 1, 3)).reshape(1, *rows.shape[::2], block**2)
@@ -218,10 +242,10 @@ class EdgeferDetector:
         table[:, 4:].reshape(-1, 5, 2)[:] += centres[:, None]
         return table
 
-    def _faces(self, grey: np.ndarray, view: Box) -> list[Look]:
-        """Every face in one view, best first; boxes in pixels of the image."""
+    def _faces(self, grey: np.ndarray, view: Box, mirrored: bool = False) -> list[Look]:
+        """Every face in one view, which may be shown in a mirror, best first; boxes in pixels of the image."""
         with self._turn:
-            self._run(grey, view)
+            self._run(grey, view, mirrored)
             seen = [table for grid in self._grids if (table := self._seen(grid)) is not None]
         if not seen:
             return []
@@ -229,6 +253,9 @@ class EdgeferDetector:
         for score, told in _merged(np.concatenate(seen) if len(seen) > 1 else seen[0], self.MOST_CELLS, self.SAME):
             x, y, half = view.x0 + told[0] * scale, view.y0 + told[1] * scale, told[2] * scale / 2
             points = np.array(told[3:]).reshape(5, 2) * scale + (view.x0, view.y0)
+            if mirrored:
+                x = view.x0 + view.x1 - x
+                points = points[[1, 0, 2, 4, 3]] * (-1, 1) + (view.x0 + view.x1, 0)
             box = Box(x - half, y - half, x + half, y + half)
             faces.append(Look(box, score, is_turned(points[0], points[1], points[2]), points))
         return faces

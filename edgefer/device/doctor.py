@@ -148,13 +148,19 @@ def _packages() -> Iterator[Check]:
 
 def _networks() -> Iterator[Check]:
     from edgefer import recognize
-    from edgefer.models import runtime, store
+    from edgefer.detect import open_detector
+    from edgefer.models import directory, runtime, store
+    from edgefer.models.manifest import DetectorManifest
 
     names = store.shipped()
     refused = False
     for name in names:
         try:
-            recognize.open(name)
+            manifest = directory.load(store.find(name))
+            if isinstance(manifest, DetectorManifest):
+                open_detector(f"{manifest.decoding}:{name}")
+            else:
+                recognize.open(name)
         except EdgeferError as error:
             refused = True
             yield Check("models", "fail", str(error))

@@ -177,9 +177,9 @@ def test_anchors_are_two_to_a_fine_cell_then_six_to_a_coarse_one():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"choice": "hog"}, "unknown detector 'hog'; available: haar, yunet:MODEL, blazeface:MODEL"),
+        ({"choice": "hog"}, "unknown detector 'hog'; available: haar, edgefer[:MODEL], yunet:MODEL, blazeface:MODEL"),
         ({"choice": "harr"}, "unknown detector 'harr'; did you mean 'haar'?"),
-        ({"choice": "haar:x.onnx"}, "unknown detector 'haar:x.onnx'; available: haar, yunet:MODEL"),
+        ({"choice": "haar:x.onnx"}, "unknown detector 'haar:x.onnx'; available: haar, edgefer[:MODEL], yunet:MODEL"),
         ({"choice": "yunet"}, "model is missing; write yunet:MODEL"),
         ({"choice": "blazeface"}, "model is missing; write blazeface:MODEL"),
         ({"min_face_px": 3}, "min_face_px must be 20 to 2000, got 3"),

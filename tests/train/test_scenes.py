@@ -63,7 +63,7 @@ def test_faces_lie_where_the_table_says(sources):
 
 
 def test_points_turn_with_their_face(sources):
-    """The mouth is as far from the eyes as in the photograph, and below them as the head is tilted, 45 degrees at most."""
+    """The mouth is as far from the eyes as in the photograph, and at most 45 degrees off below them."""
     composer = scenes.Composer(sources, seed=2, empty=0)
     for _ in range(40):
         for face in composer.scene().faces:

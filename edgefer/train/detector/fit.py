@@ -216,7 +216,13 @@ def fit(run: Path, folders: list[Path], minutes: float, rate: float, seed: int, 
             model.save_weights(run / "raw.weights.h5")
     average.save_weights(run / "latest.weights.h5")
     model.save_weights(run / "raw.weights.h5")
-    facts = {"minutes": minutes, "rate": rate, "seed": seed, "scenes": count * BATCH, "start": str(start or "")}
+    command = (
+        f"python -m edgefer.train.detector.fit runs/edgefer-face --minutes {minutes:g} --rate {rate:g} --seed {seed}"
+    )
+    before = json.loads((start.parent / "done.json").read_text())["commands"] if start is not None else []
+    if start is not None:
+        command += f" --start runs/{start.parent.name}/{start.name}"
+    facts = {"scenes": count * BATCH, "commands": [*before, f"{command} --backgrounds FOLDER …"]}
     (run / "done.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 

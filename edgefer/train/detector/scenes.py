@@ -99,12 +99,14 @@ class Composer:
     Args:
         sources: what they are made of. seed: decides them.
         empty: share of the scenes without any face.
+        plain: nothing covers a face, and blur, noise, light and codec are left out: for measuring.
     """
 
-    def __init__(self, sources: Sources, seed: int, empty: float = 0.12):
+    def __init__(self, sources: Sources, seed: int, empty: float = 0.12, plain: bool = False):
         self._sources = sources
         self._rng = np.random.default_rng(seed)
         self._empty = empty
+        self._plain = plain
 
     def scene(self) -> Scene:
         """The next one."""
@@ -130,7 +132,7 @@ class Composer:
         table[:, 13] = -1
         for row, face in zip(range(MOST), faces, strict=False):
             table[row] = face
-        return Scene(self._spoilt(canvas), table)
+        return Scene(canvas if self._plain else self._spoilt(canvas), table)
 
     def background(self) -> np.ndarray:
         """A picture without faces."""
@@ -259,7 +261,7 @@ class Composer:
         if not whole and rng.random() < 0.5:
             self._body(canvas, at, side, faces)
         self._paste(canvas, image, level, turn, at, table[0], side, degrees, whole, spans)
-        if rng.random() < 0.22:
+        if rng.random() < 0.22 and not self._plain:
             self._cover(canvas, placed[0])
         for face in placed:
             visible = _visible(face)
@@ -317,9 +319,9 @@ class Composer:
                 )
             soft = max(1, int(side * rng.uniform(0.02, 0.12))) | 1
             mask = cv2.blur(mask, (soft, soft)).astype(np.float32) / 255
-        if rng.random() < 0.6:
+        if rng.random() < 0.6 and not self._plain:
             pasted = pasted * rng.uniform(0.55, 1.35) + rng.uniform(-35, 35)
-        if rng.random() < 0.3:  # light from one side
+        if rng.random() < 0.3 and not self._plain:  # light from one side
             ramp = np.linspace(rng.uniform(0.4, 1.3), rng.uniform(0.4, 1.3), size[0], dtype=np.float32)
             pasted *= ramp
         part = canvas[y0:y1, x0:x1]
