@@ -14,7 +14,7 @@ from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
 from edgefer.landmarks.base import LANDMARKERS
 from edgefer.models import directory, store
-from edgefer.models.manifest import DetectorManifest
+from edgefer.models.manifest import DetectorManifest, LandmarkManifest
 from edgefer.sinks.registry import LANDMARKS
 from edgefer.sources.registry import STILL
 from edgefer.support.locks import Guard
@@ -95,6 +95,10 @@ def verify_model(model: str | os.PathLike) -> None:
     manifest = directory.load(path)
     if isinstance(manifest, DetectorManifest):
         open_detector(DETECTORS.choose(manifest.decoding, model=str(path)))
+    elif isinstance(manifest, LandmarkManifest):
+        from edgefer.landmarks.network import open_network
+
+        open_network(path)
     else:
         recognize.open(path)
 
@@ -179,10 +183,9 @@ def make_pipeline(
             heat=read_heat,
         )
     marks = None
-    needing = who_needs_landmarks(settings, recognizers, outputs, landmarks)
-    if needing or settings.quality.cover:
-        check_landmarks(needing)
-        marks = open_marks(settings, landmarker() if landmarker else open_landmarker(settings), bool(needing))
+    always = need_landmarks(settings, recognizers, outputs, landmarks)
+    if always or settings.quality.cover:
+        marks = open_marks(settings, landmarker() if landmarker else open_landmarker(settings), always)
     smoother = partial(Smoother, settings.smoothing.lag_ms)
     detector = detector or open_faces(settings)
     tracker, photographs = open_tracker(settings, detector), open_photographs(settings, detector)
@@ -193,31 +196,25 @@ def make_pipeline(
     )
 
 
-def who_needs_landmarks(
+def need_landmarks(
     settings: Settings, recognizers: Sequence[Recognizer], outputs: Sequence[Choice] = (), landmarks: bool = False
-) -> list[str]:
-    """What needs the landmarks of every face in every frame, in words; empty where nothing does."""
-    needing = [f"model {each.name} needs landmarks" for each in recognizers if each.needs.landmarks]
-    needing += [f"output {output.name} needs landmarks" for output in outputs if LANDMARKS in output.entry.needs]
-    return needing + (["landmarks were asked for"] if landmarks or settings.landmarks.points else [])
-
-
-def check_landmarks(needing: Sequence[str]) -> None:
-    """Raises UsageError where nothing finds landmarks."""
-    if not LANDMARKERS.names():
-        why = needing[0] if needing else "the gate needs landmarks"
-        raise UsageError(f"{why}, and no landmark network is installed")
+) -> bool:
+    """Whether something needs the landmarks of every face in every frame."""
+    return (
+        landmarks
+        or settings.landmarks.points
+        or any(recognizer.needs.landmarks for recognizer in recognizers)
+        or any(LANDMARKS in output.entry.needs for output in outputs)
+    )
 
 
 def open_landmarks(settings: Settings, recognizers: Sequence[Recognizer], outputs: Sequence[Choice] = ()) -> None:
-    """Tries what finds landmarks, where one of these needs them.
+    """Tries what finds landmarks, where one of these or the gate needs them.
 
     Raises:
         UsageError: nothing finds them. ModelError: the network is refused.
     """
-    needing = who_needs_landmarks(settings, recognizers, outputs)
-    if needing:
-        check_landmarks(needing)
+    if settings.quality.cover or need_landmarks(settings, recognizers, outputs):
         open_landmarker(settings)
 
 
@@ -317,7 +314,9 @@ class Parts:
         self._lock = Guard()
         self._models = Background(lambda: open_models(settings))
         self._detector: Detector | None = None
-        self._landmarker: Landmarker | None = None
+        self._landmarker: Background[Landmarker] | None = None
+        if landmarks or settings.landmarks.points or settings.quality.cover:
+            self._landmarker = Background(partial(open_landmarker, settings))
 
     def recognizers(self) -> list[Recognizer]:
         """The models for one more pipeline; one that remembers a window of a face is opened again for each.
@@ -341,8 +340,9 @@ class Parts:
         """What finds landmarks. Raises UsageError and ModelError as open_landmarker."""
         with self._lock:
             if self._landmarker is None:
-                self._landmarker = open_landmarker(self.settings)
-            return self._landmarker
+                self._landmarker = Background(partial(open_landmarker, self.settings))
+            landmarker = self._landmarker
+        return landmarker.result()
 
     def pipeline(self, source: Choice | None, live: bool, outputs: Sequence[Choice] = ()) -> Pipeline:
         """The loop's middle, with a memory of its own.

@@ -24,7 +24,7 @@ MIN_BRIGHTNESS, MAX_BRIGHTNESS = 35.0, 225.0
 #: Whether the gate looks at landmarks.
 COVER = False
 #: Least confidence of the landmark network in the eyes and in the mouth; below it a face is "occluded".
-MIN_EYES, MIN_MOUTH = 0.5, 0.5
+MIN_EYES, MIN_MOUTH = 0.7, 0.6
 #: Yaw and roll of the head, degrees either way, beyond which a face is "turned" and "tilted".
 MAX_YAW_DEG, MAX_ROLL_DEG = 40.0, 45.0
 #: The landmark network, and how often the gate has it look at each face where nothing else needs points.

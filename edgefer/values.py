@@ -66,8 +66,8 @@ class Quality(Struct):
         sharpness: variance of the Laplacian of the face at 64x64, smoothed once against noise, divided by
             the variance of the face itself; 0 or more, about 0.05 in an ordinary photograph.
         brightness: mean luma of the face, 0 to 255.
-        reasons: why the face is uncertain, of "small", "blurred", "turned", "dark", "bright", "occluded";
-            empty when it is fit.
+        reasons: why the face is uncertain, of "small", "blurred", "turned", "tilted", "dark", "bright",
+            "occluded"; empty when it is fit.
     """
 
     side_px: float
@@ -122,6 +122,8 @@ class FaceReading(Struct):
         landmarks, pose: as Face has them.
         units: intensity of action units by name, 0 to 5; empty where no model gives them.
         sketch: uint8, shape (H, W), the emotion sketch that a model judged, for pictures; None where none does.
+        points: float32, shape (N, 2), the points that a model judged, pixels of the source, for pictures; None where
+            none does.
     """
 
     track: int
@@ -135,6 +137,7 @@ class FaceReading(Struct):
     pose: Pose | None = None
     units: dict[str, float] = field(default_factory=dict)
     sketch: np.ndarray | None = None
+    points: np.ndarray | None = None
 
 
 class Event(Struct):

@@ -1,4 +1,4 @@
-"""docs/python.md: every example, run in order as it stands there; and what help() shows."""
+"""docs/python.md and docs/landmarks.md: every example, run in order as it stands there; and what help() shows."""
 
 from __future__ import annotations
 
@@ -60,6 +60,14 @@ def test_the_examples_run_and_give_what_they_say(after, folder):
     assert {name: len(faces) for name, faces in names["counts"].items()} == {"a.jpg": 1, "b.jpg": 1, "more/c.jpg": 1}
     assert sorted(folder.glob("seen-*.jpg"))
     assert len(names["rows"]) == len(names["frame"]) == FRAMES
+
+
+def test_the_examples_of_landmarks_run(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "landmarks.md").read_text(), re.S):
+        exec(compile(block, "docs/landmarks.md", "exec"), {})
+    points, pose = capsys.readouterr().out.splitlines()
+    assert points.startswith("(68, 2) [") and pose.startswith("yaw ")
 
 
 def test_the_seconds_of_a_person_add_up_to_the_film(after):

@@ -187,7 +187,7 @@ class Double:
 
 
 def add_landmarker() -> None:
-    LANDMARKERS.add(Entry("double", "points that move with the frame", "span:Double"))
+    LANDMARKERS.add(Entry(LANDMARKERS.default, "points that move with the frame", "span:Double"))
 
 
 # --- what follows
@@ -265,13 +265,6 @@ def test_help_and_documentation_name_them(capsys, tmp_path):
     assert '### `kind = "count"`' in page and "leave out frames without a face" in page
     assert '### `kind = "fixed"`' in page and "| `box_side` | a number above 0 to 500 | `100.0` |" in page
     assert "### `pattern`" in page and "### `span`" in page and "from which it is moving" in page
-
-
-def test_a_kind_that_needs_landmarks_is_refused_where_nothing_finds_them(tmp_path, capsys):
-    add_source()
-    model = add_kind(tmp_path)
-    line = error_of(capsys, "run", "-q", "--source", "pattern", "--model", model)
-    assert line == "edgefer: model my-span needs landmarks, and no landmark network is installed"
 
 
 def test_a_kind_with_a_window_refuses_photographs(tmp_path, capsys):

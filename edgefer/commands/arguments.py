@@ -180,14 +180,19 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--detector", metavar="D", help=f"how faces are found: {DETECTORS.shapes()} (default: the profile's)"
     )
     parser.add_argument("--threads", metavar="N", type=whole_number(1, 64), help="threads of the networks")
+    parser.add_argument(
+        "--no-cover-check",
+        action="store_true",
+        help="judge faces that are covered, tilted or turned far aside as any other (quality.cover = false)",
+    )
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
     """The profile's settings, overridden by the command line.
 
     Args:
-        args: parsed arguments; those of `profile model detector threads` that are None or absent leave the
-            profile's value.
+        args: parsed arguments; those of `profile model detector threads no_cover_check` that are None, False or
+            absent leave the profile's value.
 
     Raises:
         UsageError: the profile is wrong, or the command line is.
@@ -205,4 +210,6 @@ def settings_from(args: argparse.Namespace) -> Settings:
         settings = replace(settings, recognizer=replace(settings.recognizer, models=args.model))
     if getattr(args, "threads", None):
         settings = replace(settings, compute=replace(settings.compute, threads=args.threads))
+    if getattr(args, "no_cover_check", False):
+        settings = replace(settings, quality=replace(settings.quality, cover=False))
     return settings

@@ -93,7 +93,7 @@ def _names(registry: Registry) -> list[str]:
 #: What an argument takes, by its name among the parsed ones and its metavar.
 _TAKES: dict[tuple[str, str], Callable[[], Values]] = {
     ("model", "M"): lambda: Values(store.shipped(*KINDS.names()), True),
-    ("model", "MODEL"): lambda: Values(store.shipped(*KINDS.names()), True),
+    ("model", "MODEL"): lambda: Values(store.shipped(), True),
     ("models", "MODEL"): lambda: Values(store.shipped(), True),
     ("compare", "M"): lambda: Values(store.shipped(*KINDS.names()), True),
     ("detector", "D"): lambda: Values(_names(DETECTORS)),

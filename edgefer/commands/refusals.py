@@ -50,12 +50,8 @@ def refusals(settings: Settings) -> Iterator[Problem]:
     recognizers: list[Recognizer] = [each for each in opened if each is not None]
     tried(("camera", "device"), _check_source, settings, recognizers)
     tried(("detector", settings.detector_choice.entry.target or "kind"), assemble.open_faces, settings)
-    tried(("landmarks", "model"), assemble.open_landmarks, settings, ())
-    for key, recognizer in zip(models, opened, strict=True):
-        if recognizer is not None:
-            tried(key, assemble.open_landmarks, settings, [recognizer])
+    tried(("landmarks", "model"), assemble.open_landmarks, settings, recognizers, settings.outputs)
     for number, output in enumerate(settings.outputs):
-        tried(("output", number), assemble.open_landmarks, settings, (), [output])
         tried(("output", number), assemble.try_output, output, recognizers)
     yield from problems
 

@@ -148,19 +148,21 @@ def _packages() -> Iterator[Check]:
 
 def _networks() -> Iterator[Check]:
     from edgefer import recognize
-    from edgefer.detect import open_detector
+    from edgefer.detect import DETECTORS, open_detector
+    from edgefer.landmarks.network import open_network
     from edgefer.models import directory, runtime, store
-    from edgefer.models.manifest import DetectorManifest
+    from edgefer.models.manifest import DetectorManifest, LandmarkManifest
 
     names = store.shipped()
+    openers = {
+        DetectorManifest: lambda name, manifest: open_detector(DETECTORS.choose(manifest.decoding, model=name)),
+        LandmarkManifest: lambda name, manifest: open_network(name),
+    }
     refused = False
     for name in names:
         try:
             manifest = directory.load(store.find(name))
-            if isinstance(manifest, DetectorManifest):
-                open_detector(f"{manifest.decoding}:{name}")
-            else:
-                recognize.open(name)
+            openers.get(type(manifest), lambda name, manifest: recognize.open(name))(name, manifest)
         except EdgeferError as error:
             refused = True
             yield Check("models", "fail", str(error))

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from edgefer.geometry import Box
-from edgefer.support.registry import Registry
+from edgefer.support.registry import Entry, Registry
 from edgefer.values import Face, Frame, Pose
 
 
@@ -44,3 +44,4 @@ class Landmarker(Protocol):
 
 #: A maker gets, by name, `model` (a shipped name or a directory) and `threads`; it gives a Landmarker.
 LANDMARKERS = Registry("landmark network")
+LANDMARKERS.add(Entry("network", "68 points by a network", "edgefer.landmarks.follow:open_landmarker"))

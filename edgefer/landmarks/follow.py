@@ -14,6 +14,7 @@ from edgefer.landmarks.base import Landmarks
 from edgefer.landmarks.one_euro import OneEuro
 from edgefer.landmarks.points import REGIONS, eye_distance, face_square
 from edgefer.landmarks.pose import head_pose
+from edgefer.support.registry import Options
 from edgefer.values import Face, Frame
 
 
@@ -32,7 +33,10 @@ class Network(Protocol):
 
 @dataclass(slots=True)
 class _State:
-    """What is kept of a face: its points before the filter, and its square by them, in the frame of `seen_ns`."""
+    """What is kept of a face: its filtered points, and its square by those that were found, in the frame of `seen_ns`.
+
+    The next look goes round the filtered ones: a square that trembled would make the points tremble.
+    """
 
     points: np.ndarray
     box: Box
@@ -44,16 +48,16 @@ class Follower:
     """Landmarks by a network, for faces over time and for those of photographs.
 
     A face that comes in is looked at twice: at the square of its box, and at the square round what was found there.
-    Later one look, round the last points as the tracker has moved the box since, is enough. A face that is not seen
-    upright is looked for lying on its side and upside down, though not in every frame. Points are filtered; the
-    face's square follows from them as they were found, so that it is not behind.
+    Later one look, round the last points as the tracker has moved the box since, is enough. A face that is not
+    surely seen upright is looked for lying on its side and upside down, too, though not in every frame. Points are
+    filtered; the face's square follows from them as they were found, so that it is not behind.
 
     Args:
         network: finds the points in a square of the image.
     """
 
-    #: Confidence from which there is a face.
-    SEEN = 0.5
+    #: Confidence from which there is a face, and from which it need not be looked for in other directions.
+    SEEN, SURE = 0.5, 0.95
     #: Points older than this are not looked round again, s.
     STALE_S = 0.5
     #: Between two attempts to find a face in other directions, s.
@@ -81,8 +85,8 @@ class Follower:
         if frame.still:
             return Landmarks(points, head_pose(points), box, seen)
         state = self._states[face.track] = state or _State(points, box, frame.media_ns)
-        state.points, state.box, state.seen_ns = points, box, frame.media_ns
         steady = state.filter.update(points, max(eye_distance(points), 1.0), frame.media_ns)
+        state.points, state.box, state.seen_ns = steady, box, frame.media_ns
         return Landmarks(steady, head_pose(steady), box, seen)
 
     def another(self) -> Follower:
@@ -105,20 +109,20 @@ class Follower:
 
     def _find_anew(self, frame: Frame, face: Face) -> tuple[np.ndarray, np.ndarray] | None:
         """The points of a face of which only the box is known."""
-        found = self._look_twice(frame.grey, face.box)
-        if found is not None:
-            return found
+        best = self._look_twice(frame.grey, face.box)
+        if best is not None and best[1][0] >= self.SURE:
+            return best
         if not frame.still:
             last_ns = self._turned_ns.get(face.track)
             if last_ns is not None and 0 <= frame.media_ns - last_ns < self.TURNED_EVERY_S * 1e9:
-                return None
+                return best
             self._turned_ns[face.track] = frame.media_ns
         for quarters in (2, 1, 3):
             view = _TurnedView(frame.grey, face.box, quarters)
             found = self._look_twice(view.image, view.box)
-            if found is not None:
-                return view.source_points(found[0]), found[1]
-        return None
+            if found is not None and (best is None or found[1][0] > best[1][0]):
+                best = view.source_points(found[0]), found[1]
+        return best
 
     def _look_twice(self, grey: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray] | None:
         """The first look tells where the second has to be."""
@@ -160,3 +164,14 @@ class _TurnedView:
         back = {1: (last - y, x), 2: (last - x, last - y), 3: (y, last - x)}[self._quarters]
         corner = np.array([self._around.x0, self._around.y0])
         return ((np.column_stack(back) + 0.5) * (self._around.width / self._side) + corner - 0.5).astype(np.float32)
+
+
+def open_landmarker(options: Options, *, model: str, threads: int) -> Follower:
+    """The landmarker `network`.
+
+    Raises:
+        UsageError: an unknown network. ModelError: it is refused.
+    """
+    from edgefer.landmarks.network import open_network
+
+    return Follower(open_network(model, threads))

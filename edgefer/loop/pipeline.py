@@ -27,12 +27,12 @@ _FORGET_EVERY_FRAMES = 256
 
 
 class _Model(Struct):
-    """One recognizer with the smoothed scores of its faces, and the sketches they are of, by track."""
+    """One recognizer with the smoothed scores of its faces, and the sketch or the points they are of, by track."""
 
     recognizer: Recognizer
     smoother: Smoother
     scores: dict[int, np.ndarray] = field(default_factory=dict)
-    sketches: dict[int, np.ndarray] = field(default_factory=dict)
+    seen: dict[int, Observation] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -123,7 +123,7 @@ class Pipeline:
             self._reading(
                 face,
                 [model.scores.get(face.track) for model in self._models],
-                [model.sketches.get(face.track) for model in self._models],
+                [model.seen.get(face.track) for model in self._models],
             )
             for face in faces
         ]
@@ -157,8 +157,7 @@ class Pipeline:
         for face in faces:
             said = [_observed(model.recognizer, frame, face, spent_ns) for model in self._models]
             scores = [None if each is None else each.scores for each in said]
-            sketches = [None if each is None else each.sketch for each in said]
-            readings.append(self._reading(face, scores, sketches))
+            readings.append(self._reading(face, scores, said))
         tracks = {face.track for face in faces}
         for model in self._models:
             model.recognizer.forget(tracks)
@@ -194,17 +193,18 @@ class Pipeline:
         for model in self._models:
             observation = _observed(model.recognizer, frame, face, spent_ns)
             if observation is None:
+                model.seen.pop(face.track, None)  # points of an older frame would lie beside the face
                 continue
             begin = time.monotonic_ns()
             model.scores[face.track] = model.smoother.update(face.track, observation.scores, frame.media_ns)
             spent_ns["smooth"] += time.monotonic_ns() - begin
-            if observation.sketch is not None:
-                model.sketches[face.track] = observation.sketch
+            if observation.sketch is not None or observation.points is not None:
+                model.seen[face.track] = observation
         self._recognized[face.track] = self._frames
         return True
 
     def _reading(
-        self, face: Face, scores: Sequence[np.ndarray | None], sketches: Sequence[np.ndarray | None]
+        self, face: Face, scores: Sequence[np.ndarray | None], seen: Sequence[Observation | None]
     ) -> FaceReading:
         """What is read from a face whose scores each model gave, None where it has not spoken."""
         named = {
@@ -222,7 +222,8 @@ class Pipeline:
             named,
             face.landmarks,
             face.pose,
-            sketch=next((sketch for sketch in sketches if sketch is not None), None),
+            sketch=next((each.sketch for each in seen if each is not None and each.sketch is not None), None),
+            points=next((each.points for each in seen if each is not None and each.points is not None), None),
         )
 
     def _forget(self, faces: list[Face]) -> None:
@@ -239,7 +240,7 @@ class Pipeline:
             model.smoother.forget(gone)
             for track in gone:
                 model.scores.pop(track, None)
-                model.sketches.pop(track, None)
+                model.seen.pop(track, None)
         if self._marks is not None:
             self._marks.forget(gone)
 

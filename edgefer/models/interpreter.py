@@ -5,18 +5,32 @@ The classic Interpreter is used on purpose: CompiledModel crashes the process on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from edgefer.errors import ModelError
 from edgefer.labels import softmax
 from edgefer.models import runtime
-from edgefer.models.manifest import SELF_TEST_TOLERANCE, NetworkManifest, self_test_input
+from edgefer.models.manifest import SELF_TEST_TOLERANCE, Input, NetworkManifest, SketchInput, self_test_input
 from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
 
+AnyInput = Input | SketchInput
 
-class Interpreter:
-    """An int8 network with one input and one output.
+
+class Tensor(NamedTuple):
+    """What a manifest says of one tensor of a network; a float32 one has neither scale nor zero point."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+class Network:
+    """An int8 network with one input.
 
     Tensors are copied in and out (a few kB): a view held on the runtime's own memory would make it refuse to
     run, or would change under its holder. Threads that share one take turns: the runtime has one set of tensors,
@@ -24,15 +38,17 @@ class Interpreter:
 
     Attributes:
         input_shape: (1, H, W, C).
-        output_shape: (1, number of labels).
     """
 
-    def __init__(self, content: bytes, manifest: NetworkManifest, threads: int = 1):
-        """Build the network and check it against its manifest.
+    def __init__(self, content: bytes, name: str, given: AnyInput, outputs: Sequence[Tensor], threads: int = 1):
+        """Build the network and check it against what its manifest says.
 
         Args:
             content: the bytes of model.tflite, as checked by directory.read. The check matters: LiteRT
                 verifies its input, tflite-runtime does not and can crash the process on other bytes.
+            name: of the model, for messages.
+            given: its input.
+            outputs: in the order in which `forward` gives them; several are told apart by their shapes.
             threads: CPU threads of the runtime, at least 1.
 
         Raises:
@@ -42,7 +58,7 @@ class Interpreter:
         """
         if threads < 1:
             raise ValueError(f"threads: expected at least 1, got {threads}")
-        self._name = manifest.name
+        self._name = name
         self._turn = turn_lock()
         try:
             with native_stderr(runtime.NAME):  # it prints a greeting at every start
@@ -52,45 +68,45 @@ class Interpreter:
             reason = " ".join(str(error).split())
             raise ModelError(f"model {self._name}: {runtime.NAME} refuses model.tflite: {reason}") from None
         runtime.warn_if_slow(self._runtime)
-        self._input, self.input_shape = self._tensor("input", manifest)
-        self._output, self.output_shape = self._tensor("output", manifest)
+        self.input_shape = (1, given.height, given.width, channel_count(given.channels))
+        expected = Tensor(self.input_shape, given.dtype, given.scale, given.zero_point)
+        (self._input,) = self._indices("input", self._runtime.get_input_details(), [expected])
+        self._outputs = self._indices("output", self._runtime.get_output_details(), outputs)
 
-    def _tensor(self, side: str, manifest: NetworkManifest) -> tuple[int, tuple[int, ...]]:
-        """Index and shape of the one tensor on a side, after it was compared with the manifest."""
-        expected = manifest.input if side == "input" else manifest.output
-        shape: tuple[int, ...]
-        if side == "input":
-            spec = manifest.input
-            shape = (1, spec.height, spec.width, channel_count(spec.channels))
-            details = self._runtime.get_input_details()
-        else:
-            shape = (1, len(manifest.labels))
-            details = self._runtime.get_output_details()
-        if len(details) != 1:
-            raise ModelError(f"model {self._name}: expected one {side} tensor, got {len(details)}")
-        scale, zero_point = details[0]["quantization"]
-        facts = [
-            ("shape", shape, tuple(int(n) for n in details[0]["shape"])),
-            ("dtype", expected.dtype, np.dtype(details[0]["dtype"]).name),
-            ("scale", float(np.float32(expected.scale)), float(np.float32(scale))),
-            ("zero_point", expected.zero_point, int(zero_point)),
-        ]
-        for what, stated, actual in facts:
-            if stated != actual:
-                raise ModelError(
-                    f"model {self._name}: {side} {what}: model.toml says {stated}, model.tflite has {actual}; "
-                    "they do not belong together"
-                )
-        return details[0]["index"], shape
+    def _indices(self, side: str, details: list[dict[str, Any]], expected: Sequence[Tensor]) -> list[int]:
+        """Indices of the tensors on a side, after they were compared with the manifest."""
+        if len(details) != len(expected):
+            count = "one" if len(expected) == 1 else str(len(expected))
+            tensors = "tensor" if len(expected) == 1 else "tensors"
+            raise ModelError(f"model {self._name}: expected {count} {side} {tensors}, got {len(details)}")
+        by_shape = {tuple(int(n) for n in entry["shape"]): entry for entry in details}
+        indices = []
+        for spec in expected:
+            entry = by_shape.get(spec.shape, details[0])
+            scale, zero_point = entry["quantization"]
+            facts = [
+                ("shape", spec.shape, tuple(int(n) for n in entry["shape"])),
+                ("dtype", spec.dtype, np.dtype(entry["dtype"]).name),
+                ("scale", float(np.float32(spec.scale)), float(np.float32(scale))),
+                ("zero_point", spec.zero_point, int(zero_point)),
+            ]
+            for what, stated, actual in facts:
+                if stated != actual:
+                    raise ModelError(
+                        f"model {self._name}: {side} {what}: model.toml says {stated}, model.tflite has {actual}; "
+                        "they do not belong together"
+                    )
+            indices.append(entry["index"])
+        return indices
 
-    def run(self, tensor: np.ndarray) -> np.ndarray:
+    def forward(self, tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """One forward pass.
 
         Args:
             tensor: int8, of `input_shape`, C-contiguous; copied.
 
         Returns:
-            int8, of `output_shape`; a copy that stays valid.
+            The outputs, as copies that stay valid.
 
         Raises:
             TypeError: it is no array. ValueError: wrong dtype or shape. ModelError: the runtime failed.
@@ -103,10 +119,29 @@ class Interpreter:
             with self._turn:
                 self._runtime.set_tensor(self._input, tensor)
                 self._runtime.invoke()
-                return self._runtime.get_tensor(self._output)
+                return tuple(self._runtime.get_tensor(index) for index in self._outputs)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"model {self._name}: {runtime.NAME} failed: {reason}") from None
+
+
+class Interpreter(Network):
+    """The network of a model that scores face crops: one int8 output, a value for each label.
+
+    Attributes:
+        output_shape: (1, number of labels).
+    """
+
+    def __init__(self, content: bytes, manifest: NetworkManifest, threads: int = 1):
+        """Raises: as of Network."""
+        spec = manifest.output
+        self.output_shape = (1, len(manifest.labels))
+        output = Tensor(self.output_shape, spec.dtype, spec.scale, spec.zero_point)
+        super().__init__(content, manifest.name, manifest.input, [output], threads)
+
+    def run(self, tensor: np.ndarray) -> np.ndarray:
+        """The values of the labels, int8 of `output_shape`; takes and raises what `forward` does."""
+        return self.forward(tensor)[0]
 
 
 def channel_count(channels: str) -> int:

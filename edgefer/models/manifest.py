@@ -170,6 +170,13 @@ class SketchInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
     value_range: tuple[float, float]
 
 
+def range_faults(tensor: Input | SketchInput) -> Iterator[str]:
+    """One line where the range of an input does not follow from its scale and zero point."""
+    expected = tuple((q - tensor.zero_point) * tensor.scale for q in (-128, 127))
+    if not np.allclose(tensor.value_range, expected, rtol=1e-6, atol=1e-9):
+        yield f"input.value_range: expected {list(expected)}, got {list(tensor.value_range)}"
+
+
 class NetworkManifest(Manifest, frozen=True, kw_only=True):
     """What the kinds share whose network takes one int8 tensor of a face and scores its expression; no kind itself."""
 
@@ -198,10 +205,7 @@ class NetworkManifest(Manifest, frozen=True, kw_only=True):
             if len(vector.output) != len(self.labels):
                 got = len(vector.output)
                 yield f"self_test: expected {len(self.labels)} values for each seed, got {got}"
-        tensor = self.input
-        expected = tuple((q - tensor.zero_point) * tensor.scale for q in (-128, 127))
-        if not np.allclose(tensor.value_range, expected, rtol=1e-6, atol=1e-9):
-            yield f"input.value_range: expected {list(expected)}, got {list(tensor.value_range)}"
+        yield from range_faults(self.input)
 
 
 class FrameManifest(NetworkManifest, tag="frame", frozen=True, kw_only=True):
@@ -248,6 +252,70 @@ class DetectorManifest(Manifest, tag="detector", frozen=True, kw_only=True):
     @property
     def network(self) -> str:
         return self.file
+
+
+class LandmarkMetrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Mean errors on hand-labelled faces, percent of the distance of the outer corners of the eyes.
+
+    Attributes:
+        data: the faces; nothing is trained or fitted on them.
+        rule: how a face is looked at.
+        rows: faces.
+        inner, all, jaw_across: of points 18 to 68, of all, and of the jaw's across its contour.
+        inner_float32, all_float32: of the network before quantisation.
+    """
+
+    data: Text
+    rule: Text
+    rows: Count
+    inner: Percent
+    all: Percent
+    jaw_across: Percent
+    inner_float32: Percent
+    all_float32: Percent
+
+
+class LandmarkTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A self-test of a landmark network: seed of `self_test_input`, and what the network gave on it."""
+
+    seed: Count
+    points: Annotated[tuple[float, ...], Meta(min_length=136, max_length=136)]
+    confidence: Annotated[tuple[float, ...], Meta(min_length=1, max_length=64)]
+
+
+class LandmarkManifest(Manifest, tag="landmarks", frozen=True, kw_only=True):
+    """A network that finds 68 points in a square that holds a face.
+
+    Its outputs are float32: (1, 136), x and y of each point in parts of the square, and a confidence for each of
+    `regions`, 0 to 1.
+
+    Attributes:
+        input: its crop is the square; `crop_margin` has no meaning here.
+        order: of the points.
+        regions: names of the confidences, in their order.
+        face_side, face_shift: the square for a detector's box: its side, and the way of its middle down, in parts
+            of the box's side.
+    """
+
+    input: Input
+    order: Literal["ibug68"]
+    regions: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
+    face_side: Annotated[float, Meta(gt=0, le=4)]
+    face_shift: Annotated[float, Meta(ge=-1, le=1)]
+    training: Training
+    metrics: LandmarkMetrics
+    self_test: Annotated[tuple[LandmarkTest, ...], Meta(min_length=1, max_length=64)]
+
+    def figures(self) -> tuple[str, str, str]:
+        tensor, metrics = self.input, self.metrics
+        error = f"error {metrics.inner:.2f} % inner, {metrics.all:.2f} % all, {metrics.rows} faces"
+        return f"{tensor.width}x{tensor.height} {tensor.channels}", self.order, error
+
+    def faults(self) -> Iterator[str]:
+        yield from range_faults(self.input)
+        for vector in self.self_test:
+            if len(vector.confidence) != len(self.regions):
+                yield f"self_test: expected {len(self.regions)} confidences, got {len(vector.confidence)}"
 
 
 def manifest_kinds() -> dict[str, type[Manifest]]:

@@ -37,11 +37,13 @@ class Observation(Struct):
         scores: float32, shape (number of labels,), summing to 1; not smoothed.
         spent_ns: time by stage, of "preprocess" and "infer".
         sketch: uint8, shape (H, W), the emotion sketch that was judged, for pictures; None where there is none.
+        points: float32, shape (N, 2), the points that were judged, pixels of the source; None where there are none.
     """
 
     scores: np.ndarray
     spent_ns: dict[str, int] = field(default_factory=dict)
     sketch: np.ndarray | None = None
+    points: np.ndarray | None = None
 
 
 class Recognizer(Protocol):

@@ -6,10 +6,41 @@ network, and `threads`; it gives a recognizer (recognize/base.py) after the self
 
 from __future__ import annotations
 
-from edgefer.support.registry import Entry, Registry
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from edgefer.support.registry import Entry, Options, Registry
+
+
+class GeometryOptions(Options, frozen=True):
+    """The options of a model that judges distances between points."""
+
+    points: Annotated[
+        Literal["classic", "landmarks"] | None,
+        Meta(
+            description="where the eighteen points come from: the classic chain of edges, circles and corners, or the "
+            "68 landmarks; the model says which without it"
+        ),
+    ] = None
+    nose: Annotated[
+        str | None,
+        Meta(
+            description="a cascade file of OpenCV that finds the nose for the classic chain, in place of the landmarks"
+        ),
+    ] = None
+
 
 KINDS = Registry("kind of model")
 KINDS.add(Entry("frame", "the expression in single face crops", "edgefer.recognize.frame:open_frame"))
 KINDS.add(
     Entry("sketch", "the expression in emotion sketches, drawn from landmarks", "edgefer.recognize.sketch:open_sketch")
+)
+KINDS.add(
+    Entry(
+        "geometry",
+        "the expression in twelve distances between eighteen points of a face",
+        "edgefer.recognize.geometry:open_geometry",
+        GeometryOptions,
+    )
 )

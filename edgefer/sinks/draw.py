@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from edgefer.labels import UNCERTAIN
+from edgefer.landmarks.points import CLOSED_LINES, OPEN_LINES
 from edgefer.sources.opencv import cv2
 from edgefer.support.canvas import latin
 from edgefer.values import FaceReading, Frame, Reading
 
-_GREEN, _YELLOW, _WHITE, _BLACK = (90, 200, 60), (60, 200, 230), (255, 255, 255), (0, 0, 0)
+_GREEN, _YELLOW, _WHITE, _BLACK, _RED = (90, 200, 60), (60, 200, 230), (255, 255, 255), (0, 0, 0), (60, 60, 240)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 #: Below this the letters of the font run together.
 _SMALLEST = 0.4
@@ -25,6 +26,10 @@ _SMALLEST = 0.4
 _NATURAL_SIDE = 800
 #: A title is about so much wider than its face at most.
 _TITLE_PER_FACE = 1.6
+#: Distance of the eyes' outer corners, pixels, from which single landmarks can be told apart.
+_DOTS_FROM_PX = 60
+#: Of the coordinates that lines are drawn with: OpenCV counts in parts of a pixel.
+_FRACTION_BITS = 3
 #: Side of a sketch in parts of its face's box, and pixels at least.
 _SKETCH_PER_FACE, _LEAST_SKETCH = 0.4, 48
 #: Labels shown where there is no room for all of them.
@@ -154,10 +159,32 @@ def _draw_box(sheet: _Sheet, face: FaceReading) -> None:
         sheet.image, (box.x0, box.y0), (box.x1 - 1, box.y1 - 1), colour, max(1, round(2 * scale)), cv2.LINE_AA
     )
     if face.landmarks is not None:
-        radius = max(1, round((box.x1 - box.x0) / 150))
-        limit = 4 * max(sheet.width, sheet.height)  # far outside, OpenCV's whole numbers overflow
-        for x, y in np.clip(np.nan_to_num(face.landmarks), -limit, limit):
-            cv2.circle(sheet.image, (round(float(x)), round(float(y))), radius, colour, -1, cv2.LINE_AA)
+        _draw_landmarks(sheet, face.landmarks, colour)
+    if face.points is not None:
+        _draw_points(sheet, face.points, max(2, round((box.x1 - box.x0) / 75)), _RED)
+
+
+def _draw_points(sheet: _Sheet, points: np.ndarray, radius: int, colour: tuple[int, int, int]) -> None:
+    limit = 4 * max(sheet.width, sheet.height)  # far outside, OpenCV's whole numbers overflow
+    for x, y in np.clip(np.nan_to_num(points), -limit, limit):
+        cv2.circle(sheet.image, (round(float(x)), round(float(y))), radius, colour, -1, cv2.LINE_AA)
+
+
+def _draw_landmarks(sheet: _Sheet, landmarks: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Lines along the contour, brows, nose, eyes and lips, and dots where a face is large enough to tell them apart."""
+    limit = 4 * max(sheet.width, sheet.height)  # far outside, OpenCV's whole numbers overflow
+    points = np.clip(np.nan_to_num(landmarks), -limit, limit)
+    size_px = float(np.hypot(*(points[45] - points[36])))
+    fine = 1 << _FRACTION_BITS
+    whole = np.rint(points * fine).astype(np.int32)
+    for lines, closed in ((OPEN_LINES, False), (CLOSED_LINES, True)):
+        runs = [whole[first : last + 1, None] for first, last in lines]
+        thickness = max(1, round(size_px / 120))
+        cv2.polylines(sheet.image, runs, closed, colour, thickness, cv2.LINE_AA, _FRACTION_BITS)
+    if size_px >= _DOTS_FROM_PX:
+        radius = max(1.5, size_px / 60)
+        for x, y in whole.tolist():
+            cv2.circle(sheet.image, (x, y), round(radius * fine), _WHITE, -1, cv2.LINE_AA, _FRACTION_BITS)
 
 
 def _draw_footer(sheet: _Sheet, reading: Reading) -> None:

@@ -48,8 +48,9 @@ def test_bash_offers_commands_actions_and_options(offered):
 
 @needs_bash
 def test_bash_offers_the_names_of_what_can_be_chosen(offered):
-    names = [name for name in store.shipped(*KINDS.names()) if name.startswith("edgefer-")]
-    assert offered("edgefer", "run", "--model", "edgefer-") == names
+    assert offered("edgefer", "run", "--model", "edgefer-") == [
+        n for n in store.shipped(*KINDS.names()) if n.startswith("edgefer-")
+    ]
     assert offered("edgefer", "models", "show", "edgefer-s") == ["edgefer-s"]
     assert offered("edgefer", "config", "init", "") == config.shipped_profiles()
     assert offered("edgefer", "config", "check", "pi") == [n for n in config.shipped_profiles() if n.startswith("pi")]

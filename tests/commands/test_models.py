@@ -20,8 +20,8 @@ from edgefer.models.directory import load, write
 from edgefer.models.manifest import DetectorManifest, DetectorTest, Licence
 
 
-def shipped_or_tiny():
-    shipped = [pytest.param(store.SHIPPED / name, id=name) for name in store.shipped()]
+def shipped_or_tiny(*kinds):
+    shipped = [pytest.param(store.SHIPPED / name, id=name) for name in store.shipped(*kinds)]
     return [pytest.param(None, id="tiny"), *shipped]
 
 
@@ -180,7 +180,7 @@ def test_verify_judges_each_model_and_goes_on_after_a_refusal(two_models, capsys
     assert out == "ok       tiny\n" and err.startswith("refused  model ")
 
 
-@pytest.mark.parametrize("directory", shipped_or_tiny(), indirect=True)
+@pytest.mark.parametrize("directory", shipped_or_tiny("frame"), indirect=True)
 def test_show_tells_what_the_manifest_says(directory, monkeypatch, capfd):
     """In lines that fit the terminal, but for hashes and options."""
     monkeypatch.setenv("COLUMNS", "90")
@@ -200,6 +200,14 @@ def test_show_tells_what_the_manifest_says(directory, monkeypatch, capfd):
     content = json.loads(capfd.readouterr().out)
     assert content["labels"] == list(manifest.labels) and content["directory"] == str(directory)
     assert content["files"]["model.tflite"]["bytes"] == (directory / "model.tflite").stat().st_size
+
+
+def test_show_tells_a_landmark_networks_errors(capfd):
+    assert main(["models", "show", "edgefer-landmarks"]) == 0
+    words = " ".join(capfd.readouterr().out.split())
+    metrics = load(store.find("edgefer-landmarks")).metrics
+    assert f"inner {metrics.inner:.6g}" in words and f"rows {metrics.rows}" in words
+    assert "right_eye, left_eye, nose, mouth, jaw" in words
 
 
 def test_show_takes_a_kind_that_it_does_not_know(tmp_path, capfd):

@@ -209,7 +209,6 @@ WRONG = {
     "empty region": (["--region", "9,0,9,9"], "expected x0,y0,x1,y1"),
     "start": (["--start", "-1"], "of at least 0"),
     "every": (["--every", "0"], "whole number"),
-    "landmarks": (["--landmarks"], "landmarks were asked for, and no landmark network is installed"),
     "loop of photographs": (["--loop"], "only a film can be read over and over"),
     "time of photographs": (["--seconds", "3"], "photographs have no time"),
     "a camera before others": (["--source", "0", "film.avi"], "does not end by itself"),

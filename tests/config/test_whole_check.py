@@ -14,7 +14,6 @@ from edgefer.commands.console import main
 from edgefer.config.template import template
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
-from edgefer.landmarks.base import LANDMARKERS
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.support.toml import tomllib
 from edgefer.support.typed import fields_of
@@ -186,15 +185,18 @@ def test_without_the_extra_a_film_output_and_a_film_are_refused(checked, monkeyp
     assert all("edgefer[film]" in line for line in lines)
 
 
-def test_landmarks_that_nothing_finds_are_refused_where_they_are_needed(checked, monkeypatch):
-    if LANDMARKERS.names():
-        pytest.skip("a landmark network is installed")
-    from msgspec import structs
+def test_a_landmark_network_that_is_not_there_is_refused_where_it_is_needed(checked, monkeypatch):
+    """By points that are asked for, by the gate, or by an output that looks at them; elsewhere nothing opens it."""
+    import msgspec
 
-    entry = structs.replace(OUTPUTS.find("csv"), needs=OUTPUTS.find("csv").needs | {"landmarks"})
+    profile = '[landmarks]\nmodel = "mine"\npoints = {}\n[quality]\ncover = {}\n[[output]]\nkind = "csv"\npath = "a"'
+    refused = ["2: landmarks.model: unknown model 'mine'"]
+    assert checked(profile.format("false", "false"))[1] == []
+    for points, cover in [("true", "false"), ("false", "true")]:
+        assert [line.partition(";")[0] for line in checked(profile.format(points, cover))[1]] == refused
+    entry = msgspec.structs.replace(OUTPUTS.find("csv"), needs=OUTPUTS.find("csv").needs | {"landmarks"})
     monkeypatch.setitem(OUTPUTS._entries, "csv", entry)
-    _, lines = checked('[[output]]\nkind = "table"\n[[output]]\nkind = "csv"\npath = "a"')
-    assert lines == ["3: output[1]: output csv needs landmarks, and no landmark network is installed"]
+    assert [line.partition(";")[0] for line in checked(profile.format("false", "false"))[1]] == refused
 
 
 def test_a_wrong_isa_is_told_once_for_all_profiles(monkeypatch, capsys):

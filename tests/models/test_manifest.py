@@ -259,7 +259,7 @@ def test_digests_are_written_in_full(pristine):
 def test_the_page_about_models_names_every_table_key_and_limit():
     """docs/models.md is written by hand; this holds it to the code."""
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
-    shared, frame, detector = re.split(r"What the kind `\w+` adds", page)
+    shared, frame, detector, landmarks = re.split(r"What the kind `\w+` adds", page)
     sections = [
         (shared, {"licence": manifests.Licence}),
         (
@@ -273,6 +273,7 @@ def test_the_page_about_models_names_every_table_key_and_limit():
             },
         ),
         (detector, {"[self_test]": manifests.DetectorTest}),
+        (landmarks, {"metrics": manifests.LandmarkMetrics, "[self_test]": manifests.LandmarkTest}),
     ]
     for section, tables in sections:
         for table, fields in tables.items():
@@ -280,6 +281,7 @@ def test_the_page_about_models_names_every_table_key_and_limit():
             for name in fields.__struct_fields__:
                 assert f"`{name}`" in line, f"{table}.{name}"
     kinds = [(shared, manifests.Manifest), (frame, manifests.FrameManifest), (detector, manifests.DetectorManifest)]
+    kinds.append((landmarks, manifests.LandmarkManifest))
     for section, kind in kinds:
         for name in set(kind.__struct_fields__) - set(kind.__base__.__struct_fields__):
             assert f"`{name}`" in section or f"`[{name}]`" in section or f"`[[{name}]]`" in section, name

@@ -195,7 +195,6 @@ WRONG_ARGUMENTS = {
     "unknown detector": ({"detector": "hog"}, edgefer.EdgeferError, "unknown detector 'hog'"),
     "detector is a number": ({"detector": 3}, TypeError, "detector: expected"),
     "unknown profile": ({"profile": "pi44"}, edgefer.EdgeferError, "did you mean"),
-    "landmarks": ({"landmarks": True}, edgefer.EdgeferError, "asked for, and no landmark network"),
 }
 
 

@@ -78,7 +78,9 @@ def test_a_failed_self_test_refuses_the_model(tmp_path):
         recognize.open(directory)
 
 
-@pytest.mark.parametrize("name", store.shipped("frame"))
+@pytest.mark.parametrize(
+    "name", store.shipped("frame") or [pytest.param("", marks=pytest.mark.skip("no model ships yet"))]
+)
 def test_each_shipped_model_opens_and_bears_its_directory_name(name):
     recognizer = recognize.open(name)
     assert recognizer.manifest.name == name

@@ -1,0 +1,336 @@
+"""The classic chain: from a face's box to its points F1 to F18, stage by stage, each of which can be looked at.
+
+Khan, Facial Expression Recognition using Facial Landmark Detection and Feature Extraction on Neural Networks, sections
+IV to VII. Departures, all for photographs taken anywhere while the paper's were taken in one studio: the filters run
+on the face alone, at one size; the face is turned until its eyes lie level; of the circles and the edges found, those
+count that lie where a face can have them, by numbers fitted on other faces (fitted.py); the nose is given, because
+the cascade that the paper used is no longer distributed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgefer.geometry import Box
+from edgefer.preprocess.points import edges as lines
+from edgefer.preprocess.points import eyes as irises
+from edgefer.preprocess.points.face import (
+    BOX_PX,
+    EYES_PX,
+    MIDDLE,
+    Gradients,
+    Placed,
+    equalised,
+    gradients,
+    levelled,
+    normalised,
+    smoothed,
+)
+from edgefer.preprocess.points.features import COUNT, NAMES
+from edgefer.preprocess.points.fitted import fitted
+from edgefer.preprocess.points.patterns import Match, best_place, snapped
+
+#: The stages that can fail, in order.
+STAGES = ("face", "nose", "eyes", "eyebrows", "lips")
+
+#: A box of fewer pixels a side does not show an iris.
+LEAST_BOX_PX = 24
+#: The centre of an eye lies so far below the middle of its iris, which the upper lid covers; pixels.
+EYE_DROP = 1.4
+#: Rows looked at for the lids, pixels from the eye's centre, and the usual row of each.
+_UPPER_LID, _LOWER_LID = (-8, 0), (1, 8)
+_USUAL_UPPER, _USUAL_LOWER = -3.6, 2.6
+_LID_SPREAD = 2.5
+#: A corner found farther than this from where all of them leave it, in parts of the distance of the eyes, is none of
+#: this face; on other faces one in a hundred that were right strays so far.
+MOST_STRAYED = 0.12
+#: Half the width in which a lid's edge is averaged, pixels.
+_LID_HALF = 4
+
+
+@dataclass(slots=True)
+class Chain:
+    """What every stage found; what comes after a stage that failed is None or empty.
+
+    Attributes:
+        box: of the detector. nose: as given. Both in pixels of the source.
+        face, smooth, even: the face at one size, after the low-pass filter, and with its contrast equalised.
+        windows, circles: where each eye was searched in the face, and the circles found there.
+        eyes: the circles chosen.
+        level: the face with its eyes level. gradients: of it.
+        boxes: (centre, half width, half height) of the box around each eye, in the levelled face.
+        brows: the edge of each brow. lip: that of the upper lip.
+        strayed: float64, shape (18,): how far each corner was found from where all of them leave it, in parts of the
+            distance of the eyes.
+        points: float32, shape (18, 2), F1 to F18 in pixels of the source; None where a stage failed.
+        failed: the stage that failed, of STAGES; empty where none did.
+        reason: why, in words.
+    """
+
+    box: Box
+    nose: np.ndarray
+    face: Placed | None = None
+    smooth: np.ndarray | None = None
+    even: Placed | None = None
+    windows: tuple[irises.Window, ...] = ()
+    circles: tuple[irises.Circles, ...] = ()
+    eyes: irises.Eyes | None = None
+    level: Placed | None = None
+    gradients: Gradients | None = None
+    boxes: list[Match] = field(default_factory=list)
+    brows: list[lines.Component] = field(default_factory=list)
+    lip: lines.Component | None = None
+    strayed: np.ndarray | None = None
+    points: np.ndarray | None = None
+    failed: str = ""
+    reason: str = ""
+
+
+class StageFailed(Exception):
+    """A stage found nothing; its name and why."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(f"{stage}: {reason}")
+        self.stage, self.reason = stage, reason
+
+
+def find(grey: np.ndarray, box: Box, nose: np.ndarray) -> Chain:
+    """Runs the chain on one face.
+
+    Args:
+        grey: uint8, shape (H, W).
+        box: of the face, as detectors give it, pixels of `grey`.
+        nose: float, shape (2,), the tip of the nose, pixels of `grey` with the first pixel's centre at 0.
+
+    Returns:
+        What each stage found, with the points or the name of the stage that failed.
+    """
+    chain = Chain(Box(*box), np.asarray(nose, np.float64))
+    try:
+        find_face(chain, grey)
+        find_eyes(chain)
+        find_brows(chain)
+        find_lip(chain)
+        find_corners(chain)
+    except StageFailed as failure:
+        chain.failed, chain.reason = failure.stage, failure.reason
+    return chain
+
+
+def find_face(chain: Chain, grey: np.ndarray) -> None:
+    """Cuts the face out and filters it."""
+    side = min(chain.box.width, chain.box.height)
+    if not side >= LEAST_BOX_PX:
+        raise StageFailed("face", f"its box is {side:.0f} px wide; an iris needs {LEAST_BOX_PX}")
+    chain.face = normalised(grey, chain.box)
+    chain.smooth = smoothed(chain.face.image)
+    chain.even = Placed(equalised(chain.smooth), chain.face.matrix)
+
+
+def find_eyes(chain: Chain) -> None:
+    """Finds the circles of the irises, the level face and the box around each eye."""
+    assert chain.even is not None
+    nose = chain.even.inward(chain.nose)
+    height, width = chain.even.image.shape
+    if not (0 <= nose[0] < width and 0.3 * height <= nose[1] < height):
+        raise StageFailed("nose", "it does not lie within the face's box")
+    chain.windows = irises.search_windows(nose)
+    chain.circles = tuple(irises.circles(chain.even.image, window) for window in chain.windows)
+    chain.eyes = irises.choose(chain.even.image, nose, *chain.circles)
+    if chain.eyes is None:
+        raise StageFailed("eyes", "no circle on one side of the face")
+    centres = chain.eyes.centres
+    for _ in range(2):  # the boxes of the first pass level the face for the second
+        chain.level = levelled(chain.even, centres)
+        chain.gradients = gradients(chain.level.image)
+        chain.boxes = [eye_box(chain.gradients, side) for side in (0, 1)]
+        places = np.array([box.place for box in chain.boxes]) - (0, EYE_DROP)
+        inner = chain.even.inward(chain.level.outward(places))
+        centres = inner
+    apart = float(np.linalg.norm(centres[1] - centres[0])) / BOX_PX
+    if not 0.2 <= apart <= 0.55:
+        raise StageFailed("eyes", f"they lie {apart:.2f} of the face's box apart, expected 0.2 to 0.55")
+
+
+def eye_box(level: Gradients, side: int) -> Match:
+    """The centre of an eye's box: where the gradients of lids, iris and corners fit best around its circle."""
+    start = MIDDLE + ((side - 0.5) * EYES_PX, EYE_DROP)
+    return best_place(level, fitted().eye, start, 1 - 2 * side)
+
+
+def find_brows(chain: Chain) -> None:
+    """Finds the edge above each eye."""
+    assert chain.gradients is not None
+    for side, name in enumerate(("left", "right")):
+        found = lines.brow(chain.gradients.edges, chain.boxes[side].place, 1 - 2 * side)
+        if found is None:
+            raise StageFailed("eyebrows", f"no edge above the {name} eye")
+        chain.brows.append(found)
+
+
+def find_lip(chain: Chain) -> None:
+    """Finds the edge below the nose."""
+    assert chain.gradients is not None and chain.level is not None
+    chain.lip = lines.upper_lip(chain.gradients.edges, chain.level.inward(chain.nose))
+    if chain.lip is None:
+        raise StageFailed("lips", "no edge below the nose")
+
+
+def find_corners(chain: Chain) -> None:
+    """Finds F1 to F18 at the eyes, the brows and the lip, twice: the second time where the first leaves them."""
+    assert chain.gradients is not None and chain.level is not None
+    nose = chain.level.inward(chain.nose)
+    first = settled(draft(chain, nose), 0)
+    again = search_again(chain, first)
+    second = settled(again, 1)
+    chain.strayed = np.linalg.norm(second - again, axis=1) / EYES_PX
+    check(chain.strayed)
+    points = np.array([snapped(chain.gradients, point) for point in second])
+    points[NOSE] = nose
+    chain.points = chain.level.outward(points).astype(np.float32)
+
+
+def check(strayed: np.ndarray) -> None:
+    """Refuses points that do not make a face together; the part that lies farthest off is the stage that failed."""
+    worst = int(strayed.argmax())
+    if strayed[worst] > MOST_STRAYED or np.sqrt((strayed**2).mean()) > MOST_STRAYED / 2:
+        stage = next(stage for stage, rows in _PARTS.items() if worst in rows)
+        raise StageFailed(stage, f"F{worst + 1}, the {NAMES[worst]}, does not go with the other points")
+
+
+def draft(chain: Chain, nose: np.ndarray) -> np.ndarray:
+    """The corners as each part gives them by itself: float64 (18, 2), pixels of the levelled face."""
+    assert chain.gradients is not None and chain.lip is not None
+    eyes = [eye_corners(chain.gradients, chain.boxes[side].place, 1 - 2 * side) for side in (0, 1)]
+    brows = [brow_corners(chain, side) for side in (0, 1)]
+    lips = [lip_corner(chain, nose, mirror) for mirror in (1, -1)]
+    below = snapped(chain.gradients, nose + (0, lip_height(chain.lip.ends, nose)))
+    return in_order(eyes, nose, brows, [*lips, below])
+
+
+def search_again(chain: Chain, points: np.ndarray) -> np.ndarray:
+    """The corners found anew, each around its place in `points`, pixels of the levelled face."""
+    assert chain.gradients is not None
+    level, numbers = chain.gradients, fitted()
+    eyes, brows, lips = [], [], []
+    for side, (eye, brow, lip) in enumerate(zip(*split(points), strict=True)):
+        mirror = 1 - 2 * side
+        centre = best_place(level, numbers.eye, eye_centre(eye), mirror).place
+        eyes.append(eye_corners(level, centre, mirror))
+        outer, inner, above = brow
+        brows.append(
+            [
+                _corner(level, numbers.brow_outer, outer, mirror),
+                _corner(level, numbers.brow_inner, inner, mirror),
+                snapped(level, above),
+            ]
+        )
+        lips.append(_corner(level, numbers.lip, lip, mirror))
+    return in_order(eyes, points[NOSE], brows, [*lips, snapped(level, points[-1])])
+
+
+def settled(points: np.ndarray, search: int) -> np.ndarray:
+    """The points drawn to where all of them together leave each: what lies off the rest is no part of this face.
+
+    Args:
+        points: float64, shape (18, 2), pixels of the levelled face.
+        search: 0 after the first search, 1 after the second.
+    """
+    parts = (points - MIDDLE) / EYES_PX
+    moves = np.append(parts, 1.0) @ fitted().settle[search]
+    return points + moves.reshape(points.shape) * EYES_PX
+
+
+NOSE = 8
+#: Of the points, those of each half of the face, the left first: an eye's upper, lower, outer and inner corner; a
+#: brow's outer and inner corner and the point above the eye; a corner of the lips.
+_EYES = ([0, 1, 2, 3], [4, 5, 7, 6])
+_BROWS = ([9, 10, 11], [13, 12, 14])
+_LIPS = (15, 16)
+#: The points of each stage.
+_PARTS = {"eyes": range(8), "nose": (NOSE,), "eyebrows": range(9, 15), "lips": range(15, 18)}
+
+
+def in_order(eyes: list, nose: np.ndarray, brows: list, lips: list) -> np.ndarray:
+    """F1 to F18 of the parts of both halves."""
+    points = np.empty((COUNT, 2))
+    for side in (0, 1):
+        points[_EYES[side]], points[_BROWS[side]], points[_LIPS[side]] = eyes[side], brows[side], lips[side]
+    points[NOSE], points[-1] = nose, lips[2]
+    return points
+
+
+def split(points: np.ndarray) -> tuple[list, list, list]:
+    """The eyes, the brows and the corners of the lips, each left and right; what `in_order` puts together."""
+    return [points[rows] for rows in _EYES], [points[rows] for rows in _BROWS], [points[row] for row in _LIPS]
+
+
+def eye_centre(corners: np.ndarray) -> np.ndarray:
+    """The centre of an eye's box: between its side corners, at the mean height of all."""
+    return np.array([corners[2:, 0].mean(), corners[:, 1].mean()])
+
+
+def eye_corners(level: Gradients, centre: np.ndarray, mirror: int) -> list[np.ndarray]:
+    """Upper, lower, outer and inner corner of an eye, pixels of the levelled face."""
+    offsets = fitted().eye_corners * EYES_PX * (mirror, 1)
+    column = round(float(centre[0]))
+    strip = level.down[:, max(column - _LID_HALF, 0) : column + _LID_HALF + 1].mean(axis=1)
+
+    def lid(rows: tuple[int, int], usual: float, sign: int) -> float:
+        steps = np.arange(*rows)
+        at = np.clip(np.rint(centre[1] + steps).astype(int), 0, len(strip) - 1)
+        return float(steps[(sign * strip[at] / 100 - ((steps - usual) / _LID_SPREAD) ** 2).argmax()])
+
+    upper = centre + (offsets[0, 0], lid(_UPPER_LID, _USUAL_UPPER, -1))
+    lower = centre + (offsets[1, 0], lid(_LOWER_LID, _USUAL_LOWER, 1))
+    return [snapped(level, place) for place in (upper, lower, centre + offsets[2], centre + offsets[3])]
+
+
+def in_parts(ends: np.ndarray, origin: np.ndarray, mirror: int) -> np.ndarray:
+    """The ends of an edge as of the left half of a face: outer, inner and middle, in parts of the eyes' distance."""
+    parts = (ends - origin) * (mirror, 1) / EYES_PX
+    return parts if mirror > 0 else parts[[1, 0, 2]]
+
+
+def end_terms(parts: np.ndarray) -> np.ndarray:
+    """What a corner's place follows from, (6,): one, the outer end, the inner end, the height in the middle."""
+    return np.array([1.0, *parts[0], *parts[1], parts[2, 1]])
+
+
+def height_terms(parts: np.ndarray) -> np.ndarray:
+    """What a height follows from, (4,): one, and the heights of the outer end, the inner end and the middle."""
+    return np.array([1.0, *parts[:, 1]])
+
+
+def brow_corners(chain: Chain, side: int) -> list[np.ndarray]:
+    """Outer and inner corner of a brow, and its point above the eye's centre; pixels of the levelled face."""
+    assert chain.gradients is not None
+    numbers, mirror, origin = fitted(), 1 - 2 * side, chain.boxes[side].place
+    parts = in_parts(chain.brows[side].ends, origin, mirror)
+    corners = []
+    for expected, weights in ((numbers.outer, numbers.brow_outer), (numbers.inner, numbers.brow_inner)):
+        place = origin + end_terms(parts) @ expected * (mirror, 1) * EYES_PX
+        corners.append(_corner(chain.gradients, weights, place, mirror))
+    above = origin + (0, height_terms(parts) @ numbers.above * EYES_PX)
+    return [*corners, snapped(chain.gradients, above)]
+
+
+def lip_corner(chain: Chain, nose: np.ndarray, mirror: int) -> np.ndarray:
+    """A corner of the lips, the left one for mirror 1; pixels of the levelled face."""
+    assert chain.gradients is not None and chain.lip is not None
+    numbers = fitted()
+    parts = in_parts(chain.lip.ends, nose, mirror)
+    expected = nose + end_terms(parts) @ numbers.corner * (mirror, 1) * EYES_PX
+    return _corner(chain.gradients, numbers.lip, expected, mirror)
+
+
+def lip_height(ends: np.ndarray, nose: np.ndarray) -> float:
+    """How far the middle of the upper lip lies below the nose, pixels."""
+    return float(height_terms(in_parts(ends, nose, 1)) @ fitted().below) * EYES_PX
+
+
+def _corner(level: Gradients, weights: np.ndarray, expected: np.ndarray, mirror: int) -> np.ndarray:
+    """The Shi-Tomasi corner at the place about an expected one where the pattern fits best."""
+    return snapped(level, best_place(level, weights, expected, mirror).place)

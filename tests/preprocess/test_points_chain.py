@@ -1,0 +1,158 @@
+"""The classic chain on a real face, stage by stage, and what it says where a stage finds nothing."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from portrait import portrait
+
+from edgefer.geometry import Box, scaled
+from edgefer.preprocess.points import chain, edges, eyes, face, features, fitted, patterns
+
+#: The face of the portrait as the Haar detector gives it, and its points by a landmark network.
+BOX, NOSE = Box(152.1, 104.5, 377.8, 330.2), np.array([266.3, 235.3])
+# fmt: off
+POINTS = np.array([
+    (221.7, 187.6), (221.8, 197.5), (206.3, 194.4), (239.6, 195.1), (305.7, 183.0), (306.6, 192.8), (289.0, 192.3),
+    (321.3, 188.5), (266.3, 235.3), (184.4, 182.8), (246.3, 168.5), (220.6, 163.4), (280.2, 167.0), (341.7, 175.6),
+    (304.3, 159.7), (230.9, 280.3), (303.3, 277.0), (267.3, 275.4),
+])
+# fmt: on
+
+
+@pytest.fixture(scope="module")
+def found():
+    return chain.find(portrait(), BOX, NOSE)
+
+
+def errors(points, wanted=POINTS):
+    return np.linalg.norm(points - wanted, axis=1) / features.interocular(wanted)
+
+
+def test_all_eighteen_points_are_found_near_the_landmarks(found):
+    assert found.failed == "" and found.points.shape == (18, 2) and found.points.dtype == np.float32
+    assert errors(found.points).max() <= 0.12
+
+
+def test_every_stage_can_be_looked_at(found):
+    assert found.face.image.shape == found.even.image.shape == (face.FACE_PX, face.FACE_PX)
+    np.testing.assert_array_equal(found.smooth, cv2.GaussianBlur(found.face.image, (3, 3), 0))
+    irises = found.even.outward(found.eyes.centres)
+    np.testing.assert_allclose(irises, [(222, 192), (306, 188)], atol=10)
+    assert set(found.eyes.radii) <= set(eyes.RADII)
+    assert found.level.image.shape == face.LEVEL_PX[::-1]
+    assert len(found.boxes) == len(found.brows) == 2
+    for part in (*found.brows, found.lip):
+        assert set(np.unique(part.binary)) <= {0, 255}
+        assert part.binary[part.ys - part.window.y0, part.xs - part.window.x0].all()
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_the_size_of_the_picture_does_not_matter(scale):
+    image = cv2.resize(portrait(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else 1)
+    found = chain.find(image, scaled(BOX, scale), (NOSE + 0.5) * scale - 0.5)
+    assert errors((found.points + 0.5) / scale - 0.5).max() <= 0.14
+
+
+@pytest.mark.parametrize("degrees", [-12, 12])
+def test_a_tilted_head_is_levelled(degrees):
+    centre = ((BOX.x0 + BOX.x1) / 2, (BOX.y0 + BOX.y1) / 2)
+    matrix = cv2.getRotationMatrix2D(centre, degrees, 1)
+    image = cv2.warpAffine(portrait(), matrix, portrait().shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+    there = POINTS @ matrix[:, :2].T + matrix[:, 2]
+    found = chain.find(image, BOX, there[8])
+    assert found.failed == ""
+    assert np.median(errors(found.points, there)) <= 0.08
+    left, right = (found.level.inward(there[rows]).mean(axis=0) for rows in ([2, 3], [6, 7]))
+    assert abs(right[1] - left[1]) <= 6
+
+
+@pytest.mark.parametrize(
+    ("image", "box", "nose", "stage"),
+    [
+        (np.full((200, 200), 90, np.uint8), Box(20, 20, 180, 180), (100, 120), "eyes"),
+        (np.full((200, 200), 90, np.uint8), Box(20, 20, 40, 40), (30, 33), "face"),
+        (np.full((200, 200), 90, np.uint8), Box(20, 20, 180, 180), (-9, 120), "nose"),
+        (np.full((200, 200), 90, np.uint8), Box(20, 20, 180, 180), (100, 30), "nose"),
+        (np.full((200, 200), 90, np.uint8), Box(20, 20, 180, 180), (np.nan, 120), "nose"),
+    ],
+    ids=["flat", "small", "nose outside", "nose above", "no nose"],
+)
+def test_a_stage_that_fails_is_named_with_its_reason(image, box, nose, stage):
+    found = chain.find(image, box, np.array(nose))
+    assert found.failed == stage and found.reason and found.points is None
+    assert stage in chain.STAGES
+
+
+def test_a_face_without_a_mouth_fails_at_the_lips():
+    image = portrait().copy()
+    image[245:400, 140:400] = 170
+    found = chain.find(image, BOX, NOSE)
+    assert found.failed == "lips" and "below the nose" in found.reason
+
+
+def test_points_that_do_not_go_together_name_the_part_that_is_off():
+    strayed = np.full(18, 0.01)
+    chain.check(strayed)
+    for row, stage in ((0, "eyes"), (11, "eyebrows"), (16, "lips")):
+        with pytest.raises(chain.StageFailed) as failure:
+            chain.check(np.where(np.arange(18) == row, 0.2, strayed))
+        assert failure.value.stage == stage
+
+
+def test_circles_are_found_where_they_are_drawn():
+    image = np.full((60, 60), 200, np.uint8)
+    cv2.circle(image, (33, 26), 6, 40, -1)
+    votes = eyes.hough(image)
+    assert votes.shape == (len(eyes.RADII), 60, 60)
+    found = eyes.circles(image, eyes.Window(0, 0, 60, 60))
+    np.testing.assert_allclose(found.centres[0], (33, 26), atol=1)
+    assert found.radii[0] in (5, 6, 7) and (np.diff(found.votes) <= 0).all()
+
+
+def test_a_light_circle_is_no_iris():
+    """Gradients point outwards from what is dark, so a bright disc has its votes outside."""
+    image = np.full((60, 60), 40, np.uint8)
+    cv2.circle(image, (30, 30), 6, 200, -1)
+    assert eyes.hough(image)[:, 30, 30].max() == 0
+
+
+def test_the_fast_search_of_a_pattern_equals_its_features(found):
+    """Eight roundings of float32 on sums of 131 products of order one: 1e-4 is far above them."""
+    weights = fitted.fitted().lip
+    for mirror in (1, -1):
+        for place in ((60.0, 100.0), (3.2, 2.0), (170.0, 165.0)):
+            scores = patterns.pattern_features(found.gradients, np.array(place), mirror) @ weights
+            best = patterns.best_place(found.gradients, weights, np.array(place), mirror)
+            assert best.score == pytest.approx(scores.max(), abs=1e-4)
+
+
+def test_a_corner_is_the_best_shi_tomasi_score_nearby(found):
+    place = patterns.snapped(found.gradients, np.array([80.0, 90.0]), reach=2)
+    around = found.gradients.corners[88:93, 78:83]
+    assert found.gradients.corners[int(place[1]), int(place[0])] == around.max()
+    np.testing.assert_array_equal(patterns.snapped(found.gradients, np.array([-9.0, 999.0])).astype(int) >= 0, True)
+
+
+def test_an_edge_has_its_lighter_side_above():
+    """The upper edge of a dark bar, not its lower one; the left end and the right one are the bar's."""
+    level = np.full(face.LEVEL_PX[::-1], 180, np.uint8)
+    level[40:47, 40:80] = 60
+    part = edges.brow(face.gradients(level).edges, np.array([60.0, 60.0]), 1)
+    assert part.ys.min() >= 38 and part.ys.max() <= 41
+    np.testing.assert_allclose(part.ends[:2, 0], (40, 80), atol=2)
+
+
+def test_noise_below_the_area_filter_is_no_brow():
+    level = np.full(face.LEVEL_PX[::-1], 180, np.uint8)
+    level[40, 60] = 20
+    assert edges.brow(face.gradients(level).edges, np.array([60.0, 60.0]), 1) is None
+
+
+def test_pictures_are_placed_in_each_other(found):
+    for placed in (found.face, found.level):
+        np.testing.assert_allclose(placed.inward(placed.outward(POINTS)), POINTS, atol=1e-6)
+    np.testing.assert_allclose(
+        found.level.inward(found.even.outward(found.even.inward(POINTS))), found.level.inward(POINTS), atol=1e-6
+    )
