@@ -19,7 +19,6 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 from common import table
-from edgefer.train.teachers import MeshTeacher, photographs
 from peers import DATA
 
 from edgefer import defaults
@@ -28,6 +27,7 @@ from edgefer.landmarks.base import LANDMARKERS, Landmarker, Landmarks
 from edgefer.landmarks.cover import CoverGate
 from edgefer.landmarks.points import face_square
 from edgefer.track import Photographs
+from edgefer.train.teachers import MeshTeacher, photographs
 from edgefer.values import Face, Frame, Quality
 
 Drawing = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
