@@ -57,9 +57,9 @@ class EdgeferDetector:
     where its eyes, its nose and the corners of its mouth are.
     """
 
-    levels = Levels(sure=0.8, likely=0.55, keep=0.4)
+    levels = Levels(sure=0.8, likely=0.65, keep=0.4)
     parts = 8
-    survey = Survey(160, 13, 40, margin=0.25, together=0.6, tile_rows_px=120)
+    survey = Survey(160, 13, 40, margin=0.25, together=0.7, tile_rows_px=120)
 
     ROWS, COLUMNS, BLOCK = 120, 160, 4
     #: Numbers a cell tells, in the order in which a grid's outputs are named.
