@@ -55,7 +55,7 @@ class FaceApi:
     MEAN = np.array([122.782, 117.001, 104.298], np.float32)
     #: Side of the square it is shown, in parts of the points' own, and how far below their middle. The best of a grid,
     #: on the very faces they are measured on: in their favour.
-    AROUND, BELOW = 1.12, 0.0
+    AROUND, BELOW = 1.25, 0.05
 
     def __init__(self, manifest: Path):
         self._weights = tfjs_weights(manifest)

@@ -141,8 +141,8 @@ class Sampler:
             angle = np.radians(rng.uniform(-47, 47) if rng.random() < 0.3 else rng.normal(0, 9))
         # most squares come from points found before, the others from a detector's box
         wide = rng.random() < 0.4
-        side *= np.exp(rng.uniform(-0.17, 0.2) if wide else rng.normal(0, 0.04))
-        middle = middle + side * (rng.uniform(-0.13, 0.13, 2) if wide else rng.normal(0, 0.025, 2))
+        side *= np.exp(rng.uniform(-0.17, 0.2) if wide else rng.normal(0, 0.055))
+        middle = middle + side * (rng.uniform(-0.13, 0.13, 2) if wide else rng.normal(0, 0.035, 2))
         stretch = np.exp(rng.normal(0, 0.03))
         axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         axes = axes @ np.diag([stretch, 1 / stretch]) * side / CANVAS_PX

@@ -14,18 +14,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from edgefer.geometry import Box
 from edgefer.landmarks.network import LandmarkNetwork
 from edgefer.landmarks.points import REGIONS, face_square
 from edgefer.landmarks.squares import around_points
-from edgefer.measure.points import HELEN, PointErrors, labelled_faces, point_errors
+from edgefer.measure.points import HELEN, labelled_faces, measured
 from edgefer.models import directory
 from edgefer.models.manifest import (
     Input,
@@ -41,8 +39,6 @@ from edgefer.train.landmarks.card import render
 from edgefer.train.landmarks.network import build
 
 NAME = "edgefer-landmarks"
-#: The first look at a labelled face: the middle of its picture, in parts of the side. The second is round the points.
-FIRST_LOOK = 0.8
 RULE = (
     "200 faces of HELEN train with 68 hand-made points; two looks: the middle 80 % of the picture, then the square "
     "round the points found; mean distance in percent of the distance of the outer corners of the eyes"
@@ -101,20 +97,6 @@ class KerasNetwork(LandmarkNetwork):
     def _forward(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points, confidence = self._model(tensor.astype(np.float32) / 128, training=False)
         return np.array(points).reshape(68, 2), np.array(confidence)[0]
-
-
-def measured(network: LandmarkNetwork, images: Sequence[np.ndarray], truth: np.ndarray, looks: int = 2) -> PointErrors:
-    """Errors on labelled faces, by the rule above."""
-    found = []
-    for image in images:
-        height, width = image.shape
-        x, y, half = width / 2, height / 2, FIRST_LOOK * max(width, height) / 2
-        square = Box(x - half, y - half, x + half, y + half)
-        for _ in range(looks):
-            points = network.locate(image, square).points
-            square = network.around_points(points)
-        found.append(points)
-    return point_errors(np.stack(found), truth)
 
 
 def face_frame(faces: data.Faces) -> tuple[float, float]:
