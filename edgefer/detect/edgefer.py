@@ -57,7 +57,7 @@ class EdgeferDetector:
     where its eyes, its nose and the corners of its mouth are.
     """
 
-    levels = Levels(sure=0.8, likely=0.65, keep=0.4)
+    levels = Levels(sure=0.8, likely=0.65, keep=0.55)
     parts = 8
     survey = Survey(160, 13, 40, margin=0.25, together=0.7, tile_rows_px=120)
 
@@ -128,9 +128,11 @@ class EdgeferDetector:
         if image is None:
             return []
         views = self._views(image.shape)
-        faces = [
-            face for view in (views if part is None else views[part :: self.parts]) for face in self._faces(image, view)
-        ]
+        faces: list[Look] = []
+        for view in views if part is None else views[part :: self.parts]:
+            seen = self._faces(image, view)
+            # in a view of a part there is more that resembles a face, such as a part of a large one
+            faces += seen if view == views[0] else self.verified(image, seen)
         found: list[Detection] = []
         for face in sorted(faces, key=lambda face: -face.score):
             box, others = moved(face.box, x0, y0), (*known, *(other.box for other in found))
