@@ -3,7 +3,7 @@
     python bench/landmarks.py --data DATA [--labels LABELS] [--face-api package/model] [--json FILE]
 
 * Errors, percent of the distance of the outer corners of the eyes: after two looks (the middle of the picture, then
-  round the points found); other networks get their best square round the labels themselves.
+  round the points found), and with a photograph's full effort; other networks get their best square round the labels.
 * Time of a look, crop included for ours, compared with the teacher's network alone: the median of alternating rounds,
   one thread each, in processor time.
 * Steadiness: a still face, a new frame of sensor noise (sigma 2 grey levels) each time, looked at round the last
@@ -132,9 +132,9 @@ def main() -> None:
     ours = measured(network, list(images), truth)
     teachers = point_errors(np.stack([teacher.label(image).points for image in images]), truth)
     big = (arguments.data / "teachers" / "face_landmarks_v2.tflite").stat().st_size
-    settled = measured(network, list(images), truth, looks=4)
+    settled = measured(network, list(images), truth, full=True)
     rows = [row("edgefer-landmarks, int8", ours, f"{size / 1000:.0f} KB", f"{ratio:.2f}")]
-    rows.append(row("the same, four looks (photographs)", settled, "", ""))
+    rows.append(row("the same, full effort (photographs)", settled, "", ""))
     rows.append(row("the teacher and its offsets", teachers, f"{big / 1000:.0f} KB", "1"))
     for name in ("face_landmark_68_model", "face_landmark_68_tiny_model") if arguments.face_api else ():
         peer = FaceApi(arguments.face_api / f"{name}-weights_manifest.json")

@@ -22,7 +22,7 @@ MIN_SHARPNESS = 0.018
 MIN_BRIGHTNESS, MAX_BRIGHTNESS = 35.0, 225.0
 
 #: Whether the gate looks at landmarks.
-COVER = False
+COVER = True
 #: Least confidence of the landmark network in the eyes and in the mouth; below it a face is "occluded".
 MIN_EYES, MIN_MOUTH = 0.7, 0.6
 #: Yaw and roll of the head, degrees either way, beyond which a face is "turned" and "tilted".

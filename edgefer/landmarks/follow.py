@@ -24,6 +24,9 @@ class Network(Protocol):
     def locate(self, grey: np.ndarray, square: Box) -> tuple[np.ndarray, np.ndarray]:
         """Points and confidences by region from one pass over a square of the image."""
 
+    def study(self, grey: np.ndarray, square: Box) -> tuple[np.ndarray, np.ndarray]:
+        """The same with full effort, for a photograph."""
+
     def around_face(self, box: Box) -> Box:
         """The square to look at, from a detector's box."""
 
@@ -56,11 +59,8 @@ class Follower:
         network: finds the points in a square of the image.
     """
 
-    #: Looks at a face that comes in, and at one in a photograph: the third and fourth take another twentieth off the
-    #: network's error, which in a film the frames that follow do.
-    LOOKS, LOOKS_STILL = 2, 4
     #: Confidence from which there is a face, and from which it need not be looked for in other directions.
-    SEEN, SURE = 0.5, 0.95
+    SEEN, SURE = 0.5, 0.98
     #: Points older than this are not looked round again, s.
     STALE_S = 0.5
     #: Between two attempts to find a face in other directions, s.
@@ -112,8 +112,7 @@ class Follower:
 
     def _find_anew(self, frame: Frame, face: Face) -> tuple[np.ndarray, np.ndarray] | None:
         """The points of a face of which only the box is known."""
-        looks = self.LOOKS_STILL if frame.still else self.LOOKS
-        best = self._look(frame.grey, face.box, looks)
+        best = self._look(frame.grey, face.box, frame.still)
         if best is not None and best[1][0] >= self.SURE:
             return best
         if not frame.still:
@@ -123,19 +122,18 @@ class Follower:
             self._turned_ns[face.track] = frame.media_ns
         for quarters in (2, 1, 3):
             view = _TurnedView(frame.grey, face.box, quarters)
-            found = self._look(view.image, view.box, looks)
+            found = self._look(view.image, view.box, frame.still)
             if found is not None and (best is None or found[1][0] > best[1][0]):
                 best = view.source_points(found[0]), found[1]
         return best
 
-    def _look(self, grey: np.ndarray, box: Box, looks: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Each look tells where the next has to be."""
+    def _look(self, grey: np.ndarray, box: Box, still: bool) -> tuple[np.ndarray, np.ndarray] | None:
+        """The first look tells where the second has to be; a photograph's is made with full effort."""
         points, confidence = self._network.locate(grey, self._network.around_face(box))
         if confidence[0] < self.SEEN / 2:
             return None
-        for _ in range(looks - 1):
-            points, confidence = self._network.locate(grey, self._network.around_points(points))
-        return self._seen(points, confidence)
+        second = self._network.study if still else self._network.locate
+        return self._seen(*second(grey, self._network.around_points(points)))
 
 
 def _carried(state: _State, box: Box) -> np.ndarray:

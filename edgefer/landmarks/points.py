@@ -38,6 +38,12 @@ _SQUARE = np.array(
     ]
 )
 
+#: Point i of a mirrored face is point MIRROR[i] of the face.
+MIRROR = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
+     41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+)  # fmt: skip
+
 
 def eye_distance(points: np.ndarray) -> float:
     """Between the outer corners of the eyes, pixels: the size that errors and speeds are counted in."""

@@ -324,9 +324,8 @@ def manifest_kinds() -> dict[str, type[Manifest]]:
     waiting: list[type[Manifest]] = [Manifest]
     while waiting:
         kind = waiting.pop()
-        if below := kind.__subclasses__():  # what several kinds share is none itself
-            waiting += below
-        else:
+        waiting += kind.__subclasses__()
+        if kind.__struct_config__.tag != kind.__name__:  # what several kinds share has no tag of its own
             kinds[str(kind.__struct_config__.tag)] = kind
     return kinds
 

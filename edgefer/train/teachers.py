@@ -27,6 +27,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edgefer.landmarks.points import MIRROR
 from edgefer.support.atomic import write_bytes
 from edgefer.support.progress import progress_bar
 
@@ -37,13 +38,6 @@ ROUND_MESH = 1.5
 CORNERS = (33, 263)
 #: A photograph of one face shows it somewhat like one of these: side of the square, in parts of its longer side.
 SQUARES = (1.0, 1.3, 0.8, 1.7)
-
-
-#: Point i of a mirrored face is point MIRROR[i] of the face.
-MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
-     41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)  # fmt: skip
 
 
 class Labelled(NamedTuple):

@@ -39,7 +39,7 @@ def test_a_new_face_is_looked_at_twice_and_a_known_one_once():
     assert len(network.squares) == 3
     assert error_px(second) < 0.2
     assert second.pose.yaw == pytest.approx(0, abs=1)
-    assert second.seen["mouth"] == pytest.approx(0.97)
+    assert second.seen["mouth"] == pytest.approx(0.99)
 
 
 def test_the_next_look_goes_where_the_tracker_has_carried_the_face():
@@ -63,13 +63,13 @@ def test_a_face_that_jumped_is_found_anew_from_its_box():
     assert error_px(found, network.points) < 0.2
 
 
-def test_a_photograph_is_looked_at_four_times_and_leaves_nothing():
+def test_a_photograph_is_looked_at_twice_and_leaves_nothing():
     network = KnowingNetwork(POINTS)
     follower = Follower(network)
     for index in range(3):
         found = follower.find(frame_at(index, still=True), face_in(face_square(POINTS)))
         assert error_px(found) < 0.2
-    assert len(network.squares) == 12
+    assert len(network.squares) == 6
     assert not follower._states
 
 

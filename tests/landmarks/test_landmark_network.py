@@ -10,7 +10,7 @@ import pytest
 from edgefer.errors import ModelError
 from edgefer.geometry import Box, moved
 from edgefer.landmarks.network import LandmarkNetwork, open_network
-from edgefer.landmarks.points import REGIONS, eye_distance, face_square
+from edgefer.landmarks.points import MIRROR, REGIONS, eye_distance, face_square
 from edgefer.models import directory, store
 from edgefer.sources.demo import portrait_path
 
@@ -72,9 +72,20 @@ def test_points_move_with_the_picture(network, portrait, found):
     np.testing.assert_allclose(there.confidence, here.confidence, atol=1e-6)
 
 
-def test_a_mirrored_face_has_mirrored_points(network, portrait, found):
-    from edgefer.train.teachers import MIRROR
+def test_full_effort_ends_where_single_looks_do_and_sees_mirrors_alike(network, portrait, found):
+    points = found[0].points
+    square = network.around_points(points)
+    studied = network.study(portrait, square)
+    assert np.linalg.norm(studied.points - points, axis=1).mean() < 0.04 * eye_distance(points)
+    width = portrait.shape[1]
+    other = network.study(
+        np.ascontiguousarray(portrait[:, ::-1]), Box(width - square.x1, square.y0, width - square.x0, square.y1)
+    ).points
+    back = np.column_stack([width - 1 - other[:, 0], other[:, 1]])[MIRROR]
+    assert np.linalg.norm(back - studied.points, axis=1).mean() < 0.02 * eye_distance(points)
 
+
+def test_a_mirrored_face_has_mirrored_points(network, portrait, found):
     points = found[0].points
     square = network.around_points(points)
     flipped = np.ascontiguousarray(portrait[:, ::-1])
@@ -103,7 +114,9 @@ def test_an_upside_down_face_is_not_seen(network, portrait, found):
     assert network.locate(turned, there).confidence[0] < 0.5
 
 
-@pytest.mark.parametrize(("cover", "hidden", "free"), [("mask", "mouth", "right_eye")])
+@pytest.mark.parametrize(
+    ("cover", "hidden", "free"), [("mask", "mouth", "right_eye"), ("glasses", "left_eye", "mouth")]
+)
 def test_what_is_covered_is_not_seen_and_the_rest_is(network, portrait, found, cover, hidden, free):
     from edgefer.train.landmarks.cover import dark_glasses, face_mask
 

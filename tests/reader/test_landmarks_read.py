@@ -136,3 +136,43 @@ def test_a_profile_can_ask_for_points(picture, tmp_path):
     (tmp_path / "p.toml").write_text("[landmarks]\npoints = true\n")
     (face,) = edgefer.read(picture[0], profile=tmp_path / "p.toml")
     assert face.landmarks is not None
+
+
+# -- the gate, without anybody asking for points
+
+
+def masked(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A face mask over nose, mouth and chin."""
+    drawn = image.copy()
+    outline = np.vstack([points[2:15], points[28]])
+    cv2.fillPoly(drawn, [np.rint(outline).astype(np.int32)], (200, 190, 180), cv2.LINE_AA)
+    return drawn
+
+
+def test_a_masked_face_is_not_judged(picture, points):
+    for face in edgefer.read(masked(picture[1], points)):
+        assert face.expression == "uncertain" and "occluded" in face.quality.reasons
+        assert face.landmarks is None
+
+
+def test_a_masked_face_in_a_film_is_not_judged_and_when_bared_it_is(picture, points):
+    reader = edgefer.Reader(detector="haar")
+    bare, covered = picture[1], masked(picture[1], points)
+    seen = []
+    for index in range(24):
+        faces = reader.process(covered if 8 <= index < 16 else bare, index / 30).faces
+        seen.append([face.expression == "uncertain" for face in faces])
+    assert seen[7] == [False] and seen[23] == [False]
+    assert seen[15] in ([True], [])  # the detector may not know it any more
+
+
+def test_a_face_upside_down_is_not_judged(picture):
+    for face in edgefer.read(picture[1][::-1, ::-1]):
+        assert face.expression == "uncertain"
+        assert {"tilted", "occluded"} & set(face.quality.reasons)
+
+
+def test_the_check_can_be_turned_off(picture, points, tmp_path):
+    (tmp_path / "p.toml").write_text("[quality]\ncover = false\n")
+    for face in edgefer.read(masked(picture[1], points), profile=tmp_path / "p.toml"):
+        assert "occluded" not in face.quality.reasons

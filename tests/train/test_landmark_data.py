@@ -8,8 +8,8 @@ import pytest
 
 from edgefer.geometry import Box
 from edgefer.kernels import crop_resize
+from edgefer.landmarks.points import MIRROR
 from edgefer.landmarks.squares import around_points
-from edgefer.train import teachers
 from edgefer.train.landmarks import cover, data
 
 #: A face in a canvas: jaw, brows, nose, eyes and mouth somewhere near their places.
@@ -33,7 +33,7 @@ def faces():
 
 
 def test_mirroring_twice_changes_nothing():
-    assert (teachers.MIRROR[teachers.MIRROR] == np.arange(68)).all()
+    assert (MIRROR[MIRROR] == np.arange(68)).all()
     rng = np.random.default_rng(0)
     sample = rng.integers(0, 255, (80, 80), np.uint8), rng.random(137).astype(np.float32), np.arange(6)
     for once, twice in zip(sample, data.mirrored(*data.mirrored(*sample)), strict=True):
@@ -41,7 +41,7 @@ def test_mirroring_twice_changes_nothing():
 
 
 def test_the_mirrored_points_of_a_symmetric_face_are_its_own():
-    turned = FACE[teachers.MIRROR] * (-1, 1) + (160, 0)
+    turned = FACE[MIRROR] * (-1, 1) + (160, 0)
     assert np.abs(turned - FACE).max() < 1e-9
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgefer.landmarks.points import MIRROR
 from edgefer.landmarks.squares import SIDE
 from edgefer.train import teachers
 from edgefer.train.landmarks.cover import COVERS, slope
-from edgefer.train.teachers import MIRROR
 
 #: Side of the network's input, pixels, and of the canvas a sample is drawn on.
 INPUT_PX, CANVAS_PX = 80, 160

@@ -55,11 +55,9 @@ LICENCE = Licence(
         "points were measured on HELEN labels (iBUG 300-W: research use; excludes commercial use), no weight was"
     ),
 )
-COMMAND = (
-    "python -m edgefer.train.teachers --data DATA --out LABELS && python -m edgefer.train.landmarks.fit --data DATA "
-    "--labels LABELS {arguments} --out RUN && python -m edgefer.train.landmarks.export RUN --data DATA --labels LABELS "
-    "--out DIRECTORY"
-)
+TEACH = "python -m edgefer.train.teachers --data DATA --out LABELS"
+FIT = "python -m edgefer.train.landmarks.fit --data DATA --labels LABELS {} --out RUN"
+EXPORT = "python -m edgefer.train.landmarks.export RUN --data DATA --labels LABELS --out DIRECTORY"
 
 
 def quantised(model: Any, representative: np.ndarray) -> bytes:
@@ -137,9 +135,9 @@ def export(run: Path, folder: Path, labels: Path, out: Path) -> LandmarkManifest
             data="faces.zip and FER-2013 Training images, with the points of MediaPipe Face Landmarker v2",
             split="train",
             rule=f"faces whose flag the teacher gives a probability of at least {data.SURE}; every twentieth "
-            "photograph of faces.zip is left out and chosen by",
+            "photograph of faces.zip is left out and chosen by" + settings.get("note", ""),
             rows=sum(len(faces) for faces, _ in sources),
-            command=COMMAND.format(arguments=settings["arguments"]),
+            command=" && ".join([TEACH, *(FIT.format(stage) for stage in settings["stages"]), EXPORT]),
             seed=settings["seed"],
         ),
         metrics=UNMEASURED,

@@ -14,6 +14,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import keras
@@ -127,7 +128,7 @@ def train(arguments: argparse.Namespace) -> None:
 
     started, last, count, sums = time.monotonic(), time.monotonic(), 0, np.zeros(2)
     budget = arguments.minutes * 60
-    settings = {"arguments": _arguments(arguments), "seed": arguments.seed, "rows": rows}
+    settings = {"rows": rows, **_stages(arguments)}
     for images, targets, seen in data.Sampler(sources, grounds, arguments.seed).batches(arguments.batch):
         part = (time.monotonic() - started) / budget
         if part >= 1:
@@ -144,15 +145,16 @@ def train(arguments: argparse.Namespace) -> None:
     report(model, average, val, out, settings, count * arguments.batch, time.monotonic() - started, sums)
 
 
-def _arguments(arguments: argparse.Namespace) -> str:
-    """Those that decide the weights, as one gives them."""
-    given = [f"--minutes {arguments.minutes:g}", f"--batch {arguments.batch}", f"--rate {arguments.rate:g}"]
-    given += [f"--seed {arguments.seed}"]
+def _stages(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How the weights come to be: the arguments of each run that led to them, and what those before had seen."""
+    own = f"--minutes {arguments.minutes:g} --batch {arguments.batch} --rate {arguments.rate:g} --seed {arguments.seed}"
     if arguments.backgrounds:
-        given.append("--backgrounds " + " ".join(str(path) for path in arguments.backgrounds))
-    return " ".join(
-        [*given, f"--start {arguments.start.parent.name}/{arguments.start.name}"] if arguments.start else given
-    )
+        own += " --backgrounds " + " ".join(str(path) for path in arguments.backgrounds)
+    before: dict[str, Any] = {"stages": [], "images": 0, "minutes": 0.0}
+    if arguments.start:
+        before |= json.loads((arguments.start.parent / "settings.json").read_text())
+        own += " --start RUN/averaged.weights.h5"
+    return {**before, "stages": [*before["stages"], own], "seed": arguments.seed}
 
 
 def report(model, average, val, out, settings, images, seconds, sums) -> None:
@@ -165,7 +167,8 @@ def report(model, average, val, out, settings, images, seconds, sums) -> None:
     model.save_weights(partial)
     os.replace(partial, out / "averaged.weights.h5")
     model.set_weights(own)
-    (out / "settings.json").write_text(json.dumps({**settings, "images": images, "minutes": seconds / 60}))
+    totals = {"images": settings["images"] + images, "minutes": settings["minutes"] + seconds / 60}
+    (out / "settings.json").write_text(json.dumps({**settings, **totals}))
     line = {"images": images, "minutes": round(seconds / 60, 1), "val_inner": round(inner, 3),
             "val_all": round(everything, 3), "losses": sums.round(2).tolist()}  # fmt: skip
     with (out / "log.jsonl").open("a") as file:
