@@ -85,6 +85,8 @@ points (the eyes, the nose, the corners of the mouth).
 
 {figures}
 
+A picture of coins, which have heads on them, was left out here.
+
 ## What it was trained on
 
 Scenes composed while it learned (`edgefer/train/detector/scenes.py`): face photographs and FER-2013 images, pasted
