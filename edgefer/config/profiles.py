@@ -210,9 +210,11 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
 
     choice = settings.detector_choice
     paths = {
-        field.name: resolved(getattr(choice.options, field.name))
+        field.name: resolved(value)
         for field in fields_of(choice.options.__class__)
-        if is_model_path(field.type) and getattr(choice.options, field.name)
+        if is_model_path(field.type)
+        and (value := getattr(choice.options, field.name))
+        and (field.required or "/" in value)  # what has a default may be the name of a shipped one
     }
     models = [resolved(model) if "/" in model else model for model in settings.recognizer.models]
     landmarks = settings.landmarks

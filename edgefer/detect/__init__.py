@@ -1,4 +1,4 @@
-"""Faces in one image: Haar on a reduced image by default, YuNet or BlazeFace from a model directory.
+"""Faces in one image: by Haar on a reduced image, by our own network, by YuNet or BlazeFace from a model directory.
 
 A detector answers two questions. `detect` searches an image and may take milliseconds; the tracker asks it
 rarely. `look` asks whether a face of about this size is at about this place; it is a tenth of the price.
@@ -27,11 +27,11 @@ def open_detector(
     """A face detector.
 
     Args:
-        choice: of DETECTORS, or written as on the command line: "haar", "yunet:DIRECTORY".
+        choice: of DETECTORS, or written as on the command line: "haar", "edgefer", "yunet:DIRECTORY".
         min_face_px: smallest face to search for, pixels of the source, 20 to 2000.
         max_side_px: longest side of the image searched, 64 to 4096; on sources so large that `min_face_px`
             would need more, the smallest face found grows instead of the time.
-        threads: threads of the network's interpreter (blazeface); OpenCV's are set by cv2.setNumThreads.
+        threads: threads of the network's interpreter (edgefer, blazeface); OpenCV's are set by cv2.setNumThreads.
 
     Raises:
         UsageError: an unknown kind or option, or a number out of range. ModelError: its model is refused.

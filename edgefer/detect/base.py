@@ -32,18 +32,23 @@ class Levels(NamedTuple):
 
 
 class Look(Struct):
-    """A face looked at: where it is, how sure that is, and whether only its profile was recognized."""
+    """A face looked at: where it is, how sure that is, and whether only its profile was recognized.
+
+    `points`, of a detector that gives them, are the right and the left eye, the nose, the right and the left corner
+    of the mouth: float (5, 2), x and y as those of the box.
+    """
 
     box: Box
     score: float
     turned: bool = False
+    points: np.ndarray | None = None
 
 
 class Survey(NamedTuple):
     """How a detector searches one tile of a photograph.
 
     Attributes:
-        tile_px: longest side of a tile, pixels.
+        tile_px: longest side of a tile, pixels. tile_rows_px: its height at most, where that is less.
         smallest_px, largest_px: faces found in a tile, side in its pixels; the largest is at least twice the
             smallest, so that tiles at half the scale find what these leave.
         margin: how far tiles reach beyond the picture, whose edge pixels go on there, as a part of the largest
@@ -60,6 +65,7 @@ class Survey(NamedTuple):
     margin: float = 0.0
     alone: float = 1.0
     together: float = 1.0
+    tile_rows_px: int = 0
 
 
 class Detector(Protocol):

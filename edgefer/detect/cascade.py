@@ -34,12 +34,14 @@ class CascadeSearch:
         Raises:
             ModelError: it is not there, or not of that kind.
         """
-        path = Path(cv2.data.haarcascades) / name
+        # OpenCV 5 has neither the files nor, in some builds, the module that says where they are
+        path = Path(getattr(getattr(cv2, "data", None), "haarcascades", "")) / name
         try:
             self._cascade = _read(path.read_text())
         except (OSError, ValueError, IndexError) as error:
             raise ModelError(
-                f"cannot load the Haar cascade {path}: {error}; reinstall opencv-python-headless<5, which carries it"
+                f"cannot load the Haar cascade {path}: {error}; choose the detector edgefer, which needs no such file, "
+                "or install opencv-python-headless<5, which carries it"
             ) from None
 
     def windows(self, image: np.ndarray, step: float, smallest: int, largest: int) -> list[tuple[Box, int]]:

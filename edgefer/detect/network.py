@@ -65,14 +65,25 @@ def open_network(
     return detector
 
 
-def pack(file: str | os.PathLike, out: str | os.PathLike, entry: NetworkEntry, *, name: str, licence: str) -> None:
+def pack(
+    file: str | os.PathLike,
+    out: str | os.PathLike,
+    entry: NetworkEntry,
+    *,
+    name: str,
+    licence: str,
+    training_data: str = "as its authors state",
+    card: str = "",
+) -> None:
     """Makes a model directory of a network file.
 
     Args:
         file: the network, in the form its detector reads (.onnx or .tflite).
         out: directory to make; must not exist, or be empty.
         entry: the detector that it is for.
-        name, licence: for the manifest.
+        name, licence, training_data: for the manifest; the last two are the licence words of the weights, and of
+            what they were trained on.
+        card: a model card to go with it.
 
     Raises:
         UsageError: there is no such file, or the directory is not empty.
@@ -88,7 +99,7 @@ def pack(file: str | os.PathLike, out: str | os.PathLike, entry: NetworkEntry, *
         name=name,
         paper=entry.paper,
         architecture=entry.name,
-        licence=Licence(weights=licence, training_data="as its authors state"),
+        licence=Licence(weights=licence, training_data=training_data),
         decoding=entry.name,
         file=entry.file,
         self_test=tests,
@@ -99,6 +110,8 @@ def pack(file: str | os.PathLike, out: str | os.PathLike, entry: NetworkEntry, *
         if any(out.iterdir()):
             raise UsageError(f"{out}: expected a new or an empty directory, it has files in it")
         (out / manifest.network).write_bytes(content)
+        if card:
+            (out / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     except OSError as error:
         raise EdgeferError(f"{out}: cannot be written: {error.strerror}; choose another directory") from None
     directory.write(out, manifest)

@@ -67,16 +67,17 @@ def tiles(shape: tuple[int, ...], survey: Survey, smallest_px: float) -> Iterato
     scale = min(1.0, survey.smallest_px / smallest_px)
     while True:
         side, shared = survey.tile_px / scale, survey.largest_px / scale
+        rows = (survey.tile_rows_px or survey.tile_px) / scale
         margin = survey.margin * min(shared, max(height, width))
-        for y0, y1 in _spans(height + 2 * margin, side, shared):
-            for x0, x1 in _spans(width + 2 * margin, side, shared):
+        for y0, y1 in spans(height + 2 * margin, rows, shared):
+            for x0, x1 in spans(width + 2 * margin, side, shared):
                 yield scale, Box(x0 - margin, y0 - margin, x1 - margin, y1 - margin)
         if survey.largest_px / scale >= max(height, width):
             return
         scale *= survey.smallest_px / survey.largest_px
 
 
-def _spans(length: float, side: float, shared: float) -> list[tuple[float, float]]:
+def spans(length: float, side: float, shared: float) -> list[tuple[float, float]]:
     """Equal parts of an axis, each at most `side` long, that overlap by `shared`."""
     if length <= side:
         return [(0.0, length)]

@@ -27,6 +27,19 @@ class Network(Options, frozen=True):
     ]
 
 
+class OwnNetwork(Options, frozen=True):
+    """The options of our own network."""
+
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="its model directory: a shipped one by name, or a path",
+            extra={"model path": True},
+        ),
+    ] = "edgefer-face"
+
+
 class NetworkEntry(Entry, frozen=True):
     """A row of a detector that runs a network.
 
@@ -43,6 +56,17 @@ class NetworkEntry(Entry, frozen=True):
 
 DETECTORS = Registry("detector")
 DETECTORS.add(Entry("haar", "OpenCV's Haar cascades, by our kernels; needs no model", "edgefer.detect.haar:open_haar"))
+DETECTORS.add(
+    NetworkEntry(
+        "edgefer",
+        "our own small network, through LiteRT; its model ships",
+        "edgefer.detect.edgefer:open_edgefer",
+        OwnNetwork,
+        "model",
+        network="edgefer.detect.edgefer:EdgeferDetector",
+        paper="none; our own",
+    )
+)
 DETECTORS.add(
     NetworkEntry(
         "yunet",

@@ -148,18 +148,21 @@ def _packages() -> Iterator[Check]:
 
 def _networks() -> Iterator[Check]:
     from edgefer import recognize
+    from edgefer.detect import DETECTORS, open_detector
     from edgefer.landmarks.network import open_network
-    from edgefer.models import runtime, store
+    from edgefer.models import directory, runtime, store
+    from edgefer.models.manifest import DetectorManifest, LandmarkManifest
 
     names = store.shipped()
-    landmarks = store.shipped("landmarks")
+    openers = {
+        DetectorManifest: lambda name, manifest: open_detector(DETECTORS.choose(manifest.decoding, model=name)),
+        LandmarkManifest: lambda name, manifest: open_network(name),
+    }
     refused = False
     for name in names:
         try:
-            if name in landmarks:
-                open_network(name)
-            else:
-                recognize.open(name)
+            manifest = directory.load(store.find(name))
+            openers.get(type(manifest), lambda name, manifest: recognize.open(name))(name, manifest)
         except EdgeferError as error:
             refused = True
             yield Check("models", "fail", str(error))

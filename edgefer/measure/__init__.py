@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from edgefer.measure.datasets import Dataset
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Which data set, and which of its rows."""
     parser.add_argument(
         "--data",
         metavar="D",
-        required=True,
+        required=required,
         help="fer2013.csv, a FER+ csv, an npz, a folder with one folder a class (happiness, happy, 3_happy, …), or "
         "that of KDEF, JAFFE, FEI, CAFE or CK+",
     )

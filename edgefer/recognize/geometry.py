@@ -17,6 +17,7 @@ from edgefer.models.geometry import GeometryManifest, GeometryPart, geometry_tes
 from edgefer.preprocess.points import chain, features
 from edgefer.recognize.base import Needs, Observation
 from edgefer.recognize.registry import GeometryOptions
+from edgefer.support.quiet import native_stderr
 from edgefer.values import Face, Frame
 
 #: Largest difference of a score from that of the self-test; sums of at most 1024 float32 products round within it.
@@ -130,11 +131,13 @@ def nose_cascade(file: str) -> NoseFinder:
         raise UsageError(f"nose {file}: OpenCV {cv2.__version__} has no cascades; leave it out: the landmarks give it")
     if not Path(file).is_file():
         raise UsageError(f"nose {file}: no such file")
+    cascade = cv2.CascadeClassifier()
     try:
-        cascade = cv2.CascadeClassifier(file)
+        with native_stderr("OpenCV"):
+            loaded = cascade.load(file)
     except cv2.error:
-        cascade = None
-    if cascade is None or cascade.empty():
+        loaded = False
+    if not loaded:
         raise UsageError(f"nose {file}: expected a cascade file of OpenCV, as haarcascade_mcs_nose.xml")
 
     def find(grey: np.ndarray, box: Box) -> np.ndarray | None:

@@ -39,7 +39,7 @@ class KnowingNetwork:
 
     def locate(self, grey: np.ndarray, square: Box) -> tuple[np.ndarray, np.ndarray]:
         self.squares.append(square)
-        confidence = np.array([0.0 if region in self.hidden else 0.99 for region in REGIONS], np.float32)
+        confidence = np.array([0.0 if region in self.hidden else 0.999 for region in REGIONS], np.float32)
         if self.points is None:
             return np.zeros((68, 2), np.float32), np.zeros(len(REGIONS), np.float32)
         best = self.around_points(self.points)

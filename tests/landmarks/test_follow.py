@@ -39,7 +39,7 @@ def test_a_new_face_is_looked_at_twice_and_a_known_one_once():
     assert len(network.squares) == 3
     assert error_px(second) < 0.2
     assert second.pose.yaw == pytest.approx(0, abs=1)
-    assert second.seen["mouth"] == pytest.approx(0.99)
+    assert second.seen["mouth"] == pytest.approx(0.999)
 
 
 def test_the_next_look_goes_where_the_tracker_has_carried_the_face():

@@ -44,8 +44,8 @@ _UPPER_LID, _LOWER_LID = (-8, 0), (1, 8)
 _USUAL_UPPER, _USUAL_LOWER = -3.6, 2.6
 _LID_SPREAD = 2.5
 #: A corner found farther than this from where all of them leave it, in parts of the distance of the eyes, is none of
-#: this face; on other faces one in a hundred that were right strays so far.
-MOST_STRAYED = 0.12
+#: this face; of the faces that were right one in a hundred strays so far.
+MOST_STRAYED = 0.16
 #: Half the width in which a lid's edge is averaged, pixels.
 _LID_HALF = 4
 

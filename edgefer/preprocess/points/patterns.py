@@ -20,6 +20,11 @@ _CELL_SHAPE, _SHIFT_SHAPE = (7, 9), (11, 15)
 #: All cells of all places; those of the places themselves in it.
 _LATTICE = np.stack(np.meshgrid(np.arange(-30, 31, 2), np.arange(-22, 23, 2)), axis=-1)
 _OWN = np.s_[6:-6, 8:-8]
+#: What adds up the cells of each row, and of each column, of places; a cell is two steps of the lattice from the next.
+_ROWS = np.array([[(row - place) in range(0, 13, 2) for row in range(23)] for place in range(11)], np.float32) / 7
+_COLUMNS = (
+    np.array([[(column - place) in range(0, 17, 2) for place in range(15)] for column in range(31)], np.float32) / 9
+)
 _AWAY = np.concatenate([SHIFTS / 8, (SHIFTS / 8) ** 2], axis=1)
 #: The Shi-Tomasi score, the distance to the right and down and their squares, then the cells' gradients.
 FEATURES = 5 + 2 * len(CELLS)
@@ -65,17 +70,17 @@ def best_place(level: Gradients, weights: np.ndarray, expected: np.ndarray, mirr
     height, width = level.corners.shape
     start = np.rint(expected + _LATTICE * (mirror, 1)).astype(np.int64)
     lattice = np.ix_(np.clip(start[:, 0, 1], 0, height - 1), np.clip(start[0, :, 0], 0, width - 1))
-    planes = np.empty((3, *_LATTICE.shape[:2]), np.float32)
+    planes = np.empty((2, *_LATTICE.shape[:2]), np.float32)
     np.multiply(level.across[lattice], mirror, out=planes[0])
     planes[1] = level.down[lattice]
-    np.hypot(planes[0], planes[1], out=planes[2])
+    strength = _ROWS @ np.sqrt(planes[0] ** 2 + planes[1] ** 2) @ _COLUMNS
     # the cells of every place, as a view: a place is one step of the lattice from the next, a cell two
     plane, row, column = planes.strides
     cells = np.lib.stride_tricks.as_strided(
-        planes, (3, *_SHIFT_SHAPE, *_CELL_SHAPE), (plane, row, column, 2 * row, 2 * column), writeable=False
-    ).reshape(3, len(SHIFTS), len(CELLS))
+        planes, (2, *_SHIFT_SHAPE, *_CELL_SHAPE), (plane, row, column, 2 * row, 2 * column), writeable=False
+    ).reshape(2, len(SHIFTS), len(CELLS))
     across, down = weights[5:].astype(np.float32).reshape(2, -1)
-    scores = (cells[0] @ across + cells[1] @ down) / (cells[2].mean(axis=1) + _FLOOR)
+    scores = (cells[0] @ across + cells[1] @ down) / (strength.ravel() + _FLOOR)
     own = np.log(level.corners[lattice][_OWN].ravel() + 1e-4)
     scores += (weights[0] * own + _AWAY @ weights[1:5]).astype(np.float32)
     best = int(scores.argmax())

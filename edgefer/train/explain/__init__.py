@@ -19,10 +19,10 @@ from edgefer.support.typed import numbers, whole_number
 SUMMARY = "draw what the filters of a trained network respond to; needs the train extra"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which run, which data, what to draw."""
-    parser.add_argument("run", metavar="RUN", help="directory of a training run")
-    add_data(parser)
+def add_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Which run, which data, what to draw; a run and its data may be left out where `required` is False."""
+    parser.add_argument("run", metavar="RUN", nargs=None if required else "?", help="directory of a training run")
+    add_data(parser, required)
     parser.add_argument(
         "--method",
         choices=("guided", "deconvolution", "patches", "gradcam", "units"),

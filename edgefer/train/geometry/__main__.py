@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.errors import INTERRUPTED, EdgeferError
+from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.train.geometry.mlp import EPOCHS
 
 SEED = 1
@@ -43,7 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument("--out", type=Path, required=True, help="the npz to write, or to add to")
     action.set_defaults(execute=_points)
     action = actions.add_parser("export", help="train for both sources of points and write a model directory")
-    _rows(action)
+    _rows(action, required=False)
+    action.add_argument("--people", type=Path, metavar="FOLDER", help="a set of people, as KDEF, instead of FER-2013")
+    action.add_argument(
+        "--division", default="holdout", help="of a set of people (default: %(default)s, which is 90:10)"
+    )
     action.add_argument("--own", action="store_true", help="our own network instead of the paper's")
     action.add_argument("--name", default="khan")
     action.add_argument("--points", choices=("classic", "landmarks"), default="landmarks", help="what a run uses")
@@ -107,21 +111,27 @@ def _points(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from edgefer.train.geometry import export, mlp, rows
+    from edgefer.train.geometry import export, mlp, people, rows
 
-    marks, sources = rows.read_marks(args.landmarks), {}
+    if (args.classic is None) == (args.people is None):
+        raise UsageError("export: expected --classic, what `points` wrote of FER-2013, or --people and a folder")
+    sources = {}
     for name, classic in (("classic", args.classic), ("landmarks", None)):
-        train, val = (rows.load_rows(args.data, split, marks, classic) for split in ("train", "val"))
-        fit = mlp.fit_own if args.own else mlp.fit_paper
+        if args.people is not None:
+            train, val = people.load_people(args.people, name, args.division)
+        else:
+            marks = rows.read_marks(args.landmarks)
+            train, val = (rows.load_rows(args.data, split, marks, classic) for split in ("train", "val"))
         trained = (
-            fit(train.points, train.truth, SEED)
+            mlp.fit_own(train.points, train.truth, SEED)
             if args.own
             else mlp.fit_paper(train.points, train.truth, SEED, epochs=args.epochs)
         )
         sources[name] = export.Source(trained, train, val)
         print(f"{name}: train {train.counts}\n{name}: val {val.counts}", flush=True)
     own = " --own" if args.own else ""
-    command = f"python -m edgefer.train.geometry export{own} --classic classic.npz --name {args.name} --out {args.name}"
+    data = f"--people {args.people.name} --division {args.division}" if args.people else "--classic classic.npz"
+    command = f"python -m edgefer.train.geometry export{own} {data} --name {args.name} --out {args.name}"
     manifest = export.export(
         args.out,
         args.name,
@@ -131,6 +141,7 @@ def _export(args: argparse.Namespace) -> int:
         args.points,
         command,
         SEED,
+        f"{args.people.name}, {args.division}" if args.people else export.DATA,
     )
     for name, part in (("classic", manifest.classic), ("landmarks", manifest.landmarks)):
         figures = part.metrics

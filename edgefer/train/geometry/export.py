@@ -24,6 +24,7 @@ from edgefer.train.geometry.mlp import Trained
 from edgefer.train.geometry.rows import RULE, SOURCES, Rows
 
 PAPER = "Khan, Facial Expression Recognition using Facial Landmark Detection and Feature Extraction on Neural Networks"
+DATA = "FER-2013 Training images with the votes of FER+"
 LICENCE = Licence(
     weights="MIT, as far as the terms of the training images, which are not stated, allow",
     training_data="FER-2013 pixels: research use, original terms unstated; FER+ votes: MIT, Microsoft",
@@ -48,7 +49,7 @@ def layers_of(part: GeometryPart, trained: Trained) -> Layers:
 
 
 def part_of(
-    trained: Trained, source: Source | None, command: str, seed: int, tests: tuple[GeometryTest, ...]
+    trained: Trained, source: Source | None, command: str, seed: int, tests: tuple[GeometryTest, ...], data: str = DATA
 ) -> GeometryPart:
     """The part of the manifest for one source of points."""
     rows = 0 if source is None else len(source.train.truth)
@@ -62,14 +63,7 @@ def part_of(
         deviation=tuple(float(number) for number in trained.deviation),
         widths=tuple(len(bias) for _, bias in trained.layers),
         activations=trained.activations,  # type: ignore[arg-type]  # the manifest checks the words
-        training=Training(
-            data="FER-2013 Training images with the votes of FER+",
-            split="train",
-            rule=RULE,
-            rows=rows,
-            command=command or "none",
-            seed=seed,
-        ),
+        training=Training(data=data, split="train", rule=RULE, rows=rows, command=command or "none", seed=seed),
         metrics=GeometryMetrics(
             split="val",
             rule=RULE,
@@ -90,6 +84,7 @@ def export(
     points: str,
     command: str,
     seed: int,
+    data: str = DATA,
 ) -> GeometryManifest:
     """Writes the directory, and reads it back.
 
@@ -105,16 +100,18 @@ def export(
         source = sources[each]
         layers = layers_of(part_of(source.trained, None, "", 0, ()), source.trained)
         tests = tuple(
-            GeometryTest(seed=number, scores=tuple(layers.judge(geometry_test_input(number)).astype(float).round(6)))
+            GeometryTest(
+                seed=number, scores=tuple(layers.judge(geometry_test_input(number)).astype(float).round(6).tolist())
+            )
             for number in range(3)
         )
-        parts[each] = part_of(source.trained, source, command, seed, tests)
+        parts[each] = part_of(source.trained, source, command, seed, tests, data)
     np.save(out / "model.npy", np.concatenate([sources[each].trained.numbers for each in SOURCES]))
     manifest = GeometryManifest(
         name=name,
         paper=paper,
         architecture=architecture,
-        licence=LICENCE,
+        licence=LICENCE if data == DATA else Licence(weights=f"those of {data}", training_data=f"those of {data}"),
         output=GeometryOutput(labels="basic7"),
         points=points,  # type: ignore[arg-type]
         classic=parts["classic"],

@@ -13,7 +13,7 @@ from edgefer.preprocess.points import features
 WIDTHS, ACTIVATIONS = (12, 7, 7), ("sigmoid", "sigmoid", "softmax")
 RATE, TARGET, EPOCHS = 0.5, 1e-4, 1000
 #: Not told by the paper: rows a step, and the error that falls, which is the cross-entropy; TARGET is the mean square.
-BATCH = 512
+BATCH = 2048
 
 #: Ours.
 OWN_WIDTHS, OWN_ACTIVATIONS = (64, 32, 7), ("relu", "relu", "softmax")
@@ -65,7 +65,7 @@ def fit_paper(
     keras.utils.set_random_seed(seed)
     inputs, mean, deviation = standardise(points, normalised)
     model = _network(WIDTHS, ACTIVATIONS, 0.0)
-    model.compile(keras.optimizers.SGD(RATE), "categorical_crossentropy", metrics=["mse"], steps_per_execution=16)
+    model.compile(keras.optimizers.SGD(RATE), "categorical_crossentropy", metrics=["mse"], steps_per_execution=32)
     history = _run(model, inputs, np.eye(len(BASIC7), dtype=np.float32)[truth], epochs, TARGET)
     return _trained(model, ACTIVATIONS, mean, deviation, history, normalised)
 
@@ -80,7 +80,7 @@ def fit_own(points: np.ndarray, truth: np.ndarray, seed: int) -> Trained:
     steps = OWN_EPOCHS * -(-len(inputs) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(OWN_RATE, steps)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.05)
-    model.compile(keras.optimizers.AdamW(rate, weight_decay=OWN_DECAY), loss, metrics=["mse"], steps_per_execution=16)
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=OWN_DECAY), loss, metrics=["mse"], steps_per_execution=32)
     history = _run(model, inputs, np.eye(len(BASIC7), dtype=np.float32)[truth], OWN_EPOCHS, 0.0)
     return _trained(model, OWN_ACTIVATIONS, mean, deviation, history, True)
 
