@@ -56,7 +56,7 @@ class _Sharing(flatbuffers.Builder):
         super().__init__(size)
         self._written: dict[tuple[str, bytes], int] = {}
 
-    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802: the name is the library's
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802 - the library's name
         key = (x.dtype.str, x.tobytes())
         if key not in self._written:
             self._written[key] = super().CreateNumpyVector(x)
