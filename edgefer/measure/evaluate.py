@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -187,8 +188,12 @@ def confidence(marks: Landmarks) -> float:
     return min(marks.seen[part] for part in ("face", "right_eye", "left_eye", "mouth"))
 
 
-def open_landmarker(who: str, threads: int = 1) -> Callable[[np.ndarray], Landmarks | None]:
-    """What finds the landmarks of grey images that are face crops, as in photographs; None where it sees no face.
+def open_landmarker(who: str, threads: int = 1, film: bool = False) -> Callable[[np.ndarray], Landmarks | None]:
+    """What finds the landmarks of grey images that are face crops; None where it sees no face.
+
+    Args:
+        film: as in the next frame of a film, where one look is enough; else as in photographs, where a face is
+            looked at twice and in every direction unless it is surely upright.
 
     Raises:
         UsageError: no landmark network is installed, which `who` needs. ModelError: it is refused.
@@ -196,6 +201,9 @@ def open_landmarker(who: str, threads: int = 1) -> Callable[[np.ndarray], Landma
     if not LANDMARKERS.names():
         raise UsageError(f"{who} needs landmarks, and no landmark network is installed")
     landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(model=defaults.LANDMARK_MODEL, threads=threads)
+    if film:
+        numbers = count()
+        return lambda image: landmarker.find(Frame(0, image, next(numbers) * 33_000_000, 0), _whole(image))
     return lambda image: landmarker.find(Frame(0, image, 0, 0, still=True), _whole(image))
 
 

@@ -73,8 +73,8 @@ def best_runs(records: Records) -> Records:
 def table_i(data: str, threads: int = 1, rounds: int = 20) -> str:
     """Times of the stages on one picture of each of seven expressions, the median of some rounds.
 
-    Detection is what it is in a photograph: two looks of the landmark network, and the head's pose. The last column
-    is the way of a device: detection, then the sketch drawn at its network's size.
+    Detection is that of a face in the next frame of a film: a look of the landmark network, and the head's pose. The
+    last column is the way of a device: detection, then the sketch drawn at its network's size.
 
     Raises:
         UsageError: the pictures are not there. ModelError: the landmark network is refused.
@@ -84,7 +84,7 @@ def table_i(data: str, threads: int = 1, rounds: int = 20) -> str:
     from edgefer.train.settings import find_data
 
     val = datasets.load(find_data(data), "val", labels="ferplus8")
-    find, tensor = open_landmarker("table I", threads), SketchTensor(OWN_SIDE, upright=True)
+    find, tensor = open_landmarker("table I", threads, film=True), SketchTensor(OWN_SIDE, upright=True)
     rows = []
     for number, label in enumerate(BASIC7, 1):
         own_images = (val.images[row] for row in np.flatnonzero(val.truth == FERPLUS8.index(label)))
