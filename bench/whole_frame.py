@@ -23,17 +23,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import peers
-from common import RESULTS, frames_of, machine, whole_frame_table
+from common import RESULTS, ROOT, frames_of, machine, table, whole_frame_table
 
 from edgefer import defaults, recognize
-from edgefer.detect import open_detector
-from edgefer.loop.pipeline import Pipeline
-from edgefer.loop.smooth import Smoother
-from edgefer.track import Tracker
+from edgefer.assemble import Parts
+from edgefer.config import Settings
 from edgefer.values import Frame
+
+sys.path.insert(0, str(ROOT / "tests"))
+from portrait import as_frames, backdrop, paste  # noqa: E402
 
 WARM_UP_FRAMES = 30
 WIDTH = 640
+FACES, SIZES = (1, 2, 4, 8, 12), ((640, 480), (1280, 720), (1920, 1080))
 
 
 def at_vga_width(frame: Frame) -> Frame:
@@ -45,9 +47,7 @@ def at_vga_width(frame: Frame) -> Frame:
 
 def pipelines() -> dict:
     """Name to a function of a frame that returns how many faces were read."""
-    recognizer = recognize.open(defaults.MODEL, threads=1)
-    tracker = Tracker(open_detector("haar"))
-    ours = Pipeline(tracker, [recognizer], lambda: Smoother(lag_ms=150), turns_hz=defaults.TURNS_HZ)
+    ours = Parts(Settings()).pipeline(None, live=False)  # as a run without options has it, with the gate's landmarks
     rows = {"edgefer": lambda frame: len(ours.process(frame).faces)}
     if peers.CONVERTED.exists():
         haar = peers.HaarEveryFrame(peers.FloatNetwork(*peers.FLOAT_NETWORKS[peers.MINI_XCEPTION]))
@@ -88,6 +88,37 @@ def measure(frames: list[Frame]) -> dict[str, dict[str, float]]:
     return figures
 
 
+def growth(frames: int = 150) -> str:
+    """What further faces and larger frames cost: p50 and mean of a frame, ms, and the share of one more face."""
+    rows = []
+    for width, height in SIZES:
+        p50s = {}
+        for count in FACES:
+            pipeline, taken = Parts(Settings()).pipeline(None, live=False), []
+            for frame in as_frames([crowd(count, index, width, height) for index in range(frames + WARM_UP_FRAMES)]):
+                began = time.perf_counter()
+                found = len(pipeline.process(frame).faces)
+                taken.append((time.perf_counter() - began) * 1e3)
+            steady = taken[WARM_UP_FRAMES:]
+            p50s[count] = float(np.median(steady))
+            further = f"{(p50s[count] / p50s[1] - 1) / (count - 1):.0%}" if count > 1 else ""
+            cells = [f"{p50s[count]:.2f}", f"{np.mean(steady):.2f}", f"{np.percentile(steady, 99):.2f}", further]
+            rows.append([f"{width}x{height}", f"{count} ({found})", *cells])
+    return table(["frame", "faces (found)", "p50 ms", "mean ms", "p99 ms", "each further face / the first, p50"], rows)
+
+
+def crowd(count: int, index: int, width: int, height: int) -> np.ndarray:
+    """So many portraits in rows of four that sway a little, in a frame of that size."""
+    scene, columns, lines = backdrop(), min(count, 4), -(-count // 4)
+    for number in range(count):
+        x = 640 * (number % columns + 0.5) / columns + 6 * (index % 20 - 10) / 10
+        scene = paste(scene, (x, 480 * (number // columns + 0.5) / lines), 92.0, mirrored=number % 2 == 1)
+    scale = height / 480
+    scene = cv2.resize(scene, (round(640 * scale), height), interpolation=cv2.INTER_CUBIC) if scale != 1 else scene
+    side = width - scene.shape[1]
+    return cv2.copyMakeBorder(scene, 0, 0, side // 2, side - side // 2, cv2.BORDER_REPLICATE) if side else scene
+
+
 def start_and_memory(runs: int = 5) -> dict[str, float]:
     """Seconds from the shell to the first reading (median of runs) and the peak resident memory, MB."""
     seconds, peak_mb = [], []
@@ -114,8 +145,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=300, help="frames of each source (default 300)")
     parser.add_argument("--clip", action="append", default=[], help="a further source; may be given again")
+    parser.add_argument("--growth", action="store_true", help="only how the time grows with faces and size")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    if options.growth:
+        print(growth())
+        return 0
 
     result = {"machine": machine(), "sources": {}}
     clips = options.clip or [str(p) for p in [peers.DATA / "videos" / "single_face.mp4"] if p.exists()]
