@@ -59,7 +59,7 @@ def read(images: str, results: str) -> None:
         if isinstance(spec, FrameManifest):
             tensor_of = Preprocess(spec.input)
         else:
-            tensor_of = partial(plain, given["shape"][1:3].tolist())
+            tensor_of = partial(plain, given["shape"][1:].tolist())
         rows = []
         for face in faces:
             tensor = tensor_of(face).copy()
@@ -71,10 +71,13 @@ def read(images: str, results: str) -> None:
     np.savez(results, **answers)
 
 
-def plain(size: list[int], face: np.ndarray) -> np.ndarray:
-    """The whole image as int8, shape (1, H, W, 1)."""
-    resized = crop_resize(face, (0, 0, face.shape[1], face.shape[0]), tuple(size))
-    return (resized ^ np.uint8(128)).view(np.int8)[None, :, :, None]
+def plain(shape: list[int], face: np.ndarray) -> np.ndarray:
+    """The whole image as int8, shape (1, H, W, C): C is 1, or the pixels of a square block."""
+    height, width, channels = shape
+    side = round(channels**0.5)
+    image = crop_resize(face, (0, 0, face.shape[1], face.shape[0]), (height * side, width * side))
+    blocks = image.reshape(height, side, width, side).transpose(0, 2, 1, 3).reshape(1, *shape)
+    return np.ascontiguousarray(blocks ^ np.uint8(128)).view(np.int8)
 
 
 def compare(here: str, there: str) -> None:
