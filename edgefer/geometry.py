@@ -35,6 +35,12 @@ def xywh_to_xyxy(x: float, y: float, width: float, height: float) -> Box:
     return Box(float(x), float(y), float(x + width), float(y + height))
 
 
+def snapped(box: Box) -> Box:
+    """The box on a grid of sixteenths of a pixel: what two processors compute alike but for its last bits is then one
+    box, and the pixels cut out by it are the same."""
+    return Box(*(round(edge * 16) / 16 for edge in box))
+
+
 def scaled(box: Box, factor: float) -> Box:
     """The same box in an image resized by `factor`."""
     return Box(box.x0 * factor, box.y0 * factor, box.x1 * factor, box.y1 * factor)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edgefer.geometry import Box, iou, squared
+from edgefer.geometry import Box, iou, snapped, squared
 from edgefer.kernels import crop_resize
 from edgefer.landmarks.base import Landmarks
 from edgefer.landmarks.one_euro import OneEuro
@@ -85,7 +85,7 @@ class Follower:
         if found is None:
             return None
         points, confidence = found
-        box = face_square(points)
+        box = snapped(face_square(points))
         seen = dict(zip(REGIONS, confidence.tolist(), strict=True))
         if frame.still:
             return Landmarks(points, head_pose(points), box, seen)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgefer.errors import ModelError
-from edgefer.geometry import Box
+from edgefer.geometry import Box, snapped
 from edgefer.kernels import crop_resize
 from edgefer.landmarks import squares
 from edgefer.landmarks.points import MIRROR, REGIONS
@@ -107,11 +107,11 @@ class LandmarkNetwork:
         side = max(box.width, box.height)
         y += self._manifest.face_shift * side
         half = self._manifest.face_side * side / 2
-        return Box(x - half, y - half, x + half, y + half)
+        return snapped(Box(x - half, y - half, x + half, y + half))
 
     def around_points(self, points: np.ndarray) -> Box:
         """The square to look at next, from the face's points."""
-        return squares.around_points(points)
+        return snapped(squares.around_points(points))
 
     def _forward(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points (68, 2) in parts of the square, and confidences (6,)."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from landmark_doubles import head_points
 
-from edgefer.geometry import iou
+from edgefer.geometry import Box, iou, snapped
 from edgefer.landmarks.points import CLOSED_LINES, OPEN_LINES, eye_distance, face_square
 
 
@@ -38,3 +38,10 @@ def test_a_turned_head_keeps_about_its_square(pose):
 def test_a_tilted_head_has_a_square_of_the_same_size():
     assert face_square(head_points(roll=60)).width == pytest.approx(face_square(head_points()).width, rel=1e-4)
     assert eye_distance(head_points(roll=60)) == pytest.approx(50, rel=1e-4)
+
+
+def test_boxes_that_differ_in_their_last_bits_are_one_box_after_snapping():
+    box = Box(12.3456, 7.89, 101.26, 96.8)
+    nearly = Box(*(edge * (1 + 1e-7) for edge in box))
+    assert snapped(box) == snapped(nearly)
+    assert all(abs(edge - on_grid) <= 1 / 32 for edge, on_grid in zip(box, snapped(box), strict=True))
