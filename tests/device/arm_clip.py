@@ -18,8 +18,8 @@ from edgefer.sources.demo import FPS, HEIGHT, WIDTH, Demo
 
 FRAMES = 20
 STRIDE = 3  # of the demo's frames: the face moves three times as fast
-# The networks answer alike but for the last bits of a float head (arm_images.py). Boxes are snapped to a grid for that; the
-# seldom time such a bit moves one over a step, points change by as much as the landmark network's own unsteadiness.
+# The networks answer alike but for the last bits of a float head (arm_images.py). Boxes are snapped to a grid for that;
+# where such a bit moves one over a step all the same, points change by as much as they are unsteady.
 BOX_TOLERANCE_PX = 1.5
 SCORE_TOLERANCE = 0.015
 
