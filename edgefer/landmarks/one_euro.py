@@ -25,7 +25,7 @@ class OneEuro:
     NOISE = 0.05
     #: Cutoff frequency of the speed itself, Hz.
     SPEED_CUTOFF_HZ = 1.0
-    #: After a pause of this length it starts anew, s.
+    #: After a pause of this length it starts over, s.
     PAUSE_S = 0.5
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class OneEuro:
         Args:
             points: float, shape (n, 2), pixels.
             size: of the face, over 0, pixels: the distance between the outer corners of its eyes.
-            media_ns: time of the frame; one that is not after the last starts anew.
+            media_ns: time of the frame; one that is not after the last starts over.
 
         Returns:
             float32, shape (n, 2).

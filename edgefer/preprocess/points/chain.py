@@ -211,7 +211,7 @@ def draft(chain: Chain, nose: np.ndarray) -> np.ndarray:
 
 
 def search_again(chain: Chain, points: np.ndarray) -> np.ndarray:
-    """The corners found anew, each around its place in `points`, pixels of the levelled face."""
+    """The corners found again, each around its place in `points`, pixels of the levelled face."""
     assert chain.gradients is not None
     level, numbers = chain.gradients, fitted()
     eyes, brows, lips = [], [], []

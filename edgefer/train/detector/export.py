@@ -134,9 +134,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="directory of a run of fit")
     parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="as for fit")
     parser.add_argument("--figures", type=Path, help="what bench/detectors.py wrote of this model")
-    parser.add_argument(
-        "--out", type=Path, default=store.SHIPPED / "edgefer-face", help="model directory to write anew"
-    )
+    parser.add_argument("--out", type=Path, default=store.SHIPPED / "edgefer-face", help="model directory to replace")
     chosen = parser.parse_args()
     model = network.build()
     model.load_weights(chosen.run / "latest.weights.h5")

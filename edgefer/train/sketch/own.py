@@ -1,6 +1,6 @@
 """Training of our own small network for sketches, on all rows of FER+ whose landmarks are confident.
 
-Sketches are drawn anew in every epoch from altered landmarks. What is altered stands for what differs between the
+Every epoch draws its sketches again, from altered landmarks. What is altered stands for what differs between the
 landmarks of a data set and those of a camera: the errors of a landmark network, by point and by part of the face, the
 way a head is held, and which side of the face is which.
 """
