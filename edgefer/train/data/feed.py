@@ -1,0 +1,61 @@
+"""What a network is shown, made without end by other processes while it learns."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import cv2
+import numpy as np
+
+#: A batch: arrays with a row for each example.
+Batch = tuple[np.ndarray, ...]
+#: From a seed to batches without end. Sent to another process, so a function of a module or a partial of one.
+Maker = Callable[[int], Iterator[Batch]]
+
+
+def fed(maker: Maker, seed: int, processes: int, together: int, ahead: int = 2) -> Iterator[Batch]:
+    """Batches of a maker, several put together.
+
+    Args:
+        maker: what makes them; of each process from a seed of its own.
+        processes: that make them; 0 for a thread of this one.
+        together: batches that are put together into one.
+        ahead: of those, how many are made before they are asked for.
+
+    Yields:
+        Arrays (together, batch, ...).
+    """
+    ready: queue.Queue[Batch] = queue.Queue(ahead)
+    made = _here(maker, seed) if not processes else _elsewhere(maker, seed, processes, 2 * together)
+
+    def gather() -> None:
+        while some := list(islice(made, together)):
+            ready.put(tuple(np.stack(each) for each in zip(*some, strict=True)))
+
+    threading.Thread(target=gather, daemon=True).start()
+    while True:
+        yield ready.get()
+
+
+def _here(maker: Maker, seed: int) -> Iterator[Batch]:
+    yield from maker(seed)
+
+
+def _elsewhere(maker: Maker, seed: int, processes: int, ahead: int) -> Iterator[Batch]:
+    # a fork of a process in which Keras runs may hang
+    context = multiprocessing.get_context("spawn")
+    made = context.Queue(max(ahead, 2 * processes))
+    for number in range(processes):
+        context.Process(target=_make, args=(maker, seed * 1000 + number, made), daemon=True).start()
+    while True:
+        yield made.get()
+
+
+def _make(maker: Maker, seed: int, made) -> None:
+    cv2.setNumThreads(1)
+    for batch in maker(seed):
+        made.put(batch)
