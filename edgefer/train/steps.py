@@ -75,6 +75,17 @@ class Steps:
             variable.assign(np.array(value))
 
 
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays, made of `keras.ops`, compiled as a whole."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, reduce_retracing=True)
+
+
 def _ordered(model: keras.Model) -> list[Any]:
     return [*model.trainable_variables, *model.non_trainable_variables]
 
