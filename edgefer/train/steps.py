@@ -71,7 +71,8 @@ class Steps:
         trained, still, mean = self._values()
         own = [*trained, *still]
         for variable, value in zip(_ordered(self.model), mean if average else own, strict=True):
-            variable.assign(value)
+            # a copy: Keras gives away a variable's value when it predicts, and the steps go on with theirs
+            variable.assign(np.array(value))
 
 
 def _ordered(model: keras.Model) -> list[Any]:
