@@ -192,7 +192,8 @@ class Sampler:
         if rng.random() < 0.4:  # from a detector's box; most squares come from points found before
             side *= np.exp(rng.uniform(-0.2, 0.23))
             middle = middle + side * rng.uniform(-0.12, 0.12, 2)
-        stretch = np.exp(rng.normal(0, 0.05))
+        # a turned head looks narrow
+        stretch = np.exp(rng.uniform(-0.17, 0.17) if rng.random() < 0.2 else rng.normal(0, 0.04))
         cos, sin = np.cos(angle), np.sin(angle)
         axes = np.array([[cos * stretch, -sin / stretch], [sin * stretch, cos / stretch]]) * (side / CANVAS_PX)
         lean = rng.uniform(-0.25, 0.25, 2) * (2 / CANVAS_PX) if rng.random() < 0.35 else None
