@@ -85,7 +85,19 @@ class Steps:
         trained, still, mean = self._values()
         own = [*trained, *still]
         for variable, value in zip(_ordered(self.model), mean if average else own, strict=True):
-            variable.assign(value)
+            # a copy: Keras gives away a variable's value when it predicts, and the steps go on with theirs
+            variable.assign(np.array(value))
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays, made of `keras.ops`, compiled as a whole."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, reduce_retracing=True)
 
     def averaged(self) -> tuple[list[Any], list[Any]]:
         """The averaged weights as `model.stateless_call` takes them: trainable, and not."""
