@@ -88,17 +88,6 @@ class Steps:
             # a copy: Keras gives away a variable's value when it predicts, and the steps go on with theirs
             variable.assign(np.array(value))
 
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of arrays, made of `keras.ops`, compiled as a whole."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    import tensorflow as tf
-
-    return tf.function(function, reduce_retracing=True)
-
     def averaged(self) -> tuple[list[Any], list[Any]]:
         """The averaged weights as `model.stateless_call` takes them: trainable, and not."""
         *_, mean = self._values()
@@ -125,6 +114,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         """Where each of model.variables is among those that are trained and those that are not."""
         places = {id(variable): place for place, variable in enumerate(_ordered(self.model))}
         return [places[id(variable)] for variable in self.model.variables]
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays, made of `keras.ops`, compiled as a whole."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, reduce_retracing=True)
 
 
 @contextmanager
