@@ -40,6 +40,7 @@ from edgefer.train.distil import Ensemble
 from edgefer.train.settings import TrainingSettings, build, learning_rate, load_data, parse_stages, share_left, targets
 
 MOST_PROCESSES = 16
+KEPT_EVERY = 10.0  # seconds, at least, between checkpoints of epochs that are shorter and no better
 
 
 class Averaged:
@@ -152,15 +153,16 @@ def fit(
     if (out / "checkpoint.npz").exists():
         state = _restore(out / "checkpoint.npz", model, optimizer, averaged)
         if resident:
-            kept = {"model": _values(model.variables), "optimizer": _values(optimizer.variables)}
-            resident.steps.restore({**kept, "averaged": averaged.values}, averaged.steps)
+            values = {"model": _values(model.variables), "optimizer": _values(optimizer.variables)}
+            resident.steps.restore({**values, "averaged": averaged.values}, averaged.steps)
+        _shortened(out / "metrics.jsonl", state["epoch"])
         print(f"going on after epoch {state['epoch']}", flush=True)
 
     steps = len(train) // settings.batch
     last = settings.stop or settings.epochs
     if processes is None:
         processes = min(os.cpu_count() or 1, MOST_PROCESSES) if accelerator() else 0
-    each: list[float] = []
+    each, kept = list[float](), time.monotonic()
     with makers(processes if resident is None else 0) as executor:
         while state["epoch"] < last and state.get("progress", 0.0) < 1 - 1e-9:
             started, epoch = time.monotonic(), state["epoch"]
@@ -174,7 +176,6 @@ def fit(
             if resident:
                 loss, rate = resident.epoch(epoch, begin, end)
                 accuracy = resident.accuracy(epoch)
-                averaged.values, averaged.steps = resident.take(model, optimizer), resident.steps.count
             else:
                 views, mixed = [(spec, inputs.side), *teachers.views], (settings.mixup, settings.cutmix)
                 draws, ahead = (settings.batch, settings.seed, epoch), AHEAD + 2 * processes
@@ -188,7 +189,13 @@ def fit(
                 loss = float(np.mean(losses))
                 with swapped(model, averaged.values):
                     accuracy = runs.accuracy(model, inputs, val)
-            if inputs.side == settings.size and accuracy > state["best"]:
+            better = inputs.side == settings.size and accuracy > state["best"]
+            # an epoch on an accelerator may take less time than keeping it
+            due = not resident or better or state["epoch"] + 1 >= last or end > 1 - 1e-9
+            due |= time.monotonic() - kept > KEPT_EVERY
+            if resident and due:
+                averaged.values, averaged.steps = resident.take(model, optimizer), resident.steps.count
+            if better:
                 state["best"], state["best_epoch"] = accuracy, epoch
                 with swapped(model, averaged.values):
                     _save_weights(model, out / "best.weights.h5")
@@ -207,7 +214,9 @@ def fit(
             with (out / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
             print(json.dumps(line), flush=True)
-            _keep(out / "checkpoint.npz", model, optimizer, averaged, state)
+            if due:
+                _keep(out / "checkpoint.npz", model, optimizer, averaged, state)
+                kept = time.monotonic()
 
     if until is not None and state["epoch"] < settings.epochs:
         settings = replace(settings, stages=((settings.size, state["epoch"]),))
@@ -273,6 +282,13 @@ def _claim(path: Path, settings: dict) -> None:
     if path.exists() and {**asdict(TrainingSettings()), **json.loads(path.read_text())} != settings:
         raise UsageError(f"{path.parent}: holds a run with other settings; choose another --out")
     _write_json(path, settings)
+
+
+def _shortened(path: Path, count: int) -> None:
+    """Leave the first lines: epochs after the last checkpoint are run again."""
+    if path.exists():
+        lines = path.read_bytes().splitlines(keepends=True)
+        write_bytes(path, b"".join(lines[:count]))
 
 
 def _write_json(path: Path, content: dict) -> None:

@@ -21,6 +21,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from edgefer.errors import EdgeferError, UsageError
+from edgefer.labels import softmax
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import fit_temperature, tempered
 from edgefer.support.atomic import replacing
@@ -174,6 +176,7 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
     votes = targets(train)
     shown = on_device.resized(val.images, settings.size)
     judges, said_of_val, right = [], [], {}
+    compiled: dict[tuple, Callable[..., Any]] = {}
     for name in settings.teacher_names:
         run = Path(name)
         if not (run / "done.json").exists():
@@ -183,12 +186,15 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
             raise UsageError(
                 f"teacher {name}: expected side {settings.size} and {settings.labels}, got {own.size} and {own.labels}"
             )
-        judge = _judge(runs.network(run, own), own.input)
-        logits = judge(shown, raw=True)
-        temperature = fit_temperature(logits, val.truth)
+        model, kind = runs.network(run, own), (own.architecture, own.input, own.mode, own.stl)
+        if kind not in compiled:
+            compiled[kind] = _said(model, own.input)
+        judge = _judge(compiled[kind], model)
+        logits = judge(shown)
+        temperature = fit_temperature(logits[:, 0], val.truth)
         judges.append((judge, temperature))
-        said_of_val.append(judge(shown, temperature))
-        right[name] = _right(logits, val)
+        said_of_val.append(softmax(logits, 1 / temperature).mean(axis=1))
+        right[name] = _right(logits[:, 0], val)
     mean = np.mean(said_of_val, axis=0)
     about = {"settings": asdict(settings), "teachers": right, "val_accuracy": _right(mean, val)}
     about |= {"val_rows": len(val), "train_rows": len(train)}
@@ -206,7 +212,7 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
         if until is not None and time.time() > until and scores:
             break
         levels, _ = view(settings, images, votes, number)
-        said = np.mean([judge(levels, temperature) for judge, temperature in judges], axis=0)
+        said = np.mean([softmax(judge(levels), 1 / temperature).mean(axis=1) for judge, temperature in judges], axis=0)
         scores.append(said.astype(np.float16))
         if len(scores) % KEPT_EVERY == 0 or number == settings.views - 1:
             _keep(out, scores, mean, about)
@@ -216,26 +222,33 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
     return about
 
 
-def _judge(model, channels: str):
-    """What a network says of images and of their mirror images: mean scores; or the logits of the images, raw."""
-    import jax
-
+def _judge(compiled: Callable[..., Any], model: Any) -> Callable[[Any], np.ndarray]:
+    """From images to the logits of a network: float32 (N, 2, classes), of each image and of its mirror image."""
     from edgefer.train.data import on_device
 
-    def said(levels, temperature, raw):
-        logits = model(on_device.tensor(levels, channels), training=False)
-        if raw:
-            return logits
-        mirrored = model(on_device.tensor(levels[:, :, ::-1], channels), training=False)
-        return (jax.nn.softmax(logits / temperature) + jax.nn.softmax(mirrored / temperature)) / 2
+    weights = [variable.value for variable in model.trainable_variables]
+    still = [variable.value for variable in model.non_trainable_variables]
 
-    compiled = jax.jit(said, static_argnums=2)
-
-    def judge(images, temperature=1.0, raw=False):
-        made = [compiled(part, temperature, raw) for part in on_device.parts(images, JUDGED)]
+    def judge(images):
+        made = [compiled(weights, still, part) for part in on_device.parts(images, JUDGED)]
         return np.concatenate([np.asarray(each) for each in made])[: len(images)]
 
     return judge
+
+
+def _said(model: Any, channels: str) -> Callable[..., Any]:
+    """What `_judge` runs: compiled once for all teachers of a kind, whose weights it is given."""
+    import jax
+    import jax.numpy as jnp
+
+    from edgefer.train.data import on_device
+
+    def said(weights, still, levels):
+        both = jnp.concatenate([levels, levels[:, :, ::-1]])
+        logits, _ = model.stateless_call(weights, still, on_device.tensor(both, channels), training=False)
+        return logits.reshape(2, len(levels), -1).swapaxes(0, 1)
+
+    return jax.jit(said)
 
 
 def _right(said: np.ndarray, val: Dataset) -> float:

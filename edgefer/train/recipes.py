@@ -208,6 +208,7 @@ REPEATED = {
     **{name: 4 for name in RECIPES if name.startswith(("ferplus-", "vgg13-"))},
     **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-s-teacher": 3, "edgefer-l": 3},
     "edgefer-nano-lessons": 2,
+    "edgefer-s-lessons": 2,
 }
 
 #: Models of the papers that have no recipe yet, and what they are.
