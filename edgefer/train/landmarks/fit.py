@@ -164,6 +164,7 @@ def train(arguments: argparse.Namespace) -> None:
         images = {side: look_at(every, look) for side, look_at in develop.items()}
         given = [(ops.reshape(images[run.side], (*canvases.shape[:2], run.side, run.side, 1)), targets, seen)
                  for run in runs]  # fmt: skip
+        np.asarray(told[-1]["error"])  # what is read is done: no more than one call waits for the accelerator
         if not count:  # shapes compile side by side
             with ThreadPoolExecutor() as pool:
                 begun = [pool.submit(run.steps, batch, rates) for run, batch in zip(runs, given, strict=True)]
