@@ -4,8 +4,8 @@
     python -m edgefer.train.landmarks.fit --data DATA --labels LABELS --out runs/edgefer-landmarks --minutes 60
 
 writes a folder for each shape (`network.SHAPES`). `--start` goes on from the weights of a run, which may be the same.
-The rate falls with time, not with steps, so that a run ends when it is meant to; its minutes count from when the
-first steps are done. On a GPU: KERAS_BACKEND=jax, with `--processes` that draw, `--batch 512 --together 8`.
+The rate falls with time, not with steps, so that a run ends when it is meant to; its minutes count from its start,
+loading and compiling included. On a GPU: KERAS_BACKEND=jax, with `--processes` that draw, `--batch 512 --together 8`.
 """
 
 from __future__ import annotations
@@ -148,27 +148,27 @@ class Run:
 
 def train(arguments: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
+    started = last = time.monotonic()
     maker = partial(examples, arguments.data, arguments.labels, arguments.backgrounds, arguments.batch)
     batches = fed(maker, arguments.seed, arguments.processes, arguments.together)
     val = data.photographs(arguments.data, arguments.labels, "val")
     runs = [Run(name, arguments, val) for name in arguments.shapes]
     develop = {run.side: compiled(partial(developed, side=run.side)) for run in runs}
-    started, last, count, told = 0.0, 0.0, 0, [{"error": np.zeros(1)}] * len(runs)
-    while not count or time.monotonic() - started < 60 * arguments.minutes:
+    count, told = 0, [{"error": np.zeros(1)}] * len(runs)
+    while time.monotonic() - started < 60 * arguments.minutes:
         canvases, looked, targets, seen = next(batches)
-        part = (time.monotonic() - started) / (60 * arguments.minutes) if count else 0.0
-        fall = 0.005 + 0.995 * 0.5 * (1 + np.cos(np.pi * min(1.0, part)))
+        part = min(1.0, (time.monotonic() - started) / (60 * arguments.minutes))
+        fall = 0.005 + 0.995 * 0.5 * (1 + np.cos(np.pi * part))
         rates = [arguments.rate * fall * min(1, (count + each + 1) / 300) for each in range(arguments.together)]
         every, look = (each.reshape(-1, *each.shape[2:]) for each in (canvases, looked))
         images = {side: look_at(every, look) for side, look_at in develop.items()}
         given = [(ops.reshape(images[run.side], (*canvases.shape[:2], run.side, run.side, 1)), targets, seen)
                  for run in runs]  # fmt: skip
+        np.asarray(told[-1]["error"])  # what is read is done: no more than one call waits for the accelerator
         if not count:  # shapes compile side by side
             with ThreadPoolExecutor() as pool:
                 begun = [pool.submit(run.steps, batch, rates) for run, batch in zip(runs, given, strict=True)]
             told = [each.result() for each in begun]
-            np.asarray(told[-1]["error"])  # they are done when what they told is read
-            started = last = time.monotonic()
         else:
             told = [run.steps(batch, rates) for run, batch in zip(runs, given, strict=True)]
         count += arguments.together
