@@ -43,6 +43,9 @@ RESEMBLING_MS = 2000.0
 #: until a search finds it.
 RECALL_MS = 1250.0
 
+#: The gate looks at the pixels of each face this often; its size counts in every frame.
+JUDGE_INTERVAL_MS = 100.0
+
 #: How far from its box a face may be found and be the same one, sides of the box: at once, more for each
 #: second its position was uncertain, and at most.
 REACH, REACH_PER_S, MAX_REACH = 0.5, 3.0, 1.5
@@ -59,7 +62,7 @@ class _Track:
     `appearance` is its pixels when the detector last found it, at `confirmed_ns`; `certain_box` and
     `certain_patch` are of `certain_ns`, when it last resembled them; it `remains` when it still does, or when
     part of it is where it was. `looked_ns` is when the detector last looked, `examined_ns` when it last did
-    so thoroughly, `seen_ns` the last frame the face was visible in.
+    so thoroughly, `seen_ns` the last frame the face was visible in, `judged_ns` that in which the gate judged it.
     """
 
     number: int
@@ -78,6 +81,8 @@ class _Track:
     turned: bool = False
     resembles: bool = True
     remains: bool = True
+    quality: Quality | None = None
+    judged_ns: int = 0
 
     def __post_init__(self) -> None:
         self.looked_ns = self.examined_ns = self.born_ns
@@ -159,9 +164,9 @@ class Tracker:
             self._search(grey, now, part)
         self._drop_lost(now)
 
-        faces = [
-            Face(track.number, track.box, self._judge(grey, track, now)) for track in self._tracks if track.visible
-        ]
+        visible = [track for track in self._tracks if track.visible]
+        self._judge(grey, visible, now, since_ns)
+        faces = [Face(track.number, track.box, self._quality(track, now)) for track in visible]
         total = time.perf_counter() - start
         self.clock = {"detect": self._detect_s * 1e3, "track": (total - self._detect_s) * 1e3}
         return faces
@@ -360,12 +365,23 @@ class Tracker:
         """Whether a box belongs to a face that is being followed."""
         return any(self._closeness(track, box, now) > 0 for track in self._tracks)
 
-    def _judge(self, grey: np.ndarray, track: _Track, now: int) -> Quality:
-        """The gate's verdict, with what only the tracker knows: pose and occlusion."""
-        quality = self._gate.measure(grey, track.box)
-        unconfirmed = now - track.confirmed_ns > UNCONFIRMED_MS * 1e6
+    def _judge(self, grey: np.ndarray, visible: list[_Track], now: int, since_ns: int) -> None:
+        """Has the gate judge new faces, and of the others those whose turn it is, spread over frames."""
+        due = [track for track in visible if track.quality is None]
+        count = math.ceil(len(visible) * since_ns / 1e6 / JUDGE_INTERVAL_MS - 0.05)  # a frame that comes a little late
+        for track in sorted(visible, key=lambda track: track.judged_ns)[:count]:
+            if track.quality is not None and (now - track.judged_ns) / 1e6 > JUDGE_INTERVAL_MS - since_ns / 2e6:
+                due.append(track)
+        for track in due:
+            track.quality, track.judged_ns = self._gate.measure(grey, track.box), now
+
+    def _quality(self, track: _Track, now: int) -> Quality:
+        """The gate's last verdict on a face, with what only the tracker knows: pose and occlusion."""
+        last = track.quality
+        assert last is not None  # judged when it came in
+        reasons = last.reasons
         if not track.resembles:
-            quality.reasons += ("occluded",)
-        elif track.turned or (unconfirmed and not quality.reasons):
-            quality.reasons += ("turned",)
-        return quality
+            reasons += ("occluded",)
+        elif track.turned or (not reasons and now - track.confirmed_ns > UNCONFIRMED_MS * 1e6):
+            reasons += ("turned",)
+        return Quality(max(track.box.width, track.box.height), last.sharpness, last.brightness, reasons)
