@@ -110,6 +110,7 @@ class Tracker:
         confirm_interval_ms: media time after which the detector looks at a face that nothing has confirmed.
         clock: ms that the last update spent in the detector ("detect") and on all else ("track").
         searches, looks: how often the detector was asked, since the start.
+        asked: whether the last update asked it for anything.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Tracker:
         self.clock = {"detect": 0.0, "track": 0.0}
         self.searches = 0
         self.looks = 0
+        self.asked = False
         self._detector = detector
         self._gate = gate or QualityGate()
         self._tracks: list[_Track] = []
@@ -147,7 +149,7 @@ class Tracker:
             TypeError, ValueError: it is no frame, or its image is not uint8 of shape (H, W).
         """
         start = time.perf_counter()
-        self._detect_s = 0.0
+        self._detect_s, self.asked = 0.0, False
         if not isinstance(frame, Frame):
             raise TypeError(f"update: expected a Frame, got {'None' if frame is None else type(frame).__name__}")
         grey, now = grey_image("update", frame.grey), frame.media_ns
@@ -290,6 +292,7 @@ class Tracker:
         """Finds faces in the whole image and gives each to a lost track or to a new one."""
         start = time.perf_counter()
         known = [track.box for track in self._tracks if track.visible]
+        self.asked = True
         detections = self._detector.detect(grey, part=part, known=known)
         self._detect_s += time.perf_counter() - start
         levels = self._detector.levels
@@ -336,7 +339,7 @@ class Tracker:
             )
 
     def _look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
-        self.looks += 1
+        self.looks, self.asked = self.looks + 1, True
         start = time.perf_counter()
         look = self._detector.look(grey, box, thorough)
         self._detect_s += time.perf_counter() - start
