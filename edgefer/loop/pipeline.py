@@ -113,13 +113,15 @@ class Pipeline:
             busy = self._marks.update(frame, faces, self._tracker, busy) or busy
             landmarks_ms = {"landmarks": (time.monotonic_ns() - begin_ns) / 1e6}
         factor = self.governor.rates.recognize_factor if self.governor else 1
-        for done, face in enumerate(self._turns.choose(frame, faces, factor, busy)):
-            if done and self._is_late(start_ns, spent_ns, done):
+        asked: set[int] = set()
+        for face in self._turns.choose(frame, faces, factor, busy):
+            if asked and self._is_late(start_ns, spent_ns, len(asked)):
                 break
             self._recognize(frame, face, spent_ns)
+            asked.add(face.track)
         for recognizer in self._windowed:
             for face in faces:
-                if not self._turns.had(face):
+                if face.track not in asked:
                     recognizer.gather(frame, face)
         readings = [
             self._reading(
@@ -180,19 +182,22 @@ class Pipeline:
         return time.monotonic_ns() - start_ns + sum(spent_ns.values()) / done > budget_ms * 1e6
 
     def _recognize(self, frame: Frame, face: Face, spent_ns: dict[str, int]) -> None:
-        """Updates the scores of one face."""
+        """Updates the scores of one face. Until a model has said something of it, it stays a new one."""
+        known = face.track in self._turns.recognized
         for model in self._models:
             observation = _observed(model.recognizer, frame, face, spent_ns)
             if observation is None:
                 model.seen.pop(face.track, None)  # points of an older frame would lie beside the face
                 continue
+            known = True
             begin = time.monotonic_ns()
             smoothed = model.smoother.update(face.track, observation.scores, frame.media_ns)
             model.scores[face.track] = _judgement(model.recognizer.labels, smoothed)
             spent_ns["smooth"] += time.monotonic_ns() - begin
             if observation.sketch is not None or observation.points is not None:
                 model.seen[face.track] = observation, face.box
-        self._turns.took(face, frame)
+        if known:
+            self._turns.took(face, frame)
 
     def _seen(self, model: _Model, face: Face) -> Observation:
         """The sketch and the points that a model last judged, these as the face's box has moved since."""

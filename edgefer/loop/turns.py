@@ -65,10 +65,6 @@ class Turns:
         """A face had its turn in the frame of the last choice."""
         self.recognized[face.track] = self._frames, frame.media_ns
 
-    def had(self, face: Face) -> bool:
-        """Whether it did so in that frame."""
-        return self.recognized.get(face.track, (0, 0))[0] == self._frames
-
     def age_ms(self, face: Face, frame: Frame) -> float | None:
         """Media time since a face's last turn; None when it had none."""
         last = self.recognized.get(face.track)

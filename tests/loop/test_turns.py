@@ -119,3 +119,18 @@ def test_points_that_a_model_judged_are_carried_with_the_face():
     (moved,) = loop.process(at(1)).faces
     assert moved.scores_age_ms > 0
     assert moved.points == pytest.approx(np.array([[101.5, 1.5], [109.5, 4.5]]))
+
+
+def test_a_face_of_which_no_model_has_spoken_is_asked_about_in_every_frame():
+    """As while a window fills."""
+
+    class Slow(StubRecognizer):
+        def observe(self, frame, face):
+            said = super().observe(frame, face)
+            return said if len(self.boxes) > 2 else None
+
+    loop = pipeline(face(1), recognizer=Slow(), turns={"rate_hz": 10.0})
+    ages = [loop.process(at(index)).faces[0].scores_age_ms for index in range(6)]
+    assert ages[:2] == [None, None] and ages[2] == 0
+    assert ages[3:] == pytest.approx([100 / 3, 200 / 3, 0], abs=0.001)
+    assert len(loop._models[0].recognizer.boxes) == 4
