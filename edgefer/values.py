@@ -24,7 +24,21 @@ STAGES = {
 }
 
 
-class Frame(Struct):
+class _WithArrays(Struct, eq=False):
+    """Equal to another of its type whose fields are all equal, arrays by shape and content."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        for name in self.__struct_fields__:
+            mine, its = getattr(self, name), getattr(other, name)
+            either = isinstance(mine, np.ndarray) or isinstance(its, np.ndarray)
+            if not (np.array_equal(mine, its) if either else mine == its):
+                return False
+        return True
+
+
+class Frame(_WithArrays, eq=False):
     """One image of a source.
 
     Attributes:
@@ -84,7 +98,7 @@ class Pose(NamedTuple):
     roll: float
 
 
-class Face(Struct):
+class Face(_WithArrays, eq=False):
     """A face followed over time, as the tracker gives it for one frame.
 
     Attributes:
@@ -108,7 +122,7 @@ class ModelReading(Struct):
     scores: dict[str, float]
 
 
-class FaceReading(Struct):
+class FaceReading(_WithArrays, eq=False):
     """What is read from one face in one frame.
 
     Attributes:

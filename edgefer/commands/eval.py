@@ -63,8 +63,7 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError(f"unknown label set {args.labels!r}; available: {', '.join(LABEL_SETS)}")
     recognizer = open_recognizer(args.model if args.model is not None else defaults.MODEL, args.threads)
     manifest = recognizer.manifest  # type: ignore[attr-defined]  # every kind that judges single faces has one
-    margin = getattr(manifest.input, "crop_margin", 0.0)
-    data = load_data(args, args.labels or manifest.output.labels, margin)
+    data = load_data(args, args.labels or manifest.output.labels, manifest.crop_margin)
     report = evaluate(recognizer, data, args.threads)
     if args.compare is not None:
         # both on the rows that both can judge

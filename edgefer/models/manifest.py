@@ -142,6 +142,11 @@ class Manifest(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, kw_
         """Which of the kinds this is."""
         return str(self.__struct_config__.tag)
 
+    @property
+    def crop_margin(self) -> float:
+        """Of a face's box, on each side, that a model sees besides; 0 where it takes no crop of the face."""
+        return 0.0
+
     def figures(self) -> tuple[str, str, str]:
         """Input, label set and accuracy on val, as a list of models shows them; empty where a kind has none."""
         return "", "", ""
@@ -212,6 +217,10 @@ class FrameManifest(NetworkManifest, tag="frame", frozen=True, kw_only=True):
     """A network that scores the expression in one face crop."""
 
     input: Input
+
+    @property
+    def crop_margin(self) -> float:
+        return self.input.crop_margin
 
 
 class SketchManifest(NetworkManifest, tag="sketch", frozen=True, kw_only=True):

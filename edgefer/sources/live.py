@@ -19,7 +19,7 @@ class LiveClock:
     """Media time of live pictures: the sender's stamps, held to the wall clock.
 
     A stamp tells better than the moment of arrival when a picture was taken. But senders' clocks drift, are set,
-    and begin anew: the difference is taken back bit by bit, and a stamp that is further off than LONGEST_OFF_S,
+    and start over: the difference is taken back bit by bit, and a stamp that is further off than LONGEST_OFF_S,
     more than a network delays anything, is not believed.
     """
 

@@ -18,7 +18,7 @@ from edgefer.sources.network.jpegs import MOST_BYTES, JpegSplitter
 from edgefer.sources.registry import PathOptions, PipeOptions
 from edgefer.support.formats import HEAD_BYTES, identify
 
-#: So long without a byte, and a live writer is taken for dead. A pipe cannot be opened anew while it has a writer.
+#: So long without a byte, and a live writer is taken for dead. A pipe cannot be opened again while it has a writer.
 SILENCE_S = 30.0
 #: What one attempt waits for the first byte, before it is said that nothing comes.
 FIRST_BYTE_S = 0.5

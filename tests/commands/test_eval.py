@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny_model
 from oracle import Oracle, dataset, one_hot
+from portrait import FACE_CENTRE, FACE_SIDE, portrait
 
 from edgefer import recognize
 from edgefer.commands.console import main
@@ -109,6 +110,15 @@ def test_the_command_judges_a_set_of_photographs_as_distributed(models, tmp_path
     assert content["labels"] == list(BASIC7)
     assert content["dropped"] == {"outside angle straight or half-left": 3}
     assert len(content["problems"]) == 139 + (35 - 9) + 6
+
+
+@pytest.mark.parametrize("name", ["edgefer-nano", "khan", "geometry12", "sketch"])
+def test_every_kind_judges_a_folder_of_faces(name, tmp_path, capsys):
+    (tmp_path / "happiness").mkdir()
+    x, y, half = *FACE_CENTRE, FACE_SIDE / 2
+    face = portrait()[int(y - half) : int(y + half), int(x - half) : int(x + half)]
+    cv2.imwrite(str(tmp_path / "happiness" / "face.png"), face)
+    assert judged(capsys, "--model", name, "--data", str(tmp_path))["rows"] == 1
 
 
 @pytest.mark.skipif(not NPZ.is_file(), reason=f"needs {NPZ.name} (set EDGEFER_DATA)")

@@ -176,3 +176,12 @@ def test_the_check_can_be_turned_off(picture, points, tmp_path):
     (tmp_path / "p.toml").write_text("[quality]\ncover = false\n")
     for face in edgefer.read(masked(picture[1], points), profile=tmp_path / "p.toml"):
         assert "occluded" not in face.quality.reasons
+
+
+def test_readings_with_points_compare_by_content(picture):
+    first, second = (edgefer.read(picture[0], landmarks=True) for _ in range(2))
+    assert first == second
+    second[0].landmarks[30, 0] += 1
+    assert first != second
+    second[0].landmarks = None
+    assert first != second

@@ -65,7 +65,7 @@ def read_all(source) -> tuple[list, SourceError | None]:
 )
 @pytest.mark.parametrize("parts", [JPEGS, TORN], ids=["whole", "torn"])
 def test_torn_pictures_are_left_out_and_counted_and_all_others_read(parts, shape):
-    """In one connection: a torn picture is no reason to begin anew."""
+    """In one connection: a torn picture is no reason to start over."""
     with HttpServer({"/live": multipart(parts, interval_s=0.001, **shape)}) as server:
         with open_source(server.url("/live")) as source:
             frames, error = read_all(source)

@@ -122,7 +122,7 @@ def test_a_slow_writer_is_waited_for(films):
 
 @pytest.mark.parametrize("name", ["ts", "h264", "mjpeg", "y4m"])
 def test_a_camera_that_writes_is_live_and_its_newest_frame_counts(films, name):
-    """As rpicam-vid writes H.264 or motion JPEG; its end is the end, for nobody can begin it anew."""
+    """As rpicam-vid writes H.264 or motion JPEG; its end is the end, for nobody can start it again."""
     with Writer(films[name]) as writer, open_source(f"pipe:{writer.path},live=yes") as source:
         frames = read_all(source)
         assert source.live

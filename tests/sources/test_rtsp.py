@@ -158,7 +158,7 @@ def test_the_picture_is_found_wherever_it_stands(tracks):
 
 
 def test_sound_that_goes_on_does_not_hide_a_picture_that_ended():
-    """Each packet of sound would begin the wait for a picture anew."""
+    """Each packet of sound would start the wait for a picture again."""
     with RtspServer(tracks=("video", "audio")) as server, open_source(server.url()) as source:
         source.read()
         server.mute_video = True

@@ -240,7 +240,7 @@ class Screen:
         self.leave()
 
     def resumed(self) -> None:
-        """After a pause that could not be noticed (SIGSTOP) the terminal may be in any state: begin anew."""
+        """After a pause that could not be noticed (SIGSTOP) the terminal may be in any state: start over."""
         if self.entered and self._in_foreground():
             self.leave()
 

@@ -11,7 +11,7 @@ from edgefer.sources.network.web import Answer, WebClient
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
-#: A leap of fewer bytes is read over; asking anew would take longer.
+#: A leap of fewer bytes is read over; asking again would take longer.
 _READ_OVER_BYTES = 1 << 18
 
 

