@@ -130,7 +130,8 @@ def test_an_event_is_strongest_at_its_apex_and_gone_at_its_ends():
             event = script.event(rng, 1.0, expression, micro)
             t = np.linspace(0, 5, 50_001)
             share = event.share(t)
-            assert t[share.argmax()] == pytest.approx(event.apex_s, abs=1e-4) and share.max() == pytest.approx(1, abs=1e-4)
+            assert t[share.argmax()] == pytest.approx(event.apex_s, abs=1e-4)
+            assert share.max() == pytest.approx(1, abs=1e-4)
             assert not share[(t <= event.onset_s) | (t >= event.offset_s)].any() and (share >= 0).all()
             if micro:
                 assert 0.04 <= event.offset_s - event.onset_s <= 0.5 and max(event.units.values(), default=1) <= 1.5
