@@ -1,8 +1,8 @@
 """The detectors side by side: faces found and missed, false ones, and the time from a frame to boxes.
 
-    python bench/detectors.py --labels RUN [--backgrounds FOLDER …] [--only PART …] [--json FILE]
+    python bench/detectors.py --labels LABELS [--backgrounds FOLDER …] [--only PART …] [--json FILE]
 
-RUN holds the faces that `python -m edgefer.train.detector.labels` noted in the photographs of the shared data
+LABELS holds the faces that `python -m edgefer.train.detector.labels` noted in the photographs of the shared data
 (EDGEFER_DATA); of them only those kept from training are used. FOLDERs hold pictures without faces, of which every
 fourth was kept. `clips` takes the frames of the shared films in which Haar and YuNet see the same face. A face is
 found where a box overlaps it by 0.4 that the tracker would take for a new face: sure at once, or likely in two looks. A
@@ -29,8 +29,8 @@ from edgefer.detect import DETECTORS, Detector, open_detector
 from edgefer.detect.network import pack
 from edgefer.detect.photograph import find_faces
 from edgefer.geometry import Box, iou
-from edgefer.train.detector import scenes
-from edgefer.train.detector.labels import SURE, Faces
+from edgefer.train.detector import material, scenes
+from edgefer.train.detector.labels import SURE, load
 
 FOUND, FALSE = 0.4, 0.25
 #: Scenes are shown this much larger than they were composed, as VGA frames.
@@ -92,10 +92,10 @@ def clips(detectors: dict[str, Detector], every: int) -> dict[str, Row]:
     return {name: count.row() for name, count in counts.items()}
 
 
-def composed(detectors: dict[str, Detector], sources: scenes.Sources, number: int, plain: bool) -> dict[str, Row]:
+def composed(detectors: dict[str, Detector], sources: material.Sources, number: int, plain: bool) -> dict[str, Row]:
     """Scenes of faces and backgrounds kept from training, as VGA frames: plain ones, or spoilt as in training."""
     counts = {name: Count() for name in detectors}
-    composer = scenes.Composer(sources, seed=77, plain=plain)
+    composer = scenes.Composer(sources, seed=77, plain=plain, tilt=45)
     least = 60 / ENLARGED
     for _ in range(number):
         scene = composer.scene()
@@ -107,14 +107,11 @@ def composed(detectors: dict[str, Detector], sources: scenes.Sources, number: in
     return {name: count.row() for name, count in counts.items()}
 
 
-def portraits(detectors: dict[str, Detector], sources: scenes.Sources, number: int) -> dict[str, dict[str, Row]]:
+def portraits(detectors: dict[str, Detector], sources: material.Sources, number: int) -> dict[str, dict[str, Row]]:
     """Single photographs turned in their plane, and those of heads turned aside, at 90 to 130 pixels in VGA."""
     rows: dict[str, dict[str, Row]] = {}
     rng = np.random.default_rng(5)
-    tables = np.stack([faces[0] for faces in sources.faces])
-    five = tables[:, 3:13].reshape(-1, 5, 2)
-    between = five[:, 1] - five[:, 0]
-    aside = ((five[:, 2] - five[:, :2].mean(axis=1)) * between).sum(axis=1) / (between**2).sum(axis=1)
+    aside = material.aside(np.stack([faces[0] for faces in sources.faces]))
     # of a head turned by so many degrees the nose, half an eye distance before them, moves by 0.6 of the sine
     yaw = np.degrees(np.arcsin(np.clip(np.abs(aside) / 0.6, 0, 0.99)))
     sets = {f"turned {degrees:+}": (degrees, np.arange(len(yaw))) for degrees in (-45, -30, -15, 0, 15, 30, 45)}
@@ -141,7 +138,7 @@ def portraits(detectors: dict[str, Detector], sources: scenes.Sources, number: i
     return rows
 
 
-def stills(detectors: dict[str, Detector], sources: scenes.Sources, number: int) -> dict[str, Row]:
+def stills(detectors: dict[str, Detector], sources: material.Sources, number: int) -> dict[str, Row]:
     """Pictures of 3840x2160 with 60 faces of 36 to 300 pixels, each read as a photograph."""
     counts = {name: Count() for name in detectors}
     rng = np.random.default_rng(6)
@@ -224,11 +221,11 @@ def opened(folder: Path, **options: int) -> dict[str, Detector]:
     return found
 
 
-def kept_sources(labels: Path, folders: Sequence[Path]) -> scenes.Sources:
+def kept_sources(labels: Path, folders: Sequence[Path]) -> material.Sources:
     """Photographs and pictures that training did not see."""
-    faces = Faces.load(labels / "photographs.npz")
-    pictures = [image for index, image in enumerate(scenes.backgrounds(folders).values()) if index % 4 == 1]
-    return scenes.sources([faces], pictures, kept=True)
+    faces = material.part(load(labels, "photographs"), kept=True)
+    pictures = [image for index, image in enumerate(material.backgrounds(folders).values()) if index % 4 == 1]
+    return material.sources([faces], pictures)
 
 
 def shown(title: str, rows: dict[str, dict[str, float]]) -> str:

@@ -137,6 +137,14 @@ def _seconds(least: float | None = None):
     return convert
 
 
+def _rate(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        hertz = float(text)
+        if 0 <= hertz <= 240:
+            return hertz
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to 240, got {text!r}")
+
+
 def _rotation(text: str) -> int:
     if text in ("0", "90", "180", "270"):
         return int(text)
@@ -178,6 +186,13 @@ def add_settings(parser: argparse.ArgumentParser, threads: bool = True) -> None:
     if threads:
         parser.add_argument("--threads", metavar="N", type=whole_number(1, 64), help="threads of the networks")
     parser.add_argument(
+        "--rate",
+        metavar="HZ",
+        type=_rate,
+        help="recognitions a second that the faces in a film or before a camera share; their scores are carried "
+        "between; 0: every face in every frame (default: the profile's)",
+    )
+    parser.add_argument(
         "--no-cover-check",
         action="store_true",
         help="judge faces that are covered, tilted or turned far aside as any other (quality.cover = false)",
@@ -188,7 +203,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
     """The profile's settings, overridden by the command line.
 
     Args:
-        args: parsed arguments; those of `profile model detector threads no_cover_check` that are None, False or
+        args: parsed arguments; those of `profile model detector threads rate no_cover_check` that are None, False or
             absent leave the profile's value.
 
     Raises:
@@ -207,6 +222,8 @@ def settings_from(args: argparse.Namespace) -> Settings:
         settings = replace(settings, recognizer=replace(settings.recognizer, models=args.model))
     if getattr(args, "threads", None):
         settings = replace(settings, compute=replace(settings.compute, threads=args.threads))
+    if getattr(args, "rate", None) is not None:
+        settings = replace(settings, recognizer=replace(settings.recognizer, rate_hz=args.rate))
     if getattr(args, "no_cover_check", False):
         settings = replace(settings, quality=replace(settings.quality, cover=False))
     return settings

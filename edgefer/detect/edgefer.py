@@ -30,23 +30,40 @@ from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
 from edgefer.values import Detection
 
+#: Overlap from which cells say the same face well enough to be averaged.
+AGREEING = 0.6
+
 
 class _Grid(NamedTuple):
     """One of the network's grids of cells: where its tensors are and how their levels are read.
 
     Attributes:
-        centres: of its cells, pixels of the view, float32 (cells, 2); stride: pixels a cell.
+        stride, columns: pixels of the view a cell, and cells a row.
         tensors: index of the logits, the squares and the points.
-        scales, zeros: real value = (level - zero) * scale, of each of the three.
         keep: level of a logit from which a cell is looked at.
+        scores, sides: of each level from -128 to 127 what it means: a score, a side in pixels of the view.
+        scales, zeros: of the squares and of the points: pixels = (level - zero) * scale.
     """
 
-    centres: np.ndarray
     stride: int
+    columns: int
     tensors: tuple[int, ...]
+    keep: int
+    scores: list[float]
+    sides: list[float]
     scales: tuple[float, ...]
     zeros: tuple[int, ...]
-    keep: int
+
+
+class _Cell(NamedTuple):
+    """What a cell says that sees a face: its score, its square in pixels of the view; and its place in which grid."""
+
+    score: float
+    x: float
+    y: float
+    side: float
+    grid: int
+    place: int
 
 
 class EdgeferDetector:
@@ -111,14 +128,17 @@ class EdgeferDetector:
     def _grid(self, by_shape: dict, rows: int, columns: int) -> _Grid:
         """One grid of the network, from what the runtime tells of its outputs."""
         outputs = [by_shape[1, rows, columns, n] for n in self.TOLD]
-        scales = tuple(float(each["quantization"][0]) for each in outputs)
-        zeros = tuple(int(each["quantization"][1]) for each in outputs)
+        scales = [float(each["quantization"][0]) for each in outputs]
+        zeros = [int(each["quantization"][1]) for each in outputs]
         logit = float(np.log(self.levels.keep / (1 - self.levels.keep)))
         keep = int(np.clip(np.ceil(logit / scales[0] + zeros[0]), -128, 127))
-        stride = self.COLUMNS // columns
-        y, x = np.divmod(np.arange(rows * columns, dtype=np.float32), columns)
-        centres = (np.stack([x, y], axis=1) + np.float32(0.5)) * stride
-        return _Grid(centres, stride, tuple(each["index"] for each in outputs), scales, zeros, keep)
+        stride, levels = self.COLUMNS // columns, np.arange(-128, 128)
+        scores = _sigmoid((levels - zeros[0]) * scales[0]).tolist()
+        sides = (stride * np.exp((levels - zeros[1]) * scales[1])).tolist()
+        tensors = tuple(each["index"] for each in outputs)
+        return _Grid(
+            stride, columns, tensors, keep, scores, sides, (scales[1] * stride, scales[2] * stride), tuple(zeros[1:])
+        )
 
     def detect(
         self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
@@ -130,7 +150,7 @@ class EdgeferDetector:
         views = self._views(image.shape)
         faces: list[Look] = []
         for view in views if part is None else views[part :: self.parts]:
-            seen = self._faces(image, view)
+            seen = self._faces(image, view, points=False)
             # in a view of a part there is more that resembles a face, such as a part of a large one
             faces += seen if view == views[0] else self.verified(image, seen)
         found: list[Detection] = []
@@ -178,7 +198,7 @@ class EdgeferDetector:
     def best_score(self, grey: np.ndarray) -> float:
         """The greatest score in one view of an image, however low; for the self-test."""
         self._run(grey, self._views(grey.shape)[0])
-        return max(float(_sigmoid(self._levels(grid, 0).max())) for grid in self._grids)
+        return max(grid.scores[int(self._network.get_tensor(grid.tensors[0]).max()) + 128] for grid in self._grids)
 
     # -- views
 
@@ -215,51 +235,54 @@ class EdgeferDetector:
             shown = shown[:, ::-1]
         block = self.BLOCK
         rows = (shown ^ np.uint8(128)).view(np.int8).reshape(self.ROWS // block, block, self.COLUMNS // block, block)
-        tensor = np.ascontiguousarray(rows.transpose(0, 2, 1, 3)).reshape(1, *rows.shape[::2], block**2)
-        self._network.set_tensor(self._input, tensor)
+        self._network.set_tensor(self._input, rows.transpose(0, 2, 1, 3).reshape(1, *rows.shape[::2], block**2))
         self._network.invoke()
 
-    def _levels(self, grid: _Grid, output: int, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Values of some cells: float32 (n, numbers)."""
-        levels = self._network.get_tensor(grid.tensors[output]).reshape(-1, self.TOLD[output])[chosen]
-        return (levels.astype(np.float32) - grid.zeros[output]) * np.float32(grid.scales[output])
+    def _cells(self) -> list[_Cell]:
+        """The cells that see a face, most often few, best first; plain numbers, which so few are done soonest with."""
+        cells, tensor = [], self._network.get_tensor
+        for number, grid in enumerate(self._grids):
+            levels = tensor(grid.tensors[0]).reshape(-1)
+            chosen = (levels >= grid.keep).nonzero()[0]
+            if not chosen.size:
+                continue
+            squares = tensor(grid.tensors[1]).reshape(-1, 3)[chosen].tolist()
+            stride, scale, zero = grid.stride, grid.scales[0], grid.zeros[0]
+            for index, level, (x, y, side) in zip(chosen.tolist(), levels[chosen].tolist(), squares, strict=True):
+                row, column = divmod(index, grid.columns)
+                x, y = (column + 0.5) * stride + (x - zero) * scale, (row + 0.5) * stride + (y - zero) * scale
+                cells.append(_Cell(grid.scores[level + 128], x, y, grid.sides[side + 128], number, index))
+        cells.sort(reverse=True)
+        return cells[: self.MOST_CELLS]
 
-    def _seen(self, grid: _Grid) -> np.ndarray | None:
-        """What the cells of a grid say that see a face; most often there are none.
+    def _points(self, cells: Sequence[_Cell]) -> np.ndarray:
+        """Points (5, 2) of a face, pixels of the view: the mean of what some cells say, by their scores."""
+        points = np.zeros(10)
+        for cell in cells:
+            grid = self._grids[cell.grid]
+            row, column = divmod(cell.place, grid.columns)
+            levels = self._network.get_tensor(grid.tensors[2]).reshape(-1, 10)[cell.place]
+            points += cell.score * (levels - float(grid.zeros[1])) * grid.scales[1]
+            points += cell.score * grid.stride * np.tile((column + 0.5, row + 0.5), 5)
+        return (points / sum(cell.score for cell in cells)).reshape(5, 2)
 
-        Returns:
-            float32 (n, 14): logit; centre and side of the square, five points, pixels of the view.
+    def _faces(self, grey: np.ndarray, view: Box, mirrored: bool = False, points: bool = True) -> list[Look]:
+        """Every face in one view, which may be shown in a mirror, best first; boxes in pixels of the image.
+
+        Without `points` only boxes and scores are told.
         """
-        chosen = (self._network.get_tensor(grid.tensors[0]).ravel() >= grid.keep).nonzero()[0]
-        if not chosen.size:
-            return None
-        centres = grid.centres[chosen]
-        table = np.empty((len(chosen), 14), np.float32)
-        table[:, :1] = self._levels(grid, 0, chosen)
-        table[:, 1:4] = self._levels(grid, 1, chosen)
-        table[:, 3] = np.exp(table[:, 3])
-        table[:, 4:] = self._levels(grid, 2, chosen)
-        table[:, 1:] *= grid.stride
-        table[:, 1:3] += centres
-        table[:, 4:].reshape(-1, 5, 2)[:] += centres[:, None]
-        return table
-
-    def _faces(self, grey: np.ndarray, view: Box, mirrored: bool = False) -> list[Look]:
-        """Every face in one view, which may be shown in a mirror, best first; boxes in pixels of the image."""
+        scale, faces = view.width / self.COLUMNS, []
         with self._turn:
             self._run(grey, view, mirrored)
-            seen = [table for grid in self._grids if (table := self._seen(grid)) is not None]
-        if not seen:
-            return []
-        scale, faces = view.width / self.COLUMNS, []
-        for score, told in _merged(np.concatenate(seen) if len(seen) > 1 else seen[0], self.MOST_CELLS, self.SAME):
-            x, y, half = view.x0 + told[0] * scale, view.y0 + told[1] * scale, told[2] * scale / 2
-            points = np.array(told[3:]).reshape(5, 2) * scale + (view.x0, view.y0)
-            if mirrored:
-                x = view.x0 + view.x1 - x
-                points = points[[1, 0, 2, 4, 3]] * (-1, 1) + (view.x0 + view.x1, 0)
-            box = Box(x - half, y - half, x + half, y + half)
-            faces.append(Look(box, score, is_turned(points[0], points[1], points[2]), points))
+            for cells in _alike(self._cells(), self.SAME):
+                x, y, side = _mean(cells)
+                x, y, half = view.x0 + x * scale, view.y0 + y * scale, side * scale / 2
+                five = self._points(cells) * scale + (view.x0, view.y0) if points else None
+                if mirrored:
+                    x = view.x0 + view.x1 - x
+                    five = None if five is None else five[[1, 0, 2, 4, 3]] * (-1, 1) + (view.x0 + view.x1, 0)
+                turned = five is not None and is_turned(five[0], five[1], five[2])
+                faces.append(Look(Box(x - half, y - half, x + half, y + half), cells[0].score, turned, five))
         return faces
 
 
@@ -267,30 +290,36 @@ def _sigmoid(logit: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logit))
 
 
-def _merged(table: np.ndarray, most: int, same: float) -> Iterator[tuple[float, list[float]]]:
-    """One face of all cells that mean the same: the mean of those that agree with the best, by their scores.
+def _alike(cells: list[_Cell], same: float) -> Iterator[list[_Cell]]:
+    """Of each face the cells that say it like the best one, best first.
 
     Args:
-        table: float32 (n, 14), as of EdgeferDetector._seen.
-        most: cells that are looked at, the best ones. same: overlap from which two mean one face.
-
-    Yields:
-        Score, and centre, side and points, best first.
+        cells: best first. same: overlap with the best one from which another means the same face.
     """
-    table = table[np.argsort(-table[:, 0], kind="stable")[:most]]
-    while len(table):
-        square = table[:, 1:4]
-        away = np.abs(square[:, :2] - square[0, :2])
-        side = square[:, 2]
-        common = np.minimum(np.minimum(side, side[0])[:, None], (side + side[0])[:, None] / 2 - away)
-        shared = np.maximum(common, 0).prod(axis=1)
-        overlap = shared / (side**2 + side[0] ** 2 - shared)
-        agreeing = table[overlap > 0.6]
-        weight = _sigmoid(agreeing[:, 0])
-        yield float(weight[0]), ((weight / weight.sum()) @ agreeing[:, 1:]).tolist()
-        left = overlap <= same
-        left[0] = False
-        table = table[left]
+    while cells:
+        best, agreeing, others = cells[0], [cells[0]], []
+        for cell in cells[1:]:
+            side, reach = min(cell.side, best.side), (cell.side + best.side) / 2
+            wide, tall = min(side, reach - abs(cell.x - best.x)), min(side, reach - abs(cell.y - best.y))
+            common = wide * tall if wide > 0 and tall > 0 else 0.0
+            overlap = common / (cell.side * cell.side + best.side * best.side - common)
+            if overlap > AGREEING:
+                agreeing.append(cell)
+            elif overlap <= same:
+                others.append(cell)
+        yield agreeing
+        cells = others
+
+
+def _mean(cells: list[_Cell]) -> tuple[float, float, float]:
+    """Centre and side of the mean of some squares, by their scores."""
+    total = x = y = side = 0.0
+    for cell in cells:
+        total += cell.score
+        x += cell.score * cell.x
+        y += cell.score * cell.y
+        side += cell.score * cell.side
+    return x / total, y / total, side / total
 
 
 def open_edgefer(options: OwnNetwork, *, min_face_px: int, max_side_px: int, threads: int) -> EdgeferDetector:

@@ -46,6 +46,8 @@ def _face_values(face: FaceReading) -> dict[str, Any]:
             "reasons": list(face.quality.reasons),
         },
     }
+    if face.scores_age_ms is not None:
+        values["scores_age_ms"] = round(float(face.scores_age_ms), 3)
     if face.models:
         values["models"] = {
             name: {
@@ -126,7 +128,8 @@ class Csv(Sink):
     """One row a face, under one line of column names.
 
     The columns of a run do not depend on what it sees: those of a pose are empty where nothing finds it, and
-    each further model has its own, which begin with its name. Points, action units and events are in JSON alone.
+    each further model has its own, which begin with its name. Points, action units, events and the age of the scores
+    are in JSON alone.
     """
 
     def __init__(

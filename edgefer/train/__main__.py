@@ -20,7 +20,7 @@ from typing import Any
 
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.models import directory, store
-from edgefer.train import explain, recipes, runs
+from edgefer.train import explain, lanes, recipes, runs
 from edgefer.train.recipes import MAKERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, Runs, Step, in_order, repetition
 from edgefer.train.settings import TrainingSettings, find_data
 
@@ -88,13 +88,20 @@ def steps(name: str, number: int = 1) -> list[Step]:
     """
     runs = repetition(name, number)
     last, settings = runs[-1]
-    fits = [recipes.fit_step(run, settings) for run, settings in (*_absent(runs), *runs)]
+    fits = [step for run, settings in (*_absent(runs), *runs) for step in _fitted(run, settings)]
     if settings.division or number > 1:
         return fits
     if settings.stl:
         return [*fits, recipes.export_step(last, "--precision", "float32")]
     out = () if name in SHIPPED else ("--out", f"build/models/{name}")
     return [*fits, recipes.export_step(last, *out)]
+
+
+def _fitted(run: str, settings: TrainingSettings) -> list[Step]:
+    """What trains a run, its lessons first where they are not here."""
+    absent = settings.lessons in recipes.LESSONS and not (Path(settings.lessons) / "done.json").exists()
+    lessons = [recipes.lessons_step(settings.lessons)] if absent else []
+    return [*lessons, recipes.fit_step(run, settings)]
 
 
 def _absent(runs: Runs) -> Runs:
@@ -105,7 +112,7 @@ def _absent(runs: Runs) -> Runs:
     own = dict(runs)
     absent: dict[str, TrainingSettings] = {}
     for _, settings in runs:
-        for needed in settings.needed:
+        for needed in recipes.taught_by(settings):
             left = "checkpoint.npz" if needed == settings.start else "done.json"
             if needed in own or needed not in MAKERS or (Path(needed) / left).exists():
                 continue
@@ -230,6 +237,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name != "list":
             action.add_argument("names", nargs="*", metavar="NAME", help="models; default: all")
+        if name == "all":
+            lanes.add_arguments(action)
     action = actions.add_parser("explain", help=explain.SUMMARY, description=explain.SUMMARY)
     action.set_defaults(action="explain")
     explain.add_arguments(action)
@@ -249,6 +258,8 @@ def main(argv: list[str] | None = None) -> int:
             return explain.execute(options)
         if options.action == "short":
             return train_short(names, options.records / "short")
+        if options.action == "all" and options.lanes:
+            return lanes.run(names, options.lanes, options.minutes, options.pack)
         on_record = runs.read_records(options.records)
         list_models(on_record)
         return train(names, on_record) if options.action == "all" else 0

@@ -22,7 +22,6 @@ from edgefer.labels import softmax
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import fit_temperature, tempered
 from edgefer.models import directory, store
-from edgefer.models.interpreter import Interpreter, scores, self_test
 from edgefer.train import runs
 from edgefer.train.data.batches import Inputs, View, input_spec
 from edgefer.train.settings import TrainingSettings
@@ -73,6 +72,9 @@ class ModelTeacher:
         Raises:
             UsageError: unknown name, or other classes than val. ModelError: the model is refused.
         """
+        # where no runtime is installed, as on a machine that only trains, runs teach all the same
+        from edgefer.models.interpreter import Interpreter, self_test
+
         self._manifest, content = directory.read_frame(store.find(name))
         _same_classes(name, self._manifest.output.labels, val)
         self._interpreter = Interpreter(content, self._manifest)
@@ -82,6 +84,8 @@ class ModelTeacher:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """As of RunTeacher."""
+        from edgefer.models.interpreter import scores
+
         levels = np.rint(x / self.spec.scale + self.spec.zero_point).astype(np.int8)
         return np.stack([scores(self._interpreter.run(one[None])[0], self._manifest) for one in levels])
 

@@ -37,9 +37,10 @@ from edgefer.support.progress import progress_bar
 from edgefer.train import runs
 from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
 from edgefer.train.distil import Ensemble
-from edgefer.train.settings import TrainingSettings, build, learning_rate, load_data, parse_stages, targets
+from edgefer.train.settings import TrainingSettings, build, learning_rate, load_data, parse_stages, share_left, targets
 
 MOST_PROCESSES = 16
+KEPT_EVERY = 10.0  # seconds, at least, between checkpoints of epochs that are shorter and no better
 
 
 class Averaged:
@@ -80,12 +81,22 @@ def swapped(model, values) -> Iterator[None]:
         _assign(model.variables, own)
 
 
-def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> dict:
+def fit(
+    settings: TrainingSettings,
+    out: Path,
+    processes: int | None = None,
+    on_device: bool | None = None,
+    until: float | None = None,
+) -> dict:
     """Run, or go on with, a training.
 
     Args:
         processes: that make batches; 0 for a thread, None for as many as there are cores, up
             to MOST_PROCESSES, where Keras computes on a GPU, else a thread. The outcome is the same.
+        on_device: batches are made where the network computes, under JAX: the same alterations by other draws.
+            None for where there is an accelerator, and no teacher has to judge them.
+        until: time.time() at which the rate shall have fallen to zero, with fewer epochs if need be; those that were
+            run are then the ones in settings.json.
 
     Returns:
         The content of done.json: best epoch, its val accuracy, row counts, share of the commonest class,
@@ -98,6 +109,8 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
     """
     import keras
 
+    from edgefer.train.steps import computing
+
     out.mkdir(parents=True, exist_ok=True)
     _claim(out / "settings.json", asdict(settings))
     spec = input_spec(settings.input, settings.size)
@@ -108,9 +121,17 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
     wanted = targets(train, settings.rule != "majority")
     wanted = (1 - settings.smoothing) * wanted + settings.smoothing / wanted.shape[1]
     teachers = Ensemble.of(settings, val)
+    jax = keras.backend.backend() == "jax"
+    if on_device is None:
+        on_device = bool(settings.lessons) or (jax and bool(accelerator()) and not teachers.teachers)
+    if on_device and (not jax or teachers.teachers):
+        raise UsageError("batches on the accelerator, and lessons: need KERAS_BACKEND=jax, and no other teachers")
+    if until is not None and len(settings.stages) > 1:
+        raise UsageError("a time limit: expected one stage, since it decides its epochs")
 
     keras.utils.set_random_seed(settings.seed)
-    model = build(replace(settings, quantisation_aware=False), dropout=settings.dropout)
+    with computing(settings.precision):
+        model = build(replace(settings, quantisation_aware=False), dropout=settings.dropout)
     started_after = _start(Path(settings.start), model) if settings.start else 0.0
     if settings.quantisation_aware:
         from edgefer.train.fake_quantise import fake_quantised
@@ -120,54 +141,87 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
         model(Inputs(spec).stack(train.images[: settings.batch]), training=True)
     optimizer = keras.optimizers.AdamW(settings.rate, weight_decay=settings.weight_decay, clipnorm=5.0)
     # TensorFlow and torch do without; JAX would run each operation on its own
-    jit = keras.backend.backend() == "jax"
-    model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=jit)
+    if not on_device:
+        model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=jax)
     optimizer.build(model.trainable_variables)
     state: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
     averaged = Averaged(model, settings.average)
+    resident = None
+    if on_device:
+        from edgefer.train.resident import Resident
+
+        resident = Resident(settings, model, train, wanted, val)
     if (out / "checkpoint.npz").exists():
         state = _restore(out / "checkpoint.npz", model, optimizer, averaged)
+        if resident:
+            values = {"model": _values(model.variables), "optimizer": _values(optimizer.variables)}
+            resident.steps.restore({**values, "averaged": averaged.values}, averaged.steps)
+        _shortened(out / "metrics.jsonl", state["epoch"])
         print(f"going on after epoch {state['epoch']}", flush=True)
 
     steps = len(train) // settings.batch
     last = settings.stop or settings.epochs
     if processes is None:
         processes = min(os.cpu_count() or 1, MOST_PROCESSES) if accelerator() else 0
-    with makers(processes) as executor:
-        while state["epoch"] < last:
+    each, kept = list[float](), time.monotonic()
+    with makers(processes if resident is None else 0) as executor:
+        while state["epoch"] < last and state.get("progress", 0.0) < 1 - 1e-9:
             started, epoch = time.monotonic(), state["epoch"]
+            begin, end = epoch / settings.epochs, (epoch + 1) / settings.epochs
+            if until is not None:
+                begin = state.get("progress", 0.0)
+                end = begin + (1 - begin) * share_left(until - time.time(), each, settings.epochs - epoch)
             inputs = Inputs(spec, settings.side(epoch))
             # torch draws its dropout from a state of its own, which no checkpoint holds
             keras.utils.set_random_seed(settings.seed + epoch)
-            views, mixed = [(spec, inputs.side), *teachers.views], (settings.mixup, settings.cutmix)
-            draws, ahead = (settings.batch, settings.seed, epoch), AHEAD + 2 * processes
-            batches = training_batches(train.images, wanted, views, *draws, mixed, executor, ahead)
-            losses: list[float] = []
-            for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
-                rate = learning_rate(settings, (epoch + len(losses) / steps) / settings.epochs)
-                optimizer.learning_rate = rate
-                losses.append(float(model.train_on_batch(x, teachers.targets(y, seen))))
-                averaged.update(model)
-            with swapped(model, averaged.values):
-                accuracy = runs.accuracy(model, inputs, val)
-                if inputs.side == settings.size and accuracy > state["best"]:
-                    state["best"], state["best_epoch"] = accuracy, epoch
+            if resident:
+                loss, rate = resident.epoch(epoch, begin, end)
+                accuracy = resident.accuracy(epoch)
+            else:
+                views, mixed = [(spec, inputs.side), *teachers.views], (settings.mixup, settings.cutmix)
+                draws, ahead = (settings.batch, settings.seed, epoch), AHEAD + 2 * processes
+                batches = training_batches(train.images, wanted, views, *draws, mixed, executor, ahead)
+                losses: list[float] = []
+                for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
+                    rate = learning_rate(settings, begin + (end - begin) * len(losses) / steps)
+                    optimizer.learning_rate = rate
+                    losses.append(float(model.train_on_batch(x, teachers.targets(y, seen))))
+                    averaged.update(model)
+                loss = float(np.mean(losses))
+                with swapped(model, averaged.values):
+                    accuracy = runs.accuracy(model, inputs, val)
+            better = inputs.side == settings.size and accuracy > state["best"]
+            # an epoch on an accelerator may take less time than keeping it
+            due = not resident or better or state["epoch"] + 1 >= last or end > 1 - 1e-9
+            due |= time.monotonic() - kept > KEPT_EVERY
+            if resident and due:
+                averaged.values, averaged.steps = resident.take(model, optimizer), resident.steps.count
+            if better:
+                state["best"], state["best_epoch"] = accuracy, epoch
+                with swapped(model, averaged.values):
                     _save_weights(model, out / "best.weights.h5")
             state["epoch"] += 1
-            state["seconds"] += time.monotonic() - started
+            state["progress"] = end
+            each.append(time.monotonic() - started)
+            state["seconds"] += each[-1]
             line = {
                 "epoch": epoch + 1,
                 "side": inputs.side,
                 "rate": rate,
-                "loss": float(np.mean(losses)),
+                "loss": loss,
                 "val_accuracy": accuracy,
-                "seconds": round(time.monotonic() - started, 1),
+                "seconds": round(each[-1], 1),
             }
             with (out / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
             print(json.dumps(line), flush=True)
-            _keep(out / "checkpoint.npz", model, optimizer, averaged, state)
+            if due:
+                _keep(out / "checkpoint.npz", model, optimizer, averaged, state)
+                kept = time.monotonic()
 
+    if until is not None and state["epoch"] < settings.epochs:
+        settings = replace(settings, stages=((settings.size, state["epoch"]),))
+        _write_json(out / "settings.json", asdict(settings))
     if last < settings.epochs:
         return {"stopped_after": last}
     done = {
@@ -182,7 +236,7 @@ def fit(settings: TrainingSettings, out: Path, processes: int | None = None) -> 
         "val_rule": val.rule,
         "seconds": round(state["seconds"]),
         "hardware": ", ".join(filter(None, (accelerator(), hardware()))),
-        "backend": f"Keras {keras.__version__}, {keras.backend.backend()}",
+        "backend": f"Keras {keras.__version__}, {keras.backend.backend()}" + on_device * ", batches made there",
     }
     _write_json(out / "done.json", done)
     return done
@@ -229,6 +283,13 @@ def _claim(path: Path, settings: dict) -> None:
     if path.exists() and {**asdict(TrainingSettings()), **json.loads(path.read_text())} != settings:
         raise UsageError(f"{path.parent}: holds a run with other settings; choose another --out")
     _write_json(path, settings)
+
+
+def _shortened(path: Path, count: int) -> None:
+    """Leave the first lines: epochs after the last checkpoint are run again."""
+    if path.exists():
+        lines = path.read_bytes().splitlines(keepends=True)
+        write_bytes(path, b"".join(lines[:count]))
 
 
 def _write_json(path: Path, content: dict) -> None:
@@ -306,6 +367,12 @@ def main(argv: list[str] | None = None) -> int:
         type=int,
         help="that make batches, 0 for a thread; default: one a core where there is a GPU, else 0",
     )
+    parser.add_argument(
+        "--on-device",
+        action=argparse.BooleanOptionalAction,
+        help="make batches where the network computes, under JAX; default: where that is an accelerator",
+    )
+    parser.add_argument("--minutes", type=float, help="let the rate fall to zero by then, with fewer epochs if need be")
     for name, default in asdict(defaults).items():
         option = f"--{name.replace('_', '-')}"
         if default is False:
@@ -315,8 +382,10 @@ def main(argv: list[str] | None = None) -> int:
             parser.add_argument(option, type=kind, default=default)
     options = vars(parser.parse_args(argv))
     out, processes = options.pop("out"), options.pop("processes")
+    on_device, minutes = options.pop("on_device"), options.pop("minutes")
+    until = None if minutes is None else time.time() + 60 * minutes
     try:
-        done = fit(TrainingSettings(**options), out, processes)
+        done = fit(TrainingSettings(**options), out, processes, on_device, until)
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)
         return error.exit_code

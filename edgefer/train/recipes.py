@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefer.train import architectures
+from edgefer.train.lessons import LessonSettings
 from edgefer.train.settings import TrainingSettings
 
 #: Run directories and settings, in the order in which they are made.
@@ -92,6 +93,44 @@ _NANO: dict[str, Any] = {
 #: One class an image, and no teachers with these classes.
 _SEVEN: dict[str, Any] = {"labels": "basic7", "smoothing": 0.1}
 
+#: What a GPU is for: wide teachers, what they say of altered rows kept once, and students that learn from it. With a
+#: time limit fewer epochs are run.
+_WIDE = TrainingSettings(
+    architecture="edgefer-l",
+    size=48,
+    stages=((48, 80),),
+    batch=256,
+    rate=2e-3,
+    schedule="cosine",
+    mixup=0.25,
+    cutmix=0.25,
+    dropout=0.3,
+    weight_decay=0.05,
+    precision="bfloat16",
+)
+LESSONS: dict[str, LessonSettings] = {
+    "runs/lessons": LessonSettings("runs/edgefer-l,runs/edgefer-l-2,runs/edgefer-l-3", views=24)
+}
+_STUDENT = TrainingSettings(
+    architecture="edgefer-s",
+    size=48,
+    stages=((48, 300),),
+    batch=256,
+    schedule="cosine",
+    dropout=0.1,
+    weight_decay=0.05,
+    average=0.999,
+    lessons="runs/lessons",
+    distil=0.85,
+)
+_SMALL_STUDENT: dict[str, Any] = {
+    "architecture": "edgefer-nano",
+    "stages": ((48, 400),),
+    "rate": 4e-3,
+    "dropout": 0.0,
+    "weight_decay": 0.02,
+}
+
 #: Run directories and settings, in order; the last run is the one that is exported. A model comes after its
 #: teachers. Where a run is divided into folds, its repetitions are the other folds.
 RECIPES: dict[str, Runs] = {
@@ -140,6 +179,9 @@ RECIPES: dict[str, Runs] = {
     "edgefer-s-taught": _one("edgefer-s-taught", _TAUGHT),
     "edgefer-nano-taught": _one("edgefer-nano-taught", replace(_TAUGHT, **_NANO)),
     "fer2013-edgefer-nano": _one("fer2013-edgefer-nano", replace(_OURS, **_NANO, **_SEVEN)),
+    "edgefer-l": _one("edgefer-l", _WIDE),
+    "edgefer-nano-lessons": _one("edgefer-nano-lessons", replace(_STUDENT, **_SMALL_STUDENT)),
+    "edgefer-s-lessons": _one("edgefer-s-lessons", _STUDENT),
 }
 RECIPES |= dict(
     [
@@ -157,13 +199,16 @@ RECIPES |= dict(
 )
 
 #: Models small enough to ship. Others are exported to build/models.
-SHIPPED = tuple(name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")) and name != "edgefer-s-teacher")
+_TEACHING = ("edgefer-s-teacher", "edgefer-l")
+SHIPPED = tuple(name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")) and name not in _TEACHING)
 
 #: Runs of each model: those of Tables II and IV, of which the paper prints average, least and most; the
 #: folds; and the seeds of a teacher.
 REPEATED = {
     **{name: 4 for name in RECIPES if name.startswith(("ferplus-", "vgg13-"))},
-    **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-s-teacher": 3},
+    **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-s-teacher": 3, "edgefer-l": 3},
+    "edgefer-nano-lessons": 2,
+    "edgefer-s-lessons": 2,
 }
 
 #: Models of the papers that have no recipe yet, and what they are.
@@ -203,13 +248,19 @@ OWNERS: dict[str, tuple[str, int]] = {repetition(*own)[-1][0]: own for own in _R
 MAKERS: dict[str, tuple[str, int]] = {run: own for own in _REPETITIONS for run, _ in repetition(*own)}
 
 
+def taught_by(settings: TrainingSettings) -> list[str]:
+    """Runs and models a run needs, those behind its lessons in their place."""
+    lessons = LESSONS.get(settings.lessons)
+    return [name for name in settings.needed if name not in LESSONS] + (lessons.teacher_names if lessons else [])
+
+
 def in_order(names: Iterable[str]) -> list[tuple[str, int]]:
     """Models and numbers of all runs of these models, and of the teachers they need, teachers first."""
     order: dict[tuple[str, int], None] = {}
 
     def add(name: str, number: int) -> None:
         for _, settings in repetition(name, number):
-            for needed in settings.needed:
+            for needed in taught_by(settings):
                 if needed in MAKERS and MAKERS[needed] != (name, number):
                     add(*MAKERS[needed])
         order[name, number] = None
@@ -257,6 +308,11 @@ def fit_step(run: str, settings: TrainingSettings) -> Step:
     return Step("edgefer.train.fit", [*settings.arguments(), "--out", run])
 
 
+def lessons_step(directory: str) -> Step:
+    """What makes the lessons of a directory."""
+    return Step("edgefer.train.lessons", [directory, *LESSONS[directory].arguments()], backend="jax")
+
+
 def export_step(run: str, *options: str) -> Step:
     """What exports a run: any backend trains, but only TensorFlow converts."""
     return Step("edgefer.train.export", [run, *options], backend="tensorflow")
@@ -295,6 +351,7 @@ BUDGETS = {
     "breuer": ShortBudget(2048, 4),
     "edgefer-s": ShortBudget(4096, 5),
     "edgefer-nano": ShortBudget(4096, 5),
+    "edgefer-l": ShortBudget(1024, 2),
 }
 
 
@@ -313,6 +370,8 @@ def short_form(name: str, seed: int = 1) -> tuple[str, TrainingSettings]:
         batch=SHORT_BATCH,
         rate=RECIPES[name][0][1].rate,  # the later runs of a recipe begin with weights that are learnt
         teachers=",".join(teachers),
+        lessons="",
+        precision="float32",
         quantisation_aware=False,
         start="",
         seed=seed,

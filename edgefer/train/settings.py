@@ -19,6 +19,7 @@ from edgefer.train.data.splits import divide
 
 LARGEST_SIDE = 64
 SCHEDULES = ("linear", "cosine")
+PRECISIONS = ("float32", "bfloat16")
 
 #: What every command tells; other settings it leaves out where they are nothing, or what runs did before there was
 #: such a setting, so that those on record stay as they are.
@@ -55,6 +56,9 @@ class TrainingSettings:
         teachers: runs or models, separated by commas, whose scores are mixed into the targets.
         distil: share of the target that is the teachers'. temperature: of their scores, after they were
             calibrated and averaged; above 1 makes them more even.
+        lessons: directory of what teachers said of altered rows, see `edgefer.train.lessons`; the network then learns
+            from those, and from no other alterations. Under JAX alone.
+        precision: in which the network computes while it learns, float32 or bfloat16; its weights are float32.
         quantisation_aware: go on from `start`, a finished run, with weights and activations rounded as they
             will be in int8.
         stop: leave off after this many epochs, for another run to start from; 0 to run to the end.
@@ -89,6 +93,8 @@ class TrainingSettings:
     teachers: str = ""
     distil: float = 0.5
     temperature: float = 1.0
+    lessons: str = ""
+    precision: str = "float32"
     quantisation_aware: bool = False
     average: float = 0.998
     seed: int = 1
@@ -103,6 +109,10 @@ class TrainingSettings:
             raise UsageError(f"mixup and cutmix: expected 1 at most together, got {self.mixup + self.cutmix:g}")
         if self.rows < 0:
             raise UsageError(f"rows: expected 0, for all, or more, got {self.rows}")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"unknown precision {self.precision!r}; available: {', '.join(PRECISIONS)}")
+        if self.lessons and (self.teachers or self.mixup or self.cutmix):
+            raise UsageError("lessons: hold teachers, mixup and cutmix already; leave those out")
         if self.temperature <= 0:
             raise UsageError(f"temperature: expected a number above 0, got {self.temperature:g}")
         if self.quantisation_aware and not self.start:
@@ -142,8 +152,8 @@ class TrainingSettings:
 
     @property
     def needed(self) -> list[str]:
-        """Runs, or models, that must be there first: what it starts from, and its teachers."""
-        return [name for name in (self.start, *self.teacher_names) if name]
+        """Runs, models or lessons that must be there first: what it starts from, and what teaches it."""
+        return [name for name in (self.start, self.lessons, *self.teacher_names) if name]
 
     def side(self, epoch: int) -> int:
         """Side of the inputs in an epoch, counted from 0."""
@@ -229,6 +239,20 @@ def learning_rate(settings: TrainingSettings, progress: float) -> float:
         # Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts
         left = (1 - math.cos(math.pi * left)) / 2
     return settings.rate * left
+
+
+def share_left(seconds: float, each: list[float], epochs: int) -> float:
+    """What part of the rest of a run the next epoch is, when a time is set.
+
+    Args:
+        seconds: left. each: what the epochs so far took; the first compiles, and does not count. epochs: left
+            of those asked for.
+    """
+    if seconds <= 0:
+        return 1.0
+    if len(each) < 2:
+        return 1 / epochs
+    return 1 / max(1, min(epochs, math.floor(seconds / float(np.mean(each[1:][-3:])))))
 
 
 def build(settings: TrainingSettings, size: int | None = None, dropout: float = 0.0):

@@ -9,7 +9,10 @@ A loss is written with `keras.ops`, so that one text serves a GPU under JAX and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import keras
@@ -18,6 +21,7 @@ import numpy as np
 #: From the model's outputs and a batch (its first array is what the model was shown) to a scalar, and to what of
 #: each step is to be told: arrays by name.
 Loss = Callable[[Any, Sequence[Any]], tuple[Any, dict[str, Any]]]
+Draw = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
 
 class Steps:
@@ -27,6 +31,8 @@ class Steps:
         model: a Keras model; trained from the weights it holds.
         loss: see `Loss`.
         prepare: from a batch's first array as it comes to the model's input, on the accelerator.
+        draw: under JAX, from `resident` and what is given for a step to the batch: made where it is used.
+        resident: arrays that stay on the accelerator for it.
         average: momentum of the average, a step; a young average follows faster.
     """
 
@@ -39,6 +45,8 @@ class Steps:
         weight_decay: float = 0.01,
         clipnorm: float = 1.0,
         beta_2: float = 0.999,
+        draw: Draw | None = None,
+        resident: Any = None,
     ):
         self.model = model
         self.count = 0
@@ -47,8 +55,14 @@ class Steps:
             1e-3, weight_decay=weight_decay, global_clipnorm=clipnorm, beta_2=beta_2
         )
         self._optimizer.build(model.trainable_variables)
-        make = _jax_steps if keras.backend.backend() == "jax" else _tensorflow_steps
-        self._run, self._values = make(model, self._optimizer, loss, prepare)
+        if keras.backend.backend() == "jax":
+            self._run, self._values, self._state = _jax_steps(
+                model, self._optimizer, loss, prepare, draw or (lambda _, given: given), resident
+            )
+        elif draw is None:
+            self._run, self._values = _tensorflow_steps(model, self._optimizer, loss, prepare)
+        else:
+            raise ValueError("batches are made on the accelerator under JAX only")
 
     def __call__(self, batches: Sequence[np.ndarray], rates: Sequence[float]) -> dict[str, np.ndarray]:
         """One step a rate.
@@ -71,15 +85,67 @@ class Steps:
         trained, still, mean = self._values()
         own = [*trained, *still]
         for variable, value in zip(_ordered(self.model), mean if average else own, strict=True):
-            variable.assign(value)
+            # a copy: Keras gives away a variable's value when it predicts, and the steps go on with theirs
+            variable.assign(np.array(value))
+
+    def averaged(self) -> tuple[list[Any], list[Any]]:
+        """The averaged weights as `model.stateless_call` takes them: trainable, and not."""
+        *_, mean = self._values()
+        count = len(self.model.trainable_variables)
+        return mean[:count], mean[count:]
+
+    def kept(self) -> dict[str, list[np.ndarray]]:
+        """What a checkpoint holds, under JAX: weights and averages in the order of model.variables, the optimizer's."""
+        trained, still, optimizer, mean = self._state()
+        places = self._places()
+        own = [*trained, *still]
+        groups = {"model": [own[i] for i in places], "optimizer": optimizer, "averaged": [mean[i] for i in places]}
+        return {name: [np.asarray(value) for value in values] for name, values in groups.items()}
+
+    def restore(self, kept: dict[str, list[np.ndarray]], count: int) -> None:
+        """Go on from what `kept` gave after `count` steps."""
+        back = np.argsort(self._places())
+        own, mean = ([kept[name][i] for i in back] for name in ("model", "averaged"))
+        trained = len(self.model.trainable_variables)
+        self._state((own[:trained], own[trained:], list(kept["optimizer"]), mean))
+        self.count = count
+
+    def _places(self) -> list[int]:
+        """Where each of model.variables is among those that are trained and those that are not."""
+        places = {id(variable): place for place, variable in enumerate(_ordered(self.model))}
+        return [places[id(variable)] for variable in self.model.variables]
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays, made of `keras.ops`, compiled as a whole."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, reduce_retracing=True)
+
+
+@contextmanager
+def computing(precision: str) -> Iterator[None]:
+    """Inside the block networks are built to compute in a precision; their weights are float32 always."""
+    own = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(own)
 
 
 def _ordered(model: keras.Model) -> list[Any]:
     return [*model.trainable_variables, *model.non_trainable_variables]
 
 
-def _jax_steps(model, optimizer, loss, prepare):
+def _jax_steps(model, optimizer, loss, prepare, draw, resident):
     import jax
+
+    resident = jax.device_put(resident)
 
     trained = [variable.value for variable in model.trainable_variables]
     still = [variable.value for variable in model.non_trainable_variables]
@@ -95,9 +161,10 @@ def _jax_steps(model, optimizer, loss, prepare):
         value, told = loss(outputs, batch)
         return value, (told, still)
 
-    def step(state, given):
+    def step(resident, state, given):
         trained, still, kept, mean = state
         batch, rate, momentum = given
+        batch = draw(resident, batch)
         (value, (told, still)), gradients = jax.value_and_grad(value_of, has_aux=True)(trained, still, batch)
         kept = [*kept[:place], rate, *kept[place + 1 :]]
         trained, kept = optimizer.stateless_apply(kept, gradients, trained)
@@ -107,14 +174,34 @@ def _jax_steps(model, optimizer, loss, prepare):
         ]
         return (trained, still, kept, mean), {**told, "loss": value}
 
-    run = jax.jit(lambda state, given: jax.lax.scan(step, state, given), donate_argnums=0)
+    @partial(jax.jit, donate_argnums=0)
+    def scanned(state, given, resident):
+        return jax.lax.scan(partial(step, resident), state, given)
+
+    one = jax.jit(lambda state, given, resident: step(resident, state, given), donate_argnums=0)
+
+    def run(state, given, resident):
+        # on a CPU, XLA computes convolutions inside a loop twenty times slower than outside
+        if jax.default_backend() != "cpu":
+            return scanned(state, given, resident)
+        told = []
+        for number in range(len(given[1])):
+            state, each = one(state, jax.tree.map(itemgetter(number), given), resident)
+            told.append(each)
+        return state, jax.tree.map(lambda *values: np.stack(values), *told)
 
     def steps(batches, rates, momentum):
         nonlocal state
-        state, told = run(state, (tuple(batches), rates, momentum))
+        state, told = run(state, (tuple(batches), rates, momentum), resident)
         return told
 
-    return steps, lambda: (state[0], state[1], state[3])
+    def whole(other=None):
+        nonlocal state
+        if other is not None:
+            state = jax.tree.map(lambda new, old: jax.numpy.asarray(new, old.dtype), other, state)
+        return state
+
+    return steps, lambda: (state[0], state[1], state[3]), whole
 
 
 def _tensorflow_steps(model, optimizer, loss, prepare):

@@ -28,7 +28,7 @@ from edgefer.train.settings import targets as targets_of
 def test_a_command_repeats_its_settings(tmp_path, monkeypatch):
     settings = TrainingSettings(stages=((32, 2), (64, 1)), rate=1e-3, seed=7)
     seen = []
-    monkeypatch.setattr(fitting, "fit", lambda found, out, processes: seen.append((found, out)) or {})
+    monkeypatch.setattr(fitting, "fit", lambda found, out, *_: seen.append((found, out)) or {})
     step = fit_step(str(tmp_path), settings)
     assert str(step).startswith("python -m edgefer.train.fit --architecture pandey ")
     assert main(step.arguments) == 0
@@ -134,29 +134,6 @@ def test_missing_data_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert main(["--out", str(tmp_path / "run"), "--data", str(tmp_path / "none.npz")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "none.npz" in error
-
-
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
-    """An npz like FER-2013's: 24 train and 8 val rows, a bright or a dark image, neutral or happy."""
-    rng = np.random.default_rng(0)
-    truth = np.arange(32) % 2
-    images = (60 + 120 * truth[:, None, None] + rng.integers(0, 40, (32, 48, 48))).astype(np.uint8)
-    packed = [cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].ravel() for image in images]
-    votes = np.zeros((32, 10), np.int16)
-    votes[np.arange(32), truth] = 10
-    path = tmp_path_factory.mktemp("data") / "small.npz"
-    np.savez(
-        path,
-        webp=np.concatenate(packed),
-        offset=np.cumsum([0] + [len(p) for p in packed]),
-        emotion=np.where(truth, 3, 6).astype(np.int8),
-        split=(np.arange(32) >= 24).astype(np.int8),
-        votes=votes,
-        votes_known=np.ones(32, bool),
-        duplicate_of_train=np.zeros(32, bool),
-    )
-    return path
 
 
 @pytest.fixture(scope="module")

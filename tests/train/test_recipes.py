@@ -39,7 +39,7 @@ def test_the_settings_of_a_run_fit_its_network(name, run, settings):
 @pytest.mark.parametrize(("name", "run", "settings"), RUNS, ids=IDS)
 def test_the_command_of_a_run_repeats_it(name, run, settings, monkeypatch):
     seen = []
-    monkeypatch.setattr(fitting, "fit", lambda found, out, processes: seen.append((found, str(out))) or {})
+    monkeypatch.setattr(fitting, "fit", lambda found, out, *_: seen.append((found, str(out))) or {})
     assert fitting.main(recipes.fit_step(run, settings).arguments) == 0
     assert seen == [(settings, run)]
 
@@ -76,7 +76,7 @@ def test_teachers_come_before_those_they_teach():
     made = []
     for name, number in everything:
         for run, settings in repetition(name, number):
-            assert set(settings.needed) <= set(made), run
+            assert set(recipes.taught_by(settings)) <= set(made), run
             made.append(run)
 
 

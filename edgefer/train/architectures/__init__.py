@@ -128,6 +128,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     "edgefer-nano": Architecture(
         "edgefer", "edgefer-nano", "none; our own", size=48, any_size=True, options={"configuration": "edgefer-nano"}
     ),
+    "edgefer-l": Architecture(
+        "edgefer", "edgefer-l", "none; our own", size=48, any_size=True, options={"configuration": "edgefer-l"}
+    ),
 }
 
 

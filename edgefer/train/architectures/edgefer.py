@@ -77,6 +77,13 @@ CONFIGURATIONS: dict[str, Configuration] = {
         head=160,
         size=48,
     ),
+    # no network for devices: a teacher, of convolutions that a GPU is quick at
+    "edgefer-l": Configuration(
+        stem=(48, 1),
+        stages=(Stage(64, 2, 2, 1, fused=True), Stage(128, 3, 2, 2, fused=True), Stage(192, 4, 2, 2, fused=True)),
+        head=512,
+        size=48,
+    ),
 }
 
 
@@ -130,7 +137,7 @@ def _convolution(x, channels, side, name, stride=1, active=True):
 def _block(x, stage: Stage, stride: int, squeeze: int, name: str):
     from keras import layers
 
-    from edgefer.train.architectures.layers import normalised
+    from edgefer.train.architectures.layers import DepthwiseConv2D, normalised
 
     inside = x.shape[-1]
     wide = stage.expansion * inside
@@ -141,7 +148,7 @@ def _block(x, stage: Stage, stride: int, squeeze: int, name: str):
         y = _convolution(y, stage.channels, 1, f"{name}_project", active=False)
     else:
         y = _convolution(x, wide, 1, f"{name}_expand")
-        filtered = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter")
+        filtered = DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"{name}_filter")
         y = normalised(filtered(y), f"{name}_filter", "relu6")
         if squeeze:
             y = _weighed(y, _squeezed(wide, squeeze), f"{name}_squeeze")

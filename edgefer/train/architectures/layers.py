@@ -57,6 +57,36 @@ class BatchNormalization(layers.BatchNormalization):
         return outputs
 
 
+@keras.saving.register_keras_serializable("edgefer")
+class DepthwiseConv2D(layers.DepthwiseConv2D):
+    """keras.layers.DepthwiseConv2D over NHWC; under JAX a sum of shifted images.
+
+    XLA has no kernel of its own for the gradient of a convolution with as many groups as channels; the sum it
+    fuses into one pass over memory, forward and backward.
+    """
+
+    def call(self, inputs):
+        if keras.backend.backend() != "jax" or self.padding != "same" or self.depth_multiplier != 1:
+            return super().call(inputs)
+        kernel = ops.cast(ops.squeeze(self.kernel, axis=3), inputs.dtype)
+        (rows, columns), (down, across) = self.kernel_size, self.strides
+        height, width = (-(-size // stride) for size, stride in zip(inputs.shape[1:3], (down, across), strict=True))
+        pads = []
+        for size, out, taps, stride in (
+            (inputs.shape[1], height, rows, down),
+            (inputs.shape[2], width, columns, across),
+        ):
+            missing = max((out - 1) * stride + taps - size, 0)
+            pads.append((missing // 2, missing - missing // 2))
+        around = ops.pad(inputs, ((0, 0), *pads, (0, 0)))
+        total = sum(
+            around[:, y : y + (height - 1) * down + 1 : down, x : x + (width - 1) * across + 1 : across] * kernel[y, x]
+            for y in range(rows)
+            for x in range(columns)
+        )
+        return total + ops.cast(self.bias, total.dtype) if self.use_bias else total
+
+
 def normalised(x, name, activation=None, momentum=0.98):
     """Batch normalisation `NAME_bn`, and after it the activation as a layer of its own, `NAME_ACTIVATION`."""
     x = BatchNormalization(epsilon=1e-3, momentum=momentum, name=f"{name}_bn")(x)

@@ -11,6 +11,8 @@ from itertools import islice
 import cv2
 import numpy as np
 
+#: Seconds without a batch after which it is seen whether any process still makes some.
+WAIT_S = 2
 #: A batch: arrays with a row for each example.
 Batch = tuple[np.ndarray, ...]
 #: From a seed to batches without end. Sent to another process, so a function of a module or a partial of one.
@@ -28,17 +30,26 @@ def fed(maker: Maker, seed: int, processes: int, together: int, ahead: int = 2) 
 
     Yields:
         Arrays (together, batch, ...).
+
+    Raises:
+        RuntimeError: no process is left that makes any.
     """
-    ready: queue.Queue[Batch] = queue.Queue(ahead)
+    ready: queue.Queue[Batch | Exception] = queue.Queue(ahead)
     made = _here(maker, seed) if not processes else _elsewhere(maker, seed, processes, 2 * together)
 
     def gather() -> None:
-        while some := list(islice(made, together)):
-            ready.put(tuple(np.stack(each) for each in zip(*some, strict=True)))
+        try:
+            while some := list(islice(made, together)):
+                ready.put(tuple(np.stack(each) for each in zip(*some, strict=True)))
+        except Exception as error:
+            ready.put(error)
 
     threading.Thread(target=gather, daemon=True).start()
     while True:
-        yield ready.get()
+        batch = ready.get()
+        if isinstance(batch, Exception):
+            raise RuntimeError("training data: there are no batches any more") from batch
+        yield batch
 
 
 def _here(maker: Maker, seed: int) -> Iterator[Batch]:
@@ -49,10 +60,18 @@ def _elsewhere(maker: Maker, seed: int, processes: int, ahead: int) -> Iterator[
     # a fork of a process in which Keras runs may hang
     context = multiprocessing.get_context("spawn")
     made = context.Queue(max(ahead, 2 * processes))
-    for number in range(processes):
-        context.Process(target=_make, args=(maker, seed * 1000 + number, made), daemon=True).start()
+    makers = [
+        context.Process(target=_make, args=(maker, seed * 1000 + number, made), daemon=True)
+        for number in range(processes)
+    ]
+    for process in makers:
+        process.start()
     while True:
-        yield made.get()
+        try:
+            yield made.get(timeout=WAIT_S)
+        except queue.Empty:
+            if not any(process.is_alive() for process in makers):
+                raise RuntimeError(f"training data: all {processes} processes that make batches have ended") from None
 
 
 def _make(maker: Maker, seed: int, made) -> None:

@@ -1,6 +1,6 @@
 """From weights to a model directory: full int8 TFLite, without names and ranges that only a debugger reads.
 
-    python -m edgefer.train.detector.export runs/edgefer-face --backgrounds FOLDER … [--figures FIGURES.json]
+    python -m edgefer.train.detector.export runs/edgefer-face --labels runs/labels --backgrounds FOLDER …
 
 FIGURES.json is what `bench/detectors.py --json` wrote of the model; the card shows it.
 """
@@ -20,7 +20,7 @@ from edgefer.detect.network import pack
 from edgefer.detect.registry import DETECTORS, NetworkEntry
 from edgefer.models import store
 from edgefer.train.detector import network, scenes
-from edgefer.train.detector.fit import read_sources
+from edgefer.train.detector.material import KEPT, read_sources
 from edgefer.train.export.quantise import quantise
 
 #: Scenes that the ranges of the activations are read from.
@@ -95,9 +95,9 @@ degrees, relit, blurred, covered by drawn masks, sunglasses and other things. Wh
 photograph in {kept} and the validation split of FER-2013 were kept from training, and one picture without faces in
 four. Scenes without a face that were taken for one were shown again. {scenes} scenes in the last run.
 
-    python -m edgefer.train.detector.labels --out runs/edgefer-face
+    python -m edgefer.train.detector.labels --out LABELS
 {commands}
-    python -m edgefer.train.detector.export runs/edgefer-face --backgrounds FOLDER …
+    python -m edgefer.train.detector.export RUN --labels LABELS --backgrounds FOLDER …
 
 The time a run is given decides its length, so that a repeated run comes near these weights, not bit for bit to them.
 
@@ -132,15 +132,17 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path, help="directory of a run of fit")
+    parser.add_argument("--labels", type=Path, required=True, help="as for fit")
     parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="as for fit")
+    parser.add_argument("--network", choices=network.WIDTHS, default="edgefer-face", help="which it is")
     parser.add_argument("--figures", type=Path, help="what bench/detectors.py wrote of this model")
     parser.add_argument("--out", type=Path, default=store.SHIPPED / "edgefer-face", help="model directory to replace")
     chosen = parser.parse_args()
-    model = network.build()
+    model = network.build(network.WIDTHS[chosen.network])
     model.load_weights(chosen.run / "latest.weights.h5")
     examples = chosen.run / "examples.npy"  # kept: to read the sources again takes longer than all else here
     if not examples.exists():
-        composer = scenes.Composer(read_sources(chosen.run, chosen.backgrounds, kept=False), seed=1000)
+        composer = scenes.Composer(read_sources(chosen.labels, chosen.backgrounds, kept=False), seed=1000)
         np.save(examples, np.stack([composer.scene().image for _ in range(SCENES)]))
     content = slim(quantise(model, network.blocks(np.load(examples))))
     file = chosen.run / "model.tflite"
@@ -150,7 +152,7 @@ def main() -> None:
         parameters=model.count_params(),
         size=len(content),
         figures=figures(chosen.figures),
-        kept=scenes.KEPT,
+        kept=KEPT,
         scenes=done["scenes"],
         commands="\n".join(f"    {command}" for command in done["commands"]),
         data=TRAINING_DATA,

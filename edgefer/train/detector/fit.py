@@ -1,242 +1,219 @@
 """Trains the detector.
 
-    python -m edgefer.train.detector.labels --out runs/edgefer-face
-    python -m edgefer.train.detector.fit runs/edgefer-face --backgrounds /usr/share/backgrounds /usr/share/wallpapers
+    python -m edgefer.train.detector.labels --out runs/labels
+    python -m edgefer.train.detector.fit runs/edgefer-face --labels runs/labels --backgrounds /usr/share/backgrounds …
 
-Scenes are composed while the network learns. Of those without a face that it finds one in, the latest are kept and
-shown again. What the network is at the end is the average of its weights over the last steps.
+Scenes are composed while the network learns. Of those in which it takes something for a face, the latest are kept and
+shown again. What the network is at the end is the average of its weights over the last steps. The rate falls with
+time, so that a run ends when it is meant to.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import queue
-import threading
+import os
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from edgefer.train.detector import network, scenes
-from edgefer.train.detector.labels import Faces
+from edgefer.train.detector import network
+from edgefer.train.detector.feed import Feed
+from edgefer.train.steps import Steps
 
-#: Scenes in a batch, and how many of them are new; of how many made before the others are drawn.
-BATCH, NEW, SHOWN = 32, 10, 20000
 #: Cells from a face's centre, and its side in cells, in which cells may be taught it.
 REACH, FITTING = 1.6, (0.8, 6.0)
 #: Cells that learn one face, at most; how many of the best overlaps are added up for their number.
 TAUGHT = 6
-#: Weights of the parts of the loss.
-SQUARE, POINTS = 2.0, 0.3
-#: Scenes without a face that were taken for one: how many are kept, and how many a batch gets.
-HARD, HARD_SHOWN = 3000, 3
+#: Weights of the parts of the loss; how little what is known already counts.
+SQUARE, POINTS, FOCUS = 2.0, 0.3, 1.5
+#: Steps a call of the accelerator; of those, how many the rate rises for.
+STEPS, WARM = 8, 400
 AVERAGE = 0.999
+#: Files of the averaged weights, and of those of the last step.
+WEIGHTS = ("latest.weights.h5", "raw.weights.h5")
 
-CELLS = tf.constant(network.cells())
-
-
-def read_sources(run: Path, folders: list[Path], kept: bool) -> scenes.Sources:
-    """What scenes are composed of, for training or kept from it; of the pictures every fourth is kept, too."""
-    labelled = [Faces.load(run / "photographs.npz"), Faces.load(run / ("fer-val.npz" if kept else "fer-train.npz"))]
-    if kept:  # all of the validation split is
-        labelled[1] = labelled[1]._replace(image=labelled[1].image * scenes.KEPT)
-        labelled[1] = labelled[1]._replace(images=[each for each in labelled[1].images for _ in range(scenes.KEPT)])
-    pictures = scenes.backgrounds(folders)
-    chosen = [image for index, image in enumerate(pictures.values()) if (index % 4 == 1) == kept]
-    return scenes.sources(labelled, chosen, kept)
+CELLS = network.cells()
+CENTRE, STRIDE = CELLS[:, :2], CELLS[:, 2]
 
 
-def gathered(outputs: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def gathered(outputs):
     """Logit (B, cells), square (B, cells, 3) and points (B, cells, 10) of all grids."""
-    batch = tf.shape(outputs[0])[0]
-    parts = [tf.concat([tf.reshape(o, (batch, -1, n)) for o in outputs[i::3]], 1) for i, n in enumerate((1, 3, 10))]
+    parts = [
+        ops.concatenate([ops.reshape(o, (ops.shape(o)[0], -1, n)) for o in outputs[i::3]], 1)
+        for i, n in enumerate(network.TOLD.values())
+    ]
     return parts[0][..., 0], parts[1], parts[2]
 
 
-def overlaps(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+def overlaps(a, b):
     """Intersection over union of squares (..., 3)."""
-    wide = tf.minimum(a[..., 0] + a[..., 2] / 2, b[..., 0] + b[..., 2] / 2)
-    wide -= tf.maximum(a[..., 0] - a[..., 2] / 2, b[..., 0] - b[..., 2] / 2)
-    tall = tf.minimum(a[..., 1] + a[..., 2] / 2, b[..., 1] + b[..., 2] / 2)
-    tall -= tf.maximum(a[..., 1] - a[..., 2] / 2, b[..., 1] - b[..., 2] / 2)
-    common = tf.nn.relu(wide) * tf.nn.relu(tall)
+    sides = []
+    for axis in (0, 1):
+        upper = ops.minimum(a[..., axis] + a[..., 2] / 2, b[..., axis] + b[..., 2] / 2)
+        sides.append(ops.relu(upper - ops.maximum(a[..., axis] - a[..., 2] / 2, b[..., axis] - b[..., 2] / 2)))
+    common = sides[0] * sides[1]
     return common / (a[..., 2] ** 2 + b[..., 2] ** 2 - common + 1e-6)
 
 
-def loss(outputs: list[tf.Tensor], faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The loss, and of each scene the greatest score in it.
+def loss(outputs, batch):
+    """The loss, and as "taken" of each scene the greatest score in it away from faces.
 
     Each face is taught to the cells near its centre that say it best by now, more of them the better they do.
 
+    Args:
+        outputs: of the network.
+        batch: images, which are not looked at, and their faces (B, MOST, 14).
+
     Reference: Ge et al., YOLOX, 2021, section 2.2, for the assignment; Lin et al., Focal Loss, 2017.
     """
+    faces = batch[1]
     logit, square, points = gathered(outputs)
-    centre, stride = CELLS[:, :2], CELLS[:, 2]
-    said = tf.concat(
-        [
-            centre + square[..., :2] * stride[:, None],
-            (stride * tf.exp(tf.clip_by_value(square[..., 2], -3, 3)))[..., None],
-        ],
+    said = ops.concatenate(
+        [CENTRE + square[..., :2] * STRIDE[:, None], (STRIDE * ops.exp(ops.clip(square[..., 2], -3, 3)))[..., None]],
         axis=-1,
     )
     truth, kind = faces[..., :3], faces[..., 13]
-    away = tf.abs(centre[None, :, None] - truth[:, None, :, :2]) / stride[None, :, None, None]
-    in_cells = truth[:, None, :, 2] / stride[None, :, None]
-    fitting = tf.reduce_all(away < REACH, -1) & (in_cells > FITTING[0]) & (in_cells < FITTING[1])
-    fitting &= (kind == 1)[:, None, :]
-    overlap = tf.stop_gradient(overlaps(said[:, :, None], truth[:, None]))  # (B, cells, faces)
-    possible = tf.cast(fitting, tf.float32)
-    cost = tf.nn.softplus(-tf.stop_gradient(logit))[..., None] + 3 * (1 - overlap) + 0.3 * tf.reduce_sum(away, -1)
-    cost = tf.transpose(cost + 1e4 * (1 - possible), (0, 2, 1))  # (B, faces, cells)
-    best = tf.reduce_sum(tf.math.top_k(tf.transpose(overlap * possible, (0, 2, 1)), TAUGHT).values, -1)
-    number = tf.clip_by_value(tf.cast(tf.round(best), tf.int32), 1, TAUGHT)
-    least, which = tf.math.top_k(-cost, TAUGHT)
-    chosen = (tf.range(TAUGHT) < number[..., None]) & (least > -1e3)
-    taught = tf.reduce_max(tf.one_hot(tf.where(chosen, which, -1), tf.shape(CELLS)[0]), axis=2)  # (B, faces, cells)
-    owner = tf.argmin(cost + 1e5 * (1 - taught), axis=1)  # (B, cells)
-    positive = tf.reduce_max(taught, axis=1)
+    away = ops.abs(CENTRE[None, :, None] - truth[:, None, :, :2]) / STRIDE[None, :, None, None]
+    in_cells = truth[:, None, :, 2] / STRIDE[None, :, None]
+    fitting = (ops.max(away, -1) < REACH) & (in_cells > FITTING[0]) & (in_cells < FITTING[1])
+    possible = ops.cast(fitting & (kind == 1)[:, None, :], "float32")  # (B, cells, faces)
+    overlap = ops.stop_gradient(overlaps(said[:, :, None], truth[:, None]))
+    cost = ops.softplus(-ops.stop_gradient(logit))[..., None] + 3 * (1 - overlap) + 0.3 * ops.sum(away, -1)
+    cost = ops.transpose(cost + 1e4 * (1 - possible), (0, 2, 1))  # (B, faces, cells)
+    best = ops.sum(ops.top_k(ops.transpose(overlap * possible, (0, 2, 1)), TAUGHT)[0], -1)
+    number = ops.clip(ops.round(best), 1, TAUGHT)
+    least, which = ops.top_k(-cost, TAUGHT)
+    chosen = (np.arange(TAUGHT, dtype=np.float32) < number[..., None]) & (least > -1e3)
+    taught = ops.max(ops.one_hot(which, len(CELLS)) * ops.cast(chosen, "float32")[..., None], axis=2)
+    owner = ops.argmin(cost + 1e5 * (1 - taught), axis=1)  # (B, cells)
+    positive = ops.stop_gradient(ops.max(taught, axis=1))
 
     # neither face nor background: places that do not count, and what lies about a face but was not chosen
     half = truth[:, None, :, 2] / 2
-    within = tf.reduce_all(tf.abs(centre[None, :, None] - truth[:, None, :, :2]) < half[..., None], -1)
-    unsure = tf.reduce_any(within & (kind == 0)[:, None, :], -1)
-    weight = tf.where(unsure, 0.0, 1.0) * (1 - positive) + positive
-    score = tf.sigmoid(logit)
-    focal = tf.where(positive > 0, tf.stop_gradient(1 - score), tf.stop_gradient(score)) ** 1.5
-    ranking = (
-        tf.nn.sigmoid_cross_entropy_with_logits(positive, logit) * weight * focal * tf.where(positive > 0, 1.0, 0.8)
-    )
+    within = ops.all(ops.abs(CENTRE[None, :, None] - truth[:, None, :, :2]) < half[..., None], -1)
+    unsure = ops.cast(ops.any(within & (kind == 0)[:, None, :], -1), "float32")
+    weight = (1 - unsure) * (1 - positive) + positive
+    score = ops.stop_gradient(ops.sigmoid(logit))
+    focal = ops.where(positive > 0, 1 - score, 0.8 ** (1 / FOCUS) * score) ** FOCUS
+    ranking = (ops.softplus(logit) - positive * logit) * weight * focal
 
-    own = tf.gather(faces, owner, batch_dims=1)
-    count = tf.reduce_sum(positive) + 1
+    own = ops.take_along_axis(faces, ops.cast(owner, "int32")[..., None], axis=1)
     placed = 1 - overlaps(said, own[..., :3])
-    target = tf.concat(
-        [(own[..., :2] - centre) / stride[:, None], tf.math.log(tf.maximum(own[..., 2], 1) / stride)[..., None]], -1
+    target = ops.concatenate(
+        [(own[..., :2] - CENTRE) / STRIDE[:, None], ops.log(ops.maximum(own[..., 2], 1) / STRIDE)[..., None]], -1
     )
-    near = tf.reduce_sum(_smooth(square - target), -1)
-    five = tf.reshape(own[..., 3:13], (*tf.unstack(tf.shape(own)[:2]), 5, 2)) - centre[None, :, None]
-    size = tf.exp(target[..., 2:3])  # points count as parts of the face
-    off = tf.reduce_sum(_smooth((points - tf.reshape(five, tf.shape(points)) / stride[:, None]) / size * 4), -1)
-    total = tf.reduce_sum(ranking) + tf.reduce_sum(positive * (SQUARE * placed + near + POINTS * off))
-    background = tf.where(unsure | (positive > 0), 0.0, score)
-    return total / count, tf.reduce_max(background, axis=1)
+    near = ops.sum(_smooth(square - target), -1)
+    five = own[..., 3:13] - np.tile(CENTRE, 5)
+    size = ops.exp(target[..., 2:3])  # points count as parts of the face
+    off = ops.sum(_smooth((points - five / STRIDE[:, None]) / size * 4), -1)
+    total = ops.sum(ranking) + ops.sum(positive * (SQUARE * placed + near + POINTS * off))
+    about = ops.cast(ops.any(within & (kind >= 0)[:, None, :], -1), "float32")
+    return total / (ops.sum(positive) + 1), {"taken": ops.max(score * (1 - about) * (1 - positive), axis=1)}
 
 
-def _smooth(difference: tf.Tensor) -> tf.Tensor:
-    size = tf.abs(difference)
-    return tf.where(size < 0.2, 2.5 * size**2, size - 0.1)
+def _smooth(difference):
+    size = ops.abs(difference)
+    return ops.where(size < 0.2, 2.5 * size**2, size - 0.1)
 
 
-class Feed:
-    """Batches of scenes: some new ones, composed by a thread of their own, some shown before, some that were hard."""
+class Run:
+    """Networks that learn from the same batches, each with a folder of its own for its weights and its record."""
 
-    def __init__(self, sources: scenes.Sources, seed: int):
-        self._composer = scenes.Composer(sources, seed)
-        self._rng = np.random.default_rng(seed + 1)
-        self._ready: queue.Queue[list[scenes.Scene]] = queue.Queue(4)
-        self._shown: list[scenes.Scene] = []
-        self.hard: list[np.ndarray] = []
-        threading.Thread(target=self._work, daemon=True).start()
+    def __init__(self, out: Path, widths: list[str], start: Path | None):
+        self.folders = [out / name for name in widths]
+        self.networks: list[keras.Model] = []
+        self._steps: list[Steps] = []
+        self._pool = ThreadPoolExecutor(len(widths))
+        for name, folder in zip(widths, self.folders, strict=True):
+            folder.mkdir(parents=True, exist_ok=True)
+            model = network.build(network.WIDTHS[name])
+            going_on = folder / WEIGHTS[1]
+            if going_on.exists():
+                model.load_weights(going_on)
+            elif start is not None:
+                model.load_weights(start)
+            self.networks.append(model)
+            self._steps.append(Steps(model, loss, network.blocks, AVERAGE, clipnorm=5.0, beta_2=0.99))
 
-    def _work(self) -> None:
-        while True:
-            self._ready.put([self._composer.scene() for _ in range(NEW)])
+    def step(self, batches: Sequence[np.ndarray], rates: Sequence[float]) -> list[dict[str, np.ndarray]]:
+        """Of each network what its loss told; at the same time, which makes them ready sooner the first time."""
+        return list(self._pool.map(lambda steps: steps(batches, rates), self._steps))
 
-    def batch(self) -> tuple[np.ndarray, np.ndarray]:
-        made = self._ready.get()
-        if len(self._shown) < BATCH:
-            made = made + [self._composer.scene() for _ in range(BATCH - len(made))]
-        self._shown += made
-        if len(self._shown) > SHOWN:
-            del self._shown[: len(self._shown) - SHOWN]
-        again = self._rng.integers(len(self._shown), size=BATCH - len(made))
-        made = made + [self._shown[index] for index in again]
-        images, faces = np.stack([scene.image for scene in made]), np.stack([scene.faces for scene in made])
-        if self._rng.random() < 0.5:
-            images, faces = scenes.mirrored(images, faces)
-            images = images.copy()
-        if len(self.hard) >= HARD_SHOWN * 4:
-            for row in range(HARD_SHOWN):
-                image = self.hard[self._rng.integers(len(self.hard))]
-                images[row] = image[:, ::-1] if self._rng.random() < 0.5 else image
-                faces[row, :, 13] = -1
-        return images, faces
-
-    def learn(self, images: np.ndarray, faces: np.ndarray, scores: np.ndarray) -> None:
-        """Keeps the scenes without a face that were taken for one."""
-        for row in np.flatnonzero((scores > 0.15) & (faces[:, :, 13] == -1).all(axis=1)):
-            if len(self.hard) < HARD:
-                self.hard.append(images[row].copy())
-            else:
-                self.hard[self._rng.integers(HARD)] = images[row].copy()
+    def save(self, facts: dict[str, object]) -> None:
+        """The averaged weights, those of the last step, and what is to be known of the run."""
+        for folder, model, steps in zip(self.folders, self.networks, self._steps, strict=True):
+            for name, average in zip(WEIGHTS, (True, False), strict=True):
+                steps.write(average)
+                model.save_weights(folder / f"new-{name}")
+                os.replace(folder / f"new-{name}", folder / name)
+            (folder / "done.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def fit(run: Path, folders: list[Path], minutes: float, rate: float, seed: int, start: Path | None) -> None:
-    """Learns for a time and leaves `latest.weights.h5`, the averaged weights, every few minutes and at the end."""
-    keras.utils.set_random_seed(seed)
+def rates(count: int, part: float, rate: float) -> list[float]:
+    """Of the next steps after `count`, when that part of the time has passed: up at first, then down to nothing."""
+    falls = 0.5 * (1 + np.cos(np.pi * min(part, 1.0))) + 0.005
+    return [rate * min(1.0, (count + step + 1) / WARM) * falls for step in range(STEPS)]
+
+
+def fit(chosen: argparse.Namespace) -> None:
+    """Learns for a time; a minute apart, and at the end, leaves the weights."""
+    keras.utils.set_random_seed(chosen.seed)
     cv2.setNumThreads(1)
-    model, average = network.build(), network.build()
-    if start is not None:
-        model.load_weights(start)
-    average.set_weights(model.get_weights())
-    feed = Feed(read_sources(run, folders, kept=False), seed)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=5.0, beta_2=0.99)
+    begun = time.monotonic()
+    feed = Feed(chosen.labels, chosen.backgrounds, chosen.seed, chosen.processes)
+    run = Run(chosen.run, chosen.networks, chosen.start)
+    command = f"python -m edgefer.train.detector.fit RUN --labels LABELS --minutes {chosen.minutes:g}"
+    command += f" --rate {chosen.rate:g} --seed {chosen.seed} --batch {chosen.batch} --backgrounds FOLDER …"
+    count, told, saved = 0, 0.0, 0.0
+    running: list[float] = []
+    before = None  # what came of the last call is looked at while the next one runs
 
-    @tf.function
-    def step(x: tf.Tensor, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            value, worst = loss(model(x, training=True), faces)
-        variables = model.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
-        for kept, new in zip(average.variables, model.variables, strict=True):
-            kept.assign(kept + (1 - decay) * (new - kept))
-        return value, worst
+    def save() -> None:
+        run.save({"scenes": feed.drawn, "made": feed.made, "steps": count, "commands": [command]})
 
-    decay = tf.Variable(0.9)
-    begun, count, told, saved, running = time.monotonic(), 0, 0.0, 0.0, 0.0
-    while (elapsed := time.monotonic() - begun) < minutes * 60:
-        part = elapsed / (minutes * 60)
-        optimizer.learning_rate.assign(rate * min(1, (count + 1) / 400) * (0.5 * (1 + np.cos(np.pi * part)) + 0.005))
-        decay.assign(min(AVERAGE, (1 + count) / (10 + count)))
-        images, faces = feed.batch()
-        value, worst = step(tf.constant(network.blocks(images)), tf.constant(faces))
-        feed.learn(images, faces, worst.numpy())
-        count += 1
-        running += (float(value) - running) / min(count, 100)
-        if elapsed - told > 30:
+    while (elapsed := time.monotonic() - begun) < chosen.minutes * 60:
+        batches = feed.batches(STEPS, chosen.batch)
+        results = run.step(batches, rates(count, elapsed / (chosen.minutes * 60), chosen.rate))
+        count += STEPS
+        if before is not None:
+            images, faces = before[0]
+            feed.learn(images, faces, np.max([np.asarray(each["taken"]) for each in before[1]], axis=0))
+            losses = [float(np.mean(each["loss"])) for each in before[1]]
+            part = min(count / STEPS, 50)
+            running = [old + (new - old) / part for old, new in zip(running or losses, losses, strict=True)]
+        before = (batches, results)
+        if elapsed - told > 15 and running:
             told = elapsed
-            print(f"{elapsed:6.0f} s {count * BATCH:8} scenes loss {running:.3f} hard {len(feed.hard)}", flush=True)
-        if elapsed - saved > 120:
+            shown = " ".join(f"{value:.3f}" for value in running)
+            drawn = f"{feed.drawn:9} scenes {feed.made:8} made hard {feed.hard}"
+            print(f"{elapsed:6.0f} s {count:7} steps {drawn} loss {shown}", flush=True)
+        if elapsed - saved > 60:
             saved = elapsed
-            average.save_weights(run / "latest.weights.h5")
-            model.save_weights(run / "raw.weights.h5")
-    average.save_weights(run / "latest.weights.h5")
-    model.save_weights(run / "raw.weights.h5")
-    command = (
-        f"python -m edgefer.train.detector.fit runs/edgefer-face --minutes {minutes:g} --rate {rate:g} --seed {seed}"
-    )
-    before = json.loads((start.parent / "done.json").read_text())["commands"] if start is not None else []
-    if start is not None:
-        command += f" --start runs/{start.parent.name}/{start.name}"
-    facts = {"scenes": count * BATCH, "commands": [*before, f"{command} --backgrounds FOLDER …"]}
-    (run / "done.json").write_text(json.dumps(facts, indent=1) + "\n")
+            save()
+    save()
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", type=Path, help="directory that the labels are in")
+    parser.add_argument("run", type=Path, help="directory to leave the networks in; goes on from those that are there")
+    parser.add_argument("--labels", type=Path, required=True, help="directory of the tables of faces")
     parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="folders of pictures without faces")
+    parser.add_argument("--networks", nargs="+", choices=network.WIDTHS, default=["edgefer-face"], help="which learn")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--processes", type=int, default=0, help="that compose scenes; 0 for a thread")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, help="weights to go on from")
-    chosen = parser.parse_args()
-    fit(chosen.run, chosen.backgrounds, chosen.minutes, chosen.rate, chosen.seed, chosen.start)
+    fit(parser.parse_args())
 
 
 if __name__ == "__main__":

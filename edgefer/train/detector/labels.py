@@ -2,7 +2,7 @@
 
     python -m edgefer.train.detector.labels --out runs/edgefer-face
 
-Photographs and FER-2013's crops are kept at their own size, grey, in two .npz files with a table of their faces.
+Each set of pictures gets a table of its faces; the pictures themselves are read from the shared data again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ from edgefer.train.settings import find_data
 SHOWN_PX, EDGE = 224, 0.3
 #: From this score on what the teacher sees is noted: below SURE as a place that is neither face nor background.
 NOTED, SURE = 0.3, 0.75
+#: Steps in a pixel in which places are kept.
+FINE = 64
 
 
 class Faces(NamedTuple):
@@ -45,17 +48,20 @@ class Faces(NamedTuple):
     points: np.ndarray
 
     def save(self, path: Path) -> None:
-        shapes = np.array([image.shape for image in self.images], np.int32)
-        pixels = np.concatenate([image.ravel() for image in self.images])
-        np.savez(path, shapes=shapes, pixels=pixels, **{name: getattr(self, name) for name in self._fields[1:]})
+        """Writes the table, without the images."""
+        fine = {name: np.round(getattr(self, name) * FINE).astype(np.int16) for name in ("square", "points")}
+        np.savez_compressed(path, image=self.image, score=self.score.astype(np.float16), **fine)
 
     @classmethod
-    def load(cls, path: Path) -> Faces:
+    def load(cls, path: Path, images: list[np.ndarray]) -> Faces:
+        """A table that was written, with the images that it is of."""
         kept = np.load(path)
-        ends = np.cumsum(kept["shapes"].prod(axis=1))
-        parts = np.split(kept["pixels"], ends[:-1])
-        images = [part.reshape(shape) for part, shape in zip(parts, kept["shapes"], strict=True)]
-        return cls(images, *(kept[name] for name in cls._fields[1:]))
+        if kept["image"].max(initial=-1) >= len(images):
+            raise EdgeferError(
+                f"{path}: expected at least {kept['image'].max() + 1} pictures, the data has {len(images)}"
+            )
+        fine = (kept[name].astype(np.float32) / FINE for name in ("square", "points"))
+        return cls(images, kept["image"], kept["score"].astype(np.float32), *fine)
 
 
 def annotate(images: list[np.ndarray], teacher: bytes) -> Faces:
@@ -106,16 +112,28 @@ def _decoded(content: np.ndarray) -> np.ndarray:
     return image
 
 
+#: Sets of pictures, by the names of their tables.
+SETS: dict[str, Callable[[], list[np.ndarray]]] = {
+    "photographs": photographs,
+    "fer-train": lambda: fer(0),
+    "fer-val": lambda: fer(1),
+}
+
+
+def load(folder: Path, name: str) -> Faces:
+    """One of SETS, from the tables in a folder and the shared data."""
+    return Faces.load(folder / f"{name}.npz", SETS[name]())
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="directory of the run")
+    parser.add_argument("--out", type=Path, required=True, help="directory of the tables")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     teacher = find_data("teachers/face_detection_yunet_2023mar.onnx").read_bytes()
-    makers = {"photographs": photographs, "fer-val": lambda: fer(1), "fer-train": lambda: fer(0)[::4]}
-    for name, images in makers.items():
+    for name, images in SETS.items():
         if (out / f"{name}.npz").exists():
             continue
         faces = annotate(images(), teacher)

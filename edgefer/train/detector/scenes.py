@@ -12,13 +12,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edgefer.train.detector.material import KEPT, Sources, backgrounds, sources
+from edgefer.train.detector.material import Sources
+from edgefer.train.detector.stuff import HEIGHT, WIDTH, Stuff, overlap
 
-__all__ = ["HEIGHT", "KEPT", "MOST", "WIDTH", "Composer", "Scene", "Sources", "backgrounds", "mirrored", "sources"]
-
-HEIGHT, WIDTH = 120, 160
 #: Sides of the faces, pixels; the number of them at most in a scene; tilt of the head at most, degrees.
-SMALLEST, LARGEST, MOST, TILT = 8.0, 112.0, 16, 45.0
+SMALLEST, LARGEST, MOST, TILT = 8.0, 130.0, 16, 52.0
+#: Deviation of the grey in a face's square from which there is something to be seen.
+LEAST_CONTRAST = 9.0
 
 
 class Scene(NamedTuple):
@@ -41,18 +41,21 @@ class Composer:
         sources: what they are made of. seed: decides them.
         empty: share of the scenes without any face.
         plain: nothing covers a face, and blur, noise, light and codec are left out: for measuring.
+        tilt: of the heads at most, degrees.
     """
 
-    def __init__(self, sources: Sources, seed: int, empty: float = 0.12, plain: bool = False):
+    def __init__(self, sources: Sources, seed: int, empty: float = 0.15, plain: bool = False, tilt: float = TILT):
         self._sources = sources
         self._rng = np.random.default_rng(seed)
+        self._stuff = Stuff(sources, self._rng)
         self._empty = empty
         self._plain = plain
+        self._tilt = tilt
 
     def scene(self) -> Scene:
         """The next one."""
         rng = self._rng
-        canvas = self.background()
+        canvas = self._stuff.background()
         faces: list[np.ndarray] = []
         kind = rng.random()
         if kind >= self._empty:
@@ -67,119 +70,30 @@ class Composer:
                 if count == 1 and rng.random() < 0.25:
                     side = float(rng.uniform(50, LARGEST))
                 self._add(canvas, faces, side, whole=rng.random() < (0.55 if count == 1 else 0.3))
+        if rng.random() < 0.25 and not self._plain:
+            self._hands(canvas, faces)
         if rng.random() < 0.2:
             canvas = self._framed(canvas, faces)
+        for face in faces:
+            if face[13] == 1 and not self._plain and not _shows(canvas, face):
+                face[13] = 0
         table = np.zeros((MOST, 14), np.float32)
         table[:, 13] = -1
         for row, face in zip(range(MOST), faces, strict=False):
             table[row] = face
         return Scene(canvas if self._plain else self._spoilt(canvas), table)
 
-    def background(self) -> np.ndarray:
-        """A picture without faces."""
-        rng = self._rng
-        kind = rng.random()
-        if kind < 0.45:
-            canvas = self._window()
-        elif kind < 0.6:
-            canvas = self._fragment()
-        elif kind < 0.8:
-            canvas = self._texture()
-        else:
-            canvas = self._window()
-            for _ in range(int(rng.integers(1, 6))):
-                patch = self._stuff()
-                height, width = int(rng.integers(8, 80)), int(rng.integers(8, 100))
-                y, x = int(rng.integers(0, HEIGHT - height)), int(rng.integers(0, WIDTH - width))
-                canvas[y : y + height, x : x + width] = patch[:height, :width]
-        return canvas
-
-    # -- backgrounds
-
-    def _window(self) -> np.ndarray:
-        """A piece of a picture, turned or mirrored at times."""
-        rng = self._rng
-        picture = self._sources.backgrounds[rng.integers(len(self._sources.backgrounds))]
-        scale = float(
-            np.exp(rng.uniform(np.log(0.3), np.log(min(picture.shape[0] / HEIGHT, picture.shape[1] / WIDTH))))
-        )
-        height, width = int(HEIGHT * scale), int(WIDTH * scale)
-        y, x = rng.integers(0, picture.shape[0] - height + 1), rng.integers(0, picture.shape[1] - width + 1)
-        piece = picture[y : y + height, x : x + width]
-        mode = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
-        piece = cv2.resize(piece, (WIDTH, HEIGHT), interpolation=mode)
-        flip = rng.integers(0, 6)
-        return cv2.flip(piece, int(flip) - 1) if flip < 3 else piece
-
-    def _stuff(self) -> np.ndarray:
-        """Anything that is no face."""
-        kind = self._rng.random()
-        return self._window() if kind < 0.4 else self._texture() if kind < 0.65 else self._fragment()
-
-    def _fragment(self) -> np.ndarray:
-        """Enlarged, what is round a face in its photograph: hair, ears, a collar, a wall."""
-        rng = self._rng
-        for _ in range(8):
-            index = int(rng.integers(len(self._sources.levels)))
-            image, faces = self._sources.levels[index][0], self._sources.faces[index]
-            height = int(min(image.shape[0], image.shape[1] * HEIGHT / WIDTH) * rng.uniform(0.2, 0.6))
-            width = height * WIDTH // HEIGHT
-            if height < 12:
-                continue
-            y, x = rng.integers(0, image.shape[0] - height + 1), rng.integers(0, image.shape[1] - width + 1)
-            if all(_overlap(face, (x, y, x + width, y + height)) < 0.12 for face in faces):
-                piece = cv2.resize(
-                    image[y : y + height, x : x + width], (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR
-                )
-                return cv2.flip(piece, int(rng.integers(-1, 2))) if rng.random() < 0.7 else piece
-        return self._window()
-
-    def _texture(self) -> np.ndarray:
-        """Noise of one size, stripes or checks, shapes, strokes and letters."""
-        rng = self._rng
-        if rng.random() < 0.2:
-            x, y = np.arange(WIDTH) * rng.uniform(0.05, 1.5), np.arange(HEIGHT)[:, None] * rng.uniform(0.05, 1.5)
-            waves = np.sin(x + rng.uniform(0, 6)) * rng.uniform(0, 60) + np.sin(y) * rng.uniform(0, 60)
-            waves = np.round(waves / 30) * 30 if rng.random() < 0.5 else waves
-            return (waves + rng.uniform(60, 190)).clip(0, 255).astype(np.uint8)
-        rows = int(rng.integers(2, 40))
-        noise = rng.normal(rng.uniform(40, 210), rng.uniform(2, 60), (rows, rows * 4 // 3)).clip(0, 255)
-        mode = cv2.INTER_CUBIC if rng.random() < 0.7 else cv2.INTER_NEAREST
-        canvas = cv2.resize(noise.astype(np.float32), (WIDTH, HEIGHT), interpolation=mode).clip(0, 255).astype(np.uint8)
-        for _ in range(int(rng.integers(0, 14))):
-            level, at = int(rng.integers(0, 256)), (int(rng.integers(0, WIDTH)), int(rng.integers(0, HEIGHT)))
-            size, thick = rng.integers(2, 50, 2).tolist(), int(rng.choice([-1, 1, 2, 4]))
-            shape = rng.integers(0, 4)
-            if shape == 0:
-                cv2.ellipse(canvas, at, size, float(rng.uniform(0, 180)), 0, 360, level, thick)
-            elif shape == 1:
-                cv2.rectangle(canvas, at, (at[0] + size[0], at[1] + size[1]), level, thick)
-            elif shape == 2:
-                cv2.line(canvas, at, (int(rng.integers(0, WIDTH)), int(rng.integers(0, HEIGHT))), level, abs(thick))
-            else:
-                text = "".join(chr(c) for c in rng.integers(33, 127, 6))
-                cv2.putText(
-                    canvas,
-                    text,
-                    at,
-                    int(rng.integers(0, 8)),
-                    float(np.exp(rng.uniform(-1.2, 1.3))),
-                    level,
-                    int(rng.choice([1, 2, 4, 8])),
-                )
-        return canvas
-
     # -- faces
 
     def _add(self, canvas: np.ndarray, faces: list[np.ndarray], side: float, whole: bool) -> None:
         """Pastes a photograph so that its first face has this side, where it covers no other; or gives up."""
         rng = self._rng
-        index = int(rng.integers(len(self._sources.levels)))
+        index = self._stuff.photograph()
         table = self._sources.faces[index]
         scale = side / table[0, 2]
         level = 0 if rng.random() < 0.1 else int(np.clip(np.floor(-np.log2(max(scale, 1e-3)) + 0.3), 0, 2))
         image = self._sources.levels[index][level]
-        degrees = rng.normal(0, 7) if rng.random() < 0.55 else rng.uniform(-TILT, TILT)
+        degrees = rng.normal(0, 7) if rng.random() < 0.55 else rng.uniform(-self._tilt, self._tilt)
         cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
         turn = scale * np.array([[cos, -sin], [sin, cos]])
         mirrored = bool(rng.random() < 0.5)
@@ -194,7 +108,7 @@ class Composer:
                 ]
             )
             spans = self._extent(image.shape, level, turn, at - turn @ table[0, :2], whole, at, side)
-            if all(_overlap(face, spans) < 0.12 for face in faces):
+            if all(overlap(face, spans) < 0.12 for face in faces):
                 break
         else:
             return
@@ -217,7 +131,7 @@ class Composer:
         shift = at - turn @ table[0, :2]
         placed[:, :2] = table[:, :2] @ turn.T + shift
         placed[:, 2] = table[:, 2] * scale
-        points = table[:, 3:13].reshape(-1, 5, 2) @ turn.T + shift
+        points = (table[:, 3:13].reshape(-1, 2) @ turn.T + shift).reshape(-1, 5, 2)
         if mirrored:
             points = points[:, [1, 0, 2, 4, 3]]
         placed[:, 3:13] = points.reshape(-1, 10)
@@ -261,9 +175,9 @@ class Composer:
             soft = max(1, int(side * rng.uniform(0.02, 0.12))) | 1
             mask = cv2.blur(mask, (soft, soft)).astype(np.float32) / 255
         if rng.random() < 0.6 and not self._plain:
-            pasted = pasted * rng.uniform(0.55, 1.35) + rng.uniform(-35, 35)
+            pasted = pasted * rng.uniform(0.5, 1.4) + rng.uniform(-30, 35)
         if rng.random() < 0.3 and not self._plain:  # light from one side
-            ramp = np.linspace(rng.uniform(0.4, 1.3), rng.uniform(0.4, 1.3), size[0], dtype=np.float32)
+            ramp = np.linspace(rng.uniform(0.25, 1.35), rng.uniform(0.25, 1.35), size[0], dtype=np.float32)
             pasted *= ramp
         part = canvas[y0:y1, x0:x1]
         canvas[y0:y1, x0:x1] = (part + (pasted - part) * mask).clip(0, 255).astype(np.uint8)
@@ -271,20 +185,32 @@ class Composer:
     def _body(self, canvas: np.ndarray, at: np.ndarray, side: float, faces: list[np.ndarray]) -> None:
         """Clothes below a face, behind those that are there."""
         rng = self._rng
-        mask = np.zeros_like(canvas)
-        middle = (int(at[0] * 16), int((at[1] + rng.uniform(1.6, 2.2) * side) * 16))
-        axes = (int(side * rng.uniform(0.9, 1.4) * 16), int(side * rng.uniform(1.0, 1.6) * 16))
-        cv2.ellipse(mask, middle, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
+        middle = np.array([at[0], at[1] + rng.uniform(1.6, 2.2) * side])
+        size = side * np.array([rng.uniform(0.9, 1.4), rng.uniform(1.0, 1.6)])
+        (x0, y0), (x1, y1) = np.maximum(middle - size, 0).astype(int), (middle + size).astype(int) + 1
+        part = canvas[y0:y1, x0:x1]
+        if not part.size:
+            return
+        mask = np.zeros_like(part)
+        place, axes = ((middle - (x0, y0)) * 16).astype(int).tolist(), (size * 16).astype(int).tolist()
+        cv2.ellipse(mask, place, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
         for x, y, other in (face[:3] for face in faces):
-            x0, y0, x1, y1 = (
-                max(0, int(n)) for n in (x - 0.7 * other, y - 0.8 * other, x + 0.7 * other, y + 0.8 * other)
-            )
-            mask[y0:y1, x0:x1] = 0
-        worn = self._stuff().astype(np.float32) * rng.uniform(0.3, 1.0)
-        canvas[:] = (canvas + (worn - canvas) * (mask.astype(np.float32) / 255)).astype(np.uint8)
+            left, top = max(0, int(x - 0.7 * other) - x0), max(0, int(y - 0.8 * other) - y0)
+            mask[top : max(0, int(y + 0.8 * other) - y0), left : max(0, int(x + 0.7 * other) - x0)] = 0
+        worn = self._stuff.anything()[: part.shape[0], : part.shape[1]] * np.float32(rng.uniform(0.3, 1.0))
+        part[:] = part + (worn - part) * (mask * np.float32(1 / 255))
+
+    def _hands(self, canvas: np.ndarray, faces: list[np.ndarray]) -> None:
+        """One or two beside the faces, of a size that suits them."""
+        rng = self._rng
+        for _ in range(int(rng.integers(1, 3))):
+            at = np.array([rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT)])
+            size = (faces[0][2] if faces else 30.0) * rng.uniform(0.4, 0.9)
+            if all(np.hypot(*(face[:2] - at)) > 0.6 * face[2] + 0.7 * size for face in faces):
+                self._stuff.hand(canvas, (at[0], at[1]), size)
 
     def _cover(self, canvas: np.ndarray, face: np.ndarray) -> None:
-        """Draws a mask, sunglasses, a hat, or a thing before a part of the face."""
+        """Draws a mask, sunglasses, a hand, a hat, or a thing before a part of the face."""
         rng = self._rng
         side = float(face[2])
         points = face[3:13].reshape(5, 2).astype(np.float64)
@@ -311,6 +237,8 @@ class Composer:
             (x0, y0), (x1, y1) = points[0] - across * 0.4, points[1] + across * 0.4
             cv2.line(canvas, (int(x0), int(y0)), (int(x1), int(y1)), level, max(1, int(side / 25)), cv2.LINE_AA)
         elif kind < 0.75:
+            self._stuff.hand(canvas, tuple(points[rng.integers(2, 5)] + along * rng.uniform(-0.2, 0.6)), side * 0.5)
+        elif kind < 0.83:
             brow = points[:2].mean(axis=0) - along * rng.uniform(0.3, 0.6)
             polygon(brow - across * 1.1, brow + across * 1.1, brow + across * 0.8 - along, brow - across * 0.8 - along)
         else:
@@ -319,7 +247,7 @@ class Composer:
             y = int(face[1] + rng.uniform(-0.6, 0.6) * side - height / 2)
             x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + width, WIDTH), min(y + height, HEIGHT)
             if x1 > x0 and y1 > y0:
-                canvas[y0:y1, x0:x1] = self._window()[: y1 - y0, : x1 - x0]
+                canvas[y0:y1, x0:x1] = self._stuff.window()[: y1 - y0, : x1 - x0]
 
     # -- the camera
 
@@ -333,7 +261,7 @@ class Composer:
             else (0, HEIGHT)
         )
         for face in faces:
-            left = _overlap(face, (x0, y0, x1, y1))
+            left = overlap(face, (x0, y0, x1, y1))
             if left < 0.6:
                 face[13] = 0 if left > 0.15 else -1
         faces[:] = [face for face in faces if face[13] >= 0]
@@ -366,14 +294,6 @@ class Composer:
         return canvas
 
 
-def _overlap(face: np.ndarray, spans: tuple[float, float, float, float]) -> float:
-    """Part of a face's square that a rectangle covers."""
-    half = face[2] / 2
-    wide = min(face[0] + half, spans[2]) - max(face[0] - half, spans[0])
-    tall = min(face[1] + half, spans[3]) - max(face[1] - half, spans[1])
-    return max(wide, 0) * max(tall, 0) / face[2] ** 2
-
-
 def mirrored(images: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scenes as in a mirror: uint8 (N, HEIGHT, WIDTH) and float32 (N, MOST, 14)."""
     turned = faces.copy()
@@ -383,6 +303,13 @@ def mirrored(images: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndar
     return images[..., ::-1], turned
 
 
+def _shows(canvas: np.ndarray, face: np.ndarray) -> bool:
+    """Whether there is anything to be seen in a face's square: one may have come to be all dark or all bright."""
+    x, y, half = face[:3] * (1, 1, 0.4)
+    part = canvas[max(0, int(y - half)) : int(y + half) + 1, max(0, int(x - half)) : int(x + half) + 1]
+    return bool(part.size) and float(cv2.meanStdDev(part)[1][0, 0]) > LEAST_CONTRAST
+
+
 def _visible(face: np.ndarray) -> float:
     """Part of a face's square inside the scene."""
-    return _overlap(face, (0.0, 0.0, float(WIDTH), float(HEIGHT)))
+    return overlap(face, (0.0, 0.0, float(WIDTH), float(HEIGHT)))

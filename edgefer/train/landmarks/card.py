@@ -26,7 +26,7 @@ def render(manifest: LandmarkManifest, settings: dict[str, Any], size: int) -> s
                 f"Input: int8, {side}x{side}, grey less 128, cut by `edgefer/landmarks/network.py`.",
                 """Output: float32, 136 values, x and y of each point in parts of the square; float32, a confidence for
                 each region.""",
-                f"""Size: {size / 1024:.0f} KiB. Convolutions are int8; the two layers from 80 features to points and
+                f"""Size: {size / 1024:.0f} KiB. Convolutions are int8; the two layers from features to points and
                 confidences are float32.""",
             ),
             "## What it does",

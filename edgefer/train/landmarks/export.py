@@ -1,9 +1,9 @@
 """From a run's averaged weights to the model directory: int8 with float heads, manifest, card.
 
-    python -m edgefer.train.landmarks.export runs/edgefer-landmarks --data DATA --labels LABELS \\
+    python -m edgefer.train.landmarks.export runs/edgefer-landmarks/deep80 --data DATA --labels LABELS \\
         --out edgefer/models/shipped/edgefer-landmarks
 
-256 levels of a crop's side are too coarse for places, so the last two layers, from 80 features to points and
+256 levels of a crop's side are too coarse for places, so the last two layers, from features to points and
 confidences, stay float32. Every figure in the manifest is measured here, on the bytes that ship.
 """
 
@@ -36,13 +36,17 @@ from edgefer.models.manifest import (
 )
 from edgefer.train.landmarks import data
 from edgefer.train.landmarks.card import render
-from edgefer.train.landmarks.network import build
+from edgefer.train.landmarks.develop import developed, looks
+from edgefer.train.landmarks.fit import prepared
+from edgefer.train.landmarks.network import SHAPES, build
 
 NAME = "edgefer-landmarks"
 RULE = (
     "200 faces of HELEN train with 68 hand-made points; two looks: the middle 80 % of the picture, then the square "
     "round the points found; mean distance in percent of the distance of the outer corners of the eyes"
 )
+#: Crops that set the ranges of int8.
+SAMPLES = 400
 #: For the network that is to be measured.
 UNMEASURED = LandmarkMetrics(
     data="none", rule="none", rows=0, inner=0, all=0, jaw_across=0, inner_float32=0, all_float32=0
@@ -110,21 +114,22 @@ def face_frame(faces: data.Faces) -> tuple[float, float]:
 def export(run: Path, folder: Path, labels: Path, out: Path) -> LandmarkManifest:
     """Write the model directory."""
     sources = data.taught(folder, labels)
-    sampler = data.Sampler(sources, [], seed=7)
-    sample = np.stack([sampler.sample()[0] for _ in range(400)])[..., None]
-    representative = (sample.astype(np.float32) - 128) / 128
-    model = build(data.INPUT_PX, np.zeros(136))
+    settings = json.loads((run / "settings.json").read_text())
+    shape = SHAPES[settings["shape"]]
+    sampler, rng = data.Sampler(sources, [], seed=7), np.random.default_rng(8)
+    canvases = np.stack([sampler.sample()[0] for _ in range(SAMPLES)])
+    representative = np.asarray(prepared(developed(canvases, looks(rng, SAMPLES), shape.side)))
+    model = build(shape, np.zeros(136))
     model.load_weights(run / "averaged.weights.h5")
     content = quantised(model, representative)
     side, shift = face_frame(sources[0][0])
-    settings = json.loads((run / "settings.json").read_text())
     draft = LandmarkManifest(
         name=NAME,
         paper="none; our own",
         architecture=f"{NAME}, input grey, 68 points and {len(REGIONS)} confidences by float heads",
         licence=LICENCE,
         input=Input(
-            height=data.INPUT_PX, width=data.INPUT_PX, channels="grey", scale=1 / 128, zero_point=0,
+            height=shape.side, width=shape.side, channels="grey", scale=1 / 128, zero_point=0,
             value_range=(-1.0, 127 / 128),
         ),
         order="ibug68",
@@ -151,10 +156,9 @@ def export(run: Path, folder: Path, labels: Path, out: Path) -> LandmarkManifest
         rule=RULE, rows=len(truth), inner=round(ours.inner, 3), all=round(ours.all, 3),
         jaw_across=round(ours.jaw_across, 3), inner_float32=round(before.inner, 3), all_float32=round(before.all, 3),
     )  # fmt: skip
-    shape = (1, data.INPUT_PX, data.INPUT_PX, 1)
     tests = []
     for seed in (0, 2, 4):
-        points, confidence = network._forward(self_test_input(seed, shape))
+        points, confidence = network._forward(self_test_input(seed, (1, shape.side, shape.side, 1)))
         tests.append(
             LandmarkTest(
                 seed=seed,

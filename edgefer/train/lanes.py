@@ -1,0 +1,213 @@
+"""Trainings side by side until a time: `python -m edgefer.train all NAME … --lanes 3 --minutes 11 --pack DIR`.
+
+For a machine with an accelerator that is at hand for a while. What is named first starts first, once what it needs is
+there; each run gets a part of the time that is left, by what it costs and what waits for it, and lets its rate fall
+to zero by then (`--minutes` of `edgefer.train.fit`). Nothing but the epoch at hand is lost when it all is stopped:
+the same command goes on. Records, small weights and lessons are packed as it goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgefer.support.atomic import write_bytes
+from edgefer.train import recipes
+from edgefer.train.settings import TrainingSettings
+
+#: Rough seconds an epoch takes an accelerator, by architecture: only their ratios count.
+EPOCH_SECONDS = {"edgefer-l": 2.0, "edgefer-s": 0.55, "edgefer-nano": 0.4}
+LESSON_SECONDS = 2.0  # a view
+#: Left for what is finished and packed after the last run, seconds; between two packs; largest weights, packs, bytes.
+RESERVE, PACKED_EVERY, SMALL, PACK = 12.0, 30.0, 9 << 20, 15 << 20
+
+
+@dataclass
+class Job:
+    """A run, or lessons, that is not there yet.
+
+    Attributes:
+        directory: it makes. needs: directories that must be finished first. cost: seconds, roughly.
+        settings: of a run; None for lessons.
+    """
+
+    directory: str
+    needs: list[str]
+    cost: float
+    settings: TrainingSettings | None = None
+
+    @property
+    def finished(self) -> bool:
+        path = Path(self.directory)
+        if self.settings and self.settings.stop:
+            return (path / "metrics.jsonl").exists() and _lines(path / "metrics.jsonl") >= self.settings.stop
+        return (path / "done.json").exists()
+
+    def step(self, minutes: float | None, there: Iterable[str]) -> recipes.Step:
+        """Its command, with a time limit where it can keep one, and those of its teachers that are there."""
+        if self.settings is None:
+            step = recipes.lessons_step(self.directory)
+            place = step.arguments.index("--teachers") + 1
+            step.arguments[place] = ",".join(name for name in step.arguments[place].split(",") if name in there)
+        else:
+            step = recipes.fit_step(self.directory, self.settings)
+            if len(self.settings.stages) > 1 or self.settings.stop:
+                return step
+        return (
+            step
+            if minutes is None
+            else recipes.Step(step.module, [*step.arguments, "--minutes", f"{minutes:.2f}"], step.backend)
+        )
+
+
+def jobs(names: Iterable[str]) -> list[Job]:
+    """What these models still need, in order: theirs and their teachers' runs, and lessons."""
+    found: dict[str, Job] = {}
+    for name, number in recipes.in_order(names):
+        for directory, settings in recipes.repetition(name, number):
+            if settings.lessons in recipes.LESSONS and settings.lessons not in found:
+                lessons = recipes.LESSONS[settings.lessons]
+                cost = LESSON_SECONDS * lessons.views
+                found[settings.lessons] = Job(settings.lessons, lessons.teacher_names, cost)
+            cost = settings.epochs * EPOCH_SECONDS.get(settings.architecture, 2.0)
+            found[directory] = Job(directory, [n for n in settings.needed if n in found], cost, settings)
+    return [job for job in found.values() if not job.finished]
+
+
+def minutes_for(job: Job, waiting: Iterable[Job], left: float) -> float:
+    """The part of the seconds left that a job gets, by its cost and that of the longest chain behind it; in minutes."""
+    waiting = list(waiting)
+
+    def behind(directory: str) -> float:
+        return max((other.cost + behind(other.directory) for other in waiting if directory in other.needs), default=0.0)
+
+    return max(left - RESERVE, 1.0) * job.cost / (job.cost + behind(job.directory)) / 60
+
+
+def run(names: list[str], lanes: int, minutes: float | None, pack: Path | None) -> int:
+    """Make what these models need, several at a time, until the time is up.
+
+    Returns:
+        Exit code: 0, or 1 where a run failed.
+    """
+    began, packed = time.monotonic(), 0.0
+    waiting, failed = jobs(names), set[str]()
+    running: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
+    environment = {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "JAX_COMPILATION_CACHE_DIR": str(Path("jax-cache").resolve()),
+        **os.environ,
+    }
+
+    def say(*words: object) -> None:
+        print(f"{time.monotonic() - began:7.1f} s", *words, flush=True)
+
+    def left() -> float:
+        return float("inf") if minutes is None else 60 * minutes - (time.monotonic() - began)
+
+    say("to do:", ", ".join(job.directory for job in waiting) or "nothing")
+    try:
+        while (waiting or running) and left() > 0:
+            for job, process in list(running.values()):
+                if process.poll() is None:
+                    continue
+                del running[job.directory]
+                if process.returncode or not job.finished:
+                    failed.add(job.directory)
+                say("failed" if job.directory in failed else "finished", job.directory, last_line(job.directory))
+            pending = {*(job.directory for job in waiting), *running}
+            for job in list(waiting):
+                # lessons do without a teacher that failed; others do not start
+                missing = [name for name in job.needs if name in failed]
+                if missing and (job.settings is not None or len(missing) == len(job.needs)):
+                    waiting.remove(job)
+                    failed.add(job.directory)
+                    say("left out", job.directory, "for want of", *missing)
+                elif len(running) < lanes and not pending.intersection(job.needs):
+                    waiting.remove(job)
+                    own = None if minutes is None else minutes_for(job, waiting, left())
+                    step = job.step(own, set(job.needs) - failed)
+                    log = Path(job.directory).with_suffix(".log")
+                    log.parent.mkdir(parents=True, exist_ok=True)
+                    with log.open("ab") as file:
+                        command = [sys.executable, "-m", step.module, *step.arguments]
+                        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+                    running[job.directory] = job, process
+                    say("started", step)
+            if time.monotonic() - began - packed > PACKED_EVERY:
+                packed = time.monotonic() - began
+                for directory in running:
+                    say("      ", directory, last_line(directory))
+                if pack:
+                    packed_files(Path("runs"), pack)
+            time.sleep(0.5)
+    finally:
+        for _, process in running.values():
+            process.send_signal(signal.SIGTERM)
+        for _, process in running.values():
+            process.wait()
+        if pack:
+            packed_files(Path("runs"), pack)
+        say("over; left:", ", ".join([*running, *(job.directory for job in waiting)]) or "nothing")
+    return 1 if failed else 0
+
+
+def last_line(directory: str) -> str:
+    """Where a run is: the last line of its metrics, or of its log."""
+    for path in (Path(directory) / "metrics.jsonl", Path(directory).with_suffix(".log")):
+        if path.exists() and (lines := path.read_text(errors="replace").strip().splitlines()):
+            return lines[-1][:200]
+    return ""
+
+
+def packed_files(runs: Path, out: Path) -> list[Path]:
+    """Records and logs, weights of small networks, and lessons, in files of PACK bytes at most.
+
+    Returns:
+        What was written: tar files whose names begin with that of the folder of the runs.
+    """
+    records = [*sorted(runs.glob("*/*.json*")), *sorted(runs.glob("*.log"))]
+    large = sorted([*runs.glob("*/best.weights.h5"), *runs.glob("*/scores.npz")], key=lambda p: -p.stat().st_mtime)
+    groups: list[list[Path]] = [records]
+    room = 0
+    for path in large:
+        size = path.stat().st_size
+        if size > (SMALL if path.suffix == ".h5" else PACK):
+            continue
+        if len(groups) == 1 or size > room:
+            groups.append([])
+            room = PACK
+        groups[-1].append(path)
+        room -= size
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, group in enumerate(groups):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w:gz" if number == 0 else "w") as file:
+            for path in group:
+                file.add(path, str(path.relative_to(runs.parent)))
+        written.append(out / (f"{runs.name}-records.tgz" if number == 0 else f"{runs.name}-{number}.tar"))
+        write_bytes(written[-1], content.getvalue())
+    return written
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `all`."""
+    parser.add_argument("--lanes", type=int, default=0, metavar="N", help="train N runs side by side; export none")
+    parser.add_argument("--minutes", type=float, metavar="M", help="with --lanes: be done by then")
+    parser.add_argument(
+        "--pack", type=Path, metavar="DIR", help="with --lanes: keep records, small weights and lessons in files there"
+    )
