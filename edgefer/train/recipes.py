@@ -92,7 +92,7 @@ _NANO: dict[str, Any] = {
 _SEVEN: dict[str, Any] = {"labels": "basic7", "smoothing": 0.1}
 
 #: What a GPU is for: wide teachers, what they say of altered rows kept once, and students that learn from it. With a
-#: time limit fewer epochs are run: edgefer-nano has those that it had when it was made in what a run of 13 minutes left.
+#: time limit fewer epochs are run: edgefer-nano has those for which there was time when it was made.
 _WIDE = TrainingSettings(
     architecture="edgefer-l",
     size=48,
