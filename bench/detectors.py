@@ -74,7 +74,7 @@ def sure(detector: Detector, grey: np.ndarray) -> list[Box]:
     boxes, levels = [], detector.levels
     for face in detector.detect(grey):
         look = detector.look(grey, face.box) if levels.likely <= face.score < levels.sure else None
-        if face.score >= levels.sure or (look is not None and look.score >= levels.likely):
+        if face.score >= levels.sure or (look is not None and levels.agree(face.score, look.score)):
             boxes.append(face.box)
     return boxes
 

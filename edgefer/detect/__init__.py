@@ -1,4 +1,4 @@
-"""Faces in one image: by Haar on a reduced image, by our own network, by YuNet or BlazeFace from a model directory.
+"""Faces in one image: by our own network, by Haar on a reduced image, by YuNet or BlazeFace from a model directory.
 
 A detector answers two questions. `detect` searches an image and may take milliseconds; the tracker asks it
 rarely. `look` asks whether a face of about this size is at about this place; it is a tenth of the price.
@@ -18,7 +18,7 @@ __all__ = ["DETECTORS", "Detector", "Levels", "Look", "Surveyor", "open_detector
 
 
 def open_detector(
-    choice: Choice | str = "haar",
+    choice: Choice | str = DETECTORS.default,
     *,
     min_face_px: int = defaults.MIN_FACE_PX,
     max_side_px: int = DEFAULT_MAX_SIDE_PX,
@@ -27,7 +27,7 @@ def open_detector(
     """A face detector.
 
     Args:
-        choice: of DETECTORS, or written as on the command line: "haar", "edgefer", "yunet:DIRECTORY".
+        choice: of DETECTORS, or written as on the command line: "edgefer", "haar", "yunet:DIRECTORY".
         min_face_px: smallest face to search for, pixels of the source, 20 to 2000.
         max_side_px: longest side of the image searched, 64 to 4096; on sources so large that `min_face_px`
             would need more, the smallest face found grows instead of the time.

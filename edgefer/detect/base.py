@@ -24,11 +24,18 @@ class Levels(NamedTuple):
         sure: at or above this, one sight of a new face is enough.
         likely: at or above this, a new face counts when a second look agrees.
         keep: at or above this, a face that is already known is confirmed.
+        together: mean of the scores of a likely face and of a second look at which it is one; 0 where the second
+            has to be likely itself.
     """
 
     sure: float
     likely: float
     keep: float
+    together: float = 0.0
+
+    def agree(self, first: float, second: float) -> bool:
+        """Whether a second look bears out what was likely a face."""
+        return (first + second) / 2 >= self.together if self.together else second >= self.likely
 
 
 class Look(Struct):

@@ -1,4 +1,4 @@
-"""OpenCV's Haar cascades: the default, which needs no model file."""
+"""OpenCV's Haar cascades, by our kernels; their files come with OpenCV 4 only."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _detected(detector: Detector, grey: np.ndarray) -> list[Look]:
             faces.append(Look(face.box, face.score))
         elif face.score >= detector.levels.likely:
             look = detector.look(grey, face.box, thorough=True)
-            if look is not None and look.score >= detector.levels.likely:
+            if look is not None and detector.levels.agree(face.score, look.score):
                 faces.append(look)
     return distinct(faces)
 

@@ -55,7 +55,6 @@ class NetworkEntry(Entry, frozen=True):
 
 
 DETECTORS = Registry("detector")
-DETECTORS.add(Entry("haar", "OpenCV's Haar cascades, by our kernels; needs no model", "edgefer.detect.haar:open_haar"))
 DETECTORS.add(
     NetworkEntry(
         "edgefer",
@@ -65,6 +64,13 @@ DETECTORS.add(
         "model",
         network="edgefer.detect.edgefer:EdgeferDetector",
         paper="none; our own",
+    )
+)
+DETECTORS.add(
+    Entry(
+        "haar",
+        "OpenCV's Haar cascades, by our kernels; their files come with OpenCV 4 only",
+        "edgefer.detect.haar:open_haar",
     )
 )
 DETECTORS.add(

@@ -43,7 +43,7 @@ def read(
             or (H, W) in grey. Any strides; it may be read-only. Nothing keeps it.
         model: a shipped model (`edgefer models list`) or a model directory; of several the first gives the
             expression. "edgefer-s" unless the profile says otherwise.
-        detector: how faces are found: "haar" (the default), "yunet:DIRECTORY" or "blazeface:DIRECTORY".
+        detector: how faces are found: "edgefer" (the default), "haar", "yunet:DIRECTORY", "blazeface:DIRECTORY".
         profile: name of a shipped profile or a .toml file; by default the one that fits this board.
         landmarks: whether faces get 68 landmarks and a pose.
         rgb: the channels are in the order R, G, B, as PIL, imageio and matplotlib give them.

@@ -54,8 +54,8 @@ class Reader:
         Args:
             model: a shipped model (`edgefer models list`) or a model directory; of several the first gives the
                 expression. The profile's by default, which is "edgefer-s" unless it says otherwise.
-            detector: how faces are found: "haar", "yunet:DIRECTORY", "blazeface:DIRECTORY". The profile's by
-                default.
+            detector: how faces are found: "edgefer", "haar", "yunet:DIRECTORY", "blazeface:DIRECTORY". The profile's
+                by default.
             profile: name of a shipped profile or a .toml file; by default the one that fits this board, as for
                 `edgefer run`.
             landmarks: whether faces get 68 landmarks and a pose.

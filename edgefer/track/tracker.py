@@ -23,7 +23,7 @@ from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.support.images import grey_image
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
 from edgefer.track.quality import QualityGate
-from edgefer.values import Face, Frame, Quality
+from edgefer.values import Detection, Face, Frame, Quality
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Tracker:
         self._detector = detector
         self._gate = gate or QualityGate()
         self._tracks: list[_Track] = []
-        self._likely: list[Box] = []
+        self._likely: list[Detection] = []
         self._next_number = 1
         self._searched_ns: int | None = None
         self._parts: list[int] = []  # of the search going on, still to be done
@@ -263,9 +263,11 @@ class Tracker:
 
     def _second_look(self, grey: np.ndarray, now: int) -> None:
         """Faces that were likely in the last search become tracks if they are likely again."""
-        for box in self._likely:
-            look = self._look(grey, box)
-            if look is not None and look.score >= self._detector.levels.likely and not self._is_known(look.box, now):
+        for face in self._likely:
+            look = self._look(grey, face.box)
+            if look is None or not self._detector.levels.agree(face.score, look.score):
+                continue
+            if not self._is_known(look.box, now):
                 self._start_track(grey, look.box, now)
         self._likely = []
 
@@ -308,7 +310,7 @@ class Tracker:
             if face.score >= levels.sure:
                 self._start_track(grey, face.box, now)
             elif face.score >= levels.likely:
-                self._likely.append(face.box)
+                self._likely.append(face)
 
     def _drop_lost(self, now: int) -> None:
         """Forgets tracks lost for too long, and the younger of two that lie on one face."""

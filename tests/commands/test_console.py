@@ -138,7 +138,7 @@ WRONG_USAGE = {
     "no threads": (["run", "--threads", "0"], "from 1 to 64"),
     "unknown detector": (["run", "--detector", "hog"], "haar"),
     "detector without model": (["run", "--source", "demo", "--detector", "yunet"], "yunet:MODEL"),
-    "model for haar": (["run", "--detector", "haar:x"], "available: haar, edgefer[:MODEL], yunet:MODEL"),
+    "model for haar": (["run", "--detector", "haar:x"], "available: edgefer[:MODEL], haar, yunet:MODEL"),
     "unknown option of an output": (["run", "--output", "csv:x,emtpy=yes"], "option 'emtpy' is unknown"),
     "unknown profile": (["run", "--profile", "pi44"], "did you mean"),
     "missing profile": (["run", "--profile", "./none.toml"], "no such profile"),

@@ -122,7 +122,12 @@ BROKEN = {
     ),
     "stage without a total": ("[budget_ms]\ninfer = { p95 = 3 }\n", 1, "budget_ms.total.p95", ["governor"]),
     "network without a model": ('[detector]\nkind = "yunet"\n', 1, "detector.model", ["got none; add"]),
-    "model without a network": ('[detector]\nmodel = "x"\n', 2, "detector.model", ["yunet and blazeface"]),
+    "model without a network": (
+        '[detector]\nkind = "haar"\nmodel = "x"\n',
+        3,
+        "detector.model",
+        ["yunet and blazeface"],
+    ),
     "processor twice": (f"[compute]\npin = [{A_CPU}, {A_CPU}]\n", 2, "compute.pin", ["once"]),
     "dark over bright": (
         "[quality]\nmin_brightness = 200\nmax_brightness = 100\n",

@@ -56,7 +56,7 @@ def test_every_detector_finds_the_portrait_and_gives_the_same_kind_of_box(detect
     (face,) = detector.detect(scene)
     assert iou(face.box, face_box(CENTRE, SIDE)) > 0.7
     assert face.box.width == pytest.approx(face.box.height)
-    assert detector.levels.sure <= face.score <= 1
+    assert detector.levels.likely <= face.score <= 1
 
 
 def test_every_detector_finds_nothing_on_a_wall(detector):
@@ -179,9 +179,9 @@ def test_anchors_are_two_to_a_fine_cell_then_six_to_a_coarse_one():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"choice": "hog"}, "unknown detector 'hog'; available: haar, edgefer[:MODEL], yunet:MODEL, blazeface:MODEL"),
+        ({"choice": "hog"}, "unknown detector 'hog'; available: edgefer[:MODEL], haar, yunet:MODEL, blazeface:MODEL"),
         ({"choice": "harr"}, "unknown detector 'harr'; did you mean 'haar'?"),
-        ({"choice": "haar:x.onnx"}, "unknown detector 'haar:x.onnx'; available: haar, edgefer[:MODEL], yunet:MODEL"),
+        ({"choice": "haar:x.onnx"}, "unknown detector 'haar:x.onnx'; available: edgefer[:MODEL], haar, yunet:MODEL"),
         ({"choice": "yunet"}, "model is missing; write yunet:MODEL"),
         ({"choice": "blazeface"}, "model is missing; write blazeface:MODEL"),
         ({"min_face_px": 3}, "min_face_px must be 20 to 2000, got 3"),
