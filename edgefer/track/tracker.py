@@ -311,6 +311,8 @@ class Tracker:
                 self._start_track(grey, face.box, now)
             elif face.score >= levels.likely:
                 self._likely.append(face)
+        if part is None and levels.together:
+            self._second_look(grey, now)  # another view than the search's: it need not wait for another frame
 
     def _drop_lost(self, now: int) -> None:
         """Forgets tracks lost for too long, and the younger of two that lie on one face."""
