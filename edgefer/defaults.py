@@ -6,7 +6,7 @@ from __future__ import annotations
 MODEL = "edgefer-s"
 #: Recognitions a second that the faces in view share, and how often each of them is recognized at least; smoothing
 #: averages over longer.
-RATE_HZ, TURNS_HZ = 10.0, 3.0
+RATE_HZ, TURNS_HZ = 6.0, 3.0
 
 #: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.
 DETECT_INTERVAL_MS = 500.0
