@@ -57,6 +57,7 @@ class Follower:
 
     Args:
         network: finds the points in a square of the image.
+        steady: whether points are filtered.
     """
 
     #: Confidence from which there is a face, and from which it need not be looked for in other directions.
@@ -68,8 +69,9 @@ class Follower:
     #: Between two attempts to find a face in other directions, s.
     TURNED_EVERY_S = 1.0
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, steady: bool = True) -> None:
         self._network = network
+        self._steady = steady
         self._states: dict[int, _State] = {}
         self._turned_ns: dict[int, int] = {}
 
@@ -90,13 +92,14 @@ class Follower:
         if frame.still:
             return Landmarks(points, head_pose(points), box, seen)
         state = self._states[face.track] = state or _State(points, box, frame.media_ns)
-        steady = state.filter.update(points, max(eye_distance(points), 1.0), frame.media_ns)
-        state.points, state.box, state.seen_ns = steady, box, frame.media_ns
-        return Landmarks(steady, head_pose(steady), box, seen)
+        if self._steady:
+            points = state.filter.update(points, max(eye_distance(points), 1.0), frame.media_ns)
+        state.points, state.box, state.seen_ns = points, box, frame.media_ns
+        return Landmarks(points, head_pose(points), box, seen)
 
-    def another(self) -> Follower:
+    def another(self, steady: bool = True) -> Follower:
         """One for another film; see Landmarker."""
-        return Follower(self._network)
+        return Follower(self._network, steady)
 
     def forget(self, tracks: Collection[int]) -> None:
         """Drops what is kept of faces that will not come back."""

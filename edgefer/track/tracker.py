@@ -67,7 +67,8 @@ class Tracker:
         gate: judges the faces; the default gate when None.
 
     Attributes:
-        confirm_interval_ms: media time after which the detector looks at a face that nothing has confirmed.
+        confirm_interval_ms: media time after which the detector looks at a face that nothing has confirmed; longer
+            with more than defaults.FULL_RATE_FACES in view.
         clock: ms that the last update spent in the detector ("detect") and on all else ("track").
         searches, looks: how often the detector was asked, since the start.
         asked: whether the last update asked it for anything.
@@ -151,7 +152,9 @@ class Tracker:
         """A face could not be seen in the frame of the last update: the detector is to look in the next one."""
         track = next(track for track in self._tracks if track.number == number)
         if self._last_ns is not None:
-            track.confirmed_ns = min(track.confirmed_ns, self._last_ns - round(self.confirm_interval_ms * 1e6))
+            track.confirmed_ns = min(
+                track.confirmed_ns, self._last_ns - round(self.confirm_interval_ms * 1e6 * self._crowding(track))
+            )
 
     # -- the steps of an update
 
@@ -170,7 +173,7 @@ class Tracker:
             elif track.visible:
                 track.visible = self._carry(grey, track, now)
             recent = now - track.seen_ns <= UNCONFIRMED_MS * 1e6
-            due = now - track.confirmed_ns >= self.confirm_interval_ms * 1e6 and looks > 0
+            due = now - track.confirmed_ns >= self.confirm_interval_ms * 1e6 * self._crowding(track) and looks > 0
             if (not track.visible and recent) or (track.visible and due):
                 looks -= track.visible
                 self._verify(grey, track, now)
@@ -222,7 +225,7 @@ class Tracker:
     def _is_reported(self, track: Track, now: int) -> bool:
         """Whether a carried track may still be reported."""
         unconfirmed_ms = (now - track.confirmed_ns) / 1e6
-        if unconfirmed_ms <= UNCONFIRMED_MS:
+        if unconfirmed_ms <= UNCONFIRMED_MS * self._crowding(track):
             return True
         known_ms = (track.confirmed_ns - track.born_ns) / 1e6
         return track.remains and unconfirmed_ms <= min(RESEMBLING_MS, known_ms)
@@ -289,6 +292,12 @@ class Tracker:
 
     # -- helpers
 
+    def _crowding(self, track: Track) -> float:
+        """By how much longer a face is believed, and how much later looked at again, where many are in view."""
+        if track.confirmed_ns <= track.born_ns:  # found, and not yet confirmed
+            return 1.0
+        return max(1.0, len(self._tracks) / defaults.FULL_RATE_FACES)
+
     def _tell_bound(self, frame: Frame) -> None:
         """Says once for each size what a search leaves out so that it keeps its time."""
         if not isinstance(self._detector, Surveyor):
@@ -349,8 +358,9 @@ class Tracker:
         last = track.quality
         assert last is not None  # judged when it came in
         reasons = last.reasons
+        unconfirmed = now - track.confirmed_ns > UNCONFIRMED_MS * 1e6 * self._crowding(track)
         if not track.resembles:
             reasons += ("occluded",)
-        elif track.turned or (not reasons and now - track.confirmed_ns > UNCONFIRMED_MS * 1e6):
+        elif track.turned or (not reasons and unconfirmed):
             reasons += ("turned",)
         return Quality(max(track.box.width, track.box.height), last.sharpness, last.brightness, reasons)
