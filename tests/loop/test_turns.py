@@ -23,7 +23,7 @@ def given(count: int, frames: int, fps: float = 30.0, busy=(), **rates) -> list[
     turns, faces, rows = Turns(**rates), [face(track) for track in range(1, count + 1)], []
     for index in range(frames):
         frame = at(index, fps)
-        chosen = turns.choose(frame, faces, busy=index in busy)
+        chosen = turns.choose(frame, faces, waits=2 if index in busy else 0)
         for each in chosen:
             turns.took(each, frame)
         rows.append([each.track for each in chosen])
