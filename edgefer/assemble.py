@@ -171,10 +171,10 @@ def make_pipeline(
     from edgefer.loop.governor import Governor
     from edgefer.loop.pipeline import Pipeline
     from edgefer.loop.smooth import Smoother
+    from edgefer.loop.turns import Turns
 
-    governor, max_faces = None, None
-    if live:
-        max_faces = settings.recognizer.max_faces
+    governor, how = None, settings.recognizer
+    turns = Turns(how.rate_hz, how.turns_hz, how.max_faces if live else None)
     if live and settings.governor.enabled:
         governor = Governor(
             limits(settings, "total").p95,
@@ -191,9 +191,7 @@ def make_pipeline(
     tracker, photographs = open_tracker(settings, detector), open_photographs(settings, detector)
     if marks is not None:  # they confirm faces; the detector is asked only where they do not
         tracker.confirm_interval_ms = max(tracker.confirm_interval_ms, 1.25 * defaults.COVER_INTERVAL_MS)
-    return Pipeline(
-        tracker, recognizers, smoother, governor, max_faces, settings.recognizer.turns_hz, marks, photographs
-    )
+    return Pipeline(tracker, recognizers, smoother, governor, turns, marks, photographs)
 
 
 def need_landmarks(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 #: The model used where none is named.
 MODEL = "edgefer-s"
-#: How often each of several faces is recognized at least; smoothing averages over longer.
-TURNS_HZ = 10.0
+#: Recognitions a second that the faces in view share, and how often each of them is recognized at least; smoothing
+#: averages over longer.
+RATE_HZ, TURNS_HZ = 10.0, 3.0
 
 #: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.
 DETECT_INTERVAL_MS = 500.0

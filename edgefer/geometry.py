@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Box(NamedTuple):
     """Axis-aligned box, xyxy, float pixels, right and bottom exclusive; may reach outside the image."""
@@ -58,6 +60,14 @@ def moved(box: Box, dx: float, dy: float, scale: float = 1.0) -> Box:
     cx, cy = box.centre
     half_width, half_height = box.width * scale / 2, box.height * scale / 2
     return Box(cx + dx - half_width, cy + dy - half_height, cx + dx + half_width, cy + dy + half_height)
+
+
+def carried(points: np.ndarray, before: Box, now: Box) -> np.ndarray:
+    """Points of a face, moved and scaled as its box has been: float (N, 2), counted from the first pixel's centre."""
+    scale = now.width / before.width if before.width > 0 else 1.0
+    # boxes count from the first pixel's edge
+    old, new = np.array(before.centre, points.dtype) - 0.5, np.array(now.centre, points.dtype) - 0.5
+    return (points - old) * scale + new
 
 
 def clipped(box: Box, width: int, height: int) -> Box:

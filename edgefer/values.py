@@ -137,7 +137,8 @@ class FaceReading(_WithArrays, eq=False):
         units: intensity of action units by name, 0 to 5; empty where no model gives them.
         sketch: uint8, shape (H, W), the emotion sketch that a model judged, for pictures; None where none does.
         points: float32, shape (N, 2), the points that a model judged, pixels of the source, for pictures; None where
-            none does.
+            none does. In frames in which the face was not recognized they are carried with its box.
+        scores_age_ms: media time since the face was last recognized; 0: in this frame; None: it never was.
     """
 
     track: int
@@ -152,6 +153,7 @@ class FaceReading(_WithArrays, eq=False):
     units: dict[str, float] = field(default_factory=dict)
     sketch: np.ndarray | None = None
     points: np.ndarray | None = None
+    scores_age_ms: float | None = None
 
 
 class Event(Struct):

@@ -33,6 +33,7 @@ ROOMS = [
     {"measure"},
     {"assemble"},
     {"reader"},
+    {"annotate"},
     {"commands"},
     {"__main__"},
 ]

@@ -145,6 +145,9 @@ OWN = Table(
         Row("edgefer-s, longer: the teacher", ("", ""), "edgefer-s-teacher"),
         Row("edgefer-s, taught by an ensemble", ("87", "71"), "edgefer-s-taught"),
         Row("edgefer-nano, taught by an ensemble", ("84", ""), "edgefer-nano-taught"),
+        Row("edgefer-l: a wide teacher", ("", ""), "edgefer-l"),
+        Row("edgefer-s, by lessons of three", ("88.6", ""), "edgefer-s-lessons"),
+        Row("edgefer-nano, by lessons of three", ("86.8", ""), "edgefer-nano-lessons"),
     ),
     (*FERPLUS, ("fer2013-", "FER-2013, 7 classes, val")),
 )

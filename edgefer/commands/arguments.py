@@ -70,12 +70,25 @@ def sources_of(args: argparse.Namespace, default: str) -> list[str]:
 
 
 def add_view(parser: argparse.ArgumentParser) -> None:
-    """How the sources are read."""
+    """How the sources of a run are read."""
     parser.add_argument(
         "--realtime",
         action="store_true",
         help="play a film at its own rate and drop frames that come too fast, as with a camera",
     )
+    add_part(parser)
+    parser.add_argument("--loop", action="store_true", help="read a film over and over")
+    parser.add_argument("--recursive", action="store_true", help="enter the folders inside a folder of images")
+    parser.add_argument(
+        "--patience",
+        metavar="T",
+        type=_seconds(0),
+        help="wait T seconds for a camera or stream that is not there or fails; 0: not at all (default: the profile's)",
+    )
+
+
+def add_part(parser: argparse.ArgumentParser) -> None:
+    """Which part of each source is read, which way up, and for what."""
     parser.add_argument("--start", metavar="T", type=_seconds(0), default=0.0, help="leave out the first T seconds")
     parser.add_argument("--seconds", metavar="T", type=_seconds(), help="stop after T seconds of the source's own time")
     parser.add_argument(
@@ -93,38 +106,21 @@ def add_view(parser: argparse.ArgumentParser) -> None:
         type=_region,
         help="read this part of the picture alone, pixels; boxes are told in the whole picture",
     )
-    parser.add_argument("--loop", action="store_true", help="read a film over and over")
-    parser.add_argument("--recursive", action="store_true", help="enter the folders inside a folder of images")
-    parser.add_argument(
-        "--patience",
-        metavar="T",
-        type=_seconds(0),
-        help="wait T seconds for a camera or stream that is not there or fails; 0: not at all (default: the profile's)",
-    )
     parser.add_argument("--landmarks", action="store_true", help="68 landmarks and the pose of each face")
 
 
 def options_from(args: argparse.Namespace, camera: CameraOptions) -> StreamOptions:
-    """What add_view and --frames amount to; where no source is named, the profile's camera is turned as it says."""
+    """What add_view or add_part, and --frames, amount to.
+
+    Where no source is named, the profile's camera is turned as it says.
+    """
     from edgefer.reader.options import StreamOptions
 
-    rotate, flip = args.rotate, args.flip
+    given = {name: getattr(args, name) for name in StreamOptions.__struct_fields__ if hasattr(args, name)}
     if not args.sources and not args.source:
-        rotate = camera.rotate if rotate is None else rotate
-        flip = camera.flip if flip is None else flip
-    return StreamOptions(
-        args.frames,
-        args.start,
-        args.seconds,
-        args.every,
-        rotate,
-        flip,
-        args.region,
-        args.loop,
-        args.realtime,
-        args.recursive,
-        args.patience,
-    )
+        given["rotate"] = camera.rotate if args.rotate is None else args.rotate
+        given["flip"] = camera.flip if args.flip is None else args.flip
+    return StreamOptions(**given)
 
 
 def _seconds(least: float | None = None):
@@ -139,6 +135,14 @@ def _seconds(least: float | None = None):
         raise argparse.ArgumentTypeError(f"expected a number of seconds {expected}, got {text!r}")
 
     return convert
+
+
+def _rate(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        hertz = float(text)
+        if 0 <= hertz <= 240:
+            return hertz
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to 240, got {text!r}")
 
 
 def _rotation(text: str) -> int:
@@ -166,8 +170,8 @@ def _region(text: str) -> Region:
         ) from None
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The options that override the profile's keys."""
+def add_settings(parser: argparse.ArgumentParser, threads: bool = True) -> None:
+    """The options that override the profile's keys; `threads`: whether that of the threads is among them."""
     parser.add_argument("--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)")
     parser.add_argument(
         "--model",
@@ -179,7 +183,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detector", metavar="D", help=f"how faces are found: {DETECTORS.shapes()} (default: the profile's)"
     )
-    parser.add_argument("--threads", metavar="N", type=whole_number(1, 64), help="threads of the networks")
+    if threads:
+        parser.add_argument("--threads", metavar="N", type=whole_number(1, 64), help="threads of the networks")
+    parser.add_argument(
+        "--rate",
+        metavar="HZ",
+        type=_rate,
+        help="recognitions a second that the faces in a film or before a camera share; their scores are carried "
+        "between; 0: every face in every frame (default: the profile's)",
+    )
     parser.add_argument(
         "--no-cover-check",
         action="store_true",
@@ -191,7 +203,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
     """The profile's settings, overridden by the command line.
 
     Args:
-        args: parsed arguments; those of `profile model detector threads no_cover_check` that are None, False or
+        args: parsed arguments; those of `profile model detector threads rate no_cover_check` that are None, False or
             absent leave the profile's value.
 
     Raises:
@@ -210,6 +222,8 @@ def settings_from(args: argparse.Namespace) -> Settings:
         settings = replace(settings, recognizer=replace(settings.recognizer, models=args.model))
     if getattr(args, "threads", None):
         settings = replace(settings, compute=replace(settings.compute, threads=args.threads))
+    if getattr(args, "rate", None) is not None:
+        settings = replace(settings, recognizer=replace(settings.recognizer, rate_hz=args.rate))
     if getattr(args, "no_cover_check", False):
         settings = replace(settings, quality=replace(settings.quality, cover=False))
     return settings

@@ -23,7 +23,7 @@ from edgefer.support.redact import remember, scrub
 log = logging.getLogger(__name__)
 
 #: The commands, in the order of `--help`: each is a module of this package with `add_parser`.
-COMMANDS = ("run", "info", "doctor", "bench", "eval", "explain", "models", "config", "completion")
+COMMANDS = ("run", "annotate", "info", "doctor", "bench", "eval", "explain", "models", "config", "completion")
 
 EXIT_CODES = """exit codes:
   0    done

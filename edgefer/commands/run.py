@@ -153,7 +153,7 @@ def summary_lines(summary: RunSummary, brief: bool = False) -> list[str]:
     share = 100 * summary.frames_with_face / summary.frames
     age = summary.age_ms
     stages = ", ".join(f"{stage} {s.p50:.2f}/{s.p95:.2f}/{s.p99:.2f}" for stage, s in summary.latency_ms.items())
-    start_s = _since_start_s(summary.first_reading_ns)
+    start_s = since_start_s(summary.first_reading_ns)
     lines = [
         f"{summary.dropped} dropped; age ms: p50 {age.p50:.1f}, p95 {age.p95:.1f},"
         f" max {summary.max_age_ms:.1f}; start to first reading {start_s:.2f} s"
@@ -193,7 +193,7 @@ def _longest_of_the_rest(summary: RunSummary) -> float:
     return max((person.seconds for person in summary.people[_PEOPLE_SHOWN:]), default=0.0)
 
 
-def _since_start_s(moment_ns: int | None) -> float:
+def since_start_s(moment_ns: int | None) -> float:
     """From the start of this process to a time.monotonic_ns(), s; the system counts starts in 1/100 s."""
     if moment_ns is None:
         return float("nan")

@@ -91,13 +91,22 @@ class RecognizerTable(_Table, frozen=True):
     max_faces: Annotated[
         int, Meta(ge=1, le=64, description="faces recognized in one frame; with more of them they take turns")
     ] = 4
+    rate_hz: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=240,
+            description="recognitions a second that the faces in a film or before a camera share, in turns; scores are "
+            "carried between; 0: every face in every frame",
+        ),
+    ] = defaults.RATE_HZ
     turns_hz: Annotated[
         float,
         Meta(
             ge=0,
             le=240,
-            description="times a second that each of several faces in a film or before a camera is recognized at "
-            "least, in turns; one alone is recognized in every frame; 0 for all in every frame",
+            description="times a second that each face is recognized at least, however many there are; of no account "
+            "where rate_hz is 0",
         ),
     ] = defaults.TURNS_HZ
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edgefer.geometry import Box, iou, snapped, squared
+from edgefer.geometry import Box, carried, iou, snapped, squared
 from edgefer.kernels import crop_resize
 from edgefer.landmarks.base import Landmarks
 from edgefer.landmarks.one_euro import OneEuro
@@ -79,7 +79,7 @@ class Follower:
         state = None if frame.still else self._states.pop(face.track, None)
         found = None
         if state is not None and self._is_near(state, frame, face):
-            square = self._network.around_points(_carried(state, face.box))
+            square = self._network.around_points(carried(state.points, state.box, face.box))
             found = self._seen(*self._network.locate(frame.grey, square))
         if found is None:
             state, found = None, self._find_anew(frame, face)
@@ -142,14 +142,6 @@ class Follower:
             return None
         second = self._network.study if still else self._network.locate
         return self._seen(*second(grey, self._network.around_points(points)))
-
-
-def _carried(state: _State, box: Box) -> np.ndarray:
-    """The last points, moved and scaled as the face's box has been since."""
-    scale = box.width / state.box.width if state.box.width > 0 else 1.0
-    # boxes count from the first pixel's edge, points from its centre
-    before, now = np.array(state.box.centre) - 0.5, np.array(box.centre) - 0.5
-    return (state.points - before) * scale + now
 
 
 class _TurnedView:

@@ -30,7 +30,8 @@ class OneEuro:
 
     def __init__(self) -> None:
         self._last_ns: int | None = None
-        self._points = self._speed = np.zeros((0, 2))
+        # a point is one complex number: half the calls, which are what so few points cost
+        self._points = self._speed = np.zeros(0, np.complex128)
 
     def update(self, points: np.ndarray, size: float, media_ns: int) -> np.ndarray:
         """The filtered points of the next frame.
@@ -45,18 +46,18 @@ class OneEuro:
         """
         since_s = (media_ns - self._last_ns) / 1e9 if self._last_ns is not None else 0.0
         self._last_ns = media_ns
-        if not 0 < since_s <= self.PAUSE_S or len(points) != len(self._points):
-            self._points = np.array(points, np.float64)
-            self._speed = np.zeros_like(self._points)
-            return self._points.astype(np.float32)
-        step = points - self._points
-        self._speed += (step / (size * since_s) - self._speed) * _weight(self.SPEED_CUTOFF_HZ, since_s)
-        together = self._speed.mean(axis=0)
-        own = self._speed - together
-        fastness = math.hypot(*together.tolist()) + np.maximum(0, np.hypot(own[:, 0], own[:, 1]) - self.NOISE)
-        cutoff_hz = self.MIN_CUTOFF_HZ + self.SPEED_GAIN * fastness[:, None]
-        self._points = self._points + step * (1 - 1 / (1 + 2 * math.pi * since_s * cutoff_hz))
-        return self._points.astype(np.float32)
+        found = np.array(points, np.float64).view(np.complex128)[:, 0]
+        if not 0 < since_s <= self.PAUSE_S or len(found) != len(self._points):
+            self._points, self._speed = found, np.zeros_like(found)
+        else:
+            step = found - self._points
+            self._speed += (step * (1 / (size * since_s)) - self._speed) * _weight(self.SPEED_CUTOFF_HZ, since_s)
+            together = complex(self._speed.mean())
+            fastness = np.maximum(abs(together), np.abs(self._speed - together) + (abs(together) - self.NOISE))
+            turns = 2 * math.pi * since_s
+            behind = 1 / (fastness * (turns * self.SPEED_GAIN) + (1 + turns * self.MIN_CUTOFF_HZ))
+            self._points = found - step * behind
+        return self._points.view(np.float64).reshape(-1, 2).astype(np.float32)
 
 
 def _weight(cutoff_hz: float, since_s: float) -> float:

@@ -23,11 +23,11 @@ class Rates(NamedTuple):
 
     Attributes:
         detect_interval_factor: multiplies the profile's detection interval.
-        recognize_every: each face is recognized in every n-th frame; its smoothed scores are carried between.
+        recognize_factor: divides the rate at which faces are recognized; smoothed scores are carried between.
     """
 
     detect_interval_factor: float
-    recognize_every: int
+    recognize_factor: int
 
 
 #: From full work downwards.
@@ -114,15 +114,15 @@ class Governor:
 
     def _change(self, step: int, why: str) -> bool:
         self.level += step
-        factor, every = self.rates
+        detect, recognize = self.rates
         log.warning(
-            "governor: %s: work %s to level %d of %d (detection interval x%g, recognition every %s)",
+            "governor: %s: work %s to level %d of %d (detection interval x%g, rate of recognition /%d)",
             why,
             "lowered" if step > 0 else "raised",
             self.level,
             len(LEVELS) - 1,
-            factor,
-            "frame" if every == 1 else f"{every} frames",
+            detect,
+            recognize,
         )
         return True
 

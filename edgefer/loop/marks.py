@@ -46,12 +46,20 @@ class Marks:
         self._reasons: dict[int, tuple[str, ...]] = {}
         self._last_ns: int | None = None
 
-    def update(self, frame: Frame, faces: Sequence[Face], tracker: Tracker) -> None:
-        """Looks at those of the faces whose turn it is in the next frame of a film, and tells the tracker."""
+    def update(self, frame: Frame, faces: Sequence[Face], tracker: Tracker, busy: bool = False) -> bool:
+        """Looks at those of the faces whose turn it is in the next frame of a film, and tells the tracker.
+
+        Args:
+            busy: the frame has cost much already: a look that can wait for the next one does.
+
+        Returns:
+            Whether it looked at any.
+        """
         if self._last_ns is not None and frame.media_ns < self._last_ns:
             self._looked_ns.clear()
             self._reasons.clear()
-        for face in self._turns(frame, faces):
+        turns = self._turns(frame, faces, busy)
+        for face in turns:
             marks = self._landmarker.find(frame, face)
             self._looked_ns[face.track] = frame.media_ns
             if marks is None:
@@ -66,6 +74,7 @@ class Marks:
             self.forget(gone)
         for face in faces:
             _add(face, self._reasons.get(face.track, ()))
+        return bool(turns)
 
     def examine(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Looks at all faces of a photograph; nothing is kept."""
@@ -80,16 +89,17 @@ class Marks:
             self._looked_ns.pop(track, None)
             self._reasons.pop(track, None)
 
-    def _turns(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:
+    def _turns(self, frame: Frame, faces: Sequence[Face], busy: bool) -> list[Face]:
         """The faces to be looked at in this frame, new ones first, then those that waited longest."""
         if self.always:
             return list(faces)
         since_ns = frame.media_ns - self._last_ns if self._last_ns is not None else 0
         new = [face for face in faces if face.track not in self._looked_ns]
+        interval_ns = self._interval_ns + (since_ns / 2 if busy else 0)
         due = [
             face
             for face in faces
-            if face.track in self._looked_ns and frame.media_ns - self._looked_ns[face.track] >= self._interval_ns
+            if face.track in self._looked_ns and frame.media_ns - self._looked_ns[face.track] >= interval_ns
         ]
         due.sort(key=lambda face: self._looked_ns[face.track])
         count = math.ceil(len(faces) * since_ns / self._interval_ns)

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import datetime
-import math
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from edgefer.errors import UsageError
+from edgefer.geometry import Box, carried
 from edgefer.labels import UNCERTAIN
 from edgefer.loop.governor import Governor
 from edgefer.loop.marks import Marks
 from edgefer.loop.smooth import Smoother
+from edgefer.loop.turns import Turns
 from edgefer.recognize.base import Observation, Recognizer, WindowedRecognizer
 from edgefer.values import Face, FaceReading, Frame, ModelReading, Reading
 
 if TYPE_CHECKING:  # the tracker brings OpenCV
     from edgefer.track import Photographs, Tracker
 
+#: What has neither a sketch nor points.
+_NOTHING = Observation(np.zeros(0, np.float32))
 #: What is kept of a face that is gone is dropped after so many frames: a track may return for a while.
 _FORGET_EVERY_FRAMES = 256
 
 
 class _Model(Struct):
-    """One recognizer with the smoothed scores of its faces, and the sketch or the points they are of, by track."""
+    """One recognizer with the smoothed scores of its faces by track; and the sketch or the points they are of, with the
+    face's box then."""
 
     recognizer: Recognizer
     smoother: Smoother
-    scores: dict[int, np.ndarray] = field(default_factory=dict)
-    seen: dict[int, Observation] = field(default_factory=dict)
+    scores: dict[int, ModelReading] = field(default_factory=dict)
+    seen: dict[int, tuple[Observation, Box]] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -42,10 +47,8 @@ class Pipeline:
         tracker: `update(frame)` gives the faces, `clock` its times; `detect_interval_ms` can be set.
         recognizers: at least one; the first gives each face's expression.
         smoother: makes the Smoother of one recognizer.
-        governor: lowers the rates when the budget is missed; None: all work on every frame, as for files.
-        max_faces: faces recognized in one frame, None for all; those that waited longest come first.
-        turns_hz: times a second of media time that each of several faces is recognized at least, in turns, so that
-            further faces cost less; one alone is recognized in every frame, a new one at once. 0: all in every frame.
+        governor: lowers the rates when the budget is missed; None: nothing does, as for files.
+        turns: which faces are recognized in a frame of a film; all of them in every frame by default.
         marks: looks at faces for their landmarks; None where nothing needs them.
         photographs: finds the faces of a still; None where none will come.
 
@@ -59,8 +62,7 @@ class Pipeline:
         recognizers: Sequence[Recognizer],
         smoother: Callable[[], Smoother],
         governor: Governor | None = None,
-        max_faces: int | None = None,
-        turns_hz: float = 0.0,
+        turns: Turns | None = None,
         marks: Marks | None = None,
         photographs: Photographs | None = None,
     ) -> None:
@@ -76,14 +78,11 @@ class Pipeline:
         self._windowed: list[WindowedRecognizer] = [
             cast(WindowedRecognizer, recognizer) for recognizer in recognizers if recognizer.needs.window_s > 0
         ]
-        self._max_faces = max_faces
-        self._turns_hz = turns_hz
-        self._last_ns: int | None = None  # media time of the frame before
+        self._turns = turns or Turns()
         self._marks = marks
         self._photographs = photographs
         self._detect_interval_ms = tracker.detect_interval_ms
         self._frames = 0
-        self._recognized: dict[int, int] = {}  # track -> number of the frame in which it last had its turn
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -108,22 +107,28 @@ class Pipeline:
         self._forget(faces)
         spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
         landmarks_ms = {}
+        busy = self._tracker.asked
         if self._marks is not None:
             begin_ns = time.monotonic_ns()
-            self._marks.update(frame, faces, self._tracker)
+            busy = self._marks.update(frame, faces, self._tracker, busy) or busy
             landmarks_ms = {"landmarks": (time.monotonic_ns() - begin_ns) / 1e6}
-        for face in self._turns(frame, faces):
-            if not self._recognize(frame, face, spent_ns, start_ns):
+        factor = self.governor.rates.recognize_factor if self.governor else 1
+        asked: set[int] = set()
+        for face in self._turns.choose(frame, faces, factor, busy):
+            if asked and self._is_late(start_ns, spent_ns, len(asked)):
                 break
+            self._recognize(frame, face, spent_ns)
+            asked.add(face.track)
         for recognizer in self._windowed:
             for face in faces:
-                if self._recognized.get(face.track) != self._frames:
+                if face.track not in asked:
                     recognizer.gather(frame, face)
         readings = [
             self._reading(
                 face,
                 [model.scores.get(face.track) for model in self._models],
-                [model.seen.get(face.track) for model in self._models],
+                [self._seen(model, face) for model in self._models],
+                self._turns.age_ms(face, frame),
             )
             for face in faces
         ]
@@ -131,8 +136,8 @@ class Pipeline:
         spent_ms = {stage: float(self._tracker.clock[stage]) for stage in ("detect", "track")} | landmarks_ms
         reading = _finished(frame, readings, start_ns, spent_ms, spent_ns)
         if self.governor is not None and self.governor.observe(reading.latency_ms["total"]):
-            factor = self.governor.rates.detect_interval_factor
-            self._tracker.detect_interval_ms = self._detect_interval_ms * factor
+            interval_factor = self.governor.rates.detect_interval_factor
+            self._tracker.detect_interval_ms = self._detect_interval_ms * interval_factor
         return reading
 
     def _photograph(self, frame: Frame) -> Reading:
@@ -156,8 +161,12 @@ class Pipeline:
         readings = []
         for face in faces:
             said = [_observed(model.recognizer, frame, face, spent_ns) for model in self._models]
-            scores = [None if each is None else each.scores for each in said]
-            readings.append(self._reading(face, scores, said))
+            scores = [
+                None if each is None else _judgement(model.recognizer.labels, each.scores)
+                for model, each in zip(self._models, said, strict=True)
+            ]
+            seen = [each or _NOTHING for each in said]
+            readings.append(self._reading(face, scores, seen, None if face.quality.reasons else 0.0))
         tracks = {face.track for face in faces}
         for model in self._models:
             model.recognizer.forget(tracks)
@@ -165,51 +174,48 @@ class Pipeline:
             self._marks.forget(tracks)
         return _finished(frame, readings, start_ns, spent_ms, spent_ns)
 
-    def _turns(self, frame: Frame, faces: list[Face]) -> list[Face]:
-        """The faces to recognize in this frame, those that waited longest first.
-
-        A face the gate holds back is not recognized: its scores would spoil the average.
-        """
-        every = self.governor.rates.recognize_every if self.governor else 1
-        never = -every  # a new face is due at once, and before all others
-        fit = [face for face in faces if not face.quality.reasons]
-        due = [face for face in fit if self._frames - self._recognized.get(face.track, never) >= every]
-        due.sort(key=lambda face: self._recognized.get(face.track, never))
-        last_ns, self._last_ns = self._last_ns, frame.media_ns
-        if self._turns_hz and last_ns is not None and len(due) > 1:
-            new = sum(face.track not in self._recognized for face in due)
-            shares = len(fit) * (frame.media_ns - last_ns) / 1e9 * self._turns_hz
-            due = due[: max(new, 1, math.ceil(shares - 0.05))]  # a frame that comes a little late changes nothing
-        return due[: self._max_faces]
-
-    def _recognize(self, frame: Frame, face: Face, spent_ns: dict[str, int], start_ns: int) -> bool:
-        """Updates the scores of one face; False, without having done so, when the budget leaves no time."""
-        done = sum(1 for turn in self._recognized.values() if turn == self._frames)
+    def _is_late(self, start_ns: int, spent_ns: dict[str, int], done: int) -> bool:
+        """Whether the budget leaves no time for one more face; the one before all others is always recognized."""
         budget_ms = self.governor.budget_p95_ms if self.governor else None
-        if done and budget_ms is not None:
-            one_face_ns = sum(spent_ns.values()) / done
-            if time.monotonic_ns() - start_ns + one_face_ns > budget_ms * 1e6:
-                return False
+        if budget_ms is None:
+            return False
+        return time.monotonic_ns() - start_ns + sum(spent_ns.values()) / done > budget_ms * 1e6
+
+    def _recognize(self, frame: Frame, face: Face, spent_ns: dict[str, int]) -> None:
+        """Updates the scores of one face. Until a model has said something of it, it stays a new one."""
+        known = face.track in self._turns.recognized
         for model in self._models:
             observation = _observed(model.recognizer, frame, face, spent_ns)
             if observation is None:
                 model.seen.pop(face.track, None)  # points of an older frame would lie beside the face
                 continue
+            known = True
             begin = time.monotonic_ns()
-            model.scores[face.track] = model.smoother.update(face.track, observation.scores, frame.media_ns)
+            smoothed = model.smoother.update(face.track, observation.scores, frame.media_ns)
+            model.scores[face.track] = _judgement(model.recognizer.labels, smoothed)
             spent_ns["smooth"] += time.monotonic_ns() - begin
             if observation.sketch is not None or observation.points is not None:
-                model.seen[face.track] = observation
-        self._recognized[face.track] = self._frames
-        return True
+                model.seen[face.track] = observation, face.box
+        if known:
+            self._turns.took(face, frame)
+
+    def _seen(self, model: _Model, face: Face) -> Observation:
+        """The sketch and the points that a model last judged, these as the face's box has moved since."""
+        last = model.seen.get(face.track)
+        if last is None:
+            return _NOTHING
+        seen, box = last
+        if seen.points is None or box == face.box:
+            return seen
+        return structs.replace(seen, points=carried(seen.points, box, face.box))
 
     def _reading(
-        self, face: Face, scores: Sequence[np.ndarray | None], seen: Sequence[Observation | None]
+        self, face: Face, said: Sequence[ModelReading | None], seen: Sequence[Observation], age_ms: float | None
     ) -> FaceReading:
-        """What is read from a face whose scores each model gave, None where it has not spoken."""
+        """What is read from a face of which each model said that, None where it has not spoken."""
         named = {
-            model.recognizer.name: _judgement(model.recognizer.labels, each, face)
-            for model, each in zip(self._models, scores, strict=True)
+            model.recognizer.name: _held(model.recognizer.labels, each, face)
+            for model, each in zip(self._models, said, strict=True)
         }
         first = named.pop(self._models[0].recognizer.name)
         return FaceReading(
@@ -222,19 +228,16 @@ class Pipeline:
             named,
             face.landmarks,
             face.pose,
-            sketch=next((each.sketch for each in seen if each is not None and each.sketch is not None), None),
-            points=next((each.points for each in seen if each is not None and each.points is not None), None),
+            sketch=next((each.sketch for each in seen if each.sketch is not None), None),
+            points=next((each.points for each in seen if each.points is not None), None),
+            scores_age_ms=age_ms,
         )
 
     def _forget(self, faces: list[Face]) -> None:
         """Drops what is kept of tracks that are gone."""
         if self._frames % _FORGET_EVERY_FRAMES:
             return
-        alive = {face.track for face in faces}
-        last_frame = self._frames - _FORGET_EVERY_FRAMES
-        gone = {track for track, turn in self._recognized.items() if turn <= last_frame} - alive
-        for track in gone:
-            del self._recognized[track]
+        gone = self._turns.forget(faces, _FORGET_EVERY_FRAMES)
         for model in self._models:
             model.recognizer.forget(gone)
             model.smoother.forget(gone)
@@ -280,17 +283,31 @@ def _finished(
     )
 
 
-def _judgement(labels: Sequence[str], scores: np.ndarray | None, face: Face) -> ModelReading:
-    """What a model says about a face, by its scores."""
-    judged = scores is not None
-    if scores is None:  # no observation yet: equal scores say that nothing is known
-        scores = np.full(len(labels), 1 / len(labels), np.float32)
-    best = int(np.argmax(scores))
-    expression = labels[best] if judged and not face.quality.reasons else UNCERTAIN
-    return ModelReading(expression, float(scores[best]), dict(zip(labels, scores.tolist(), strict=True)))
+def _judgement(labels: Sequence[str], scores: np.ndarray) -> ModelReading:
+    """What scores say."""
+    best = int(scores.argmax())
+    return ModelReading(labels[best], float(scores[best]), dict(zip(labels, scores.tolist(), strict=True)))
+
+
+def _held(labels: Sequence[str], said: ModelReading | None, face: Face) -> ModelReading:
+    """What a model says of a face in a reading; uncertain where the gate holds it back or nothing is known."""
+    if said is None:  # no observation yet: equal scores say that nothing is known
+        said = _judgement(labels, np.full(len(labels), 1 / len(labels), np.float32))
+        said.expression = UNCERTAIN
+        return said
+    expression = UNCERTAIN if face.quality.reasons else said.expression
+    return ModelReading(expression, said.confidence, said.scores.copy())
 
 
 def _wall_clock(age_ms: float) -> str:
     """The time of capture, ISO 8601 with milliseconds and offset from UTC."""
-    captured = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(milliseconds=age_ms)
-    return captured.astimezone().isoformat(timespec="milliseconds")
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000 - round(age_ms), 1000)
+    date, offset = _second(seconds)
+    return f"{date}.{milliseconds:03d}{offset}"
+
+
+@functools.lru_cache(maxsize=2)
+def _second(seconds: int) -> tuple[str, str]:
+    """A second of the clock and its offset from UTC, as ISO 8601 has them; to ask for them takes long."""
+    text = datetime.datetime.fromtimestamp(seconds).astimezone().isoformat()
+    return text[:19], text[19:]

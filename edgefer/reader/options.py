@@ -164,6 +164,7 @@ def settings_of(
     profile: str | os.PathLike[str] | None = None,
     min_face_px: int | None = None,
     lag_ms: float | None = None,
+    rate_hz: float | None = None,
     threads: int | None = None,
 ) -> Settings:
     """The settings; see Reader for the arguments.
@@ -186,6 +187,8 @@ def settings_of(
         settings = _changed(settings, "detector", min_face_px=min_face_px)
     if lag_ms is not None:
         settings = _changed(settings, "smoothing", lag_ms=lag_ms)
+    if rate_hz is not None:
+        settings = _changed(settings, "recognizer", rate_hz=rate_hz)
     if threads is not None:
         settings = _changed(settings, "compute", threads=threads)
     return settings

@@ -46,6 +46,7 @@ class Reader:
         landmarks: bool = False,
         min_face_px: int | None = None,
         lag_ms: float | None = None,
+        rate_hz: float | None = None,
         threads: int | None = None,
     ) -> None:
         """Loads and checks the models.
@@ -60,6 +61,8 @@ class Reader:
             landmarks: whether faces get 68 landmarks and a pose.
             min_face_px: smallest face that is searched for in a stream, pixels, 20 to 2000.
             lag_ms: mean delay that the average of scores adds to a change of expression, 0 to 5000; 0: none.
+            rate_hz: recognitions a second that the faces in a film share, 0 to 240; 0: every face in every frame. Their
+                scores are carried between, and `scores_age_ms` says for how long.
             threads: of the networks, 1 to 64.
 
         Raises:
@@ -67,7 +70,13 @@ class Reader:
                 landmark network. TypeError, ValueError: an argument is not what it must be.
         """
         settings = settings_of(
-            model=model, detector=detector, profile=profile, min_face_px=min_face_px, lag_ms=lag_ms, threads=threads
+            model=model,
+            detector=detector,
+            profile=profile,
+            min_face_px=min_face_px,
+            lag_ms=lag_ms,
+            rate_hz=rate_hz,
+            threads=threads,
         )
         self._start(settings, bool(landmarks))
         self.labels: tuple[str, ...] = self._opened().pipeline(None, live=False).labels

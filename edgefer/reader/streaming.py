@@ -59,7 +59,7 @@ class Stream(Iterator[Reading]):
     def __init__(
         self,
         parts: Parts,
-        specs: Sequence[str],
+        specs: Sequence[str | Choice],
         options: StreamOptions,
         *,
         outputs: Sequence[Choice] = (),
@@ -69,7 +69,7 @@ class Stream(Iterator[Reading]):
 
         Args:
             parts: models and detector.
-            specs: the sources.
+            specs: the sources, as texts or chosen already.
             options: how they are read.
             outputs: where the readings will go, for what they need.
             stop: set from outside to end the wait for a source that is not there yet; the stream has ended then.
@@ -301,16 +301,17 @@ class _Open:
             self.end_source()
 
 
-def choose_sources(specs: Sequence[str], options: StreamOptions, camera: CameraOptions) -> list[Chosen]:
+def choose_sources(specs: Sequence[str | Choice], options: StreamOptions, camera: CameraOptions) -> list[Chosen]:
     """The sources that texts name, with what the options set of theirs, or why one cannot be read.
 
     Raises:
         UsageError: they do not go together. SourceError: there is one only, and it cannot be read.
     """
     chosen: list[Chosen] = []
-    for spec in specs:
+    for given in specs:
+        spec = given if isinstance(given, str) else given.target
         try:
-            choice = parse_source(spec, camera)
+            choice = parse_source(given, camera) if isinstance(given, str) else given
         except SourceError as error:
             if len(specs) == 1:
                 raise

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,7 +20,7 @@ SCHEMA = 2
 SCHEMA_PATH = Path(__file__).with_name("reading.schema.json")
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A file's name as UTF-8 can hold it: bytes that are no text become \\xNN."""
     try:
         return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
@@ -46,6 +46,8 @@ def _face_values(face: FaceReading) -> dict[str, Any]:
             "reasons": list(face.quality.reasons),
         },
     }
+    if face.scores_age_ms is not None:
+        values["scores_age_ms"] = round(float(face.scores_age_ms), 3)
     if face.models:
         values["models"] = {
             name: {
@@ -83,8 +85,8 @@ def reading_values(reading: Reading) -> dict[str, Any]:
         "t_s": round(reading.t_s, 6),
         "time": reading.time,
         "age_ms": round(float(reading.age_ms), 3),
-        "source": _readable(reading.source),
-        **({"image": _readable(reading.image)} if reading.image else {}),
+        "source": readable(reading.source),
+        **({"image": readable(reading.image)} if reading.image else {}),
         "faces": [_face_values(face) for face in reading.faces],
         "events": [_event_values(event) for event in reading.events],
         "latency_ms": {stage: round(float(value), 3) for stage, value in reading.latency_ms.items()},
@@ -111,16 +113,28 @@ _QUALITY = ("side_px", "sharpness", "brightness")
 _POSE = ("yaw", "pitch", "roll")
 
 
+class TextOutput(Protocol):
+    """Where rows go; `head` is the line of the columns' names, set before the first write."""
+
+    name: str
+    head: str
+
+    def write(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Csv(Sink):
     """One row a face, under one line of column names.
 
     The columns of a run do not depend on what it sees: those of a pose are empty where nothing finds it, and
-    each further model has its own, which begin with its name. Points, action units and events are in JSON alone.
+    each further model has its own, which begin with its name. Points, action units, events and the age of the scores
+    are in JSON alone.
     """
 
     def __init__(
         self,
-        output: LineOutput,
+        output: TextOutput,
         labels: Sequence[str] = (),
         models: Mapping[str, Sequence[str]] | None = None,
         empty: bool = False,
@@ -143,11 +157,11 @@ class Csv(Sink):
             if not (self._labels or reading.faces):
                 return  # the columns are not known yet
             self._take_columns(reading.faces[0] if reading.faces else None)
-            self._output.head = _text([self._columns()])
+            self._output.head = csv_text([self.columns()])
         values = reading_values(reading)
         faces = values["faces"] or ([{}] if self._empty else [])
         if faces or not self._begun:  # the columns alone say that the run saw no face
-            self._output.write(_text(self._row(values, face) for face in faces))
+            self._output.write(csv_text(self.row(values, face) for face in faces))
             self._begun = True
 
     def _take_columns(self, face: FaceReading | None) -> None:
@@ -156,7 +170,8 @@ class Csv(Sink):
             if self._models is None:
                 self._models = {name: tuple(model.scores) for name, model in face.models.items()}
 
-    def _columns(self) -> list[str]:
+    def columns(self) -> list[str]:
+        """Their names, once the labels are known."""
         further = [
             f"{name}_{column}"
             for name, labels in (self._models or {}).items()
@@ -165,8 +180,8 @@ class Csv(Sink):
         judged = ["expression", "confidence", *self._labels]
         return [*_BEFORE, *judged, *_QUALITY, "reasons", "total_ms", *_POSE, *further]
 
-    def _row(self, values: dict[str, Any], face: dict[str, Any]) -> list[Any]:
-        """One row; `face` is empty for a frame without one."""
+    def row(self, values: dict[str, Any], face: dict[str, Any]) -> list[Any]:
+        """The cells of one face; `face` is empty for a frame without one."""
         quality, pose = face.get("quality", {}), face.get("pose", {})
         row = [values.get(name, "") for name in _BEFORE[:6]]
         row += [face.get("track", ""), *face.get("box", [""] * 4)]
@@ -187,7 +202,8 @@ def _judgement(values: dict[str, Any], labels: Sequence[str]) -> list[Any]:
     return [values.get("expression", ""), values.get("confidence", ""), *(scores.get(label, "") for label in labels)]
 
 
-def _text(rows: Iterable[Sequence[Any]]) -> str:
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as lines."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -40,12 +40,13 @@ class VideoFile(Source):
     as far as it goes; then one SourceError says where it ended.
     """
 
-    def __init__(self, path: Path, start_s: float = 0.0, loop: bool = False, name: str = "") -> None:
+    def __init__(self, path: Path, start_s: float = 0.0, loop: bool = False, name: str = "", threads: int = 0) -> None:
         """Args:
             path: a regular file.
             start_s: media time of the first frame given: the first at or after it.
             loop: begins again at its end, from `start_s`; times and frame numbers go on rising.
             name: for messages; the path where it is empty.
+            threads: of the decoder; 0 takes one for each processor.
 
         Raises:
             SourceError: it is not a video, no frame of it can be decoded, or it ends before `start_s`.
@@ -54,6 +55,7 @@ class VideoFile(Source):
         self._path = path
         self._start_ns = round(start_s * NS_PER_S)
         self._loop = loop
+        self._threads = threads
         self._base_index = self._base_ns = 0
         self._index = -1
         self._media_ns = 0
@@ -82,8 +84,8 @@ class VideoFile(Source):
         except MediaError as error:
             raise SourceError(f"{self.name}: not a film that can be decoded{self._looks_like(error)}") from None
 
-    def _open(self, threads: int = 0) -> None:
-        media = self._media = self._input(threads)
+    def _open(self) -> None:
+        media = self._media = self._input(self._threads)
         self._length = PictureLength(media.container, media.stream, media.fps)
         gap_s = LONGEST_GAP_S
         if media.format.partition(",")[0] in _LEAPS:
@@ -257,4 +259,4 @@ class VideoFile(Source):
 
 def open_film(options: FilmOptions) -> VideoFile:
     """A video file by its path; raises SourceError as VideoFile does."""
-    return VideoFile(Path(options.path), options.start, options.loop)
+    return VideoFile(Path(options.path), options.start, options.loop, threads=options.threads)

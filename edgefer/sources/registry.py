@@ -81,6 +81,9 @@ class FilmOptions(PathOptions, frozen=True):
 
     start: Annotated[float, Meta(ge=0, le=1e6, description="media time at which reading begins, s")] = 0.0
     loop: Annotated[bool, Meta(description="begin again at its end; times and frame numbers go on rising")] = False
+    threads: Annotated[
+        int, Meta(ge=0, le=64, description="threads of the decoder; 0: as many as there are processors")
+    ] = 0
 
     @property
     def endless(self) -> bool:

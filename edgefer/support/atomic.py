@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], alone: bool = True) -> Iterator[Path]:
     """Gives a hidden scratch path in the file's own folder, which takes the file's place after the block.
 
     The scratch name ends as the file's does, for libraries that choose a format by it. A block that raises
     leaves the file as it was. A link stays, and the file it points to is replaced.
 
+    Args:
+        path: of the file.
+        alone: whether nobody else writes it at the same time; else the scratch name is that of this process. What a
+            process leaves behind that was killed, the next one replaces only where it is alone.
+
     Raises:
         OSError: the file cannot be written.
     """
     target = Path(os.path.realpath(path))
-    scratch = target.with_name(f".part.{target.name}")
+    owner = "" if alone else f"{platform.node()}.{os.getpid()}."
+    scratch = target.with_name(f".part.{owner}{target.name}")
     try:
         yield scratch
         with scratch.open("rb+") as file:

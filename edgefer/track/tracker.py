@@ -43,6 +43,9 @@ RESEMBLING_MS = 2000.0
 #: until a search finds it.
 RECALL_MS = 1250.0
 
+#: The gate looks at the pixels of each face this often; its size counts in every frame.
+JUDGE_INTERVAL_MS = 100.0
+
 #: How far from its box a face may be found and be the same one, sides of the box: at once, more for each
 #: second its position was uncertain, and at most.
 REACH, REACH_PER_S, MAX_REACH = 0.5, 3.0, 1.5
@@ -59,7 +62,7 @@ class _Track:
     `appearance` is its pixels when the detector last found it, at `confirmed_ns`; `certain_box` and
     `certain_patch` are of `certain_ns`, when it last resembled them; it `remains` when it still does, or when
     part of it is where it was. `looked_ns` is when the detector last looked, `examined_ns` when it last did
-    so thoroughly, `seen_ns` the last frame the face was visible in.
+    so thoroughly, `seen_ns` the last frame the face was visible in, `judged_ns` that in which the gate judged it.
     """
 
     number: int
@@ -78,6 +81,8 @@ class _Track:
     turned: bool = False
     resembles: bool = True
     remains: bool = True
+    quality: Quality | None = None
+    judged_ns: int = 0
 
     def __post_init__(self) -> None:
         self.looked_ns = self.examined_ns = self.born_ns
@@ -105,6 +110,7 @@ class Tracker:
         confirm_interval_ms: media time after which the detector looks at a face that nothing has confirmed.
         clock: ms that the last update spent in the detector ("detect") and on all else ("track").
         searches, looks: how often the detector was asked, since the start.
+        asked: whether the last update asked it for anything.
     """
 
     def __init__(
@@ -120,6 +126,7 @@ class Tracker:
         self.clock = {"detect": 0.0, "track": 0.0}
         self.searches = 0
         self.looks = 0
+        self.asked = False
         self._detector = detector
         self._gate = gate or QualityGate()
         self._tracks: list[_Track] = []
@@ -142,7 +149,7 @@ class Tracker:
             TypeError, ValueError: it is no frame, or its image is not uint8 of shape (H, W).
         """
         start = time.perf_counter()
-        self._detect_s = 0.0
+        self._detect_s, self.asked = 0.0, False
         if not isinstance(frame, Frame):
             raise TypeError(f"update: expected a Frame, got {'None' if frame is None else type(frame).__name__}")
         grey, now = grey_image("update", frame.grey), frame.media_ns
@@ -159,9 +166,9 @@ class Tracker:
             self._search(grey, now, part)
         self._drop_lost(now)
 
-        faces = [
-            Face(track.number, track.box, self._judge(grey, track, now)) for track in self._tracks if track.visible
-        ]
+        visible = [track for track in self._tracks if track.visible]
+        self._judge(grey, visible, now, since_ns)
+        faces = [Face(track.number, track.box, self._quality(track, now)) for track in visible]
         total = time.perf_counter() - start
         self.clock = {"detect": self._detect_s * 1e3, "track": (total - self._detect_s) * 1e3}
         return faces
@@ -285,6 +292,7 @@ class Tracker:
         """Finds faces in the whole image and gives each to a lost track or to a new one."""
         start = time.perf_counter()
         known = [track.box for track in self._tracks if track.visible]
+        self.asked = True
         detections = self._detector.detect(grey, part=part, known=known)
         self._detect_s += time.perf_counter() - start
         levels = self._detector.levels
@@ -331,7 +339,7 @@ class Tracker:
             )
 
     def _look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
-        self.looks += 1
+        self.looks, self.asked = self.looks + 1, True
         start = time.perf_counter()
         look = self._detector.look(grey, box, thorough)
         self._detect_s += time.perf_counter() - start
@@ -360,12 +368,23 @@ class Tracker:
         """Whether a box belongs to a face that is being followed."""
         return any(self._closeness(track, box, now) > 0 for track in self._tracks)
 
-    def _judge(self, grey: np.ndarray, track: _Track, now: int) -> Quality:
-        """The gate's verdict, with what only the tracker knows: pose and occlusion."""
-        quality = self._gate.measure(grey, track.box)
-        unconfirmed = now - track.confirmed_ns > UNCONFIRMED_MS * 1e6
+    def _judge(self, grey: np.ndarray, visible: list[_Track], now: int, since_ns: int) -> None:
+        """Has the gate judge new faces, and of the others those whose turn it is, spread over frames."""
+        due = [track for track in visible if track.quality is None]
+        count = math.ceil(len(visible) * since_ns / 1e6 / JUDGE_INTERVAL_MS - 0.05)  # a frame that comes a little late
+        for track in sorted(visible, key=lambda track: track.judged_ns)[:count]:
+            if track.quality is not None and (now - track.judged_ns) / 1e6 > JUDGE_INTERVAL_MS - since_ns / 2e6:
+                due.append(track)
+        for track in due:
+            track.quality, track.judged_ns = self._gate.measure(grey, track.box), now
+
+    def _quality(self, track: _Track, now: int) -> Quality:
+        """The gate's last verdict on a face, with what only the tracker knows: pose and occlusion."""
+        last = track.quality
+        assert last is not None  # judged when it came in
+        reasons = last.reasons
         if not track.resembles:
-            quality.reasons += ("occluded",)
-        elif track.turned or (unconfirmed and not quality.reasons):
-            quality.reasons += ("turned",)
-        return quality
+            reasons += ("occluded",)
+        elif track.turned or (not reasons and now - track.confirmed_ns > UNCONFIRMED_MS * 1e6):
+            reasons += ("turned",)
+        return Quality(max(track.box.width, track.box.height), last.sharpness, last.brightness, reasons)

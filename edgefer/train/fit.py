@@ -141,7 +141,8 @@ def fit(
         model(Inputs(spec).stack(train.images[: settings.batch]), training=True)
     optimizer = keras.optimizers.AdamW(settings.rate, weight_decay=settings.weight_decay, clipnorm=5.0)
     # TensorFlow and torch do without; JAX would run each operation on its own
-    model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=jax)
+    if not on_device:
+        model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=jax)
     optimizer.build(model.trainable_variables)
     state: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
     averaged = Averaged(model, settings.average)

@@ -28,7 +28,7 @@ from edgefer.train.settings import TrainingSettings
 EPOCH_SECONDS = {"edgefer-l": 2.0, "edgefer-s": 0.55, "edgefer-nano": 0.4}
 LESSON_SECONDS = 2.0  # a view
 #: Left for what is finished and packed after the last run, seconds; between two packs; largest weights, packs, bytes.
-RESERVE, PACKED_EVERY, SMALL, PACK = 12.0, 30.0, 4 << 20, 15 << 20
+RESERVE, PACKED_EVERY, SMALL, PACK = 12.0, 30.0, 9 << 20, 15 << 20
 
 
 @dataclass

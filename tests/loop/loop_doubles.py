@@ -11,6 +11,7 @@ from edgefer.errors import SinkError
 from edgefer.geometry import Box
 from edgefer.loop.governor import LEVELS
 from edgefer.loop.pipeline import Pipeline
+from edgefer.loop.turns import Turns
 from edgefer.recognize.base import Needs, Observation
 from edgefer.values import Face, Frame, Heat, Quality
 
@@ -93,6 +94,7 @@ class StubTracker:
     def __init__(self, *faces: Face) -> None:
         self.faces = list(faces)
         self.clock = {"detect": 0.25, "track": 0.5}
+        self.asked = False
         self.detect_interval_ms = 400.0
 
     def update(self, frame: Frame) -> list[Face]:
@@ -166,7 +168,9 @@ def face(track: int, *reasons: str) -> Face:
     return Face(track, Box(track, 0, track + 5, 5), Quality(60.0, 100.0, 120.0, reasons))
 
 
-def pipeline(*faces: Face, recognizer=None, **options) -> Pipeline:
+def pipeline(*faces: Face, recognizer=None, turns=None, **options) -> Pipeline:
+    """Where no turns are given every face is recognized in every frame."""
+    options["turns"] = Turns(**turns) if turns else None
     return Pipeline(StubTracker(*faces), [recognizer or StubRecognizer()], StubSmoother, **options)
 
 

@@ -13,6 +13,7 @@ from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.base import Landmarks
 from edgefer.loop.marks import Marks
 from edgefer.loop.pipeline import Pipeline
+from edgefer.loop.turns import Turns
 from edgefer.recognize.base import Needs
 from edgefer.values import STAGES, Frame, Pose
 
@@ -58,7 +59,7 @@ def test_all_faces_of_a_photograph_are_judged_whatever_the_limits():
     """Those of a live source: faces a frame, and the governor's budget and rates."""
     governor = FixedGovernor(level=3, budget_p95_ms=0.001)
     governor.observe = lambda total_ms: pytest.fail("the governor is not asked")
-    loop = of_photographs(*(face(track) for track in range(1, 31)), max_faces=4, governor=governor)
+    loop = of_photographs(*(face(track) for track in range(1, 31)), turns=Turns(max_faces=4), governor=governor)
     for index in range(3):
         reading = loop.process(photograph(index))
         assert [each.track for each in reading.faces] == list(range(1, 31))
@@ -73,7 +74,7 @@ def test_nothing_of_a_photograph_is_kept():
     )
     loop.process(photograph())
     assert recognizer.forgotten == landmarker.forgotten == {1, 2}
-    assert not loop._models[0].scores and not loop._recognized
+    assert not loop._models[0].scores and not loop._turns.recognized
 
 
 class StubLandmarker:
@@ -115,10 +116,9 @@ def test_a_photograph_amid_a_film_leaves_its_faces_alone():
     loop = pipeline(face(1), photographs=StubPhotographs(face(1), face(2)))
     film = Frame(0, np.zeros((8, 8), np.uint8), 0, time.monotonic_ns())
     loop.process(film)
-    kept = {track: scores.copy() for track, scores in loop._models[0].scores.items()}, dict(loop._recognized)
+    kept = dict(loop._models[0].scores), dict(loop._turns.recognized)
     loop.process(photograph())
-    assert loop._recognized == kept[1]
-    assert loop._models[0].scores.keys() == kept[0].keys()
+    assert (loop._models[0].scores, loop._turns.recognized) == kept
 
 
 def test_a_model_with_a_window_refuses_a_photograph():

@@ -37,8 +37,8 @@ def test_over_the_budget_the_detector_is_slowed_first_then_the_recognizer():
         seen.append(subject.rates)
     assert seen[:6] == list(LEVELS)
     assert seen[-1] == LEVELS[-1]
-    first_slower = next(i for i, rates in enumerate(LEVELS) if rates.recognize_every > 1)
-    assert all(rates.recognize_every == 1 for rates in LEVELS[:first_slower])
+    first_slower = next(i for i, rates in enumerate(LEVELS) if rates.recognize_factor > 1)
+    assert all(rates.recognize_factor == 1 for rates in LEVELS[:first_slower])
     assert LEVELS[first_slower].detect_interval_factor == max(r.detect_interval_factor for r in LEVELS)
 
 

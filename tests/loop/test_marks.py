@@ -83,6 +83,14 @@ def test_many_faces_take_turns_so_that_no_frame_takes_long():
     assert min(counts) >= 4 and max(counts) <= 6
 
 
+def test_a_look_waits_for_the_next_frame_where_a_frame_has_cost_much_already():
+    landmarker, tracker = Landmarker(seen()), Tracker()
+    marks = Marks(landmarker, always=False, interval_ms=200)
+    said = [marks.update(frame_at(index), [face(1)], tracker, busy=index in (5, 11)) for index in range(13)]
+    assert [index for index, _ in landmarker.asked] == [0, 6, 12]
+    assert [index for index, looked in enumerate(said) if looked] == [0, 6, 12]
+
+
 def test_where_points_are_wanted_every_face_gets_them_in_every_frame():
     landmarker = Landmarker(seen())
     marks = Marks(landmarker, always=True, interval_ms=200)

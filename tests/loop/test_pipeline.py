@@ -17,7 +17,7 @@ from edgefer.loop.governor import LEVELS
 from edgefer.loop.marks import Marks
 from edgefer.loop.pipeline import Pipeline
 from edgefer.recognize.base import Needs, Observation
-from edgefer.values import STAGES, Frame, Pose
+from edgefer.values import STAGES, Pose
 
 
 def test_a_reading_tells_time_age_and_the_latency_of_every_stage():
@@ -76,7 +76,7 @@ def test_a_face_that_was_never_fit_has_equal_scores():
 
 def test_all_faces_are_recognized_within_the_limit():
     """Three faces, three readings, in the tracker's order."""
-    loop = pipeline(face(1), face(2), face(3), max_faces=3)
+    loop = pipeline(face(1), face(2), face(3), turns={"max_faces": 3})
     reading = loop.process(frame_at(0))
     assert [f.track for f in reading.faces] == [1, 2, 3]
     assert [f.expression for f in reading.faces] == ["happiness", "surprise", "neutral"]
@@ -84,7 +84,7 @@ def test_all_faces_are_recognized_within_the_limit():
 
 def test_with_more_faces_than_the_limit_they_take_turns():
     """Each has its turn within ceil(5 / 2) frames."""
-    loop = pipeline(*(face(track) for track in range(1, 6)), max_faces=2)
+    loop = pipeline(*(face(track) for track in range(1, 6)), turns={"max_faces": 2})
     for index in range(9):
         loop.process(frame_at(index))
     tracks = [int(box.x0) for box in loop._models[0].recognizer.boxes]
@@ -93,43 +93,12 @@ def test_with_more_faces_than_the_limit_they_take_turns():
         assert set(tracks[start : start + 6]) == {1, 2, 3, 4, 5}
 
 
-def turns(count: int, frames: int, **options) -> list[list[int]]:
-    """The tracks recognized in each frame at 30 a second, of so many faces."""
-    loop = pipeline(*(face(track) for track in range(1, count + 1)), **options)
-    boxes, given = loop._models[0].recognizer.boxes, []
-    for index in range(frames):
-        before = len(boxes)
-        loop.process(frame_at(index))
-        given.append([int(box.x0) for box in boxes[before:]])
-    return given
-
-
-@pytest.mark.parametrize("count, each", [(2, 1), (3, 1), (4, 2), (6, 2), (12, 4)])
-def test_several_faces_take_turns_so_that_each_has_its_own_often_enough(count, each):
-    """New ones at once; then each again within a tenth of a second, in as few turns a frame as that takes."""
-    first, *others = turns(count, 13, turns_hz=10.0)
-    assert first == list(range(1, count + 1))
-    assert {len(tracks) for tracks in others} == {each}
-    for start in range(len(others) - 2):
-        assert {track for tracks in others[start : start + 3] for track in tracks} == set(first)
-
-
-def test_a_face_alone_is_recognized_in_every_frame():
-    assert turns(1, 5, turns_hz=10.0) == [[1]] * 5
-
-
-def test_turns_follow_the_time_of_the_source():
-    """At five frames a second all have their turn in each."""
-    loop = pipeline(face(1), face(2), face(3), turns_hz=10.0)
-    for index in range(4):
-        loop.process(Frame(index, frame_at(0).grey, index * 200_000_000, 0))
-    assert len(loop._models[0].recognizer.boxes) == 12
-
-
 def test_faces_take_turns_when_the_budget_leaves_no_time_for_all(monkeypatch):
     """Two faces of 8 ms fit 20 ms, four do not; nobody is left out for long."""
     clock = SimpleNamespace(now_ns=0)
-    monkeypatch.setattr("edgefer.loop.pipeline.time", SimpleNamespace(monotonic_ns=lambda: clock.now_ns))
+    monkeypatch.setattr(
+        "edgefer.loop.pipeline.time", SimpleNamespace(monotonic_ns=lambda: clock.now_ns, time_ns=time.time_ns)
+    )
 
     class Slow(StubRecognizer):
         def observe(self, frame, face):
@@ -158,7 +127,7 @@ def test_one_face_is_always_recognized():
 def test_at_a_lower_rate_scores_are_carried():
     """Recognition in every third frame; a new face does not wait for it."""
     loop = pipeline(face(1))
-    loop.governor = FixedGovernor(level=next(i for i, rates in enumerate(LEVELS) if rates.recognize_every == 3))
+    loop.governor = FixedGovernor(level=next(i for i, rates in enumerate(LEVELS) if rates.recognize_factor == 3))
     for index in range(4):
         assert loop.process(frame_at(index)).faces[0].expression == "happiness"
     loop._tracker.faces.append(face(2))
@@ -174,7 +143,7 @@ def test_tracks_that_are_gone_are_forgotten():
         loop.process(frame_at(index))
     (model,) = loop._models
     assert len(model.scores) < 80
-    assert loop._recognized.keys() == model.scores.keys()
+    assert loop._turns.recognized.keys() == model.scores.keys()
     assert model.smoother.forgotten == model.recognizer.forgotten
     assert len(model.recognizer.forgotten) + len(model.scores) == 110
 
@@ -233,7 +202,7 @@ def test_the_governor_thins_inference_but_never_the_frames_of_a_window():
     gathered = []
     windowed.gather = lambda frame, face: gathered.append((frame.index, face.track))
     loop = pipeline_of(windowed, faces=(face(1), face(2, "blurred")))
-    loop.governor = FixedGovernor(level=next(i for i, rates in enumerate(LEVELS) if rates.recognize_every == 3))
+    loop.governor = FixedGovernor(level=next(i for i, rates in enumerate(LEVELS) if rates.recognize_factor == 3))
     for index in range(6):
         loop.process(frame_at(index))
     assert [int(box.x0) for box in windowed.boxes] == [1, 1]  # in frames 0 and 3

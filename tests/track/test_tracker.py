@@ -9,7 +9,7 @@ from portrait import as_frames, backdrop, data_file, face_box, paste
 
 from edgefer.detect import open_detector
 from edgefer.geometry import iou, moved
-from edgefer.track import Tracker
+from edgefer.track import QualityGate, Tracker
 from edgefer.values import Face, Frame
 
 CENTRE, SIDE = (320.0, 240.0), 90.0
@@ -320,8 +320,26 @@ def test_a_find_never_confirmed_is_soon_dropped(detector, wall):
 def test_the_clock_tells_the_detector_from_the_rest(detector, wall):
     tracker, _ = follow(detector, as_frames([paste(wall, CENTRE, SIDE)] * 2))
     assert set(tracker.clock) == {"detect", "track"}
-    assert tracker.clock["detect"] == 0  # the second frame needs no look
+    assert tracker.clock["detect"] == 0 and not tracker.asked  # the second frame needs no look
     assert tracker.clock["track"] > 0
+
+
+def test_the_gate_judges_a_face_as_it_comes_in_and_then_ten_times_a_second(detector, wall):
+    class Gate(QualityGate):
+        boxes = ()
+
+        def measure(self, grey, box):
+            self.boxes += (box,)
+            return super().measure(grey, box)
+
+    gate = Gate()
+    tracker = Tracker(detector, gate=gate)
+    sides = [SIDE * 1.01**index for index in range(10)]
+    for frame, side in zip(as_frames([paste(wall, CENTRE, each) for each in sides]), sides, strict=True):
+        (face,) = tracker.update(frame)
+        assert face.quality.side_px == pytest.approx(max(face.box.width, face.box.height))
+        assert face.quality.side_px == pytest.approx(side, rel=0.15)
+    assert len(gate.boxes) == 4  # frames 0, 3, 6 and 9
 
 
 @pytest.mark.parametrize("interval", [0, -5, float("nan")])

@@ -107,7 +107,7 @@ def load_ckplus(
             names = ", ".join(file.name for file in files)
             listing.drop(paths[0].parent, "films labelled twice", f"labelled by {names}")
             continue
-        label = _emotion(files[0])
+        label = emotion_of(files[0])
         if label is None:
             listing.drop(files[0], "labels that cannot be read", "expected one number from 0 to 7")
             continue
@@ -135,7 +135,7 @@ def load_ckplus(
     return assemble(root, listing, judged_on(labels, set(EMOTIONS)), rule, margin, where)
 
 
-def _emotion(file: Path) -> str | None:
+def emotion_of(file: Path) -> str | None:
     """The expression of an emotion file, which holds one number such as 3.0000000e+00."""
     numbers = numbers_of(file)
     if numbers is None or len(numbers) != 1 or len(numbers[0]) != 1:
@@ -202,7 +202,7 @@ def _read_ckplus(root: Path) -> tuple[list[tuple[Path, dict[int, int]]], list[st
             listing.problems.append(f"{frames[film][0].parent}: {words}")
             continue
         file = files[film][0]
-        codes = _codes(file)
+        codes = codes_of(file)
         peak = [frame for frame in frames[film] if frame.stem.endswith(f"_{frame_name(file)}")]
         if codes is None:
             listing.problems.append(f"{file}: expected lines of an action unit and an intensity from 0 to 5")
@@ -213,7 +213,8 @@ def _read_ckplus(root: Path) -> tuple[list[tuple[Path, dict[int, int]]], list[st
     return coded, listing.problems
 
 
-def _codes(file: Path) -> dict[int, int] | None:
+def codes_of(file: Path) -> dict[int, int] | None:
+    """The action units of a FACS file and their intensities; None where something else stands there."""
     lines = numbers_of(file)
     if lines is None or any(len(line) != 2 for line in lines):
         return None

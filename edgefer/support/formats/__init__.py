@@ -70,6 +70,11 @@ _FILMS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\x30\x26\xb2\x75\x8e\x66\xcf\
 _PICTURE_SUFFIX = re.compile(
     r"\.(jpe?g?|jfif|mpo|png|webp|tiff?|bmp|dib|hei[cf]|hif|avif|jp2|j2k|p[bgnp]m)", re.IGNORECASE
 )
+_FILM_SUFFIX = re.compile(
+    r"\.(mp4|m4v|mov|qt|mkv|webm|avi|m?ts|m2ts?|mpe?g|m[12]v|vob|flv|f4v|wmv|asf|og[vm]|3gp?2?|3gpp|dv|mxf|gxf|"
+    r"h26[1-6]|hevc|26[45]|y4m|ivf|nut|rm|rmvb|divx|mjpe?g|gif)",
+    re.IGNORECASE,
+)
 _FIRST_LOOK = 4096
 
 _PNM = re.compile(rb"P[1-7]\s")
@@ -128,6 +133,11 @@ def _is_film(head: bytes) -> bool:
 def called_picture(name: str) -> bool:
     """Whether a file is called like a picture, whatever it holds."""
     return bool(_PICTURE_SUFFIX.fullmatch(PurePath(name).suffix))
+
+
+def called_film(name: str) -> bool:
+    """Whether a file is called like a film, whatever it holds."""
+    return bool(_FILM_SUFFIX.fullmatch(PurePath(name).suffix))
 
 
 def is_text(head: bytes) -> bool:

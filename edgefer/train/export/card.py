@@ -137,6 +137,9 @@ def _stages(settings: TrainingSettings) -> str:
     if settings.teachers:
         teachers = " and ".join(f"`{name}`" for name in settings.teacher_names)
         words += f" with {settings.distil:.0%} of each target being what {teachers} says of the image"
+    if settings.lessons:
+        words += f" with {settings.distil:.0%} of each target being what wide teachers said of the very view"
+        words += f" (`{settings.lessons}`: altered, mixed and judged once, image and mirror image)"
     return words
 
 

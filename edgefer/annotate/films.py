@@ -1,0 +1,107 @@
+"""Which films are meant: files, folders with all below them, and lists of both."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from edgefer.errors import SourceError
+from edgefer.sources.folder import Folder, number_of
+from edgefer.sources.several import expanded
+from edgefer.support.formats import called_film, called_picture, identify_file
+from edgefer.support.names import shown
+
+_HEAD_BYTES = 4096
+
+
+class Films(Struct):
+    """What was found.
+
+    Attributes:
+        names: paths of films and photographs, each once, sorted.
+        problems: a line for each input that leads to none.
+        others: how many files of folders are neither, and were passed over.
+    """
+
+    names: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    others: int = 0
+
+
+def find(inputs: Iterable[str | os.PathLike[str]]) -> Films:
+    """The films that inputs stand for.
+
+    Args:
+        inputs: files; folders, which are entered with all folders below; text files with a path of a file or folder
+            on each line, relative to the current folder as `find` and `ls` print them; `-` for such a list on
+            standard input, where a NUL may stand for the line's end; quoted patterns, as a shell has them.
+
+    Raises:
+        SourceError: nothing matches a pattern.
+    """
+    found = _Found()
+    for text in expanded([os.fspath(each) for each in inputs]):
+        if text == "-":
+            found.add_list("standard input", sys.stdin.buffer.read())
+        elif _is_list(text):
+            found.add_list(text, Path(text).read_bytes())
+        else:
+            found.add(text)
+    return Films(sorted(found.names), found.problems, found.others)
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.problems: list[str] = []
+        self.others = 0
+
+    def add(self, text: str, where: str = "") -> None:
+        """A file or a folder; `where` is where it is written."""
+        if os.path.isdir(text):
+            self._add_folder(Path(text), where)
+        elif os.path.lexists(text):
+            self.names.add(str(Path(text)))
+        else:
+            self.problems.append(f"{where}{shown(text)}: no such file or folder; expected a film, a folder or a list")
+
+    def _add_folder(self, path: Path, where: str) -> None:
+        try:
+            folder = Folder(path, recursive=True)
+        except SourceError as error:
+            self.problems.append(f"{where}{error}")
+            return
+        damaged = [each for each in folder.others if called_film(each.name)]  # each gets its line when it is its turn
+        films = [str(each) for each in (*folder.films, *folder.pictures, *damaged)]
+        self.others += len(folder.others) - len(damaged) + folder.refused.total()
+        if not films:
+            self.problems.append(
+                f"{where}{shown(path)}: no film or photograph among its {number_of(folder.files, 'file')}"
+            )
+        self.names.update(films)
+
+    def add_list(self, name: str, content: bytes) -> None:
+        """The lines of a text."""
+        end = b"\0" if b"\0" in content else b"\n"
+        for number, line in enumerate(content.split(end), start=1):
+            text = os.fsdecode(line.rstrip(b"\r") if end == b"\n" else line)
+            if text.strip():
+                self.add(text, f"{shown(name)}, line {number}: ")
+
+
+def _is_list(path: str) -> bool:
+    """Whether a file holds lines of text, and neither is nor is called a film or photograph."""
+    if called_film(path) or called_picture(path) or not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            known = identify_file(file) is not None
+            file.seek(0)
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False  # said when it is its turn
+    return not known and bool(head) and all(byte >= 32 or byte in b"\t\r\n" for byte in head)

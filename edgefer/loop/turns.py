@@ -1,0 +1,86 @@
+"""Whose turn it is to be recognized: each face when it comes in, then all of them so many times a second."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from edgefer.values import Face, Frame
+
+#: A turn may come so much early, in parts of one: frames do not come at exactly equal times.
+_EARLY = 0.1
+
+
+class Turns:
+    """Chooses the faces to be recognized in each frame of a film, by media time.
+
+    An expression takes longer to change than a frame to pass, and scores are averaged over longer still: to recognize a
+    face in every frame costs most of what a frame costs, and says nothing new. So the faces in view share a number of
+    recognitions a second, evenly over its frames. A new face is recognized at once, and then the one that has waited
+    longest.
+
+    Args:
+        rate_hz: recognitions a second that the faces in view share; 0: every face in every frame.
+        least_hz: of each face, however many there are.
+        max_faces: recognized in one frame; None: any number.
+
+    Attributes:
+        recognized: number of the frame and media time, ns, in which each track last had its turn.
+    """
+
+    def __init__(self, rate_hz: float = 0.0, least_hz: float = 0.0, max_faces: int | None = None) -> None:
+        self._rate_hz, self._least_hz, self._max_faces = rate_hz, least_hz, max_faces
+        self.recognized: dict[int, tuple[int, int]] = {}
+        self._frames = 0
+        self._last_ns: int | None = None  # media time of the frame before
+        self._saved = 0.0  # turns that are due: the part of one that the frames so far make up
+
+    def choose(self, frame: Frame, faces: Sequence[Face], factor: int = 1, busy: bool = False) -> list[Face]:
+        """The faces to recognize in the next frame, those that waited longest first.
+
+        A face the gate holds back is not recognized: its scores would spoil the average.
+
+        Args:
+            factor: divides the rate, as the governor says.
+            busy: the frame has cost much already: what can wait for the next one does.
+        """
+        self._frames += 1
+        last_ns, self._last_ns = self._last_ns, frame.media_ns
+        fit = [face for face in faces if not face.quality.reasons]
+        new = [face for face in fit if face.track not in self.recognized]
+        old = [face for face in fit if face.track in self.recognized]
+        if len(old) > 1:
+            old.sort(key=lambda face: self.recognized[face.track][0])
+        if not self._rate_hz:
+            due = [face for face in old if self._frames - self.recognized[face.track][0] >= factor]
+        else:
+            since_s = max(0, frame.media_ns - last_ns) / 1e9 if last_ns is not None else 0.0
+            share = max(self._rate_hz, self._least_hz * len(fit)) * since_s / factor
+            due = old[: self._count(share, busy)]
+            self._saved -= len(due)
+            if new and not old:
+                self._saved = 0.0  # the first turns: the next are a full interval later
+        return [*new, *due][: self._max_faces]
+
+    def took(self, face: Face, frame: Frame) -> None:
+        """A face had its turn in the frame of the last choice."""
+        self.recognized[face.track] = self._frames, frame.media_ns
+
+    def age_ms(self, face: Face, frame: Frame) -> float | None:
+        """Media time since a face's last turn; None when it had none."""
+        last = self.recognized.get(face.track)
+        return None if last is None else max(0, frame.media_ns - last[1]) / 1e6
+
+    def forget(self, faces: Collection[Face], frames: int) -> set[int]:
+        """Drops the tracks that are not among these faces and had no turn for so many frames; returns them."""
+        in_view = {face.track for face in faces}
+        long_ago = {track for track, (last, _) in self.recognized.items() if self._frames - last >= frames}
+        for track in long_ago - in_view:
+            del self.recognized[track]
+        return long_ago - in_view
+
+    def _count(self, share: float, busy: bool) -> int:
+        """Turns to be given in a frame that is worth so many."""
+        self._saved = min(self._saved, 1.0) + share
+        count = int(self._saved + _EARLY)
+        waits = busy and share < 1 and self._saved < 1 + share / 2
+        return 0 if waits else count
