@@ -142,7 +142,7 @@ class Sampler:
     """
 
     #: Shares of the samples: something else than a face; a face far from upright, which is not to be read.
-    NOTHING, TURNED = 0.06, 0.12
+    NOTHING, TURNED = 0.06, 0.05
 
     def __init__(self, sources: list[tuple[Faces, float]], backgrounds: list[np.ndarray], seed: int):
         self._sources = [faces for faces, _ in sources]
