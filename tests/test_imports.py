@@ -165,7 +165,7 @@ def loaded_after(code: str) -> set[str]:
 
 
 HEAVY = {"av", "cv2", "ai_edge_litert", "tflite_runtime", "rich", "matplotlib", "keras", "tensorflow", "torch"}
-HEAVY |= {"PIL", "pandas"}
+HEAVY |= {"PIL", "pandas", "pyarrow", "distributed"}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,7 @@ HEAVY |= {"PIL", "pandas"}
         "import edgefer.commands.console; edgefer.commands.console.main(['--version'])",
         "import edgefer.commands.console; edgefer.commands.console.main(['run', '--help'])",
         "import edgefer.commands.console; edgefer.commands.console.main(['run', '--frames', '0'])",
+        "import edgefer.commands.console; edgefer.commands.console.main(['annotate', 'nowhere', '--output', 'x.csv'])",
         "import edgefer.commands.console; edgefer.commands.console.main(['explain', '--help'])",
         "import edgefer.commands.console; edgefer.commands.console.main(['config', 'show', '--profile', 'pi4'])",
         "import edgefer.loop.pipeline, edgefer.config, edgefer.device.service",
@@ -185,6 +186,7 @@ HEAVY |= {"PIL", "pandas"}
         "--version",
         "--help",
         "wrong usage",
+        "annotate, in the process that asks",
         "explain --help",
         "config show",
         "loop, config, service",

@@ -20,7 +20,7 @@ from typing import Any
 
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.models import directory, store
-from edgefer.train import explain, lanes, recipes, runs
+from edgefer.train import explain, lanes, recipes, runs, short
 from edgefer.train.recipes import MAKERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, Runs, Step, in_order, repetition
 from edgefer.train.settings import TrainingSettings, find_data
 
@@ -175,7 +175,7 @@ def train_short(names: Iterable[str], kept: Path) -> int:
         As of `train`. A refused export is no failure: it is what the record then says.
     """
     failed: dict[str, int] = {}
-    for label, (run, settings) in recipes.short_runs(names).items():
+    for label, (run, settings) in short.short_runs(names).items():
         if not find_data(settings.data).exists():
             print(f"\n{label}: left out, needs {settings.data}", flush=True)
             continue
@@ -198,7 +198,7 @@ def run_all(commands: Iterable[Step]) -> int:
 
 def _exported(run: str, settings: TrainingSettings) -> str:
     """Export a short form: precision and accuracy of what was written, or why it was refused."""
-    step, out = recipes.short_export(run, settings)
+    step, out = short.short_export(run, settings)
     done = step.run(stderr=subprocess.PIPE, text=True)
     if done.returncode == INTERRUPTED:
         raise KeyboardInterrupt

@@ -10,10 +10,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from edgefer.train import architectures
 from edgefer.train.lessons import LessonSettings
 from edgefer.train.settings import TrainingSettings
 
@@ -94,7 +92,7 @@ _NANO: dict[str, Any] = {
 _SEVEN: dict[str, Any] = {"labels": "basic7", "smoothing": 0.1}
 
 #: What a GPU is for: wide teachers, what they say of altered rows kept once, and students that learn from it. With a
-#: time limit fewer epochs are run.
+#: time limit fewer epochs are run: edgefer-nano has those for which there was time when it was made.
 _WIDE = TrainingSettings(
     architecture="edgefer-l",
     size=48,
@@ -125,7 +123,7 @@ _STUDENT = TrainingSettings(
 )
 _SMALL_STUDENT: dict[str, Any] = {
     "architecture": "edgefer-nano",
-    "stages": ((48, 400),),
+    "stages": ((48, 246),),
     "rate": 4e-3,
     "dropout": 0.0,
     "weight_decay": 0.02,
@@ -166,9 +164,9 @@ RECIPES: dict[str, Runs] = {
         ),
         ("runs/edgefer-s", replace(_QUICK_AT_48, stages=((48, 30),), schedule="cosine", dropout=0.1, **_ON_FROM_FIRST)),
     ),
-    "edgefer-nano": (
+    "edgefer-nano-quick": (
         ("runs/edgefer-nano-small", replace(_QUICK_NANO, stop=59)),
-        ("runs/edgefer-nano", replace(_QUICK_NANO_AT_48, average=0.995, start="runs/edgefer-nano-small")),
+        ("runs/edgefer-nano-quick", replace(_QUICK_NANO_AT_48, average=0.995, start="runs/edgefer-nano-small")),
     ),
     # what it learnt from the votes serves for the seven classes of FER-2013
     "fer2013-edgefer-s": _one(
@@ -180,7 +178,7 @@ RECIPES: dict[str, Runs] = {
     "edgefer-nano-taught": _one("edgefer-nano-taught", replace(_TAUGHT, **_NANO)),
     "fer2013-edgefer-nano": _one("fer2013-edgefer-nano", replace(_OURS, **_NANO, **_SEVEN)),
     "edgefer-l": _one("edgefer-l", _WIDE),
-    "edgefer-nano-lessons": _one("edgefer-nano-lessons", replace(_STUDENT, **_SMALL_STUDENT)),
+    "edgefer-nano": _one("edgefer-nano", replace(_STUDENT, **_SMALL_STUDENT)),
     "edgefer-s-lessons": _one("edgefer-s-lessons", _STUDENT),
 }
 RECIPES |= dict(
@@ -199,15 +197,15 @@ RECIPES |= dict(
 )
 
 #: Models small enough to ship. Others are exported to build/models.
-_TEACHING = ("edgefer-s-teacher", "edgefer-l")
-SHIPPED = tuple(name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")) and name not in _TEACHING)
+_STAYS = ("edgefer-s-teacher", "edgefer-l", "edgefer-nano-quick")
+SHIPPED = tuple(name for name in RECIPES if name.startswith(("ferplus-", "edgefer-")) and name not in _STAYS)
 
 #: Runs of each model: those of Tables II and IV, of which the paper prints average, least and most; the
 #: folds; and the seeds of a teacher.
 REPEATED = {
     **{name: 4 for name in RECIPES if name.startswith(("ferplus-", "vgg13-"))},
     **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-s-teacher": 3, "edgefer-l": 3},
-    "edgefer-nano-lessons": 2,
+    "edgefer-nano": 2,
     "edgefer-s-lessons": 2,
 }
 
@@ -308,6 +306,16 @@ def fit_step(run: str, settings: TrainingSettings) -> Step:
     return Step("edgefer.train.fit", [*settings.arguments(), "--out", run])
 
 
+def chain(runs: Runs) -> list[Step]:
+    """What makes some runs, with the lessons that are made for them."""
+    made: list[Step] = []
+    for run, settings in runs:
+        if settings.lessons in LESSONS:
+            made.append(lessons_step(settings.lessons))
+        made.append(fit_step(run, settings))
+    return made
+
+
 def lessons_step(directory: str) -> Step:
     """What makes the lessons of a directory."""
     return Step("edgefer.train.lessons", [directory, *LESSONS[directory].arguments()], backend="jax")
@@ -316,85 +324,3 @@ def lessons_step(directory: str) -> Step:
 def export_step(run: str, *options: str) -> Step:
     """What exports a run: any backend trains, but only TensorFlow converts."""
     return Step("edgefer.train.export", [run, *options], backend="tensorflow")
-
-
-# short forms ------------------------------------------------------------------------------------------------------
-# `python -m edgefer.train short [NAME …]`: every network, by the same code, on part of the rows and for a few epochs.
-# They show, in minutes of a CPU, that a recipe runs from its rows to an exported model, whether its network begins to
-# learn, and what inputs are worth where all train equally shortly. What they reach says nothing of what the whole
-# recipe would. Networks of one kind get the same rows and epochs.
-
-SHORT_FOLDER = "runs/short"
-SHORT_SIDE = 32  # pixels, of networks that take any size
-SHORT_BATCH = 32  # small, for many steps: the statistics of batch normalisation take hundreds to forget their start
-
-
-@dataclass(frozen=True)
-class ShortBudget:
-    """What a short form is given.
-
-    Attributes:
-        rows: it learns from. epochs: over them. seeds: 1 to this, of networks with one stream; others take
-            twice the time.
-    """
-
-    rows: int
-    epochs: int
-    seeds: int = 1
-
-
-#: By architecture: some minutes of a core for each of a recipe's short forms.
-BUDGETS = {
-    "pandey": ShortBudget(4096, 5, 2),
-    "vgg13": ShortBudget(1024, 2),
-    "rtnn": ShortBudget(4096, 8),
-    "breuer": ShortBudget(2048, 4),
-    "edgefer-s": ShortBudget(4096, 5),
-    "edgefer-nano": ShortBudget(4096, 5),
-    "edgefer-l": ShortBudget(1024, 2),
-}
-
-
-def short_form(name: str, seed: int = 1) -> tuple[str, TrainingSettings]:
-    """The run directory and settings of a recipe's short form."""
-    settings = RECIPES[name][-1][1]
-    budget, network = BUDGETS[settings.architecture], architectures.find(settings.architecture)
-    side = SHORT_SIDE if network.any_size else settings.size
-    teachers = dict.fromkeys(f"{SHORT_FOLDER}/{OWNERS[run][0]}" for run in settings.teacher_names if run in OWNERS)
-    directory = f"{SHORT_FOLDER}/{name}" + (f"-{seed}" if seed > 1 else "")
-    return directory, replace(
-        settings,
-        size=side,
-        stages=((side, budget.epochs),),
-        rows=budget.rows,
-        batch=SHORT_BATCH,
-        rate=RECIPES[name][0][1].rate,  # the later runs of a recipe begin with weights that are learnt
-        teachers=",".join(teachers),
-        lessons="",
-        precision="float32",
-        quantisation_aware=False,
-        start="",
-        seed=seed,
-    )
-
-
-def short_runs(names: Iterable[str]) -> dict[str, tuple[str, TrainingSettings]]:
-    """Short forms of these recipes by the names of their directories, teachers first."""
-    forms = {}
-    for name in dict.fromkeys(name for name, _ in in_order(names)):
-        settings = RECIPES[name][-1][1]
-        repeats = settings.mode == "concatenated" and not settings.division
-        seeds = BUDGETS[settings.architecture].seeds if repeats else 1
-        for seed in range(1, seeds + 1):
-            directory, settings = short_form(name, seed)
-            forms[Path(directory).name] = directory, settings
-    return forms
-
-
-def short_export(directory: str, settings: TrainingSettings) -> tuple[Step, Path]:
-    """The command that exports a short form, in the one way its network has, and what it writes."""
-    out = Path("build/short") / Path(directory).name
-    if settings.stl:
-        out = out.with_suffix(".tflite")
-    precision = ("--precision", "float32") if settings.stl else ()
-    return export_step(directory, *precision, "--out", str(out)), out

@@ -329,6 +329,13 @@ def test_wrong_usage_is_one_line(model, tmp_path, capsys, more, words):
     assert said.count("\n") == 1 and words in said
 
 
+def test_parts_that_cannot_be_written_are_one_line(model, tmp_path, capsys):
+    (tmp_path / "x.parts").write_text("")
+    assert cli.main(arguments(model, tmp_path / "x.csv", "films")) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "cannot be written" in said
+
+
 def test_a_model_that_is_refused_ends_it_at_once(model, tmp_path, capsys):
     broken = tmp_path / "broken"
     shutil.copytree(model, broken)

@@ -42,6 +42,7 @@ def test_bash_offers_commands_actions_and_options(offered):
     assert offered("edgefer", "do") == ["doctor"]
     assert offered("edgefer", "models", "") == ["list", "show", "verify", "pack"]
     assert offered("edgefer", "run", "--out") == ["--output"]
+    assert offered("edgefer", "annotate", "--sh") == ["--shard"]
     assert offered("edgefer", "config", "init", "--o") == ["--output"]
     assert offered("edgefer", "--v") == ["--version"]
 
@@ -65,6 +66,7 @@ def test_bash_offers_the_names_of_what_can_be_chosen(offered):
 @needs_bash
 def test_bash_offers_files_where_they_may_stand(offered):
     assert offered("edgefer", "run", "cl") == ["clip one.mp4"]
+    assert offered("edgefer", "annotate", "cl") == offered("edgefer", "annotate", "--output", "cl") == ["clip one.mp4"]
     assert offered("edgefer", "run", "--output", "csv", ":", "mi") == ["mine.toml"]
     assert sorted(offered("edgefer", "run", "--output", "csv", ":")) == ["clip one.mp4", "mine.toml"]
     assert offered("edgefer", "eval", "--data", "mi") == ["mine.toml"]

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from edgefer.errors import UsageError
-from edgefer.train.recipes import OWNERS, RECIPES, repetition, short_form
+from edgefer.train.recipes import OWNERS, RECIPES, repetition
 from edgefer.train.runs import keep, keep_short
+from edgefer.train.short import short_form
 from tools import collect as collecting
 from tools import reproduction
 from tools.reproduction import CROSS, OWN, TABLES

@@ -11,7 +11,7 @@ from edgefer.errors import ModelError
 from edgefer.labels import label_set
 from edgefer.models import store
 from edgefer.train import __main__ as listing
-from edgefer.train import architectures, recipes, runs
+from edgefer.train import architectures, recipes, runs, short
 from edgefer.train import fit as fitting
 from edgefer.train.architectures import Streams
 from edgefer.train.recipes import OWNERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, epochs, in_order, repetition
@@ -85,11 +85,11 @@ def test_epochs_after_a_stop_cost_nothing():
 
 
 def test_short_forms_of_one_network_are_trained_alike_and_on_few_rows():
-    forms = recipes.short_runs(list(RECIPES))
+    forms = short.short_runs(list(RECIPES))
     assert set(RECIPES) <= set(forms)
     for _, settings in forms.values():
         architecture = settings.architecture
-        budget = recipes.BUDGETS[architecture]
+        budget = short.BUDGETS[architecture]
         assert (settings.rows, settings.epochs) == (budget.rows, budget.epochs)
         assert settings.side(0) == settings.size and not settings.start and not settings.stop
     assert forms["ferplus-sobel-2"][1].seed == 2

@@ -27,7 +27,7 @@ from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.export import card
 from edgefer.train.export.measured import measure_margin, measured_on
 from edgefer.train.export.quantise import convert, quantisation, quantise
-from edgefer.train.recipes import Runs, fit_step
+from edgefer.train.recipes import Runs, chain
 from edgefer.train.settings import TrainingSettings, load_data
 
 CARD_NAME = "MODEL_CARD.md"
@@ -176,7 +176,7 @@ def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) 
             rule=f"{done['train_rule']}; the target is "
             + ("the distribution of the votes" if distribution else "the class"),
             rows=done["train_rows"],
-            command=" && ".join(str(fit_step(run, settings)) for run, settings in lineage),
+            command=" && ".join(map(str, chain(lineage))),
             seed=settings.seed,
         ),
         metrics=manifest.Metrics(
