@@ -98,6 +98,7 @@ docs: $(VENV)/.dev  ## write the pages and tables that are generated from code a
 	$(BIN)/python -c 'from edgefer import config; print(config.documentation(), end="")' > docs/configuration.md
 	$(BIN)/python -m tools.reproduction
 	$(BIN)/python -m tools.frontier
+	$(BIN)/python -m tools.robustness
 	$(BIN)/python -m tools.readme
 
 clean:  ## remove everything that was built

@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 #: Version of the parts; it grows when older ones cannot be joined with new ones.
 _FORMAT = 1
-_TRAILER_BYTES = 1 << 16
+_TRAILER_BYTES = 1 << 18
+_MOST_REMARKS = 20  # of one film
 _BEAT_S = 0.25
 #: Told how many frames of a film were read, and how many it says it has.
 Beat = Callable[[int, "int | None"], None]
@@ -121,7 +122,7 @@ class Job(Struct, frozen=True):
     def finished(self, film: str) -> Outcome | None:
         """The outcome of a film whose part is there; None where it is still to be read."""
         try:
-            return read_trailer(self.part(film))
+            return read_trailer(self.part(film), film)
         except OSError:
             return None
 
@@ -142,15 +143,15 @@ def _digest(settings: Settings, options: StreamOptions, landmarks: bool, empty: 
 # -- parts: a line of names, the rows, and a last line that is the outcome
 
 
-def read_trailer(part: Path) -> Outcome | None:
-    """The outcome that ends a part; None where it does not end in one.
+def read_trailer(part: Path, film: str) -> Outcome | None:
+    """The outcome that ends a film's part; None where it does not end in one.
 
     Raises:
         OSError: it cannot be read.
     """
     try:
         line = _last_line(part)
-        return structs.replace(msgspec.json.decode(line, type=Outcome), part=str(part), reused=True)
+        return structs.replace(msgspec.json.decode(line, type=Outcome), film=film, part=str(part), reused=True)
     except msgspec.DecodeError:
         return None
 
@@ -266,7 +267,8 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
         outcome.frames = summary.frames
         if summary.frames > summary.photographs:
             outcome.seconds = round(last_s - first_s + (job.options.every / fps if fps else 0.0), 3)
-        file.write(msgspec.json.encode(outcome).decode() + "\n")
+        told = structs.replace(outcome, film="")  # its name may be no Unicode
+        file.write(msgspec.json.encode(told).decode() + "\n")
 
 
 def _chosen(film: str) -> Choice:
@@ -275,7 +277,7 @@ def _chosen(film: str) -> Choice:
     Raises:
         SourceError: it is none.
     """
-    kind = kind_of(file_spec(film))
+    kind = kind_of("./-" if film == "-" else file_spec(film))
     if kind not in ("film", "stills", "animation"):
         raise SourceError(f"{shown(film)}: expected the file of a film or a photograph, got a {kind}")
     choice = SOURCES.choose(kind, path=film)
@@ -286,7 +288,7 @@ def _chosen(film: str) -> Choice:
 
 def _about(film: str, error: EdgeferError) -> str:
     """A line that names the film."""
-    line = " ".join(str(error).split())
+    line = shown(" ".join(str(error).split()))
     return line if shown(film) in line else f"{shown(film)}: {line}"
 
 
@@ -296,8 +298,8 @@ def remarks(lines: list[str]) -> Iterator[None]:
 
     class Gather(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
-                lines.append(" ".join(record.getMessage().split()))
+            if record.thread == thread and len(lines) < _MOST_REMARKS:
+                lines.append(shown(" ".join(record.getMessage().split())))
 
     thread = threading.get_ident()
     logger, handler = logging.getLogger("edgefer"), Gather(logging.WARNING)

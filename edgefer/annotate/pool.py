@@ -13,11 +13,13 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from edgefer.annotate.job import Job, Outcome
 from edgefer.errors import EdgeferError
 from edgefer.support.names import shown
+
+if TYPE_CHECKING:  # it takes long to load
+    from edgefer.annotate.job import Job, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +151,8 @@ class Pool:
 
     def _feed(self, process: subprocess.Popen[bytes], job: Job) -> None:
         """Hands films to a process, to the last, or to one that it does not survive."""
+        from edgefer.annotate.job import Outcome
+
         try:
             _tell(process, job)
             self._remark(_answer(process))

@@ -9,6 +9,7 @@ ends as well, in the midst of a film, too.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import pickle
@@ -52,6 +53,7 @@ def _work() -> None:
         said: list[str] = []
         with remarks(said):
             open_parts(job)
+        gc.freeze()  # what is loaded stays
         answer(said)
         while True:
             answer(work(job, told.get(), lambda *beat: answer(beat)))
@@ -63,6 +65,7 @@ def _work() -> None:
 
 def _load() -> None:
     """Imports what reading a film takes, before the job is known."""
+    importlib.import_module("edgefer.annotate.job")
     with contextlib.suppress(ImportError, EdgeferError):  # said when it is needed
         importlib.import_module("edgefer.sources.film")
     for name in ("loop.pipeline", "reader.streaming", "recognize.frame", "track", "annotate.rows"):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from edgefer.commands import early
 from edgefer.commands.arguments import add_part, add_settings, options_from, settings_from
 from edgefer.commands.console import Commands, say
 from edgefer.commands.run import since_start_s
@@ -20,7 +21,6 @@ from edgefer.detect.registry import DETECTORS
 from edgefer.device.service import StopSignals
 from edgefer.errors import INTERRUPTED, EdgeferError, SourceError
 from edgefer.sources.folder import number_of
-from edgefer.support import cpu
 from edgefer.support.names import shown
 from edgefer.support.typed import whole_number
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from edgefer.annotate.pool import Pool
 
 _POLL_S = 0.2
-_EARLY = 4  # processes that begin to load before it is known how many films there are
 
 
 def add_parser(commands: Commands) -> None:
@@ -74,15 +73,13 @@ def add_parser(commands: Commands) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Reads what is missing, then writes the output; 3 where a film could not be read whole, 130 after Ctrl-C."""
     from edgefer.annotate.output import check_output
-    from edgefer.annotate.pool import Pool
 
     check_output(args.output)
-    jobs = args.jobs or _processors()
-    with Pool(min(jobs, _EARLY)) as pool:
-        return _annotate(args, pool, jobs)
+    with early.begun() as pool:
+        return _annotate(args, pool)
 
 
-def _annotate(args: argparse.Namespace, pool: Pool, jobs: int) -> int:
+def _annotate(args: argparse.Namespace, pool: Pool) -> int:
     from edgefer.annotate import Job, find
 
     settings = settings_from(args)
@@ -98,7 +95,7 @@ def _annotate(args: argparse.Namespace, pool: Pool, jobs: int) -> int:
         number, count = args.shard
         names = names[number - 1 :: count]
     with StopSignals() as stop:
-        outcomes = _read(job, names, pool, jobs, stop)
+        outcomes = _read(job, names, pool, args.jobs or early.processors(), stop)
         pool.close()
     if stop.received is not None:
         return _stopped(stop, job, len(outcomes), len(names))
@@ -190,13 +187,6 @@ def _summary(outcomes: Sequence[Outcome], others: int) -> Iterator[str]:
     yield f"{number_of(len(new), 'film')}{before}, {frames} frames, {seconds:.1f} s of film in {took_s:.1f} s{rate}"
     if others:
         yield f"passed over in folders: {number_of(others, 'file')} of other kinds"
-
-
-def _processors() -> int:
-    """Those that this process may use."""
-    allowed = len(os.sched_getaffinity(0))
-    limit = cpu.quota()
-    return allowed if limit is None else max(1, min(allowed, math.ceil(limit)))
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edgefer import __version__
+from edgefer.commands import early
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.support.names import shown
 from edgefer.support.quiet import own_stderr, standard_streams
@@ -191,10 +192,11 @@ class _Interrupts:
 def _parsed_and_run(arguments: list[str], logger: logging.Logger) -> int:
     try:
         named = [name for name in arguments[:1] if name in COMMANDS]
-        args = build_parser(named or COMMANDS).parse_args(arguments)
-        quiet = getattr(args, "quiet", False)
-        logger.setLevel(logging.DEBUG if args.verbose else logging.ERROR if quiet else logging.WARNING)
-        code = args.execute(args)
+        with early.workers(arguments):
+            args = build_parser(named or COMMANDS).parse_args(arguments)
+            quiet = getattr(args, "quiet", False)
+            logger.setLevel(logging.DEBUG if args.verbose else logging.ERROR if quiet else logging.WARNING)
+            code = args.execute(args)
     except SystemExit as leaving:  # argparse, after --help and --version
         code = leaving.code if isinstance(leaving.code, int) else 0
     sys.stdout.flush()

@@ -24,6 +24,7 @@ from edgefer.annotate import output as outputs
 from edgefer.annotate.pool import Pool
 from edgefer.commands import console as cli
 from edgefer.reader.options import StreamOptions, settings_of
+from edgefer.sinks.lines import readable
 
 pytest.importorskip("av", reason="films need PyAV (extra `film`)")
 
@@ -283,6 +284,19 @@ def test_models_are_loaded_once_in_a_process(model, tmp_path, monkeypatch):
     assert [outcome.reused for outcome in (*found, work(job, NAMES[0]))] == [False] * 4 + [True]
     join(found, tmp_path / "out.csv")
     assert {row["film"] for row in rows((tmp_path / "out.csv").read_bytes())} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", [b"no \xff text.avi", b'a\n"line".avi', b"-", b"0", b"demo"])
+def test_a_film_may_have_any_name(name, model, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = os.fsdecode(name)
+    shutil.copy(folder / "films" / "b" / "c.avi", path)
+    job = Job.of("out.csv", settings_of(model=model))
+    assert find([os.path.join(".", path)]).names == [path]
+    outcomes = [work(job, path), work(job, path)]
+    assert [(outcome.film, outcome.frames, outcome.whole) for outcome in outcomes] == [(path, 6, True)] * 2
+    join(outcomes[1:], "out.csv")
+    assert {row["film"] for row in rows(Path("out.csv").read_bytes())} == {readable(path)}
 
 
 def test_parquet_has_the_same_rows(model, unbroken, tmp_path):

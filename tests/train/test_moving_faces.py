@@ -11,7 +11,8 @@ import pytest
 
 from edgefer.errors import UsageError
 from edgefer.landmarks.points import eye_distance
-from edgefer.train.data.synthetic import identities, script, sheet, units
+from edgefer.measure.datasets.sequences import landmarks, load_sequences
+from edgefer.train.data.synthetic import identities, script, sheet, tree, units
 from edgefer.train.data.synthetic.drawn import drawn, mean_points
 from edgefer.train.data.synthetic.films import film
 from edgefer.train.data.synthetic.script import STEADY, Event
@@ -192,3 +193,17 @@ def test_no_photograph_is_in_two_parts(tmp_path):
 def test_the_sheet_has_a_block_for_each_face():
     picture = sheet.sheet([drawn(1)])
     assert picture.shape == (4 * (sheet.TILE + 16), 12 * sheet.TILE) and picture.std() > 20
+
+
+def test_a_tree_like_that_of_ckplus_is_read_as_one(tmp_path):
+    assert tree.write_ckplus(tmp_path, [drawn(1), drawn(2)], side=64) == 12
+    found = load_sequences(tmp_path, "ckplus")
+    assert len(found) == 12 and not found.problems and set(found.subjects) == {"S001", "S002"}
+    assert [one.label for one in found.sequences[:6]] == [name for name in units.EXPRESSIONS if name != "neutral"]
+    happy = found.sequences[0]
+    assert set(happy.events[0].units) == {6, 12} and 8 <= len(happy) <= 24 and happy.frames[0].shape == (64, 64)
+    first, last = (landmarks(happy.points[place]) for place in (0, -1))
+    wider = np.hypot(*(last[48] - last[54])) / eye_distance(last) - np.hypot(*(first[48] - first[54])) / eye_distance(
+        first
+    )
+    assert wider > 0.01, "a smile is wider"

@@ -22,6 +22,15 @@ from edgefer.train.data.batches import Inputs, input_spec  # noqa: E402
 from edgefer.train.settings import TrainingSettings, load_data, targets  # noqa: E402
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Runs of one network share what is compiled for it."""
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    yield
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
 @pytest.fixture(scope="module")
 def images():
     """Soft blobs in noise: edges, gradients, and both ends of the range."""

@@ -91,8 +91,8 @@ A picture of coins, which have heads on them, was left out here.
 
 Scenes composed while it learned (`edgefer/train/detector/scenes.py`): face photographs and FER-2013 images, pasted
 whole or cut out on pictures without faces and on drawn textures; 8 to 130 pixels, up to twelve in a scene, tilted to 52
-degrees, relit, blurred, covered by drawn masks, sunglasses, hands and other things. Where the faces are, YuNet said. One
-photograph in {kept} and the validation split of FER-2013 were kept from training, and one picture without faces in
+degrees, relit, blurred, covered by drawn masks, sunglasses, hands and other things. Where the faces are, YuNet said.
+One photograph in {kept} and the validation split of FER-2013 were kept from training, and one picture without faces in
 four. Scenes in which it took something for a face were shown again. {scenes} scenes in the last run.
 
     python -m edgefer.train.detector.labels --out LABELS
