@@ -26,7 +26,7 @@ from edgefer.loop.turns import Turns
 from edgefer.reader.options import settings_of
 from edgefer.values import Face, Frame, Quality
 
-RATES_HZ = (0.0, 15.0, 10.0, 5.0, 3.0)
+RATES_HZ = (0.0, 15.0, 10.0, 6.0, 4.0, 2.0)
 FPS, MOMENTS = 30, 120
 GREY, FACE = np.zeros((8, 8), np.uint8), Face(1, Box(0, 0, 4, 4), Quality(60.0, 0.05, 120.0))
 

@@ -1,12 +1,18 @@
 """The whole frame, from grey image to reading, compared with the pipelines people use today.
 
-    python bench/whole_frame.py [--frames 300] [--clip PATH …]
+    python bench/whole_frame.py [--frames 300] [--detector D] [--model M] [--clip PATH …]
+    python bench/whole_frame.py --growth [--detector D …] [--model M] [--json FILE] [--before FILE]
 
 Every pipeline sees the same grey VGA frames in turn, one thread each, decoding left out for all; frame by
 frame the order of the pipelines rotates, so that a noisy moment meets each of them alike. Ours is warmed
-up on the first second, as are the others. Then start-up and memory are measured from outside: a new
-process runs `edgefer run --source demo`, and the clock stops at its first line. The result goes to
+up on the first second, as are the others. Its first row is a run without options, which recognizes faces so many times
+a second; the second recognizes every face in every frame, as the others do. Then start-up and memory are measured from
+outside: a new process runs `edgefer run --source demo`, and the clock stops at its first line. The result goes to
 bench/results/whole_frame.json, from which `python -m tools.readme` writes the README's table.
+
+With --growth: how the time grows with faces and with the size of the frame. `--json` keeps the figures, `--before`
+prints those of another run beside them; PYTHONPATH chooses another tree of edgefer to be measured. With
+`--processor-time` the time of this thread counts, for a machine that does other things at the same time.
 """
 
 from __future__ import annotations
@@ -27,7 +33,8 @@ from common import RESULTS, ROOT, frames_of, machine, table, whole_frame_table
 
 from edgefer import defaults, recognize
 from edgefer.assemble import Parts
-from edgefer.config import Settings
+from edgefer.detect.registry import DETECTORS
+from edgefer.reader.options import settings_of
 from edgefer.values import Frame
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -35,6 +42,8 @@ from portrait import as_frames, backdrop, paste  # noqa: E402
 
 WARM_UP_FRAMES = 30
 WIDTH = 640
+#: Frames after which a crowd's sway begins again.
+SWAY = 20
 FACES, SIZES = (1, 2, 4, 8, 12), ((640, 480), (1280, 720), (1920, 1080))
 
 
@@ -45,10 +54,15 @@ def at_vga_width(frame: Frame) -> Frame:
     return frame
 
 
-def pipelines() -> dict:
-    """Name to a function of a frame that returns how many faces were read."""
-    ours = Parts(Settings()).pipeline(None, live=False)  # as a run without options has it, with the gate's landmarks
-    rows = {"edgefer": lambda frame: len(ours.process(frame).faces)}
+def pipelines(detector: str | None = None, model: str = defaults.MODEL) -> dict:
+    """Name to a function of a frame that returns how many faces were read; ours first."""
+    network, rows = recognize.open(model, threads=1), {}
+    settings = settings_of(detector=detector, model=model)
+    names = {settings.recognizer.rate_hz: "recognized {0:g} times a second", 0.0: "recognized in every frame"}
+    for rate_hz, name in names.items():
+        # as a run without further options has it, with the gate's landmarks
+        ours = Parts(settings_of(detector=detector, model=model, rate_hz=rate_hz)).pipeline(None, live=False)
+        rows[f"edgefer, {name.format(rate_hz)}"] = lambda frame, ours=ours: len(ours.process(frame).faces)
     if peers.CONVERTED.exists():
         haar = peers.HaarEveryFrame(peers.FloatNetwork(*peers.FLOAT_NETWORKS[peers.MINI_XCEPTION]))
         rows["Haar every frame + mini-Xception (float)"] = lambda frame: len(haar(frame.grey))
@@ -56,23 +70,21 @@ def pipelines() -> dict:
         print("no peer network: install the train extra, run `python bench/peers.py`", file=sys.stderr)
     yunet = peers.DATA / "teachers" / "face_detection_yunet_2023mar.onnx"
     if yunet.exists():
-        network = recognize.open(defaults.MODEL, threads=1)
         every = peers.YuNetEveryFrame(yunet, network)
-        rows[f"YuNet at 160 every frame + {defaults.MODEL}"] = lambda frame: len(every(frame.grey))
+        rows[f"YuNet at 160 every frame + {model}"] = lambda frame: len(every(frame.grey))
     return rows
 
 
-def measure(frames: list[Frame]) -> dict[str, dict[str, float]]:
+def measure(frames: list[Frame], rows: dict, clock=time.perf_counter) -> dict[str, dict[str, float]]:
     """Milliseconds a frame by pipeline: mean, p50, p95, p99, and the share of frames with a face."""
-    rows = pipelines()
     names = list(rows)
     taken = {name: [] for name in names}
     seen = dict.fromkeys(names, 0)
     for count, frame in enumerate(frames):
         for name in names[count % len(names) :] + names[: count % len(names)]:
-            began = time.perf_counter()
+            began = clock()
             faces = rows[name](frame)
-            taken[name].append((time.perf_counter() - began) * 1e3)
+            taken[name].append((clock() - began) * 1e3)
             seen[name] += faces > 0
     figures = {}
     for name in names:
@@ -88,30 +100,59 @@ def measure(frames: list[Frame]) -> dict[str, dict[str, float]]:
     return figures
 
 
-def growth(frames: int = 150) -> str:
-    """What further faces and larger frames cost: p50 and mean of a frame, ms, and the share of one more face."""
-    rows = []
+def growth(detector: str, model: str, frames: int, clock=time.perf_counter) -> dict[str, list[float]]:
+    """What further faces and larger frames cost: mean, p50 and p99 of a frame, ms, by detector, size and faces.
+
+    The pipelines of one size take turns frame by frame.
+    """
+    parts, figures = Parts(settings_of(detector=detector, model=model)), {}
     for width, height in SIZES:
-        p50s = {}
+        scenes = {count: as_frames([crowd(count, i, width, height) for i in range(SWAY)]) for count in FACES}
+        pipes = {count: parts.pipeline(None, live=False) for count in FACES}
+        taken, found = {count: [] for count in FACES}, {}
+        for index in range(frames + WARM_UP_FRAMES):
+            for turn in range(len(FACES)):
+                count = FACES[(index + turn) % len(FACES)]
+                frame = Frame(index, scenes[count][index % SWAY].grey, round(index * 1e9 / 30), 0)
+                began = clock()
+                found[count] = len(pipes[count].process(frame).faces)
+                taken[count].append((clock() - began) * 1e3)
         for count in FACES:
-            pipeline, taken = Parts(Settings()).pipeline(None, live=False), []
-            for frame in as_frames([crowd(count, index, width, height) for index in range(frames + WARM_UP_FRAMES)]):
-                began = time.perf_counter()
-                found = len(pipeline.process(frame).faces)
-                taken.append((time.perf_counter() - began) * 1e3)
-            steady = taken[WARM_UP_FRAMES:]
-            p50s[count] = float(np.median(steady))
-            further = f"{(p50s[count] / p50s[1] - 1) / (count - 1):.0%}" if count > 1 else ""
-            cells = [f"{p50s[count]:.2f}", f"{np.mean(steady):.2f}", f"{np.percentile(steady, 99):.2f}", further]
-            rows.append([f"{width}x{height}", f"{count} ({found})", *cells])
-    return table(["frame", "faces (found)", "p50 ms", "mean ms", "p99 ms", "each further face / the first, p50"], rows)
+            if found[count] != count:
+                print(f"{detector}, {width}x{height}: {found[count]} of {count} faces found", file=sys.stderr)
+            steady = taken[count][WARM_UP_FRAMES:]
+            p50, p99 = np.percentile(steady, [50, 99]).tolist()
+            figures[f"{detector} {width}x{height} {count}"] = [statistics.fmean(steady), p50, p99]
+    return figures
+
+
+def growth_table(now: dict[str, list[float]], before: dict[str, list[float]]) -> str:
+    """The figures of --growth, and those of another run beside them; a share is of the mean of one face."""
+
+    def cells(figures: dict[str, list[float]], key: str) -> list[str]:
+        if key not in figures:
+            return [""] * 4
+        scene, _, count = key.rpartition(" ")
+        first = figures[f"{scene} 1"][0]
+        further = f"{(figures[key][0] / first - 1) / (int(count) - 1):.0%}" if count != "1" else ""
+        return [*(f"{value:.2f}" for value in figures[key]), further]
+
+    columns = ["mean ms", "p50", "p99", "each further face"]
+    header = ["detector", "frame", "faces", *(f"before: {name}" for name in columns if before), *columns]
+    rows = [[*key.split(" "), *(cells(before, key) if before else []), *cells(now, key)] for key in now]
+    lines = [table(header, rows), ""]
+    for detector in dict.fromkeys(key.split(" ")[0] for key in now):
+        small, large = (now[f"{detector} {width}x{height} 1"] for width, height in (SIZES[0], SIZES[-1]))
+        ratios = f"{large[0] / small[0]:.2f} in the mean, {large[1] / small[1]:.2f} at p50"
+        lines.append(f"{detector}: one face at {'x'.join(map(str, SIZES[-1]))} / at VGA: {ratios}")
+    return "\n".join(lines)
 
 
 def crowd(count: int, index: int, width: int, height: int) -> np.ndarray:
     """So many portraits in rows of four that sway a little, in a frame of that size."""
     scene, columns, lines = backdrop(), min(count, 4), -(-count // 4)
     for number in range(count):
-        x = 640 * (number % columns + 0.5) / columns + 6 * (index % 20 - 10) / 10
+        x = 640 * (number % columns + 0.5) / columns + 6 * (index % SWAY - 10) / 10
         scene = paste(scene, (x, 480 * (number // columns + 0.5) / lines), 92.0, mirrored=number % 2 == 1)
     scale = height / 480
     scene = cv2.resize(scene, (round(640 * scale), height), interpolation=cv2.INTER_CUBIC) if scale != 1 else scene
@@ -146,10 +187,23 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=300, help="frames of each source (default 300)")
     parser.add_argument("--clip", action="append", default=[], help="a further source; may be given again")
     parser.add_argument("--growth", action="store_true", help="only how the time grows with faces and size")
+    parser.add_argument("--detector", action="append", help="with --growth it may be given again (default: the run's)")
+    parser.add_argument("--model", default=defaults.MODEL, help=f"the network (default {defaults.MODEL})")
+    parser.add_argument("--processor-time", action="store_true", help="time of this thread, not of the clock")
+    parser.add_argument("--json", type=Path, help="with --growth: keep the figures in this file")
+    parser.add_argument("--before", type=Path, help="with --growth: figures to be printed beside these")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    clock = time.thread_time if options.processor_time else time.perf_counter
+    detectors = options.detector or [DETECTORS.default]
     if options.growth:
-        print(growth())
+        figures = {}
+        for detector in detectors:
+            figures |= growth(detector, options.model, options.frames, clock)
+        before = json.loads(options.before.read_text()) if options.before else {}
+        print(growth_table(figures, before))
+        if options.json:
+            options.json.write_text(json.dumps(figures, indent=1) + "\n")
         return 0
 
     result = {"machine": machine(), "sources": {}}
@@ -157,7 +211,8 @@ def main() -> int:
     for spec in ["demo", *clips]:
         frames = [at_vga_width(frame) for frame in frames_of(spec, options.frames)]
         name = spec if spec == "demo" else Path(spec).name
-        result["sources"][name] = {"frames": len(frames), "pipelines": measure(frames)}
+        rows = pipelines(detectors[0], options.model)
+        result["sources"][name] = {"frames": len(frames), "pipelines": measure(frames, rows, clock)}
     print(whole_frame_table(result))
     result["process"] = start_and_memory()
     print(

@@ -233,7 +233,7 @@ def open_marks(settings: Settings, landmarker: Landmarker, always: bool) -> Mark
 
     quality = settings.quality
     gate = CoverGate(max_yaw_deg=quality.max_yaw_deg, max_roll_deg=quality.max_roll_deg) if quality.cover else None
-    return Marks(landmarker.another(), always=always, gate=gate, interval_ms=defaults.COVER_INTERVAL_MS)
+    return Marks(landmarker.another(steady=always), always=always, gate=gate, interval_ms=defaults.COVER_INTERVAL_MS)
 
 
 def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:

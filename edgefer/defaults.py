@@ -6,7 +6,7 @@ from __future__ import annotations
 MODEL = "edgefer-s"
 #: Recognitions a second that the faces in view share, and how often each of them is recognized at least; smoothing
 #: averages over longer.
-RATE_HZ, TURNS_HZ = 10.0, 3.0
+RATE_HZ, TURNS_HZ = 6.0, 2.0
 
 #: Search of the whole image while every face is being followed; twice as often while none is, or one is lost.
 DETECT_INTERVAL_MS = 500.0
@@ -31,6 +31,8 @@ MAX_YAW_DEG, MAX_ROLL_DEG = 40.0, 45.0
 #: The landmark network, and how often the gate has it look at each face where nothing else needs points.
 LANDMARK_MODEL = "edgefer-landmarks"
 COVER_INTERVAL_MS = 200.0
+#: With more faces than this in view, looks at each of them get rarer.
+FULL_RATE_FACES = 4
 
 #: Frames whose p95 is compared to the budget.
 GOVERNOR_WINDOW_FRAMES = 90

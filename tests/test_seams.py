@@ -162,7 +162,7 @@ class Span:
 class Double:
     def __init__(self, options, *, model, threads):
         pass
-    def another(self):
+    def another(self, steady=True):
         return self
     def find(self, frame, face):
         from edgefer.landmarks.base import Landmarks

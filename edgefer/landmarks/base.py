@@ -35,8 +35,12 @@ class Landmarker(Protocol):
     def find(self, frame: Frame, face: Face) -> Landmarks | None:
         """The points of a face in the next frame in which it is looked at; None where they cannot be seen."""
 
-    def another(self) -> Landmarker:
-        """One for another film, with a memory of its own; the network is shared."""
+    def another(self, steady: bool = True) -> Landmarker:
+        """One for another film, with a memory of its own; the network is shared.
+
+        Args:
+            steady: points are filtered over time; needless where nobody sees them.
+        """
 
     def forget(self, tracks: Collection[int]) -> None:
         """Drops what is kept of faces that will not come back."""

@@ -57,10 +57,12 @@ class Follower:
 
     Args:
         network: finds the points in a square of the image.
+        steady: whether points are filtered.
     """
 
-    #: Confidence from which there is a face, and from which it need not be looked for in other directions.
-    SEEN, SURE = 0.5, 0.995
+    #: Confidence from which there is a face, and mean of all its parts from which it is seen as it stands: in many a
+    #: face on its head eyes are seen, but no nose and mouth. Covered faces stay below that in each direction.
+    SEEN, SURE = 0.5, 0.9
     #: By how much more confidence a face is rather seen in another direction.
     SURER = 0.005
     #: Points older than this are not looked round again, s.
@@ -68,8 +70,9 @@ class Follower:
     #: Between two attempts to find a face in other directions, s.
     TURNED_EVERY_S = 1.0
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, steady: bool = True) -> None:
         self._network = network
+        self._steady = steady
         self._states: dict[int, _State] = {}
         self._turned_ns: dict[int, int] = {}
 
@@ -90,13 +93,14 @@ class Follower:
         if frame.still:
             return Landmarks(points, head_pose(points), box, seen)
         state = self._states[face.track] = state or _State(points, box, frame.media_ns)
-        steady = state.filter.update(points, max(eye_distance(points), 1.0), frame.media_ns)
-        state.points, state.box, state.seen_ns = steady, box, frame.media_ns
-        return Landmarks(steady, head_pose(steady), box, seen)
+        if self._steady:
+            points = state.filter.update(points, max(eye_distance(points), 1.0), frame.media_ns)
+        state.points, state.box, state.seen_ns = points, box, frame.media_ns
+        return Landmarks(points, head_pose(points), box, seen)
 
-    def another(self) -> Follower:
+    def another(self, steady: bool = True) -> Follower:
         """One for another film; see Landmarker."""
-        return Follower(self._network)
+        return Follower(self._network, steady)
 
     def forget(self, tracks: Collection[int]) -> None:
         """Drops what is kept of faces that will not come back."""
@@ -115,7 +119,7 @@ class Follower:
     def _find_anew(self, frame: Frame, face: Face) -> tuple[np.ndarray, np.ndarray] | None:
         """The points of a face of which only the box is known."""
         best = self._look(frame.grey, face.box, frame.still)
-        if best is not None and best[1][0] >= self.SURE:
+        if best is not None and best[1].mean() >= self.SURE:
             return best
         if not frame.still:
             last_ns = self._turned_ns.get(face.track)
@@ -125,9 +129,14 @@ class Follower:
         for quarters in (2, 1, 3):
             view = _TurnedView(frame.grey, face.box, quarters)
             found = self._look(view.image, view.box, frame.still)
-            if found is not None and (best is None or found[1][0] > best[1][0] + self.SURER):
+            if found is not None and (best is None or self._rather(found[1], best[1])):
                 best = view.source_points(found[0]), found[1]
         return best
+
+    def _rather(self, confidence: np.ndarray, than: np.ndarray) -> bool:
+        """Whether a face is rather seen with some confidences than with others, in another direction."""
+        whole, other = confidence.mean(), than.mean()
+        return bool(whole > max(other, self.SURE) or (other < self.SURE and confidence[0] > than[0] + self.SURER))
 
     def _look(self, grey: np.ndarray, box: Box, still: bool) -> tuple[np.ndarray, np.ndarray] | None:
         """The first look tells where the second has to be; a photograph's is made with full effort."""

@@ -85,7 +85,7 @@ class LandmarkNetwork:
     def study(self, grey: np.ndarray, square: Box) -> Located:
         """As `locate`, with full effort: look after look round what was found, then the mean with a mirrored look.
 
-        On 200 labelled faces the error of the inner points falls from 4.36 to 4.08 % of the eyes' distance.
+        On 200 labelled faces the error of the inner points falls from 3.55 to 3.46 % of the eyes' distance.
         """
         for _ in range(self.LOOKS):
             found = self.locate(grey, square)

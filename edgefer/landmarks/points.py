@@ -20,23 +20,8 @@ CLOSED_LINES = ((36, 41), (42, 47), (48, 59), (60, 67))
 RIGHT_EYE, LEFT_EYE, MOUTH = [36, 39], [42, 45], [48, 54]
 
 
-def _means(*groups: tuple[list[int], float]) -> np.ndarray:
-    """Float64, shape (68,): what gives the weighted sum of the means of some points."""
-    row = np.zeros(68)
-    for indices, weight in groups:
-        row[indices] += weight / len(indices)
-    return row
-
-
-#: From points to three vectors: from eye to eye, from the eyes to the mouth, and the middle of the face's square. The
-#: nose shows which way a face is turned.
-_SQUARE = np.array(
-    [
-        _means((LEFT_EYE, 1), (RIGHT_EYE, -1)),
-        _means((MOUTH, 1), (LEFT_EYE + RIGHT_EYE, -1)),
-        _means((LEFT_EYE + RIGHT_EYE, 1 - 0.266 - 0.145 / 2), (MOUTH, 0.266 - 0.145 / 2), ([30], 0.145)),
-    ]
-)
+#: Corners of the eyes and of the mouth, and the tip of the nose.
+_SEVEN = np.array([*RIGHT_EYE, *LEFT_EYE, *MOUTH, 30])
 
 #: Point i of a mirrored face is point MIRROR[i] of the face.
 MIRROR = np.array(
@@ -64,7 +49,11 @@ def face_square(points: np.ndarray) -> Box:
     Returns:
         Upright, whatever the head's roll; edges count from the first pixel's edge.
     """
-    (across_x, across_y), (down_x, down_y), (x, y) = (_SQUARE @ points).tolist()
-    side = 1.61 * math.hypot(across_x, across_y) + 1.11 * math.hypot(down_x, down_y)
-    x, y = x + 0.5, y + 0.5
+    (ax, ay), (bx, by), (cx, cy), (dx, dy), (ex, ey), (fx, fy), (nose_x, nose_y) = points[_SEVEN].tolist()
+    eyes_x, eyes_y, mouth_x, mouth_y = (ax + bx + cx + dx) / 4, (ay + by + cy + dy) / 4, (ex + fx) / 2, (ey + fy) / 2
+    side = 1.61 * math.hypot((cx + dx - ax - bx) / 2, (cy + dy - ay - by) / 2)
+    side += 1.11 * math.hypot(mouth_x - eyes_x, mouth_y - eyes_y)
+    # the nose shows which way a face is turned
+    x = (1 - 0.266 - 0.145 / 2) * eyes_x + (0.266 - 0.145 / 2) * mouth_x + 0.145 * nose_x + 0.5
+    y = (1 - 0.266 - 0.145 / 2) * eyes_y + (0.266 - 0.145 / 2) * mouth_y + 0.145 * nose_y + 0.5
     return Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)

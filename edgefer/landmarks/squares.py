@@ -5,6 +5,8 @@ Arithmetic on points alone, so that it costs nothing to import.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgefer.geometry import Box
@@ -21,7 +23,7 @@ def around_points(points: np.ndarray) -> Box:
         points: float, shape (68, 2), pixels, the first pixel's centre (0, 0).
     """
     points = np.asarray(points, np.float64)
-    centre = points.mean(axis=0)
-    half = 0.5 * SIDE * float(np.sqrt(((points - centre) ** 2).sum(axis=1).mean()))
-    x, y = (float(value) + 0.5 for value in centre)  # a box counts from the first pixel's edge
+    x, y = (points.sum(axis=0) / len(points)).tolist()
+    half = 0.5 * SIDE * math.sqrt(max(0.0, float(np.vdot(points, points)) / len(points) - x * x - y * y))
+    x, y = x + 0.5, y + 0.5  # a box counts from the first pixel's edge
     return Box(x - half, y - half, x + half, y + half)

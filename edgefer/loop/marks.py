@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from edgefer import defaults
 from edgefer.landmarks.base import Landmarker, Landmarks
 from edgefer.landmarks.cover import CoverGate
 from edgefer.values import Face, Frame
@@ -28,8 +29,8 @@ class Marks:
         landmarker: finds the points.
         always: whether every face gets its points in every frame; else they serve the gate and the tracker alone.
         gate: what the landmarks say against judging a face is added to its reasons; None: nothing is.
-        interval_ms: media time between two looks at a face where they are not made in every frame; with many faces
-            the looks are spread over frames.
+        interval_ms: media time between two looks at a face where they are not made in every frame; with several faces
+            the looks are spread over frames, with more than defaults.FULL_RATE_FACES they are rarer.
 
     Attributes:
         always: as above.
@@ -95,16 +96,18 @@ class Marks:
             return list(faces)
         since_ns = frame.media_ns - self._last_ns if self._last_ns is not None else 0
         new = [face for face in faces if face.track not in self._looked_ns]
-        interval_ns = self._interval_ns + (since_ns / 2 if busy else 0)
+        interval_ns = self._interval_ns * max(1.0, len(faces) / defaults.FULL_RATE_FACES)
+        share = len(faces) * since_ns / interval_ns
+        if busy and share < 0.5:
+            interval_ns += since_ns / 2
         due = [
             face
             for face in faces
             if face.track in self._looked_ns and frame.media_ns - self._looked_ns[face.track] >= interval_ns
         ]
         due.sort(key=lambda face: self._looked_ns[face.track])
-        count = math.ceil(len(faces) * since_ns / self._interval_ns)
         new = new[:_AT_ONCE]
-        return new + due[: max(0, count - len(new))]
+        return new + due[: max(0, math.ceil(share) - len(new))]
 
     def _take(self, face: Face, marks: Landmarks | None) -> None:
         """What a look says of a face: its points where they are wanted, and the reasons against judging it."""

@@ -24,6 +24,9 @@ from edgefer.values import Face, FaceReading, Frame, ModelReading, Reading
 if TYPE_CHECKING:  # the tracker brings OpenCV
     from edgefer.track import Photographs, Tracker
 
+#: For so many frames at most a recognition waits until one has neither asked the detector nor looked at landmarks. A
+#: search asks the detector in several frames, and most often has little to do in them.
+_WAIT_FOR_DETECTOR, _WAIT_FOR_LOOK = 2, 4
 #: What has neither a sketch nor points.
 _NOTHING = Observation(np.zeros(0, np.float32))
 #: What is kept of a face that is gone is dropped after so many frames: a track may return for a while.
@@ -107,14 +110,15 @@ class Pipeline:
         self._forget(faces)
         spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
         landmarks_ms = {}
-        busy = self._tracker.asked
+        waits = _WAIT_FOR_DETECTOR if self._tracker.asked else 0
         if self._marks is not None:
             begin_ns = time.monotonic_ns()
-            busy = self._marks.update(frame, faces, self._tracker, busy) or busy
+            if self._marks.update(frame, faces, self._tracker, self._tracker.asked):
+                waits = _WAIT_FOR_LOOK
             landmarks_ms = {"landmarks": (time.monotonic_ns() - begin_ns) / 1e6}
         factor = self.governor.rates.recognize_factor if self.governor else 1
         asked: set[int] = set()
-        for face in self._turns.choose(frame, faces, factor, busy):
+        for face in self._turns.choose(frame, faces, factor, waits):
             if asked and self._is_late(start_ns, spent_ns, len(asked)):
                 break
             self._recognize(frame, face, spent_ns)

@@ -33,15 +33,16 @@ class Turns:
         self._frames = 0
         self._last_ns: int | None = None  # media time of the frame before
         self._saved = 0.0  # turns that are due: the part of one that the frames so far make up
+        self._waited = 0
 
-    def choose(self, frame: Frame, faces: Sequence[Face], factor: int = 1, busy: bool = False) -> list[Face]:
+    def choose(self, frame: Frame, faces: Sequence[Face], factor: int = 1, waits: int = 0) -> list[Face]:
         """The faces to recognize in the next frame, those that waited longest first.
 
         A face the gate holds back is not recognized: its scores would spoil the average.
 
         Args:
             factor: divides the rate, as the governor says.
-            busy: the frame has cost much already: what can wait for the next one does.
+            waits: for so many frames a turn that can wait does, as this one has cost much already.
         """
         self._frames += 1
         last_ns, self._last_ns = self._last_ns, frame.media_ns
@@ -55,10 +56,9 @@ class Turns:
         else:
             since_s = max(0, frame.media_ns - last_ns) / 1e9 if last_ns is not None else 0.0
             share = max(self._rate_hz, self._least_hz * len(fit)) * since_s / factor
-            due = old[: self._count(share, busy)]
-            self._saved -= len(due)
-            if new and not old:
-                self._saved = 0.0  # the first turns: the next are a full interval later
+            due = old[: self._count(share, waits)]
+            # without old faces nothing is left for later; the turn after a first one is a full interval later
+            self._saved = self._saved - len(due) if old else float(not new)
         return [*new, *due][: self._max_faces]
 
     def took(self, face: Face, frame: Frame) -> None:
@@ -78,9 +78,12 @@ class Turns:
             del self.recognized[track]
         return long_ago - in_view
 
-    def _count(self, share: float, busy: bool) -> int:
+    def _count(self, share: float, waits: int) -> int:
         """Turns to be given in a frame that is worth so many."""
-        self._saved = min(self._saved, 1.0) + share
+        self._saved = min(self._saved, 2.0) + share
         count = int(self._saved + _EARLY)
-        waits = busy and share < 1 and self._saved < 1 + share / 2
-        return 0 if waits else count
+        if count and share < 0.5 and self._waited < waits:
+            self._waited += 1
+            return 0
+        self._waited = 0
+        return count

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.support.images import grey_image
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
 from edgefer.track.quality import QualityGate
+from edgefer.track.state import Track
 from edgefer.values import Face, Frame, Quality
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ RESEMBLING_MS = 2000.0
 #: until a search finds it.
 RECALL_MS = 1250.0
 
+#: Of several faces each is carried by flow once in this time; in the frames between its box moves on as it did.
+CARRY_INTERVAL_MS = 80.0
 #: The gate looks at the pixels of each face this often; its size counts in every frame.
 JUDGE_INTERVAL_MS = 100.0
 
@@ -55,48 +57,6 @@ INSIDE = 0.6
 CORRECTION = 0.4
 
 
-@dataclass(slots=True)
-class _Track:
-    """One face being followed.
-
-    `appearance` is its pixels when the detector last found it, at `confirmed_ns`; `certain_box` and
-    `certain_patch` are of `certain_ns`, when it last resembled them; it `remains` when it still does, or when
-    part of it is where it was. `looked_ns` is when the detector last looked, `examined_ns` when it last did
-    so thoroughly, `seen_ns` the last frame the face was visible in, `judged_ns` that in which the gate judged it.
-    """
-
-    number: int
-    box: Box
-    patch: Patch
-    born_ns: int
-    appearance: np.ndarray = field(init=False)
-    certain_box: Box = field(init=False)
-    certain_patch: Patch = field(init=False)
-    certain_ns: int = field(init=False)
-    confirmed_ns: int = field(init=False)
-    looked_ns: int = field(init=False)
-    examined_ns: int = field(init=False)
-    seen_ns: int = field(init=False)
-    visible: bool = True
-    turned: bool = False
-    resembles: bool = True
-    remains: bool = True
-    quality: Quality | None = None
-    judged_ns: int = 0
-
-    def __post_init__(self) -> None:
-        self.looked_ns = self.examined_ns = self.born_ns
-        self.confirm(self.box, self.patch, self.born_ns)
-
-    def confirm(self, box: Box, patch: Patch, now: int, turned: bool = False) -> None:
-        """The detector found it at `box`."""
-        self.box = self.certain_box = box
-        self.patch = self.certain_patch = patch
-        self.appearance = patch.face.copy()
-        self.confirmed_ns = self.certain_ns = self.seen_ns = now
-        self.visible, self.resembles, self.turned = True, True, turned
-
-
 class Tracker:
     """Follows every face of a source.
 
@@ -107,7 +67,8 @@ class Tracker:
         gate: judges the faces; the default gate when None.
 
     Attributes:
-        confirm_interval_ms: media time after which the detector looks at a face that nothing has confirmed.
+        confirm_interval_ms: media time after which the detector looks at a face that nothing has confirmed; longer
+            with more than defaults.FULL_RATE_FACES in view.
         clock: ms that the last update spent in the detector ("detect") and on all else ("track").
         searches, looks: how often the detector was asked, since the start.
         asked: whether the last update asked it for anything.
@@ -129,12 +90,13 @@ class Tracker:
         self.asked = False
         self._detector = detector
         self._gate = gate or QualityGate()
-        self._tracks: list[_Track] = []
+        self._tracks: list[Track] = []
         self._likely: list[Box] = []
         self._next_number = 1
         self._searched_ns: int | None = None
         self._parts: list[int] = []  # of the search going on, still to be done
         self._last_ns: int | None = None
+        self._frames = 0
         self._shape: tuple[int, ...] | None = None
         self._detect_s = 0.0
 
@@ -190,7 +152,9 @@ class Tracker:
         """A face could not be seen in the frame of the last update: the detector is to look in the next one."""
         track = next(track for track in self._tracks if track.number == number)
         if self._last_ns is not None:
-            track.confirmed_ns = min(track.confirmed_ns, self._last_ns - round(self.confirm_interval_ms * 1e6))
+            track.confirmed_ns = min(
+                track.confirmed_ns, self._last_ns - round(self.confirm_interval_ms * 1e6 * self._crowding(track))
+            )
 
     # -- the steps of an update
 
@@ -199,12 +163,17 @@ class Tracker:
         just_lost = False
         # with many faces the looks are spread over frames: no more of them than keep the interval
         looks = math.ceil(len(self._tracks) * since_ns / 1e6 / self.confirm_interval_ms)
+        self._frames += 1
+        several = len(self._tracks) > 1 and since_ns > 0
+        every = max(1, int(CARRY_INTERVAL_MS * 1e6 / since_ns + 0.05)) if several else 1
         for track in sorted(self._tracks, key=lambda track: (not track.visible, track.looked_ns)):
             was_visible = track.visible
-            if track.visible:
+            if track.visible and (self._frames + track.number) % every:
+                track.go_on(since_ns)
+            elif track.visible:
                 track.visible = self._carry(grey, track, now)
             recent = now - track.seen_ns <= UNCONFIRMED_MS * 1e6
-            due = now - track.confirmed_ns >= self.confirm_interval_ms * 1e6 and looks > 0
+            due = now - track.confirmed_ns >= self.confirm_interval_ms * 1e6 * self._crowding(track) and looks > 0
             if (not track.visible and recent) or (track.visible and due):
                 looks -= track.visible
                 self._verify(grey, track, now)
@@ -213,7 +182,7 @@ class Tracker:
             )
             if track.remains and not (track.resembles and track.visible):
                 track.visible, track.resembles = True, False
-                track.box, track.patch = track.certain_box, track.certain_patch
+                track.return_to_certain()
             if track.visible and not self._is_reported(track, now):
                 track.visible = False
             if track.visible:
@@ -223,22 +192,22 @@ class Tracker:
             just_lost = just_lost or (was_visible and not track.visible)
         return just_lost
 
-    def _carry(self, grey: np.ndarray, track: _Track, now: int) -> bool:
+    def _carry(self, grey: np.ndarray, track: Track, now: int) -> bool:
         """Moves a track's box with the flow of its patch; False when the flow is unreliable."""
         motion = track.patch.motion(grey)
         if motion is None:
             return False
-        box = moved(track.box, *motion)
+        box = moved(track.patch_box, *motion)
         height, width = grey.shape
         if clipped(box, width, height).area < INSIDE * box.area:
             return False
-        track.box, track.patch = box, Patch(grey, box)
+        track.carry(box, Patch(grey, box), now)
         track.resembles = correlation(track.patch.face, track.appearance) >= RESEMBLANCE
         if track.resembles:
             track.certain_box, track.certain_ns, track.certain_patch = box, now, track.patch
         return True
 
-    def _verify(self, grey: np.ndarray, track: _Track, now: int) -> None:
+    def _verify(self, grey: np.ndarray, track: Track, now: int) -> None:
         """Looks for the face of a track where it should be, or where something nearby resembles it."""
         track.looked_ns = now
         thorough = now - track.examined_ns >= CONFIRM_INTERVAL_MS * 1e6
@@ -253,10 +222,10 @@ class Tracker:
             box = Box(*(old + CORRECTION * (new - old) for old, new in zip(track.box, box, strict=True)))
         track.confirm(box, Patch(grey, box), now, look.turned)
 
-    def _is_reported(self, track: _Track, now: int) -> bool:
+    def _is_reported(self, track: Track, now: int) -> bool:
         """Whether a carried track may still be reported."""
         unconfirmed_ms = (now - track.confirmed_ns) / 1e6
-        if unconfirmed_ms <= UNCONFIRMED_MS:
+        if unconfirmed_ms <= UNCONFIRMED_MS * self._crowding(track):
             return True
         known_ms = (track.confirmed_ns - track.born_ns) / 1e6
         return track.remains and unconfirmed_ms <= min(RESEMBLING_MS, known_ms)
@@ -312,7 +281,7 @@ class Tracker:
 
     def _drop_lost(self, now: int) -> None:
         """Forgets tracks lost for too long, and the younger of two that lie on one face."""
-        kept: list[_Track] = []
+        kept: list[Track] = []
         for track in self._tracks:
             if not track.visible and now - track.seen_ns > RECALL_MS * 1e6:
                 continue
@@ -322,6 +291,12 @@ class Tracker:
         self._tracks = kept
 
     # -- helpers
+
+    def _crowding(self, track: Track) -> float:
+        """By how much longer a face is believed, and how much later looked at again, where many are in view."""
+        if track.confirmed_ns <= track.born_ns:  # found, and not yet confirmed
+            return 1.0
+        return max(1.0, len(self._tracks) / defaults.FULL_RATE_FACES)
 
     def _tell_bound(self, frame: Frame) -> None:
         """Says once for each size what a search leaves out so that it keeps its time."""
@@ -347,15 +322,15 @@ class Tracker:
 
     def _start_track(self, grey: np.ndarray, box: Box, now: int) -> None:
         """A new identity."""
-        self._tracks.append(_Track(self._next_number, box, Patch(grey, box), now))
+        self._tracks.append(Track(self._next_number, box, Patch(grey, box), now))
         self._next_number += 1
 
-    def _is_free(self, track: _Track, box: Box) -> bool:
+    def _is_free(self, track: Track, box: Box) -> bool:
         """Whether no other face in view is at `box`, as when a lost one is behind it."""
         least = max(0.3, iou(track.box, box)) if track.visible else 0.3
         return not any(other is not track and other.visible and iou(other.box, box) > least for other in self._tracks)
 
-    def _closeness(self, track: _Track, box: Box, now: int) -> float:
+    def _closeness(self, track: Track, box: Box, now: int) -> float:
         """How well a box fits a track: 1 when equal, 0 beyond its reach or from 1.6 times its size."""
         sides = [max(each.width, each.height) for each in (track.box, box)]
         smaller, larger = min(sides), max(sides)
@@ -368,7 +343,7 @@ class Tracker:
         """Whether a box belongs to a face that is being followed."""
         return any(self._closeness(track, box, now) > 0 for track in self._tracks)
 
-    def _judge(self, grey: np.ndarray, visible: list[_Track], now: int, since_ns: int) -> None:
+    def _judge(self, grey: np.ndarray, visible: list[Track], now: int, since_ns: int) -> None:
         """Has the gate judge new faces, and of the others those whose turn it is, spread over frames."""
         due = [track for track in visible if track.quality is None]
         count = math.ceil(len(visible) * since_ns / 1e6 / JUDGE_INTERVAL_MS - 0.05)  # a frame that comes a little late
@@ -378,13 +353,14 @@ class Tracker:
         for track in due:
             track.quality, track.judged_ns = self._gate.measure(grey, track.box), now
 
-    def _quality(self, track: _Track, now: int) -> Quality:
+    def _quality(self, track: Track, now: int) -> Quality:
         """The gate's last verdict on a face, with what only the tracker knows: pose and occlusion."""
         last = track.quality
         assert last is not None  # judged when it came in
         reasons = last.reasons
+        unconfirmed = now - track.confirmed_ns > UNCONFIRMED_MS * 1e6 * self._crowding(track)
         if not track.resembles:
             reasons += ("occluded",)
-        elif track.turned or (not reasons and now - track.confirmed_ns > UNCONFIRMED_MS * 1e6):
+        elif track.turned or (not reasons and unconfirmed):
             reasons += ("turned",)
         return Quality(max(track.box.width, track.box.height), last.sharpness, last.brightness, reasons)

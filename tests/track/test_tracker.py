@@ -10,6 +10,7 @@ from portrait import as_frames, backdrop, data_file, face_box, paste
 from edgefer.detect import open_detector
 from edgefer.geometry import iou, moved
 from edgefer.track import QualityGate, Tracker
+from edgefer.track.patch import Patch
 from edgefer.values import Face, Frame
 
 CENTRE, SIDE = (320.0, 240.0), 90.0
@@ -232,6 +233,23 @@ def test_the_looks_at_many_faces_are_spread_over_frames(detector):
         looks.append(tracker.looks - before)
     assert max(looks) <= 3
     assert sum(looks) >= 6 * 5  # and yet each is looked at often enough
+
+
+def test_of_several_faces_each_is_carried_by_flow_in_every_second_frame(detector, wall, monkeypatch):
+    """And yet is where it is in all of them."""
+    carried, motion = [], Patch.motion
+    monkeypatch.setattr(Patch, "motion", lambda patch, grey: carried.append(patch) or motion(patch, grey))
+
+    def places(i):
+        return (160 + 3 * i, 240.0), (480.0, 200 + 2 * i)
+
+    images = [paste(paste(wall, places(i)[0], SIDE), places(i)[1], SIDE, mirrored=True) for i in range(30)]
+    _, faces = follow(detector, as_frames(images))
+    assert len(carried) == pytest.approx(29, abs=2)
+    for i, frame in enumerate(faces):
+        assert len(frame) == 2
+        for face, place in zip(sorted(frame, key=lambda face: face.box.x0), places(i), strict=True):
+            assert iou(face.box, face_box(place, SIDE)) > 0.75
 
 
 def test_two_faces_that_cross_keep_their_identities(detector, wall):

@@ -45,9 +45,10 @@ def render(manifest: LandmarkManifest, settings: dict[str, Any], size: int) -> s
             _text(
                 f"""Crops are made at random as `edgefer/train/landmarks/data.py` says: mirrored, turned up to 47
                 degrees, scaled, moved, covered (`cover.py`), made coarse down to 24 pixels a face, relit, blurred, with
-                noise. Faces turned further and squares without a face teach confidence zero.
-                {settings["images"]} crops in {settings["minutes"]:.0f} minutes on one thread; the moving average of the
-                weights ships."""
+                noise. Turned heads and faces whose chin the photograph shows are drawn more often; points beyond its
+                edge count little. Faces turned further and squares without a face teach confidence zero.
+                {settings["images"]} looks at crops in {settings["minutes"]:.0f} minutes{settings.get("machine", "")};
+                the moving average of the weights ships."""
             ),
             "\n".join(f"    {command}" for command in training.command.split(" && ")),
             "## Limits",

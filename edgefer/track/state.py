@@ -1,0 +1,74 @@
+"""What the tracker keeps of one face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgefer.geometry import Box, moved
+from edgefer.track.patch import Patch
+from edgefer.values import Quality
+
+
+@dataclass(slots=True)
+class Track:
+    """One face being followed.
+
+    `patch` is of `patch_ns`, when the face was at `patch_box`; since the one before it moved by `speed`, pixels a ns.
+    `appearance` is its pixels when the detector last found it, at `confirmed_ns`; `certain_box` and
+    `certain_patch` are of `certain_ns`, when it last resembled them; it `remains` when it still does, or when
+    part of it is where it was. `looked_ns` is when the detector last looked, `examined_ns` when it last did
+    so thoroughly, `seen_ns` the last frame the face was visible in, `judged_ns` that in which the gate judged it.
+    """
+
+    number: int
+    box: Box
+    patch: Patch
+    born_ns: int
+    patch_box: Box = field(init=False)
+    patch_ns: int = field(init=False)
+    appearance: np.ndarray = field(init=False)
+    certain_box: Box = field(init=False)
+    certain_patch: Patch = field(init=False)
+    certain_ns: int = field(init=False)
+    confirmed_ns: int = field(init=False)
+    looked_ns: int = field(init=False)
+    examined_ns: int = field(init=False)
+    seen_ns: int = field(init=False)
+    visible: bool = True
+    turned: bool = False
+    resembles: bool = True
+    remains: bool = True
+    quality: Quality | None = None
+    judged_ns: int = 0
+    speed: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        self.looked_ns = self.examined_ns = self.born_ns
+        self.confirm(self.box, self.patch, self.born_ns)
+
+    def confirm(self, box: Box, patch: Patch, now: int, turned: bool = False) -> None:
+        """The detector found it at `box`."""
+        self.box = self.certain_box = box
+        self.patch = self.certain_patch = patch
+        self.patch_box, self.patch_ns = box, now
+        self.appearance = patch.face.copy()
+        self.confirmed_ns = self.certain_ns = self.seen_ns = now
+        self.visible, self.resembles, self.turned = True, True, turned
+
+    def carry(self, box: Box, patch: Patch, now: int) -> None:
+        """Flow has found it at `box`."""
+        (x0, y0), (x1, y1) = self.patch_box.centre, box.centre
+        since_ns = max(1, now - self.patch_ns)
+        self.speed = (x1 - x0) / since_ns, (y1 - y0) / since_ns
+        self.box, self.patch, self.patch_box, self.patch_ns = box, patch, box, now
+
+    def go_on(self, since_ns: int) -> None:
+        """It is not looked at in this frame: its box moves on as it did."""
+        self.box = moved(self.box, self.speed[0] * since_ns, self.speed[1] * since_ns)
+
+    def return_to_certain(self) -> None:
+        """Flow may have followed what hides it: it is where it last was for certain."""
+        self.box = self.patch_box = self.certain_box
+        self.patch, self.patch_ns, self.speed = self.certain_patch, self.certain_ns, (0.0, 0.0)
