@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 #: How many frames of a film were read, and how many it says it has.
 Far: TypeAlias = "tuple[int, int | None]"
 
+_MOST_FALSE_STARTS = 3  # as where memory is short for a moment
 _PATIENCE_S = 3.0  # with a process that is told to end
 
 
@@ -43,6 +44,7 @@ class Pool:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._said: set[str] = set()
+        self._false_starts = 0
         self._ending = False
         self._threads: list[threading.Thread] = []
         self._early = deque(self._start() for _ in range(early))
@@ -157,10 +159,12 @@ class Pool:
             _tell(process, job)
             self._remark(_answer(process))
         except _GONE:
-            if not self._ending:
-                raise EdgeferError(
-                    f"a process that was to read films ended at its start ({_end_of(process)})"
-                ) from None
+            how = _end_of(process)
+            with self._lock:
+                self._false_starts += 1
+                give_up = self._false_starts > _MOST_FALSE_STARTS
+            if give_up and not self._ending:
+                raise EdgeferError(f"processes that were to read films ended at their start ({how})") from None
             return
         while not self._ending:
             try:

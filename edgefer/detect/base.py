@@ -76,7 +76,11 @@ class Survey(NamedTuple):
 
 
 class Detector(Protocol):
-    """What the tracker needs of a detector."""
+    """What the tracker needs of a detector.
+
+    One whose first part finds all but the smallest faces may have `in_turns`: while every face is followed, a search
+    does the first part and so many of the others, in turns.
+    """
 
     levels: Levels
     #: Into how many parts of about equal time a search can be divided.

@@ -75,7 +75,7 @@ class EdgeferDetector:
     """
 
     levels = Levels(sure=0.9, likely=0.55, keep=0.52, together=0.74)
-    parts = 8
+    parts, in_turns = 8, 2
     survey = Survey(160, 13, 40, margin=0.25, together=0.76, tile_rows_px=120)
 
     ROWS, COLUMNS, BLOCK = 120, 160, 4
@@ -150,22 +150,22 @@ class EdgeferDetector:
         if image is None:
             return []
         views = self._views(image.shape)
-        here = [moved(box, -x0, -y0) for box in known]
         faces: list[Look] = []
         for view in views if part is None else views[part :: self.parts]:
             seen = self._faces(image, view, points=False)
-            # in a view of a part there is more that resembles a face, such as a part of a large one
             if view != views[0]:
-                seen = self.verified(
-                    image, [face for face in seen if all(iou(face.box, box) <= self.SAME for box in here)]
-                )
+                # in a view of a part there is more that resembles a face, such as a part of a large one
+                seen = self.verified(image, [face for face in seen if self._is_new(moved(face.box, x0, y0), known)])
             faces += seen
         found: list[Detection] = []
         for face in sorted(faces, key=lambda face: -face.score):
             box, others = moved(face.box, x0, y0), (*known, *(other.box for other in found))
-            if box.width >= self._min_face_px * 0.75 and all(iou(box, other) <= self.SAME for other in others):
+            if box.width >= self._min_face_px * 0.75 and self._is_new(box, others):
                 found.append(Detection(box, face.score))
         return found
+
+    def _is_new(self, box: Box, others: Sequence[Box]) -> bool:
+        return all(iou(box, other) <= self.SAME for other in others)
 
     def look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         """The face expected in `box`; see Detector. The network takes turned heads as they come.

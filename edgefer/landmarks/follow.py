@@ -66,7 +66,7 @@ class Follower:
     #: By how much more confidence a face is rather seen in another direction.
     SURER = 0.005
     #: Points older than this are not looked round again, s.
-    STALE_S = 0.5
+    STALE_S = 1.25
     #: Between two attempts to find a face in other directions, s.
     TURNED_EVERY_S = 1.0
 

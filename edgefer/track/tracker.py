@@ -95,6 +95,7 @@ class Tracker:
         self._next_number = 1
         self._searched_ns: int | None = None
         self._parts: list[int] = []  # of the search going on, still to be done
+        self._in_search = 0  # how many it has
         self._last_ns: int | None = None
         self._frames = 0
         self._shape: tuple[int, ...] | None = None
@@ -254,8 +255,9 @@ class Tracker:
         if since_ms >= interval and (just_lost or not self._parts):
             self._searched_ns = now
             self.searches += 1
-            self._parts = list(range(self._detector.parts))
-        count = math.ceil(self._detector.parts * since_ns / 1e6 / SPREAD_MS)
+            self._parts = self._parts_of_search(settled)
+            self._in_search = len(self._parts)
+        count = math.ceil(self._in_search * since_ns / 1e6 / SPREAD_MS)
         due, self._parts = self._parts[:count], self._parts[count:]
         return list(due)
 
@@ -295,6 +297,14 @@ class Tracker:
         self._tracks = kept
 
     # -- helpers
+
+    def _parts_of_search(self, settled: bool) -> list[int]:
+        """What the search that begins now consists of; see Detector."""
+        first, *others = range(self._detector.parts)
+        count = getattr(self._detector, "in_turns", 0)
+        if not (settled and count):
+            return [first, *others]
+        return [first, *(others[(self.searches * count + index) % len(others)] for index in range(count))]
 
     def _crowding(self, track: Track) -> float:
         """By how much longer a face is believed, and how much later looked at again, where many are in view."""

@@ -19,10 +19,11 @@ from portrait import portrait
 from tiny_model import make_directory
 
 from edgefer import assemble
-from edgefer.annotate import Job, find, join, work
+from edgefer.annotate import Job, Outcome, find, join, work
 from edgefer.annotate import output as outputs
 from edgefer.annotate.pool import Pool
 from edgefer.commands import console as cli
+from edgefer.errors import EdgeferError
 from edgefer.reader.options import StreamOptions, settings_of
 from edgefer.sinks.lines import readable
 
@@ -197,6 +198,28 @@ def test_a_process_that_dies_costs_its_film_alone(model, tmp_path, folder):
     assert [bool(found[name].part) for name in films] == [True] * len(films)
     (remark,) = found[str(tmp_path / "long.avi")].remarks
     assert remark == f"{tmp_path}/long.avi: the process that read it ended (signal SIGKILL)"
+
+
+@pytest.mark.parametrize("often", [1, 9])
+def test_a_process_that_dies_at_its_start_is_replaced_a_few_times(model, tmp_path, often):
+    job = Job.of(tmp_path / "out.csv", settings_of(model=model))
+    with Pool() as pool:
+        start, left = pool._start, [None] * often
+
+        def doomed():
+            process = start()
+            if left:
+                left.pop()
+                process.kill()
+            return process
+
+        pool._start = doomed
+        pool.begin(job, NAMES[:1], 1)
+        if often == 9:
+            with pytest.raises(EdgeferError, match="ended at their start .signal SIGKILL"):
+                list(pool.events(60))
+        else:
+            assert [event.frames for event in pool.events(60) if isinstance(event, Outcome)] == [12]
 
 
 def test_films_that_cannot_be_read_are_a_line_each(model, unbroken, tmp_path, folder, capsys):

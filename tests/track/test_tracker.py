@@ -266,6 +266,26 @@ def test_two_faces_that_cross_keep_their_identities(detector, wall):
             assert iou(face.box, face_box(centres(i)[face.track != leftmost], SIDE)) > 0.5
 
 
+def test_while_every_face_is_followed_the_smallest_are_searched_for_in_turns(detector, wall):
+    asked = []
+
+    class InTurns:
+        levels, parts, in_turns, look = detector.levels, 5, 1, detector.look
+
+        def detect(self, grey, region=None, *, part=None, known=()):
+            asked.append(part)
+            return detector.detect(grey, region) if part is None else []
+
+    tracker = Tracker(InTurns())
+    for frame in as_frames([paste(wall, CENTRE, SIDE)] * 70):
+        tracker.update(frame)
+    assert asked[0] is None and asked[1::2] == [0, 0, 0, 0] and sorted(asked[2::2]) == [1, 2, 3, 4]
+    asked.clear()
+    for frame in as_frames([wall] * 10, first=70):
+        tracker.update(frame)
+    assert asked[:5] == [0, 1, 2, 3, 4]
+
+
 def test_a_search_is_spread_over_frames_once_the_first_is_done(detector, wall):
     asked = []
 
