@@ -39,7 +39,6 @@ def _work() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else is printed spoils no answer
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
 
     def answer(what: object) -> None:
         pickle.dump(what, answers)
@@ -47,6 +46,8 @@ def _work() -> None:
 
     try:
         _load()
+        # not before: two threads that import native libraries side by side may meet them half made
+        threading.Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
         from edgefer.annotate.job import open_parts, remarks, work
 
         job = told.get()
