@@ -6,7 +6,7 @@ from where it is expected. Patterns are those of the left half of a face; on the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ CELLS = np.stack(np.meshgrid(np.arange(-16, 17, 4), np.arange(-12, 13, 4)), axis
 SHIFTS = np.stack(np.meshgrid(np.arange(-14, 15, 2), np.arange(-10, 11, 2)), axis=-1).reshape(-1, 2)
 _CELL_SHAPE, _SHIFT_SHAPE = (7, 9), (11, 15)
 #: All cells of all places; those of the places themselves in it.
-_LATTICE = np.stack(np.meshgrid(np.arange(-30, 31, 2), np.arange(-22, 23, 2)), axis=-1)
+_LATTICE_SHAPE, _LATTICE_X, _LATTICE_Y = (23, 31), np.arange(-30, 31, 2), np.arange(-22, 23, 2)
 _OWN = np.s_[6:-6, 8:-8]
 #: What adds up the cells of each row, and of each column, of places; a cell is two steps of the lattice from the next.
 _ROWS = np.array([[(row - place) in range(0, 13, 2) for row in range(23)] for place in range(11)], np.float32) / 7
@@ -67,10 +67,8 @@ def best_place(level: Gradients, weights: np.ndarray, expected: np.ndarray, mirr
     The scores are those of `pattern_features(...) @ weights`, to within float32's roundings; the cells of all places
     lie on one lattice of two pixels.
     """
-    height, width = level.corners.shape
-    start = np.rint(expected + _LATTICE * (mirror, 1)).astype(np.int64)
-    lattice = np.ix_(np.clip(start[:, 0, 1], 0, height - 1), np.clip(start[0, :, 0], 0, width - 1))
-    planes = np.empty((2, *_LATTICE.shape[:2]), np.float32)
+    lattice = _lattice(level.corners.shape, np.rint(expected).astype(np.int64), mirror)
+    planes = np.empty((2, *_LATTICE_SHAPE), np.float32)
     np.multiply(level.across[lattice], mirror, out=planes[0])
     planes[1] = level.down[lattice]
     strength = _ROWS @ np.sqrt(planes[0] ** 2 + planes[1] ** 2) @ _COLUMNS
@@ -85,6 +83,15 @@ def best_place(level: Gradients, weights: np.ndarray, expected: np.ndarray, mirr
     scores += (weights[0] * own + _AWAY @ weights[1:5]).astype(np.float32)
     best = int(scores.argmax())
     return Match(np.rint(expected + SHIFTS[best] * (mirror, 1)), float(scores[best]))
+
+
+def _lattice(shape: tuple[int, ...], place: np.ndarray, mirror: int) -> tuple[Any, Any]:
+    """An index of the lattice around a place; beyond the image its edge pixels go on."""
+    height, width = shape
+    x, y = place.tolist()
+    if 30 < x < width - 31 and 22 <= y < height - 22:  # slices: a view, not a copy
+        return slice(y - 22, y + 23, 2), slice(x - 30, x + 31, 2) if mirror > 0 else slice(x + 30, x - 31, -2)
+    return np.ix_(np.clip(y + _LATTICE_Y, 0, height - 1), np.clip(x + _LATTICE_X * mirror, 0, width - 1))
 
 
 def snapped(level: Gradients, place: np.ndarray, reach: int = _SNAP) -> np.ndarray:
