@@ -284,7 +284,7 @@ def test_a_part_is_named_by_all_that_decides_about_it(model, tmp_path):
     note(Job.of(output, settings, empty=True))
     note(Job.of(output, settings, StreamOptions(every=2)))
     note(Job.of(output, settings_of(model=[model, "edgefer-nano"])))
-    note(Job.of(output, settings_of(model=model, detector="edgefer")))
+    note(Job.of(output, settings_of(model=model, detector="haar")))
     manifest = tmp_path / "model" / "model.toml"
     shutil.copytree(model, manifest.parent)
     other = settings_of(model=str(manifest.parent))
