@@ -74,7 +74,7 @@ class EdgeferDetector:
     where its eyes, its nose and the corners of its mouth are.
     """
 
-    levels = Levels(sure=0.9, likely=0.55, keep=0.52, together=0.74)
+    levels = Levels(sure=0.9, likely=0.55, keep=0.52, together=0.77)
     parts, in_turns = 8, 2
     survey = Survey(160, 13, 40, margin=0.25, together=0.76, tile_rows_px=120)
 
