@@ -126,7 +126,8 @@ class VideoFile(Source):
         except MediaError as error:
             self._media.close()
             raise SourceError(f"{self.name}: no frame of it can be decoded ({error})") from None
-        if frame is None:
+        # a decoder may take the bytes of an encrypted film for a picture, by chance
+        if frame is None or self._media.encrypted:
             encrypted, damaged = self._media.encrypted, self._media.damaged
             self._media.close()
             why = "it is encrypted" if encrypted else f"{damaged} are damaged" if damaged else "it holds none"
