@@ -277,6 +277,7 @@ class MediaReader:
         if not packet.is_discard:
             self._inside += bool(packet.size)
         context, frames = self.stream.codec_context, []
+        self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
         try:
             frames = context.decode(packet)
         except EOFError:  # asked again after its last frame
@@ -285,7 +286,6 @@ class MediaReader:
             self.damaged += 1
             self._position += 1
             self._inside -= 1
-            self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
         if self._own_aspect:  # as the decoder sees it now, though it may hold back a frame from before a change
             self._aspect = context.sample_aspect_ratio or self._aspect
         self._ready.extend((frame, self._aspect) for frame in frames)
