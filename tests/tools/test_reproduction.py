@@ -210,3 +210,10 @@ def test_rows_of_ours_stand_in_one_table_once():
         names = [row.recipe for row in entry.rows if row.recipe]
         assert len(names) == len(set(names))
         assert not entry.base or entry.base in names
+
+
+def test_no_record_tells_where_files_lay_on_one_machine():
+    root = Path(__file__).parents[2]
+    records = [*(root / "docs" / "reproduction").rglob("*.json"), *(root / "bench" / "results").glob("*.json")]
+    told = [path.name for path in records if re.search(r'"/|"~|\.\./', path.read_text())]
+    assert records and told == []

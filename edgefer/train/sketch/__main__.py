@@ -99,11 +99,14 @@ def _paper(args: argparse.Namespace) -> int:
 def _keep(args: argparse.Namespace) -> int:
     for run in args.runs:
         try:
-            content = (run / "done.json").read_bytes()
+            done = json.loads((run / "done.json").read_text())
         except FileNotFoundError:
             raise UsageError(f"{run}: has no done.json; expected a finished run") from None
+        # where they lay on one machine says nothing on another
+        for name in ("digits", "start", "weights"):
+            done["training"][name] = Path(done["training"][name]).name
         args.records.mkdir(parents=True, exist_ok=True)
-        write_bytes(args.records / f"{run.resolve().name}.json", content)
+        write_bytes(args.records / f"{run.resolve().name}.json", (json.dumps(done, indent=1) + "\n").encode())
     return 0
 
 
