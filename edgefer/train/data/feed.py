@@ -35,7 +35,7 @@ def fed(maker: Maker, seed: int, processes: int, together: int, ahead: int = 2) 
         RuntimeError: no process is left that makes any.
     """
     ready: queue.Queue[Batch | Exception] = queue.Queue(ahead)
-    made = _here(maker, seed) if not processes else _elsewhere(maker, seed, processes, 2 * together)
+    made = maker(seed) if not processes else _elsewhere(maker, seed, processes, 2 * together)
 
     def gather() -> None:
         try:
@@ -50,10 +50,6 @@ def fed(maker: Maker, seed: int, processes: int, together: int, ahead: int = 2) 
         if isinstance(batch, Exception):
             raise RuntimeError("training data: there are no batches any more") from batch
         yield batch
-
-
-def _here(maker: Maker, seed: int) -> Iterator[Batch]:
-    yield from maker(seed)
 
 
 def _elsewhere(maker: Maker, seed: int, processes: int, ahead: int) -> Iterator[Batch]:
