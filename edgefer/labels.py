@@ -16,7 +16,12 @@ COSTACHE4 = ("positive", "negative", "awe", "neutral")
 #: What a micro-expression may show, in score order.
 MICRO = BASIC7[:6]
 
-LABEL_SETS: dict[str, tuple[str, ...]] = {"ferplus8": FERPLUS8, "basic7": BASIC7, "costache4": COSTACHE4, "micro6": MICRO}
+LABEL_SETS: dict[str, tuple[str, ...]] = {
+    "ferplus8": FERPLUS8,
+    "basic7": BASIC7,
+    "costache4": COSTACHE4,
+    "micro6": MICRO,
+}
 
 #: Expressions that a label of a set stands for, where it is not one of FERPLUS8 itself. None of theirs is contempt.
 GROUPS: dict[str, tuple[str, ...]] = {

@@ -40,7 +40,6 @@ class AnyInput(Protocol):
     def zero_point(self) -> int: ...
 
 
-
 class Tensor(NamedTuple):
     """What a manifest says of one tensor of a network; a float32 one has neither scale nor zero point."""
 

@@ -15,7 +15,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class MicroInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """The tensor the network takes in each tick: a field of motion, squeezed by arsinh(step / unit).
+    """The tensor the network takes in each tick: a field of motion, squeezed: arsinh(step / unit) / span.
 
     Attributes:
         height, width: cells of the grid on the face.
@@ -27,6 +27,7 @@ class MicroInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froze
     channels: Literal["across+down"] = "across+down"
     dtype: Literal["int8"] = "int8"
     unit: Annotated[float, Meta(gt=0, le=1)]
+    span: Annotated[float, Meta(gt=0, le=100)]
     scale: Scale
     zero_point: ZeroPoint
     value_range: tuple[float, float]
@@ -100,6 +101,11 @@ class MicroManifest(Manifest, tag="micro", frozen=True, kw_only=True):
     def labels(self) -> tuple[str, ...]:
         """What a face does in a tick, in the order of the scores."""
         return ("none", "rising", "falling")
+
+    @property
+    def expression_labels(self) -> tuple[str, ...]:
+        """What a movement may show, in the order of the network's answers."""
+        return labels.label_set(self.expressions)
 
     def figures(self) -> tuple[str, str, str]:
         tensor = self.input

@@ -59,9 +59,6 @@ KINDS.add(
 )
 KINDS.add(
     Entry(
-        "micro",
-        "micro-expressions in films, as events",
-        "edgefer.recognize.micro.recognizer:open_micro",
-        MicroOptions,
+        "micro", "micro-expressions in films, as events", "edgefer.recognize.micro.recognizer:open_micro", MicroOptions
     )
 )

@@ -128,7 +128,7 @@ def test_ticks_keep_the_mean_of_a_signal(fps):
 def test_what_is_slow_is_taken_away_and_what_is_quick_stays():
     t = np.arange(0, 4, 1 / 60)
     pulse = np.exp(-(((t - 2) / 0.08) ** 2)) * 0.01
-    slow = 0.05 * t + 0.02 * np.sin(2 * np.pi * 0.1 * t)
+    slow = 0.01 * t + 0.004 * np.sin(2 * np.pi * 0.1 * t)
     steps = np.zeros((len(t), fields.CELLS, 2), np.float32)
     steps[:, :, 0] = (pulse + slow)[:, None]
     quieter, given = quiet.Quieter(), []

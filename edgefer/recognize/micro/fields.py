@@ -8,6 +8,7 @@ the face do (forehead, bridge of the nose, temples) is the head's motion; the re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,8 @@ ASTRAY_PX = 1.0
 #: or the head has moved so far, eye distances.
 RENEW_S, BESIDE_S = 1.2, 0.25
 SEEN, FAR = 0.55, 0.25
-#: Light is made even over so many pixels of the crop, after noise was smoothed over so many; contrast becomes LEVEL, where
-#: it is more than LEAST.
+#: Light is made even over so many pixels of the crop, after noise was smoothed over so many; contrast becomes LEVEL,
+#: where it is more than LEAST.
 COARSE_PX, FINE_PX, LEVEL, LEAST = 25, 1.0, 40.0, 2.0
 #: Part of the cells that has to lie inside the picture.
 INSIDE = 0.8
@@ -192,7 +193,9 @@ def _reference(grey: np.ndarray, points: np.ndarray, t_s: float) -> _Reference |
     across = (points[45] - points[36]) / size
     turn = np.array([[across[0], across[1]], [-across[1], across[0]]]) / (size * scale)
     at = ((cells + 0.5 - (box.x0, box.y0)) * scale - 0.5).astype(np.float32)
-    return _Reference(_evened(grey, box), box, np.clip(at, 0, CROP_PX - 1), inside, turn, t_s, np.zeros((CELLS, 2), np.float32))
+    return _Reference(
+        _evened(grey, box), box, np.clip(at, 0, CROP_PX - 1), inside, turn, t_s, np.zeros((CELLS, 2), np.float32)
+    )
 
 
 def _compare(reference: _Reference, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -215,12 +218,15 @@ def _evened(grey: np.ndarray, box: Box) -> np.ndarray:
     """The crop with light and contrast made alike everywhere, so that lamps that flicker or fade move nothing."""
     import cv2  # brought by the tracker; not to be loaded before it is used
 
+    def mean(image: Any) -> Any:
+        return cv2.blur(image, (COARSE_PX, COARSE_PX))
+
     crop = crop_resize(grey, box, (CROP_PX, CROP_PX)).astype(np.float32)
-    fine = cv2.GaussianBlur(crop, (0, 0), FINE_PX)
-    fine -= cv2.blur(crop, (COARSE_PX, COARSE_PX))
-    contrast = cv2.sqrt(cv2.blur(fine * fine, (COARSE_PX, COARSE_PX)))
+    fine: Any = cv2.GaussianBlur(crop, (0, 0), FINE_PX)
+    fine -= mean(crop)
+    contrast: Any = cv2.sqrt(mean(fine * fine))
     contrast /= LEVEL
     contrast += LEAST / LEVEL
     fine /= contrast
     fine += 128
-    return cv2.convertScaleAbs(cv2.max(fine, 0))
+    return np.asarray(cv2.convertScaleAbs(np.maximum(fine, 0, out=fine)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgefer.errors import ModelError
-from edgefer.labels import label_set, softmax
+from edgefer.labels import softmax
 from edgefer.models.interpreter import Network as Int8
 from edgefer.models.interpreter import Tensor
 from edgefer.models.manifest import self_test_input
@@ -21,8 +21,8 @@ from edgefer.recognize.micro.ticks import RATE_HZ
 
 #: What the network says of a tick it says so many ticks later.
 DELAY = 15
-#: Fields are squeezed so that small steps keep their detail in eight bits: arsinh(step / UNIT).
-UNIT = 0.002
+#: Fields are squeezed so that small steps keep their detail in eight bits: arsinh(step / UNIT) / SPAN.
+UNIT, SPAN = 0.002, 4.0
 #: Film after a movement, s, from which its end is certain; part of it that may stay; chance from which it is named.
 SETTLED_S, STAYS, NAMED = 0.3, 0.7, 0.5
 #: Fields of a self-test, and the largest difference: its int8 features may lie some levels apart (models/manifest.py).
@@ -31,7 +31,7 @@ TEST_TICKS, TEST_TOLERANCE = 6, 0.1
 
 def squeezed(images: np.ndarray) -> np.ndarray:
     """Fields of motion, eye distances, as the network takes them, float32."""
-    return np.arcsinh(images / np.float32(UNIT)).astype(np.float32)
+    return np.asarray(np.arcsinh(images / np.float32(UNIT)) / np.float32(SPAN), np.float32)
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Network:
             "bias": (4 * manifest.cells,),
             "phase": (manifest.cells, len(PHASES)),
             "phase_bias": (len(PHASES),),
-            "expression": (manifest.cells, len(label_set(manifest.expressions))),
-            "expression_bias": (len(label_set(manifest.expressions)),),
+            "expression": (manifest.cells, len(manifest.expression_labels)),
+            "expression_bias": (len(manifest.expression_labels),),
         }
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -123,8 +123,8 @@ class Network:
     def tensor(self, image: np.ndarray) -> np.ndarray:
         """A field of motion, float32 (SIDE, SIDE, 2), as int8 (1, SIDE, SIDE, 2)."""
         given = self._manifest.input
-        levels = np.rint(np.arcsinh(image / np.float32(given.unit)) / np.float32(given.scale)) + given.zero_point
-        return np.clip(levels, -128, 127).astype(np.int8)[None]
+        levels = np.rint(np.arcsinh(image / np.float32(given.unit)) / np.float32(given.span * given.scale))
+        return np.clip(levels + given.zero_point, -128, 127).astype(np.int8)[None]
 
     def step(
         self, tensor: np.ndarray, state: tuple[np.ndarray, np.ndarray]
@@ -200,10 +200,10 @@ class LearnedSpotter:
             return []
         rest = self._network.tensor(np.zeros((SIDE, SIDE, 2), np.float32))
         for _ in range(DELAY):
-            self._step(rest, ahead=True)
+            self._step(rest)
         return self._find(self._t[-1] - MARGIN_S)
 
-    def _step(self, tensor: np.ndarray, ahead: bool = False) -> None:
+    def _step(self, tensor: np.ndarray) -> None:
         phases, expressions, self._state = self._network.step(tensor, self._state)
         self.scores = phases
         self._phases.append(phases)

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 
-from edgefer.labels import label_set
 from edgefer.landmarks.points import eye_distance
 from edgefer.models.micro import MicroManifest
 from edgefer.recognize.base import Needs, Observation
@@ -21,7 +20,7 @@ from edgefer.recognize.registry import MicroOptions
 from edgefer.values import Event, Face, Frame
 
 KIND = "micro"
-#: Smallest face, side of its box in pixels of the source: below, what is looked for is less than a twentieth of a pixel.
+#: Smallest face, side of its box in pixels of the source: below, what is looked for is less than a tenth of a pixel.
 MIN_FACE_PX = 64.0
 #: A head that moves faster than this, eye distances a second, is not judged; by its way in this time, s.
 FASTEST, WAY_S = 0.8, 0.1
@@ -109,7 +108,7 @@ class MicroRecognizer:
         lag_s: media time from the apex of a movement until it is told.
     """
 
-    labels = spot.PHASES
+    labels: tuple[str, ...] = spot.PHASES
 
     def __init__(self, name: str, spotter: Callable[[], Spotter] = spot.Spotter, lag_s: float = LAG_S) -> None:
         self.name = name
@@ -178,5 +177,5 @@ def open_micro(options: MicroOptions, *, manifest: MicroManifest, content: bytes
     network = Network(content, manifest, threads)
     if (options.method or manifest.method) == "flow":
         return MicroRecognizer(manifest.name)
-    how, labels = Decoding(manifest.begin, manifest.sure), label_set(manifest.expressions)
+    how, labels = Decoding(manifest.begin, manifest.sure), manifest.expression_labels
     return MicroRecognizer(manifest.name, lambda: LearnedSpotter(network, how, labels), LEARNED_LAG_S)

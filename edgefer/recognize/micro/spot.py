@@ -67,15 +67,15 @@ class Rules:
     """
 
     threshold: float = 10.0
-    floor: float = 0.0003
+    floor: float = 0.0002
     shortest_s: float = 0.03
     longest_s: float = 0.62
     largest: float = 0.05
     blink: float = 0.008
     blink_share: float = 0.3
     stays: float = 0.5
-    busy: float = 0.2
-    as_much: float = 0.3
+    busy: float = 0.15
+    as_much: float = 0.25
 
 
 RULES = Rules()
@@ -166,11 +166,11 @@ def find(
     """
     found, apart = [], round(APART_S * RATE_HZ)
     inside = (t_s >= begin_s) & (t_s < end_s) & (high > rules.threshold)
-    for apex in np.flatnonzero(inside):
-        near = high[max(0, apex - apart) : apex + apart + 1]
-        if high[apex] < near.max() or apex - max(0, apex - apart) != int(near.argmax()):
+    for apex in np.flatnonzero(inside).tolist():
+        first = max(0, apex - apart)
+        if apex - first != int(high[first : apex + apart + 1].argmax()):
             continue
-        event = _shaped(t_s, steps, deviation, int(apex), float(high[apex]), rules)
+        event = _shaped(t_s, steps, deviation, apex, float(high[apex]), rules)
         if event is not None and not _busy(t_s, high, event, rules):
             found.append(event)
     return found

@@ -17,15 +17,16 @@ class Ticks:
     """The resampler of one signal."""
 
     def __init__(self) -> None:
-        self._t = self._sum = None
-        self._number = 0
+        self._t: float | None = None
+        self._value = self._sum = np.zeros(0)
+        self._number, self._open = 0, False
 
     def add(self, t_s: float, value: np.ndarray) -> list[tuple[float, np.ndarray]]:
         """Takes the next frame's value; gives what is complete, each with its time."""
         if self._t is None:
             self._t, self._value = t_s, value
             self._number = int(np.ceil(t_s * RATE_HZ + 0.5 - 1e-6))  # the first tick that lies wholly behind
-            self._sum, self._open = np.zeros_like(value), False
+            self._sum = np.zeros_like(value)
             return []
         done = []
         begin, first = self._t, self._value

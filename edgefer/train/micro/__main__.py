@@ -1,6 +1,8 @@
 """`python -m edgefer.train.micro`: micro-expressions.
 
-python -m edgefer.train.micro fields --data DATA --labels LABELS --part train --films 400 --out DIRECTORY
+python -m edgefer.train.micro fields --data DATA --labels LABELS --part train --films 160 --out DIRECTORY
+python -m edgefer.train.micro learn --fields DIRECTORY --out RUN
+python -m edgefer.train.micro bar --data DATA --labels LABELS --model micro
 """
 
 from __future__ import annotations
@@ -23,6 +25,40 @@ def _fields(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _learn(arguments: argparse.Namespace) -> int:
+    from edgefer.train.micro import material, network
+
+    network.learn(
+        [network.course(strip) for strip in material.read(arguments.fields)], arguments.out, arguments.steps,
+        seed=arguments.seed,
+    )  # fmt: skip
+    return 0
+
+
+def _bar(arguments: argparse.Namespace) -> int:
+    from edgefer.models import store
+    from edgefer.train.data.synthetic.drawn import drawn
+    from edgefer.train.data.synthetic.identities import photographs
+    from edgefer.train.micro import bar, scores
+
+    if arguments.data is None:
+        faces = [drawn(90_000 + number) for number in range(arguments.films)]
+    else:
+        faces = photographs(arguments.data, arguments.labels, arguments.part)[: arguments.films]
+    spotter = bar.recognizer(store.find(arguments.model) if arguments.model else None)
+    rows: list[dict[str, object]] = []
+    for fps in arguments.fps:
+        tallies = bar.measure(faces, fps, spotter, arguments.scale, arguments.seconds, neutral=arguments.neutral)
+        for way, tally in tallies.items():
+            if not tally.truth and not tally.neutral_s:
+                continue
+            named = f"{100 * tally.right / tally.named:.0f} % of {tally.named}" if tally.named else "-"
+            rows.append({"fps": f"{fps:g}", "way": way, **tally.row(), "expression right": named})
+            print("  ".join(str(value) for value in rows[-1].values()), flush=True)
+    print(scores.table(rows))
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m edgefer.train.micro", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -36,6 +72,23 @@ def main() -> int:
     fields.add_argument("--films", type=int, default=400)
     fields.add_argument("--out", type=Path, required=True)
     fields.add_argument("--seed", type=int, default=0)
+    learn = acts.add_parser("learn", help="train the CNN and the LSTM on written fields")
+    learn.set_defaults(act=_learn)
+    learn.add_argument("--fields", type=Path, required=True, help="directory that `fields` wrote")
+    learn.add_argument("--out", type=Path, required=True, help="directory of the run")
+    learn.add_argument("--steps", type=int, default=1500)
+    learn.add_argument("--seed", type=int, default=0)
+    bar = acts.add_parser("bar", help="measure whole runs on films of faces unseen before: F1, onset, false events")
+    bar.set_defaults(act=_bar)
+    bar.add_argument("--data", type=Path, help="directory with faces/faces.zip; drawn faces where it is not given")
+    bar.add_argument("--labels", type=Path, help="directory that edgefer.train.teachers wrote")
+    bar.add_argument("--part", default="test", help="photographs to take (%(default)s)")
+    bar.add_argument("--model", default="", help="model directory or name; flow alone where it is not given")
+    bar.add_argument("--films", type=int, default=24)
+    bar.add_argument("--seconds", type=float, default=8.0)
+    bar.add_argument("--fps", type=float, nargs="+", default=[30.0, 60.0, 200.0])
+    bar.add_argument("--scale", choices=["move", "strength"], default="move")
+    bar.add_argument("--neutral", action="store_true", help="films without micro-expressions")
     arguments = parser.parse_args()
     try:
         return int(arguments.act(arguments))

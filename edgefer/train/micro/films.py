@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,7 +25,9 @@ APART_S, NAMELESS = 0.7, 0.25
 EXPRESSIONS = tuple(name for name in units.EXPRESSIONS if name != "neutral")  # the order of written tables
 
 
-def micro(rng: np.random.Generator, start_s: float, scale: Scale, seconds: tuple[float, float] = script.MICRO_S) -> Event:
+def micro(
+    rng: np.random.Generator, start_s: float, scale: Scale, seconds: tuple[float, float] = script.MICRO_S
+) -> Event:
     """A micro-expression that begins at a time."""
     expression = None if rng.random() < NAMELESS else str(rng.choice(EXPRESSIONS))
     event = script.event(rng, start_s, expression, micro=True, seconds=float(rng.uniform(*seconds)))
@@ -69,10 +71,12 @@ def macro(rng: np.random.Generator, begin_s: float) -> list[Event]:
     return [script.event(rng, begin_s, str(rng.choice(EXPRESSIONS)))]
 
 
-def taken(identity: Identity, seed: int, seconds: float, fps: float, scale: Scale, **how: object) -> Film:
-    """A film for measuring: neutral but for micro-expressions and blinks, sway, flicker and noise as `Camera` has them."""
+def taken(
+    identity: Identity, seed: int, seconds: float, fps: float, scale: Scale, a_minute: float = 24.0, **how: Any
+) -> Film:
+    """A film for measuring: neutral but for micro-expressions and blinks; sway, flicker, noise as of `Camera`."""
     rng = np.random.default_rng(seed)
-    events = micros(rng, seconds, scale)
+    events = micros(rng, seconds, scale, a_minute)
     return framed(identity, events, seconds, fps, seed, **how)
 
 

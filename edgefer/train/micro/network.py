@@ -112,7 +112,7 @@ def batches(courses: Sequence[Course], size: int, seed: int) -> Iterator[tuple[n
         images = np.zeros((size, TICKS, SIDE, SIDE, 2), np.float32)
         phase, expression = np.zeros((size, TICKS), np.int32), np.full((size, TICKS), -1, np.int32)
         for row in range(size):
-            each = courses[rng.integers(len(courses))]
+            each = courses[int(rng.integers(len(courses)))]
             start = int(rng.integers(max(1, len(each.t_s) - TICKS - DELAY)))
             taken = slice(start, start + TICKS + DELAY)
             part = each.images[taken][:TICKS].astype(np.float32)
