@@ -18,7 +18,7 @@ from edgefer.train.micro.network import CELLS_LSTM, FEATURES, Course, build
 
 PAPER = "Breuer and Kimmel, A Deep Learning Perspective on the Origin of Facial Expressions, section 4"
 ARCHITECTURE = (
-    "3 convolutions 3x3 (16, 24, 32) on 13x13 fields of optical flow, dense 32, in int8; LSTM of 32 and two dense "
+    "3 convolutions 3x3 (12, 16, 24) on 13x13 fields of optical flow, dense 32, in int8; LSTM of 32 and two dense "
     "layers in float32, 60 steps a second"
 )
 LICENCE = Licence(

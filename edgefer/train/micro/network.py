@@ -24,9 +24,9 @@ from edgefer.recognize.micro.spot import PHASES
 from edgefer.train.data.synthetic.script import Event
 from edgefer.train.micro.material import Strip
 
-FEATURES, CELLS_LSTM = 32, 32
+FILTERS, FEATURES, CELLS_LSTM = (12, 16, 24), 32, 32
 #: Ticks of a sequence to learn from.
-TICKS = 240
+TICKS = 200
 
 
 @dataclass
@@ -74,9 +74,9 @@ def build(length: int = TICKS, recurrent_dropout: float = 0.2) -> tuple[Any, Any
 
     image = keras.Input((SIDE, SIDE, 2))
     x = image
-    for filters in (16, 24, 32):
+    for filters in FILTERS:
         x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D(2)(x) if filters < 32 else x
+        x = layers.MaxPooling2D(2)(x) if filters < FILTERS[-1] else x
     x = layers.Dropout(0.25)(layers.Flatten()(x))
     feature = layers.Dense(FEATURES, activation="relu", name="feature")(x)
     cnn = keras.Model(image, feature, name="cnn")
@@ -130,7 +130,7 @@ def batches(courses: Sequence[Course], size: int, seed: int) -> Iterator[tuple[n
         yield squeezed(images), (phase, np.maximum(expression, 0)), weights
 
 
-def learn(train: Sequence[Course], out: Path, steps: int, size: int = 12, rate: float = 2e-3, seed: int = 0) -> None:
+def learn(train: Sequence[Course], out: Path, steps: int, size: int = 10, rate: float = 3e-3, seed: int = 0) -> None:
     """Both stages; writes `micro.weights.h5` into the directory of the run."""
     import keras
 
