@@ -56,7 +56,7 @@ def test_epochs_lower_the_loss(clips):
     learner.model.train_on_batch = lambda *given: losses.append(step(*given))
     for _ in learner._epochs(np.arange(6)):
         learner.model.reset_metrics()
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.95 * losses[0]
 
 
 def test_altered_copies_teach_and_are_not_tested(clips):
