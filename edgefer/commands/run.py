@@ -105,7 +105,13 @@ def _run(
     try:
         title = stream.name if len(specs) == 1 else f"{len(specs)} sources"
         sinks = assemble.start_sinks(
-            outputs, labels=stream.labels, models=stream.models, title=title, fps=stream.fps, live=stream.live
+            outputs,
+            labels=stream.labels,
+            models=stream.models,
+            units=stream.units,
+            title=title,
+            fps=stream.fps,
+            live=stream.live,
         )
     except BaseException:
         stream.close()

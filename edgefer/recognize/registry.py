@@ -44,3 +44,6 @@ KINDS.add(
         GeometryOptions,
     )
 )
+KINDS.add(
+    Entry("units", "the action units in aligned face crops; gives no expression", "edgefer.recognize.units:open_units")
+)
