@@ -87,12 +87,12 @@ def _eyes(chain: Chain) -> np.ndarray | None:
 
 
 def _boxes(chain: Chain) -> np.ndarray | None:
-    if chain.level is None or len(chain.boxes) < 2:
+    if chain.level is None or chain.boxes is None:
         return None
     picture = _enlarged(chain.level.image)
-    for match in chain.boxes:
+    for centre in chain.boxes:
         half = np.array([11.0, 5.0])
-        cv2.rectangle(picture, _at(match.place - half), _at(match.place + half), _RED, 1)
+        cv2.rectangle(picture, _at(centre - half), _at(centre + half), _RED, 1)
     return picture
 
 

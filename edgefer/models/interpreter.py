@@ -68,7 +68,8 @@ class Network:
             reason = " ".join(str(error).split())
             raise ModelError(f"model {self._name}: {runtime.NAME} refuses model.tflite: {reason}") from None
         runtime.warn_if_slow(self._runtime)
-        self.input_shape = (1, given.height, given.width, channel_count(given.channels))
+        rows = given.height * getattr(given, "frames", 1)  # a clip's frames lie one below the other
+        self.input_shape = (1, rows, given.width, channel_count(given.channels))
         expected = Tensor(self.input_shape, given.dtype, given.scale, given.zero_point)
         (self._input,) = self._indices("input", self._runtime.get_input_details(), [expected])
         self._outputs = self._indices("output", self._runtime.get_output_details(), outputs)

@@ -36,6 +36,7 @@ KINDS.add(Entry("frame", "the expression in single face crops", "edgefer.recogni
 KINDS.add(
     Entry("sketch", "the expression in emotion sketches, drawn from landmarks", "edgefer.recognize.sketch:open_sketch")
 )
+KINDS.add(Entry("clip", "the expression in the last second of a film", "edgefer.recognize.clip:open_clip"))
 KINDS.add(
     Entry(
         "geometry",

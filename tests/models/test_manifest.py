@@ -162,7 +162,7 @@ def test_oversized_files_are_refused_without_reading_them_whole(directory, monke
     ("old", "new", "word"),
     [
         ("schema = 1", "schema = 2", "schema"),
-        ('kind = "frame"', 'kind = "clip"', "kind"),
+        ('kind = "frame"', 'kind = "opera"', "kind"),
         ('name = "tiny"', 'name = "../tiny"', "name"),
         ('name = "tiny"', "name = 3", "Expected `str`, got `int`"),
         ('name = "tiny"\n', "", "missing required field `name`"),

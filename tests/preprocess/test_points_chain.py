@@ -120,19 +120,31 @@ def test_a_light_circle_is_no_iris():
 
 def test_the_fast_search_of_a_pattern_equals_its_features(found):
     """Eight roundings of float32 on sums of 131 products of order one: 1e-4 is far above them."""
-    weights = fitted.fitted().lip
-    for mirror in (1, -1):
-        for place in ((60.0, 100.0), (3.2, 2.0), (170.0, 165.0)):
-            scores = patterns.pattern_features(found.gradients, np.array(place), mirror) @ weights
-            best = patterns.best_place(found.gradients, weights, np.array(place), mirror)
-            assert best.score == pytest.approx(scores.max(), abs=1e-4)
+    weights = [fitted.fitted().lip, fitted.fitted().eye, fitted.fitted().brow_outer]
+    expected = np.array([[(60.0, 100.0), (110.4, 90.0)], [(3.2, 2.0), (170.0, 165.0)], [(170.0, 165.0), (3.2, 2.0)]])
+    best = patterns.best_places(found.gradients, weights, expected)
+    for pattern, both, places, tops in zip(weights, expected, best.places, best.scores, strict=True):
+        for start, place, top, mirror in zip(both, places, tops, (1, -1), strict=True):
+            scores = patterns.pattern_features(found.gradients, start, mirror) @ pattern
+            assert top == pytest.approx(scores.max(), abs=1e-4)
+            shift = patterns.SHIFTS[scores.argmax()] * (mirror, 1)
+            np.testing.assert_array_equal(place, np.rint(start + shift))
+
+
+def test_the_band_of_the_eyes_is_a_part_of_the_levelled_face(found):
+    """The box of an eye is the same whether the other rows are there or not."""
+    whole = face.levelled(found.even, found.eyes.centres)
+    band = face.levelled(found.even, found.eyes.centres, face.EYE_ROWS)
+    np.testing.assert_array_equal(band.image, whole.image[face.EYE_ROWS])
+    there, above = (chain.eye_boxes(face.gradients(part.image), top) for part, top in ((whole, 0), (band, 30)))
+    np.testing.assert_array_equal(there, above + (0, face.EYE_ROWS.start))
 
 
 def test_a_corner_is_the_best_shi_tomasi_score_nearby(found):
-    place = patterns.snapped(found.gradients, np.array([80.0, 90.0]), reach=2)
-    around = found.gradients.corners[88:93, 78:83]
-    assert found.gradients.corners[int(place[1]), int(place[0])] == around.max()
-    np.testing.assert_array_equal(patterns.snapped(found.gradients, np.array([-9.0, 999.0])).astype(int) >= 0, True)
+    corners = found.gradients.corners
+    inside, outside = patterns.snapped(found.gradients, np.array([(80.0, 90.0), (-9.0, 999.0)])).astype(int)
+    assert corners[inside[1], inside[0]] == corners[89:92, 79:82].max()
+    assert corners[outside[1], outside[0]] == corners[-3:, :3].max()
 
 
 def test_an_edge_has_its_lighter_side_above():

@@ -9,6 +9,7 @@ the cascade that the paper used is no longer distributed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +18,9 @@ from edgefer.geometry import Box
 from edgefer.preprocess.points import edges as lines
 from edgefer.preprocess.points import eyes as irises
 from edgefer.preprocess.points.face import (
+    ALL_ROWS,
     BOX_PX,
+    EYE_ROWS,
     EYES_PX,
     MIDDLE,
     Gradients,
@@ -30,7 +33,7 @@ from edgefer.preprocess.points.face import (
 )
 from edgefer.preprocess.points.features import COUNT, NAMES
 from edgefer.preprocess.points.fitted import fitted
-from edgefer.preprocess.points.patterns import Match, best_place, snapped
+from edgefer.preprocess.points.patterns import best_places, snapped
 
 #: The stages that can fail, in order.
 STAGES = ("face", "nose", "eyes", "eyebrows", "lips")
@@ -43,6 +46,11 @@ EYE_DROP = 1.4
 _UPPER_LID, _LOWER_LID = (-8, 0), (1, 8)
 _USUAL_UPPER, _USUAL_LOWER = -3.6, 2.6
 _LID_SPREAD = 2.5
+#: Of the upper and the lower lid: its rows, what counts against each, and whether the face darkens or lightens there.
+_LIDS = tuple(
+    (np.arange(*rows), ((np.arange(*rows) - usual) / _LID_SPREAD) ** 2, sign)
+    for rows, usual, sign in ((_UPPER_LID, _USUAL_UPPER, -1), (_LOWER_LID, _USUAL_LOWER, 1))
+)
 #: A corner found farther than this from where all of them leave it, in parts of the distance of the eyes, is none of
 #: this face; of the faces that were right one in a hundred strays so far.
 MOST_STRAYED = 0.16
@@ -60,7 +68,7 @@ class Chain:
         windows, circles: where each eye was searched in the face, and the circles found there.
         eyes: the circles chosen.
         level: the face with its eyes level. gradients: of it.
-        boxes: (centre, half width, half height) of the box around each eye, in the levelled face.
+        boxes: float64, shape (2, 2): centre of the box around each eye, the left one first, in the levelled face.
         brows: the edge of each brow. lip: that of the upper lip.
         strayed: float64, shape (18,): how far each corner was found from where all of them leave it, in parts of the
             distance of the eyes.
@@ -79,7 +87,7 @@ class Chain:
     eyes: irises.Eyes | None = None
     level: Placed | None = None
     gradients: Gradients | None = None
-    boxes: list[Match] = field(default_factory=list)
+    boxes: np.ndarray | None = None
     brows: list[lines.Component] = field(default_factory=list)
     lip: lines.Component | None = None
     strayed: np.ndarray | None = None
@@ -142,29 +150,34 @@ def find_eyes(chain: Chain) -> None:
     if chain.eyes is None:
         raise StageFailed("eyes", "no circle on one side of the face")
     centres = chain.eyes.centres
-    for _ in range(2):  # the boxes of the first pass level the face for the second
-        chain.level = levelled(chain.even, centres)
+    for rows in (EYE_ROWS, ALL_ROWS):  # the boxes of the first pass level the face for the second
+        chain.level = levelled(chain.even, centres, rows)
         chain.gradients = gradients(chain.level.image)
-        chain.boxes = [eye_box(chain.gradients, side) for side in (0, 1)]
-        places = np.array([box.place for box in chain.boxes]) - (0, EYE_DROP)
-        inner = chain.even.inward(chain.level.outward(places))
-        centres = inner
+        chain.boxes = eye_boxes(chain.gradients, rows.start)
+        centres = chain.even.inward(chain.level.outward(chain.boxes - (0, EYE_DROP)))
     apart = float(np.linalg.norm(centres[1] - centres[0])) / BOX_PX
     if not 0.2 <= apart <= 0.55:
         raise StageFailed("eyes", f"they lie {apart:.2f} of the face's box apart, expected 0.2 to 0.55")
 
 
-def eye_box(level: Gradients, side: int) -> Match:
-    """The centre of an eye's box: where the gradients of lids, iris and corners fit best around its circle."""
-    start = MIDDLE + ((side - 0.5) * EYES_PX, EYE_DROP)
-    return best_place(level, fitted().eye, start, 1 - 2 * side)
+def eye_boxes(level: Gradients, top: int) -> np.ndarray:
+    """The centre of each eye's box: where the gradients of lids, iris and corners fit best around its circle.
+
+    Args:
+        top: the row of the levelled face that is the first of these gradients.
+
+    Returns:
+        float64, shape (2, 2), the left one first.
+    """
+    starts = MIDDLE + [(-EYES_PX / 2, EYE_DROP - top), (EYES_PX / 2, EYE_DROP - top)]
+    return best_places(level, [fitted().eye], starts[np.newaxis]).places[0]
 
 
 def find_brows(chain: Chain) -> None:
     """Finds the edge above each eye."""
-    assert chain.gradients is not None
+    assert chain.gradients is not None and chain.boxes is not None
     for side, name in enumerate(("left", "right")):
-        found = lines.brow(chain.gradients.edges, chain.boxes[side].place, 1 - 2 * side)
+        found = lines.brow(chain.gradients.edges, chain.boxes[side], 1 - 2 * side)
         if found is None:
             raise StageFailed("eyebrows", f"no edge above the {name} eye")
         chain.brows.append(found)
@@ -187,7 +200,7 @@ def find_corners(chain: Chain) -> None:
     second = settled(again, 1)
     chain.strayed = np.linalg.norm(second - again, axis=1) / EYES_PX
     check(chain.strayed)
-    points = np.array([snapped(chain.gradients, point) for point in second])
+    points = snapped(chain.gradients, second)
     points[NOSE] = nose
     chain.points = chain.level.outward(points).astype(np.float32)
 
@@ -202,33 +215,47 @@ def check(strayed: np.ndarray) -> None:
 
 def draft(chain: Chain, nose: np.ndarray) -> np.ndarray:
     """The corners as each part gives them by itself: float64 (18, 2), pixels of the levelled face."""
-    assert chain.gradients is not None and chain.lip is not None
-    eyes = [eye_corners(chain.gradients, chain.boxes[side].place, 1 - 2 * side) for side in (0, 1)]
-    brows = [brow_corners(chain, side) for side in (0, 1)]
-    lips = [lip_corner(chain, nose, mirror) for mirror in (1, -1)]
-    below = snapped(chain.gradients, nose + (0, lip_height(chain.lip.ends, nose)))
-    return in_order(eyes, nose, brows, [*lips, below])
+    assert chain.gradients is not None and chain.boxes is not None and chain.lip is not None
+    numbers, searched = fitted(), np.empty((3, 2, 2))
+    eyes, above = [], []
+    for side, (eye, brow) in enumerate(zip(chain.boxes, chain.brows, strict=True)):
+        mirror = 1 - 2 * side
+        eyes.append(eye_corners(chain.gradients, eye, mirror))
+        brow_parts, lip_parts = in_parts(brow.ends, eye, mirror), in_parts(chain.lip.ends, nose, mirror)
+        above.append(eye + (0, height_terms(brow_parts) @ numbers.above * EYES_PX))
+        size = (mirror * EYES_PX, EYES_PX)
+        searched[0, side] = eye + end_terms(brow_parts) @ numbers.outer * size
+        searched[1, side] = eye + end_terms(brow_parts) @ numbers.inner * size
+        searched[2, side] = nose + end_terms(lip_parts) @ numbers.corner * size
+    below = nose + (0, height_terms(in_parts(chain.lip.ends, nose, 1)) @ numbers.below * EYES_PX)
+    return _corners(chain.gradients, eyes, nose, searched, above, below)
 
 
 def search_again(chain: Chain, points: np.ndarray) -> np.ndarray:
     """The corners found again, each around its place in `points`, pixels of the levelled face."""
     assert chain.gradients is not None
-    level, numbers = chain.gradients, fitted()
-    eyes, brows, lips = [], [], []
-    for side, (eye, brow, lip) in enumerate(zip(*split(points), strict=True)):
-        mirror = 1 - 2 * side
-        centre = best_place(level, numbers.eye, eye_centre(eye), mirror).place
-        eyes.append(eye_corners(level, centre, mirror))
-        outer, inner, above = brow
-        brows.append(
-            [
-                _corner(level, numbers.brow_outer, outer, mirror),
-                _corner(level, numbers.brow_inner, inner, mirror),
-                snapped(level, above),
-            ]
-        )
-        lips.append(_corner(level, numbers.lip, lip, mirror))
-    return in_order(eyes, points[NOSE], brows, [*lips, snapped(level, points[-1])])
+    eyes, brows, lips = split(points)
+    centres = best_places(chain.gradients, [fitted().eye], np.array([[eye_centre(eye) for eye in eyes]])).places[0]
+    eyes = [eye_corners(chain.gradients, centre, mirror) for centre, mirror in zip(centres, (1, -1), strict=True)]
+    outer, inner, above = zip(*brows, strict=True)
+    return _corners(chain.gradients, eyes, points[NOSE], np.array([outer, inner, lips]), above, points[-1])
+
+
+def _corners(
+    level: Gradients, eyes: list, nose: np.ndarray, searched: np.ndarray, above: Sequence, below: np.ndarray
+) -> np.ndarray:
+    """F1 to F18: the Shi-Tomasi corner at each place.
+
+    Args:
+        eyes: corners of each, (4, 2). above: the brow above each eye. below: the upper lip below the nose.
+        searched: float64, shape (3, 2, 2): about where the outer and the inner corner of the brows and the corner of
+            the lips are searched first, on both halves.
+    """
+    numbers = fitted()
+    outer, inner, lips = best_places(level, [numbers.brow_outer, numbers.brow_inner, numbers.lip], searched).places
+    points = snapped(level, in_order(eyes, nose, list(zip(outer, inner, above, strict=True)), [*lips, below]))
+    points[NOSE] = nose
+    return points
 
 
 def settled(points: np.ndarray, search: int) -> np.ndarray:
@@ -272,20 +299,15 @@ def eye_centre(corners: np.ndarray) -> np.ndarray:
     return np.array([corners[2:, 0].mean(), corners[:, 1].mean()])
 
 
-def eye_corners(level: Gradients, centre: np.ndarray, mirror: int) -> list[np.ndarray]:
-    """Upper, lower, outer and inner corner of an eye, pixels of the levelled face."""
-    offsets = fitted().eye_corners * EYES_PX * (mirror, 1)
-    column = round(float(centre[0]))
-    strip = level.down[:, max(column - _LID_HALF, 0) : column + _LID_HALF + 1].mean(axis=1)
-
-    def lid(rows: tuple[int, int], usual: float, sign: int) -> float:
-        steps = np.arange(*rows)
-        at = np.clip(np.rint(centre[1] + steps).astype(int), 0, len(strip) - 1)
-        return float(steps[(sign * strip[at] / 100 - ((steps - usual) / _LID_SPREAD) ** 2).argmax()])
-
-    upper = centre + (offsets[0, 0], lid(_UPPER_LID, _USUAL_UPPER, -1))
-    lower = centre + (offsets[1, 0], lid(_LOWER_LID, _USUAL_LOWER, 1))
-    return [snapped(level, place) for place in (upper, lower, centre + offsets[2], centre + offsets[3])]
+def eye_corners(level: Gradients, centre: np.ndarray, mirror: int) -> np.ndarray:
+    """Where the upper, lower, outer and inner corner of an eye are: float64 (4, 2), pixels of the levelled face."""
+    corners = centre + fitted().eye_corners * EYES_PX * (mirror, 1)
+    down, (column, row) = level.planes[1], np.rint(centre).astype(int).tolist()
+    columns = slice(max(column - _LID_HALF, 0), column + _LID_HALF + 1)
+    for corner, (steps, strays, sign) in zip(corners, _LIDS, strict=False):
+        strip = down[np.minimum(np.maximum(row + steps, 0), len(down) - 1), columns].mean(axis=1)
+        corner[1] = centre[1] + steps[(sign * strip / 100 - strays).argmax()]
+    return corners
 
 
 def in_parts(ends: np.ndarray, origin: np.ndarray, mirror: int) -> np.ndarray:
@@ -302,35 +324,3 @@ def end_terms(parts: np.ndarray) -> np.ndarray:
 def height_terms(parts: np.ndarray) -> np.ndarray:
     """What a height follows from, (4,): one, and the heights of the outer end, the inner end and the middle."""
     return np.array([1.0, *parts[:, 1]])
-
-
-def brow_corners(chain: Chain, side: int) -> list[np.ndarray]:
-    """Outer and inner corner of a brow, and its point above the eye's centre; pixels of the levelled face."""
-    assert chain.gradients is not None
-    numbers, mirror, origin = fitted(), 1 - 2 * side, chain.boxes[side].place
-    parts = in_parts(chain.brows[side].ends, origin, mirror)
-    corners = []
-    for expected, weights in ((numbers.outer, numbers.brow_outer), (numbers.inner, numbers.brow_inner)):
-        place = origin + end_terms(parts) @ expected * (mirror, 1) * EYES_PX
-        corners.append(_corner(chain.gradients, weights, place, mirror))
-    above = origin + (0, height_terms(parts) @ numbers.above * EYES_PX)
-    return [*corners, snapped(chain.gradients, above)]
-
-
-def lip_corner(chain: Chain, nose: np.ndarray, mirror: int) -> np.ndarray:
-    """A corner of the lips, the left one for mirror 1; pixels of the levelled face."""
-    assert chain.gradients is not None and chain.lip is not None
-    numbers = fitted()
-    parts = in_parts(chain.lip.ends, nose, mirror)
-    expected = nose + end_terms(parts) @ numbers.corner * (mirror, 1) * EYES_PX
-    return _corner(chain.gradients, numbers.lip, expected, mirror)
-
-
-def lip_height(ends: np.ndarray, nose: np.ndarray) -> float:
-    """How far the middle of the upper lip lies below the nose, pixels."""
-    return float(height_terms(in_parts(ends, nose, 1)) @ fitted().below) * EYES_PX
-
-
-def _corner(level: Gradients, weights: np.ndarray, expected: np.ndarray, mirror: int) -> np.ndarray:
-    """The Shi-Tomasi corner at the place about an expected one where the pattern fits best."""
-    return snapped(level, best_place(level, weights, expected, mirror).place)

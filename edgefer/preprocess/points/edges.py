@@ -60,8 +60,9 @@ class Component(NamedTuple):
 
 def window_of(strip: Strip, origin: np.ndarray, mirror: int) -> Window:
     """The window of a strip about a point of the levelled face."""
-    left, right = sorted((origin[0] + mirror * strip.left * EYES_PX, origin[0] + mirror * strip.right * EYES_PX))
-    top, bottom = origin[1] + strip.top * EYES_PX, origin[1] + strip.bottom * EYES_PX
+    x, y = origin.tolist()
+    left, right = sorted((x + mirror * strip.left * EYES_PX, x + mirror * strip.right * EYES_PX))
+    top, bottom = y + strip.top * EYES_PX, y + strip.bottom * EYES_PX
     width, height = LEVEL_PX
     x0, x1 = (round(min(max(edge, 0), width)) for edge in (left, right))
     y0, y1 = (round(min(max(edge, 0), height)) for edge in (top, bottom))
@@ -105,23 +106,26 @@ def _component(
     if min(roi.shape) < 3:
         return None
     _, binary = cv2.threshold(roi, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    count, labels, table, centres = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    _, labels, table, centres = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    sizes = table[1:, cv2.CC_STAT_AREA]
+    scores = np.log(sizes) + width_counts * np.log(table[1:, cv2.CC_STAT_WIDTH])
     best, chosen = -np.inf, None
-    for label in range(1, count):
-        area, width = table[label, cv2.CC_STAT_AREA], table[label, cv2.CC_STAT_WIDTH]
-        if area < strip.least_px:
+    for label in 1 + np.flatnonzero(sizes >= strip.least_px):
+        score = scores[label - 1]
+        if score <= best:  # the height can only count against it
             continue
-        ys, xs = np.nonzero(labels == label)
-        xs, ys = xs + window.x0, ys + window.y0
-        score = np.log(area) + width_counts * np.log(width)
+        left, top, width, height, _ = table[label].tolist()
+        ys, xs = np.nonzero(labels[top : top + height, left : left + width] == label)
+        xs, ys = xs + (window.x0 + left), ys + (window.y0 + top)
         if strip is LIP:
             away = np.abs(xs - origin[0])
-            height = ys[away <= away.min() + 2].mean()
+            nearest = away.min()
+            row = ys[away <= nearest + 2].mean()
             aside = (centres[label][0] + window.x0 - origin[0]) / EYES_PX
-            score -= (aside / _LIP_ASIDE) ** 2 / 2 + (away.min() / EYES_PX / _LIP_GAP) ** 2 / 2
+            score -= (aside / _LIP_ASIDE) ** 2 / 2 + (nearest / EYES_PX / _LIP_GAP) ** 2 / 2
         else:
-            height = ys.mean()
-        score -= (((height - origin[1]) / EYES_PX - strip.middle) / strip.spread) ** 2 / 2
+            row = ys.mean()
+        score -= (((row - origin[1]) / EYES_PX - strip.middle) / strip.spread) ** 2 / 2
         if score > best:
             best, chosen = score, (xs, ys)
     if chosen is None:
@@ -131,10 +135,13 @@ def _component(
 
 def _ends(xs: np.ndarray, ys: np.ndarray, origin: np.ndarray, limits: tuple[tuple[float, float], ...]) -> np.ndarray:
     """Left end, right end and middle of a component; the ends within the limits of a part, from its origin."""
+    x = float(origin[0])
     (left_least, left_most), (right_least, right_most) = (
-        tuple(origin[0] + limit * EYES_PX for limit in pair) for pair in limits
+        tuple(x + limit * EYES_PX for limit in pair) for pair in limits
     )
-    left = min(max(xs.min(), left_least), left_most)
-    right = min(max(xs.max(), right_least), right_most)
-    rows = [ys[np.abs(xs - x) <= np.abs(xs - x).min() + 1.5].mean() for x in (left, right, origin[0])]
-    return np.array([[left, rows[0]], [right, rows[1]], [origin[0], rows[2]]])
+    left = min(max(int(xs.min()), left_least), left_most)
+    right = min(max(int(xs.max()), right_least), right_most)
+    at = np.array([left, right, x])
+    away = np.abs(np.subtract.outer(at, xs))
+    near = away <= away.min(axis=1, keepdims=True) + 1.5
+    return np.column_stack([at, (near * ys).sum(axis=1) / near.sum(axis=1)])

@@ -27,10 +27,14 @@ _NOSE_BELOW = 0.54
 #: The grid around a circle on which light and dark are read, in parts of the distance of the eyes: rightwards, down.
 _COLUMNS = (-0.42, -0.28, -0.14, 0.0, 0.14, 0.28, 0.42)
 _ROWS = (-0.48, -0.36, -0.24, -0.12, 0.0, 0.12, 0.24, 0.36)
+_GRID_X, _GRID_Y = (grid.ravel() for grid in np.meshgrid(_COLUMNS, _ROWS))
+_MIRROR = np.arange(_GRID_X.size).reshape(len(_ROWS), -1)[:, ::-1].ravel()
 #: Circles kept on each side, and the least distance between two of them, pixels.
 _KEPT, _APART = 8, 4
 #: Pixels whose gradient is above this percentile vote; stronger than the cap counts no more.
 _PERCENTILE, _CAP = 60, 300.0
+_RADII, _LAYERS = np.array(RADII, np.float32)[:, np.newaxis], np.arange(float(len(RADII)))[:, np.newaxis]
+_MARGIN = max(RADII)
 
 
 class Circles(NamedTuple):
@@ -80,20 +84,21 @@ def hough(image: np.ndarray) -> np.ndarray:
         its radius, so that a large circle does not win by its length.
     """
     height, width = image.shape
-    gx, gy = (plane.astype(np.float32) for plane in kernels.sobel(image, "replicate"))
-    strength = np.hypot(gx, gy)
-    ys, xs = np.nonzero(strength > np.percentile(strength, _PERCENTILE))
-    weight = strength[ys, xs]
-    ux, uy = gx[ys, xs] / weight, gy[ys, xs] / weight
-    weight = np.minimum(weight, _CAP)
-    radii = np.array(RADII, np.float32)[:, np.newaxis]
-    cx = np.rint(xs - radii * ux).astype(np.int64)
-    cy = np.rint(ys - radii * uy).astype(np.int64)
-    inside = (cx >= 0) & (cy >= 0) & (cx < width) & (cy < height)
-    layer = np.arange(len(RADII))[:, np.newaxis]
-    cells = ((layer * height + cy) * width + cx)[inside]
-    votes = np.bincount(cells, (weight / radii)[inside], len(RADII) * height * width)
-    return votes.reshape(len(RADII), height, width).astype(np.float32)
+    gx, gy = (plane.ravel().astype(np.float32) for plane in kernels.sobel(image, "replicate"))
+    square = gx * gx + gy * gy  # a whole number below 2**24: exact
+    least = int(_PERCENTILE / 100 * (square.size - 1))
+    at = np.flatnonzero(square > np.partition(square, least)[least])
+    weight = np.sqrt(square[at])
+    ys, xs = np.divmod(at, width)
+    cx = np.rint(xs - _RADII * (gx[at] / weight))
+    cy = np.rint(ys - _RADII * (gy[at] / weight))
+    # votes may fall outside: into a margin as wide as the largest circle
+    rows, columns = height + 2 * _MARGIN, width + 2 * _MARGIN
+    cells = (_LAYERS * rows + cy + _MARGIN) * columns + (cx + _MARGIN)
+    votes = np.bincount(
+        cells.ravel().astype(np.intp), (np.minimum(weight, _CAP) / _RADII).ravel(), len(RADII) * rows * columns
+    )
+    return votes.reshape(len(RADII), rows, columns)[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].astype(np.float32)
 
 
 def circles(face: np.ndarray, window: Window) -> Circles:
@@ -112,12 +117,12 @@ def circles(face: np.ndarray, window: Window) -> Circles:
         y, x = divmod(int(score.argmax()), score.shape[1])
         if score[y, x] <= 0:
             break
-        around = np.s_[max(0, y - _APART) : y + _APART + 1, max(0, x - _APART) : x + _APART + 1]
-        near = layers[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].sum(axis=(1, 2))
-        found.append((x + window.x0, y + window.y0, float(score[y, x]), RADII[int(near.argmax())]))
-        score[around] = 0
-    table = np.array(found, np.float64).reshape(-1, 4)
-    return Circles(table[:, :2], table[:, 2], table[:, 3].astype(int))
+        found.append((x, y, float(score[y, x])))
+        score[max(0, y - _APART) : y + _APART + 1, max(0, x - _APART) : x + _APART + 1] = 0
+    table = np.array(found, np.float64).reshape(-1, 3)
+    near = [layers[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].sum(axis=(1, 2)) for x, y, _ in found]
+    radii = np.array([RADII[int(each.argmax())] for each in near], int)
+    return Circles(table[:, :2] + (window.x0, window.y0), table[:, 2], radii)
 
 
 def pair_features(face: np.ndarray, nose: np.ndarray, left: Circles, right: Circles) -> np.ndarray:
@@ -145,17 +150,17 @@ def pair_features(face: np.ndarray, nose: np.ndarray, left: Circles, right: Circ
     )
 
     blurred = cv2.GaussianBlur(face, (0, 0), 2.0)
-    columns, rows = (grid.ravel() for grid in np.meshgrid(_COLUMNS, _ROWS))
-
-    def around(centres: np.ndarray, mirror: int) -> np.ndarray:
-        steps = mirror * columns[:, np.newaxis] * x[:, np.newaxis] + rows[:, np.newaxis] * y[:, np.newaxis]
-        at = np.rint(centres[:, np.newaxis] + steps * apart[:, np.newaxis, np.newaxis]).astype(np.int64)
-        at = np.clip(at, 0, FACE_PX - 1)
-        levels = blurred[at[..., 1], at[..., 0]].astype(np.float64)
-        levels -= levels.mean(axis=1, keepdims=True)
-        return levels / (levels.std(axis=1, keepdims=True) + 10)
-
-    return np.concatenate([place, around(a, 1) + around(b, -1)], axis=1)
+    at = np.empty((2, 2, len(a), _GRID_X.size))  # x and y around the left circles and the right ones
+    for axis in (0, 1):
+        steps = (_GRID_X * x[:, axis, np.newaxis] + _GRID_Y * y[:, axis, np.newaxis]) * apart[:, np.newaxis]
+        np.add(a[:, axis, np.newaxis], steps, out=at[0, axis])
+        np.add(b[:, axis, np.newaxis], steps[:, _MIRROR], out=at[1, axis])
+    np.rint(at, out=at)
+    np.minimum(np.maximum(at, 0, out=at), FACE_PX - 1, out=at)
+    levels = blurred.ravel().take((at[:, 1] * FACE_PX + at[:, 0]).astype(np.intp)).astype(np.float64)
+    levels -= levels.mean(axis=2, keepdims=True)
+    levels /= np.sqrt(np.square(levels).mean(axis=2, keepdims=True)) + 10
+    return np.concatenate([place, levels[0] + levels[1]], axis=1)
 
 
 class Eyes(NamedTuple):

@@ -24,6 +24,11 @@ EYE_LINE = 60
 #: The middle between the eyes of the levelled face.
 MIDDLE = np.array([(LEVEL_PX[0] - 1) / 2, EYE_LINE])
 
+#: All rows of the levelled face, and those that the eyes' boxes are found in: the rows that a pattern may read there,
+#: and beyond them those that reach into these by the filters.
+ALL_ROWS = slice(0, LEVEL_PX[1])
+EYE_ROWS = slice(EYE_LINE - 30, EYE_LINE + 33)
+
 #: Side of the window of the Shi-Tomasi score, pixels.
 _CORNER_BLOCK = 5
 
@@ -45,8 +50,9 @@ class Placed(NamedTuple):
 
     def inward(self, points: np.ndarray) -> np.ndarray:
         """Points of the source in pixels of this picture."""
-        turn = np.linalg.inv(self.matrix[:, :2])
-        return (np.asarray(points, np.float64) - self.matrix[:, 2]) @ turn.T
+        (a, b), (c, d) = self.matrix[:, :2].tolist()
+        turned = np.array([[d, -c], [-b, a]]) / (a * d - b * c)
+        return (np.asarray(points, np.float64) - self.matrix[:, 2]) @ turned
 
 
 def normalised(grey: np.ndarray, box: Box) -> Placed:
@@ -77,7 +83,7 @@ def equalised(image: np.ndarray) -> np.ndarray:
     return cv2.createCLAHE(_CLIP_LIMIT, _TILES).apply(image)
 
 
-def levelled(face: Placed, eyes: np.ndarray) -> Placed:
+def levelled(face: Placed, eyes: np.ndarray, rows: slice = ALL_ROWS) -> Placed:
     """The face turned and scaled so that its eyes lie level, EYES_PX apart, about MIDDLE.
 
     The paper's photographs are upright and of one size; a horizontal edge is one only in such a picture.
@@ -85,14 +91,16 @@ def levelled(face: Placed, eyes: np.ndarray) -> Placed:
     Args:
         face: of `normalised`, filtered.
         eyes: float, shape (2, 2), the left one first, in its pixels.
+        rows: of the levelled face that are wanted; the first of them is row 0 of the result.
     """
     import cv2
 
     along = (eyes[1] - eyes[0]) / EYES_PX  # one pixel to the right, in pixels of the face
     turn = np.array([[along[0], -along[1]], [along[1], along[0]]])
-    inner = np.column_stack([turn, eyes.mean(axis=0) - turn @ MIDDLE])
+    inner = np.column_stack([turn, eyes.mean(axis=0) - turn @ (MIDDLE - (0, rows.start))])
+    size = (LEVEL_PX[0], rows.stop - rows.start)
     image = cv2.warpAffine(
-        face.image, inner, LEVEL_PX, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        face.image, inner, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
     )
     outer = face.matrix[:, :2]
     return Placed(image, np.column_stack([outer @ turn, outer @ inner[:, 2] + face.matrix[:, 2]]))
@@ -102,16 +110,18 @@ class Gradients(NamedTuple):
     """What the later stages read in the levelled face, each of its shape.
 
     Attributes:
-        across, down: float32, Sobel derivatives, smoothed.
+        planes: float32, shape (3, H, W): Sobel derivatives to the right and down, smoothed, and the Shi-Tomasi score.
         edges: uint8, horizontal edges with the lighter side above: what lies under a brow's and a lip's upper edge is
             dark.
-        corners: float32, Shi-Tomasi score.
     """
 
-    across: np.ndarray
-    down: np.ndarray
+    planes: np.ndarray
     edges: np.ndarray
-    corners: np.ndarray
+
+    @property
+    def corners(self) -> np.ndarray:
+        """The Shi-Tomasi score, float32."""
+        return self.planes[2]
 
 
 def gradients(level: np.ndarray) -> Gradients:
@@ -119,6 +129,8 @@ def gradients(level: np.ndarray) -> Gradients:
     import cv2
 
     gx, gy = kernels.sobel(level)
-    across, down = (cv2.GaussianBlur(plane.astype(np.float32), (0, 0), 1.5) for plane in (gx, gy))
-    edges = np.clip(-gy.astype(np.int32) // 4, 0, 255).astype(np.uint8)
-    return Gradients(across, down, edges, kernels.shi_tomasi(level, _CORNER_BLOCK))
+    planes = np.empty((3, *level.shape), np.float32)
+    for slope, plane in zip((gx, gy), planes, strict=False):
+        cv2.GaussianBlur(slope.astype(np.float32), (0, 0), 1.5, dst=plane)
+    kernels.shi_tomasi(level, _CORNER_BLOCK, out=planes[2])
+    return Gradients(planes, (np.maximum(-gy, 0) >> 2).astype(np.uint8))

@@ -150,21 +150,20 @@ def _found_edges(chain: stages.Chain) -> bool:
 
 
 def _eye_error(chain: stages.Chain, sample: Sample) -> float:
-    assert chain.level is not None
+    assert chain.level is not None and chain.boxes is not None
     marks = chain.level.inward(sample.landmarks)
-    places = np.array([box.place for box in chain.boxes])
-    return float(np.linalg.norm(places - _eye_centres(marks), axis=1).max()) / _outer(marks)
+    return float(np.linalg.norm(chain.boxes - _eye_centres(marks), axis=1).max()) / _outer(marks)
 
 
 def _fit_parts(right: list[tuple[stages.Chain, Sample]], reached: dict[str, float]) -> dict[str, np.ndarray]:
     """Offsets of the eyes' corners; from an edge's ends to the corners of brows and lips; the patterns of these."""
     brows, lips, eyes = [], [], []
     for chain, sample in right:
-        assert chain.level is not None and chain.lip is not None
+        assert chain.level is not None and chain.boxes is not None and chain.lip is not None
         marks = chain.level.inward(sample.landmarks)
         points = chain.level.inward(features.from_landmarks(sample.landmarks))
         for side, (eye, brow, corner) in enumerate(zip(*stages.split(points), strict=True)):
-            mirror, centre, nose = 1 - 2 * side, chain.boxes[side].place, points[stages.NOSE]
+            mirror, centre, nose = 1 - 2 * side, chain.boxes[side], points[stages.NOSE]
             eyes.append((eye - centre) * (mirror, 1) / EYES_PX)
             ends = stages.in_parts(chain.brows[side].ends, centre, mirror)
             brows.append((chain, centre, mirror, ends, brow, _outer(marks)))

@@ -35,7 +35,7 @@ from edgefer.train.units.teacher import BlendshapeTeacher, intensities
 #: What the network sees, and how much more is kept on each side, so that a crop can be shifted in training.
 LAYOUT, ROOM = Layout(96, 80, 45.0, 29.0), 4
 #: Sides of the frames that made faces are drawn in, pixels, and pictures of each face by part.
-SIDES, PICTURES = (88, 200), {"train": 26, "val": 40, "test": 60}
+SIDES, PICTURES = (88, 200), {"train": 26, "val": 16, "test": 30}
 #: Copies of each real face of train, each with other landmarks and another size.
 COPIES = 2
 
