@@ -221,7 +221,7 @@ def card(model: UnitsManifest, done: dict[str, Any], words: str, val: Agreement,
                     {done["rows"]["real_train"]} of {people["real_train"]} real photographs. Licence of the data:
                     {model.licence.training_data}. Licence of the weights: {model.licence.weights}. Averaged weights
                     of epoch {done["best_epoch"]}. {done["backend"]}; {done["hardware"]}; {
-                    done["processor_seconds"] / 60:.0f} minutes of one core."""
+                        done["processor_seconds"] / 60:.0f} minutes of one core."""
                 ),
                 "\n".join(f"    {each}" for each in model.training.command.split(" && ")),
                 "## Limits",
