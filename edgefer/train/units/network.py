@@ -33,11 +33,12 @@ def build(dropout: float = 0.2) -> Model:
     return Model(given, layers.Dense(2 * len(UNITS), dtype="float32", name="units")(x), name="units")
 
 
-def start(model: Model, weights: Path) -> None:
+def start(model: Model, weights: Path, held: int = 0) -> None:
     """Gives the convolutions the weights of a landmark network of the same shape.
 
     Args:
         weights: the file that `edgefer.train.landmarks.fit` writes.
+        held: so many of the first convolutions stay as they are.
 
     Raises:
         UsageError: it is not there, or is of another shape.
@@ -47,8 +48,9 @@ def start(model: Model, weights: Path) -> None:
         other.load_weights(weights)
     except (OSError, ValueError) as error:
         raise UsageError(f"{weights}: no weights of a landmark network deep80: {str(error).splitlines()[0]}") from None
-    for own, its in zip(_trunk_layers(model), _trunk_layers(other), strict=False):
+    for number, (own, its) in enumerate(zip(_trunk_layers(model), _trunk_layers(other), strict=True)):
         own.set_weights(its.get_weights())
+        own.trainable = number >= 2 * held
 
 
 def _trunk_layers(model: Model) -> list[layers.Layer]:
