@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from msgspec import Struct, field, structs
 
-from edgefer.defaults import MODEL
 from edgefer.errors import UsageError
 from edgefer.geometry import Box, carried
 from edgefer.labels import UNCERTAIN
@@ -19,7 +18,7 @@ from edgefer.loop.governor import Governor
 from edgefer.loop.marks import Marks
 from edgefer.loop.smooth import Smoother
 from edgefer.loop.turns import Turns
-from edgefer.recognize.base import Observation, Recognizer, WindowedRecognizer, unit_names
+from edgefer.recognize.base import Observation, Recognizer, WindowedRecognizer, require_expression, unit_names
 from edgefer.values import Face, FaceReading, Frame, ModelReading, Reading
 
 if TYPE_CHECKING:  # the tracker brings OpenCV
@@ -75,6 +74,7 @@ class Pipeline:
         names = [recognizer.name for recognizer in recognizers]
         if len(set(names)) != len(names):
             raise UsageError(f"models: expected each model once, got {', '.join(names)}")
+        require_expression(recognizers)
         for recognizer in recognizers:
             if recognizer.needs.landmarks and (marks is None or not marks.always):
                 raise UsageError(f"model {recognizer.name} needs landmarks, and nothing here finds them")
@@ -83,10 +83,6 @@ class Pipeline:
         self._models = [_Model(recognizer, smoother()) for recognizer in recognizers]
         #: Those that give an expression.
         self._judges = [model for model in self._models if model.recognizer.labels]
-        if not self._judges:
-            raise UsageError(
-                f"model {names[0]} gives no expression; put one that does beside it: --model {MODEL} --model {names[0]}"
-            )
         self._windowed: list[WindowedRecognizer] = [
             cast(WindowedRecognizer, recognizer) for recognizer in recognizers if recognizer.needs.window_s > 0
         ]

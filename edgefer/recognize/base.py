@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from msgspec import Struct, field
 
+from edgefer.defaults import MODEL
+from edgefer.errors import UsageError
 from edgefer.values import Face, Frame
 
 
@@ -82,6 +84,19 @@ class UnitRecognizer(Recognizer, Protocol):
 def unit_names(recognizer: Recognizer) -> tuple[str, ...]:
     """The action units that a recognizer gives; empty for most."""
     return tuple(getattr(recognizer, "units", ()))
+
+
+def require_expression(recognizers: Sequence[Recognizer]) -> None:
+    """One of the models must give an expression: every reading has one.
+
+    Raises:
+        UsageError: none does.
+    """
+    if not any(recognizer.labels for recognizer in recognizers):
+        name = recognizers[0].name
+        raise UsageError(
+            f"model {name} gives no expression; put one that does beside it: --model {MODEL} --model {name}"
+        )
 
 
 class WindowedRecognizer(Recognizer, Protocol):

@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--faces", type=Path, required=True, help="folder of crops")
     export.add_argument("--out", type=Path, default=store.SHIPPED / "units", help="default: %(default)s")
     export.set_defaults(execute=_export)
+    _paper_arguments(actions.add_parser("paper", help="train the paper's heads and print them beside its figures"))
     measure = actions.add_parser("measure", help="print how well a model reads units, by unit")
     measure.add_argument("faces", type=Path, help="folder of crops")
     measure.add_argument("--model", default="units", help="default: %(default)s")
@@ -95,6 +96,32 @@ def _export(args: argparse.Namespace) -> int:
     ).replace("  ", " ")
     _, table = export(args.run, args.out, {name: load(args.faces, name) for name in kinds}, command)
     print(table)
+    return 0
+
+
+def _paper_arguments(parser: argparse.ArgumentParser) -> None:
+    from edgefer.train.units.paper import PaperTraining
+
+    parser.add_argument("faces", type=Path, help="folder of crops")
+    parser.add_argument("--out", type=Path, required=True, help="directory of the run; a finished one is printed")
+    parser.add_argument("--data", type=Path, default=DATA, help="default: %(default)s")
+    for each in fields(PaperTraining):
+        parser.add_argument(f"--{each.name.replace('_', '-')}", type=type(each.default), default=each.default)
+    parser.set_defaults(execute=_paper)
+
+
+def _paper(args: argparse.Namespace) -> int:
+    import json
+
+    from edgefer.train.units.material import load, tags
+    from edgefer.train.units.paper import PaperTraining, run, table
+
+    kept = args.out / "paper.json"
+    if not kept.exists():
+        training = PaperTraining(**{each.name: getattr(args, each.name) for each in fields(PaperTraining)})
+        made, test, real = (load(args.faces, name) for name in ("made_train", "made_test", "real_train"))
+        run(training, made, test, real, tags(args.data), args.out)
+    print(table(json.loads(kept.read_text())))
     return 0
 
 
