@@ -5,6 +5,7 @@ python -m edgefer.train.units fit FACES --start WEIGHTS --out RUN             ou
 python -m edgefer.train.units export RUN --faces FACES                        a model directory of it
 python -m edgefer.train.units measure FACES                                   a shipped model's table
 python -m edgefer.train.units paper FACES --out RUN                           the paper's heads, beside its figures
+python -m edgefer.train.units relative FACES --out RUN                        a study: against the face at rest
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, default=store.SHIPPED / "units", help="default: %(default)s")
     export.set_defaults(execute=_export)
     _paper_arguments(actions.add_parser("paper", help="train the paper's heads and print them beside its figures"))
+    relative = actions.add_parser("relative", help="read units against the same face at rest, and print the table")
+    relative.add_argument("faces", type=Path, help="folder of crops")
+    relative.add_argument("--out", type=Path, required=True, help="directory of the run")
+    _relative_arguments(relative)
     measure = actions.add_parser("measure", help="print how well a model reads units, by unit")
     measure.add_argument("faces", type=Path, help="folder of crops")
     measure.add_argument("--model", default="units", help="default: %(default)s")
@@ -122,6 +127,23 @@ def _paper(args: argparse.Namespace) -> int:
         made, test, real = (load(args.faces, name) for name in ("made_train", "made_test", "real_train"))
         run(training, made, test, real, tags(args.data), args.out)
     print(table(json.loads(kept.read_text())))
+    return 0
+
+
+def _relative_arguments(parser: argparse.ArgumentParser) -> None:
+    from edgefer.train.units.relative import RelativeTraining
+
+    for each in fields(RelativeTraining):
+        parser.add_argument(f"--{each.name.replace('_', '-')}", type=type(each.default), default=each.default)
+    parser.set_defaults(execute=_relative)
+
+
+def _relative(args: argparse.Namespace) -> int:
+    from edgefer.train.units.material import load
+    from edgefer.train.units.relative import RelativeTraining, run
+
+    training = RelativeTraining(**{each.name: getattr(args, each.name) for each in fields(RelativeTraining)})
+    print(run(training, {part: load(args.faces, f"made_{part}") for part in ("train", "val", "test")}, args.out))
     return 0
 
 
