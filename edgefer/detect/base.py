@@ -24,18 +24,11 @@ class Levels(NamedTuple):
         sure: at or above this, one sight of a new face is enough.
         likely: at or above this, a new face counts when a second look agrees.
         keep: at or above this, a face that is already known is confirmed.
-        together: mean of the scores of a likely face and of a second look at which it is one; 0 where the second
-            has to be likely itself.
     """
 
     sure: float
     likely: float
     keep: float
-    together: float = 0.0
-
-    def agree(self, first: float, second: float) -> bool:
-        """Whether a second look bears out what was likely a face."""
-        return (first + second) / 2 >= self.together if self.together else second >= self.likely
 
 
 class Look(Struct):
@@ -115,6 +108,28 @@ class Detector(Protocol):
 
 
 @runtime_checkable
+class Examiner(Detector, Protocol):
+    """A detector whose second look at a face is more than a look where it should be."""
+
+    #: At or above this level a face is worth a second look, where there is time for it: nobody else is followed.
+    faint: float
+
+    def detect(
+        self,
+        grey: np.ndarray,
+        region: Box | None = None,
+        *,
+        part: int | None = None,
+        known: Sequence[Box] = (),
+        faint: bool = False,
+    ) -> list[Detection]:
+        """As of any detector; with `faint` those down to that level are among them."""
+
+    def examine(self, grey: np.ndarray, face: Detection) -> Look | None:
+        """What may be a face in the image, if it is one after all that can be asked about it."""
+
+
+@runtime_checkable
 class Surveyor(Detector, Protocol):
     """A detector that can search a photograph at every size, and knows its own bounds; photograph.py asks it.
 
@@ -143,6 +158,19 @@ class Surveyor(Detector, Protocol):
 
     def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
         """The faces among the candidates of all tiles, each at its exact place; one may be there twice."""
+
+
+def borne_out(detector: Detector, grey: np.ndarray, face: Detection, thorough: bool = False) -> Look | None:
+    """A face that was likely, if a second look bears it out.
+
+    Args:
+        grey, face: the image, and a face that `detect` found in it or in the frame before it.
+        thorough: as for `look`.
+    """
+    if isinstance(detector, Examiner):
+        return detector.examine(grey, face)
+    look = detector.look(grey, face.box, thorough)
+    return look if look is not None and look.score >= detector.levels.likely else None
 
 
 def within(grey: np.ndarray, region: Box | None) -> tuple[np.ndarray | None, int, int]:

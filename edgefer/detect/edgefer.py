@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ class _Grid(NamedTuple):
     Attributes:
         stride, columns: pixels of the view a cell, and cells a row.
         tensors: index of the logits, the squares and the points.
-        keep: level of a logit from which a cell is looked at.
+        keep, faint: levels of a logit from which a cell is looked at.
         scores, sides: of each level from -128 to 127 what it means: a score, a side in pixels of the view.
         scales, zeros: of the squares and of the points: pixels = (level - zero) * scale.
     """
@@ -49,6 +50,7 @@ class _Grid(NamedTuple):
     columns: int
     tensors: tuple[int, ...]
     keep: int
+    faint: int
     scores: list[float]
     sides: list[float]
     scales: tuple[float, ...]
@@ -74,17 +76,21 @@ class EdgeferDetector:
     where its eyes, its nose and the corners of its mouth are.
     """
 
-    levels = Levels(sure=0.9, likely=0.55, keep=0.52, together=0.77)
+    levels = Levels(sure=0.93, likely=0.55, keep=0.52)
+    #: Level from which it is worth asking on; the evidence from which it is a face in a film.
+    faint, convincing = 0.25, 0.68
     parts, in_turns = 8, 2
-    survey = Survey(160, 13, 40, margin=0.25, together=0.76, tile_rows_px=120)
+    survey = Survey(160, 13, 40, margin=0.25, together=0.74, tile_rows_px=120)
 
     ROWS, COLUMNS, BLOCK = 120, 160, 4
     #: Numbers a cell tells, in the order in which a grid's outputs are named.
     TOLD = (1, 3, 10)
     #: Width of the smallest face in a view, and of one that is looked at.
     SEARCH_PX, LOOK_PX = 11, 40
-    #: How a candidate of a photograph is looked at again: its width in the view, and whether in a mirror.
+    #: How a candidate is looked at again: its width in the view, and whether in a mirror; of a photograph in two ways.
     CHECKS = ((40, True), (56, False))
+    #: What those looks, and the witness, count for, the first score counting 1; a look that sees nothing has LEAST.
+    LOOKS, WITNESS, LEAST = 0.7, 0.5, 0.05
     #: Views in one search, the whole included: bounds its time on a large source.
     MAX_VIEWS = 8
     #: What neighbouring views share, as a multiple of the smallest face; what is larger the whole view finds.
@@ -99,7 +105,9 @@ class EdgeferDetector:
         min_face_px: int = defaults.MIN_FACE_PX,
         max_side_px: int = DEFAULT_MAX_SIDE_PX,
         threads: int = 1,
+        witness: Callable[[np.ndarray, Box], float] | None = None,
     ):
+        self._witness = witness or seen_by_landmarks
         self._min_face_px = min_face_px
         self._max_side_px = max_side_px
         self._turn = turn_lock()  # the runtime has one set of tensors for all threads
@@ -132,27 +140,43 @@ class EdgeferDetector:
         outputs = [by_shape[1, rows, columns, n] for n in self.TOLD]
         scales = [float(each["quantization"][0]) for each in outputs]
         zeros = [int(each["quantization"][1]) for each in outputs]
-        logit = float(np.log(self.levels.keep / (1 - self.levels.keep)))
-        keep = int(np.clip(np.ceil(logit / scales[0] + zeros[0]), -128, 127))
+        keep, faint = (
+            int(np.clip(np.ceil(_logit(score) / scales[0] + zeros[0]), -128, 127))
+            for score in (self.levels.keep, self.faint)
+        )
         stride, levels = self.COLUMNS // columns, np.arange(-128, 128)
         scores = _sigmoid((levels - zeros[0]) * scales[0]).tolist()
         sides = (stride * np.exp((levels - zeros[1]) * scales[1])).tolist()
         tensors = tuple(each["index"] for each in outputs)
         return _Grid(
-            stride, columns, tensors, keep, scores, sides, (scales[1] * stride, scales[2] * stride), tuple(zeros[1:])
+            stride,
+            columns,
+            tensors,
+            keep,
+            faint,
+            scores,
+            sides,
+            (scales[1] * stride, scales[2] * stride),
+            tuple(zeros[1:]),
         )
 
     def detect(
-        self, grey: np.ndarray, region: Box | None = None, *, part: int | None = None, known: Sequence[Box] = ()
+        self,
+        grey: np.ndarray,
+        region: Box | None = None,
+        *,
+        part: int | None = None,
+        known: Sequence[Box] = (),
+        faint: bool = False,
     ) -> list[Detection]:
-        """All faces in the image or region, best first; see Detector. A part is some of the views."""
+        """All faces in the image or region, best first; see Examiner. A part is some of the views."""
         image, x0, y0 = within(grey_image("detect", grey), region)
         if image is None:
             return []
         views = self._views(image.shape)
         faces: list[Look] = []
         for view in views if part is None else views[part :: self.parts]:
-            seen = self._faces(image, view, points=False)
+            seen = self._faces(image, view, points=False, faint=faint)
             if view != views[0]:
                 # in a view of a part there is more that resembles a face, such as a part of a large one
                 seen = self.verified(image, [face for face in seen if self._is_new(moved(face.box, x0, y0), known)])
@@ -191,19 +215,32 @@ class EdgeferDetector:
     def verified(self, grey: np.ndarray, candidates: Sequence[Look]) -> list[Look]:
         """The faces among the candidates; see Detector.
 
-        Each is looked at again in other sizes, once in a mirror: what only resembles a face does so once.
+        Each is examined with one look more than in a film: what only resembles a face seldom does so in every size.
         """
-        faces = []
-        for face in suppressed([face for face in candidates if face.score >= self.levels.keep]):
-            looks = [face]
-            for size, mirrored in self.CHECKS:
-                again = nearest(self._faces(grey, self._around(face.box, face.box.width / size), mirrored), face.box)
-                looks += [again] if again is not None else []
-            score = sum(look.score for look in looks) / (1 + len(self.CHECKS))
-            if score >= self.survey.together:
-                best = max(looks, key=lambda look: look.score)
-                faces.append(Look(best.box, score, best.turned, best.points))
-        return faces
+        likely = suppressed([face for face in candidates if face.score >= self.levels.keep])
+        examined = [self._examined(grey, face, self.CHECKS) for face in likely]
+        return [face for face in examined if face.score >= self.survey.together]
+
+    def examine(self, grey: np.ndarray, face: Detection) -> Look | None:
+        """The face, if it convinces; see Examiner."""
+        examined = self._examined(grey_image("examine", grey), Look(face.box, face.score), self.CHECKS[:1])
+        return examined if examined.score >= self.convincing else None
+
+    def _examined(self, grey: np.ndarray, face: Look, checks: Sequence[tuple[int, bool]]) -> Look:
+        """The best look at a face, with all the evidence for it as its score.
+
+        That is the mean of the logits of its first score, of looks in other sizes and in a mirror, and of a witness
+        that takes other things for faces than the detector does.
+        """
+        looks = [face]
+        for size, mirrored in checks:
+            view = self._around(face.box, face.box.width / size)
+            again = nearest(self._faces(grey, view, mirrored, faint=True), face.box)
+            looks.append(again or Look(face.box, self.LEAST))
+        best = max(looks, key=lambda look: look.score)
+        further = sum(_logit(look.score) for look in looks[1:]) / len(checks)
+        total = _logit(face.score) + self.LOOKS * further + self.WITNESS * _logit(self._witness(grey, face.box))
+        return Look(best.box, _sigmoid(total / (1 + self.LOOKS + self.WITNESS)), best.turned, best.points)
 
     def best_score(self, grey: np.ndarray) -> float:
         """The greatest score in one view of an image, however low; for the self-test."""
@@ -249,12 +286,12 @@ class EdgeferDetector:
         self._network.set_tensor(self._input, self._tensor)
         self._network.invoke()
 
-    def _cells(self) -> list[_Cell]:
+    def _cells(self, faint: bool) -> list[_Cell]:
         """The cells that see a face, most often few, best first; plain numbers, which so few are done soonest with."""
         cells, tensor = [], self._network.get_tensor
         for number, grid in enumerate(self._grids):
             levels = tensor(grid.tensors[0]).reshape(-1)
-            chosen = (levels >= grid.keep).nonzero()[0]
+            chosen = (levels >= (grid.faint if faint else grid.keep)).nonzero()[0]
             if not chosen.size:
                 continue
             squares = tensor(grid.tensors[1]).reshape(-1, 3)[chosen].tolist()
@@ -277,15 +314,17 @@ class EdgeferDetector:
             points += cell.score * grid.stride * np.tile((column + 0.5, row + 0.5), 5)
         return (points / sum(cell.score for cell in cells)).reshape(5, 2)
 
-    def _faces(self, grey: np.ndarray, view: Box, mirrored: bool = False, points: bool = True) -> list[Look]:
+    def _faces(
+        self, grey: np.ndarray, view: Box, mirrored: bool = False, points: bool = True, faint: bool = False
+    ) -> list[Look]:
         """Every face in one view, which may be shown in a mirror, best first; boxes in pixels of the image.
 
-        Without `points` only boxes and scores are told.
+        Without `points` only boxes and scores are told; with `faint` also of those of the level `faint`.
         """
         scale, faces = view.width / self.COLUMNS, []
         with self._turn:
             self._run(grey, view, mirrored)
-            for cells in _alike(self._cells(), self.SAME):
+            for cells in _alike(self._cells(faint), self.SAME):
                 x, y, side = _mean(cells)
                 x, y, half = view.x0 + x * scale, view.y0 + y * scale, side * scale / 2
                 five = self._points(cells) * scale + (view.x0, view.y0) if points else None
@@ -297,8 +336,22 @@ class EdgeferDetector:
         return faces
 
 
-def _sigmoid(logit: np.ndarray) -> np.ndarray:
+def seen_by_landmarks(grey: np.ndarray, box: Box) -> float:
+    """How sure the landmark network that ships is of the parts of a face in a box, 0 to 1."""
+    from edgefer.landmarks.network import shared_network
+
+    network = shared_network()
+    return float(network.locate(grey, network.around_face(box)).confidence.mean())
+
+
+def _sigmoid(logit):
     return 1 / (1 + np.exp(-logit))
+
+
+def _logit(score: float) -> float:
+    """Of a score, or of the nearest one from 0.01 to 0.999."""
+    score = min(max(score, 0.01), 0.999)
+    return math.log(score / (1 - score))
 
 
 def _alike(cells: list[_Cell], same: float) -> Iterator[list[_Cell]]:

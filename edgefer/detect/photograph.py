@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgefer import kernels
-from edgefer.detect.base import Detector, Look, Survey, Surveyor, distinct
+from edgefer.detect.base import Detector, Look, Survey, Surveyor, borne_out, distinct
 from edgefer.geometry import Box, moved, scaled
 
 #: Heads tilted or turned aside are searched from this multiple of the smallest face on: it takes four further
@@ -51,8 +51,8 @@ def _detected(detector: Detector, grey: np.ndarray) -> list[Look]:
         if face.score >= detector.levels.sure:
             faces.append(Look(face.box, face.score))
         elif face.score >= detector.levels.likely:
-            look = detector.look(grey, face.box, thorough=True)
-            if look is not None and detector.levels.agree(face.score, look.score):
+            look = borne_out(detector, grey, face, thorough=True)
+            if look is not None:
                 faces.append(look)
     return distinct(faces)
 

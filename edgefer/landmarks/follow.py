@@ -179,6 +179,6 @@ def open_landmarker(options: Options, *, model: str, threads: int) -> Follower:
     Raises:
         UsageError: an unknown network. ModelError: it is refused.
     """
-    from edgefer.landmarks.network import open_network
+    from edgefer.landmarks.network import shared_network
 
-    return Follower(open_network(model, threads))
+    return Follower(shared_network(model, threads))

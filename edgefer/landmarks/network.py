@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
+import threading
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -159,3 +162,17 @@ def open_network(model: str | os.PathLike = "edgefer-landmarks", threads: int = 
     network = LandmarkNetwork(content, manifest, threads)
     network.self_test()
     return network
+
+
+def shared_network(model: str | os.PathLike = "edgefer-landmarks", threads: int = 1) -> LandmarkNetwork:
+    """As `open_network`, opened once for all who ask for it in this process."""
+    with _OPENING:  # who comes while it is opened waits for it
+        return _opened(store.find(model), threads)
+
+
+_OPENING = threading.Lock()
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(path: Path, threads: int) -> LandmarkNetwork:
+    return open_network(path, threads)

@@ -31,6 +31,18 @@ class GeometryOptions(Options, frozen=True):
     ] = None
 
 
+class MicroOptions(Options, frozen=True):
+    """The options of a model that spots micro-expressions."""
+
+    method: Annotated[
+        Literal["lstm", "flow"] | None,
+        Meta(
+            description="what spots: the network, or optical flow of regions without training; the model says which "
+            "without it"
+        ),
+    ] = None
+
+
 KINDS = Registry("kind of model")
 KINDS.add(Entry("frame", "the expression in single face crops", "edgefer.recognize.frame:open_frame"))
 KINDS.add(
@@ -47,4 +59,9 @@ KINDS.add(
 )
 KINDS.add(
     Entry("units", "the action units in aligned face crops; gives no expression", "edgefer.recognize.units:open_units")
+)
+KINDS.add(
+    Entry(
+        "micro", "micro-expressions in films, as events", "edgefer.recognize.micro.recognizer:open_micro", MicroOptions
+    )
 )

@@ -17,7 +17,7 @@ import time
 import numpy as np
 
 from edgefer import defaults
-from edgefer.detect import Detector, Look, Surveyor
+from edgefer.detect import Detector, Examiner, Look, Surveyor, borne_out
 from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.support.images import grey_image
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
@@ -32,6 +32,8 @@ TOLD_FROM = 1.1
 
 #: A search is spread over the frames of this time, so that none of them takes long.
 SPREAD_MS = 150.0
+#: New faces that get their second look after a search, the best of them.
+MOST_LIKELY = 12
 #: A known face is looked at this often.
 CONFIRM_INTERVAL_MS = 150.0
 #: A face that flow carries but no look confirms is reported for this long ...
@@ -89,6 +91,7 @@ class Tracker:
         self.looks = 0
         self.asked = False
         self._detector = detector
+        self._examiner = detector if isinstance(detector, Examiner) else None
         self._gate = gate or QualityGate()
         self._tracks: list[Track] = []
         self._likely: list[Detection] = []
@@ -234,10 +237,11 @@ class Tracker:
     def _second_look(self, grey: np.ndarray, now: int) -> None:
         """Faces that were likely in the last search become tracks if they are likely again."""
         for face in self._likely:
-            look = self._look(grey, face.box)
-            if look is None or not self._detector.levels.agree(face.score, look.score):
-                continue
-            if not self._is_known(look.box, now):
+            self.looks, self.asked = self.looks + 1, True
+            start = time.perf_counter()
+            look = borne_out(self._detector, grey, face)
+            self._detect_s += time.perf_counter() - start
+            if look is not None and not self._is_known(look.box, now):
                 self._start_track(grey, look.box, now)
         self._likely = []
 
@@ -266,7 +270,12 @@ class Tracker:
         start = time.perf_counter()
         known = [track.box for track in self._tracks if track.visible]
         self.asked = True
-        detections = self._detector.detect(grey, part=part, known=known)
+        # while others are followed a search may not take long, and the next one comes soon
+        examiner = None if known else self._examiner
+        if examiner is not None:
+            detections = examiner.detect(grey, part=part, known=known, faint=True)
+        else:
+            detections = self._detector.detect(grey, part=part, known=known)
         self._detect_s += time.perf_counter() - start
         levels = self._detector.levels
         lost = [track for track in self._tracks if not track.visible]
@@ -280,9 +289,9 @@ class Tracker:
                 continue
             if face.score >= levels.sure:
                 self._start_track(grey, face.box, now)
-            elif face.score >= levels.likely:
+            elif (examiner or face.score >= levels.likely) and len(self._likely) < MOST_LIKELY:
                 self._likely.append(face)
-        if part is None and levels.together:
+        if part is None and self._examiner:
             self._second_look(grey, now)  # another view than the search's: it need not wait for another frame
 
     def _drop_lost(self, now: int) -> None:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from portrait import backdrop, face_box, paste
 
-from edgefer.detect import open_detector
+from edgefer.detect import borne_out, open_detector
 from edgefer.detect.edgefer import EdgeferDetector
 from edgefer.errors import ModelError, UsageError
 from edgefer.geometry import iou
 from edgefer.models import directory, store
+from edgefer.values import Detection
 
 CENTRE, SIDE = (330.0, 250.0), 96.0
 
@@ -57,6 +58,32 @@ def test_a_face_that_is_known_is_not_reported(ours):
     scene = paste(paste(backdrop(), (150, 200), 90), (470, 260), 120, mirrored=True)
     (face,) = ours.detect(scene, known=[face_box((150, 200), 90)])
     assert iou(face.box, face_box((470, 260), 120)) > 0.6
+
+
+@pytest.mark.parametrize(("score", "sure", "found"), [(0.6, 0.99, True), (0.6, 0.01, False), (0.3, 0.99, True)])
+def test_of_a_likely_face_the_witness_has_a_say(score, sure, found):
+    scene, box = paste(backdrop(), CENTRE, SIDE), face_box(CENTRE, SIDE)
+    content = directory.read(store.find("edgefer-face"))[1]
+    asked = []
+    detector = EdgeferDetector(content, "edgefer-face", witness=lambda grey, box: asked.append(box) or sure)
+    look = detector.examine(scene, Detection(box, score))
+    assert (look is not None) == found
+    assert asked == [box]
+    assert look is None or iou(look.box, box) > 0.6
+
+
+def test_what_is_no_face_is_not_borne_out(ours):
+    scene = np.random.default_rng(3).integers(0, 255, (480, 640), np.uint8)
+    assert borne_out(ours, scene, Detection(face_box(CENTRE, SIDE), 0.9)) is None
+
+
+def test_faint_faces_come_only_when_asked_for(ours):
+    """Of a face that is dimmed step by step the score falls through the levels."""
+    scenes = [(paste(backdrop(), CENTRE, 60) * (light / 100)).astype(np.uint8) for light in range(1, 13)]
+    plain, faint = ([ours.detect(scene, faint=faint) for scene in scenes] for faint in (False, True))
+    assert min(face.score for faces in plain for face in faces) >= ours.levels.keep
+    assert ours.faint <= min(face.score for faces in faint for face in faces) < ours.levels.keep
+    assert all(len(few) <= len(many) for few, many in zip(plain, faint, strict=True))
 
 
 def test_what_is_no_such_network_is_refused():

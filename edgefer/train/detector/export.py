@@ -85,7 +85,8 @@ points (the eyes, the nose, the corners of the mouth).
 
 {figures}
 
-A picture of coins, which have heads on them, was left out here.
+A face that is likely, but not sure at once, was looked at again in a mirror, and the landmark network was asked; all
+scores together decide. A picture of coins, which have heads on them, was left out here.
 
 ## What it was trained on
 
