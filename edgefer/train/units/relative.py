@@ -22,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgefer.measure.agreement import agreement, always_zero, table
+from edgefer.measure.agreement import Agreement, agreement, always_zero, table
 from edgefer.support.atomic import write_bytes
 from edgefer.support.progress import progress_bar
 from edgefer.train.data.synthetic.units import UNITS
@@ -35,6 +35,7 @@ REST = 0.8
 GRID, PLANES = (26, 22), 4
 #: Contrast is made alike about each pixel: width of that neighbourhood, and grey levels of one deviation.
 _ABOUT, _LEVELS = 12.0, 45.0
+_NO_MAP = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class RelativeTraining:
 
 def make_flow() -> Any:
     """What finds the flow between two crops."""
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow.setFinestScale(0)
     flow.setPatchSize(8)
     flow.setPatchStride(3)
@@ -72,7 +73,7 @@ def movement(flow: Any, rest: np.ndarray, now: np.ndarray) -> np.ndarray:
     field = flow.calc(rest, now, None)
     height, width = rest.shape
     places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32) + field
-    left = (cv2.remap(now, places, None, cv2.INTER_LINEAR).astype(np.float32) - rest) / _LEVELS
+    left = (cv2.remap(now, places, _NO_MAP, cv2.INTER_LINEAR).astype(np.float32) - rest) / _LEVELS
     return cv2.resize(np.dstack([field, left, np.abs(left)]), GRID[::-1], interpolation=cv2.INTER_AREA)
 
 
@@ -151,12 +152,12 @@ def run(training: RelativeTraining, parts: dict[str, Rows], out: Path) -> str:
             best = mean.mse + 1 - mean.f1
             model.save_weights(out / fit.WEIGHTS)
     model.load_weights(out / fit.WEIGHTS)
-    rows = _judged(model, *held["test"])
-    done = {"training": asdict(training), "parameters": model.count_params(), "test": [asdict(row) for row in rows]}
+    judged = _judged(model, *held["test"])
+    done = {"training": asdict(training), "parameters": model.count_params(), "test": [asdict(row) for row in judged]}
     write_bytes(out / "relative.json", (json.dumps(done, indent=1) + "\n").encode())
     people = len(set(parts["test"].names.tolist()))
     return f"Synthetic, each against its own rest: {len(held['test'][0])} pictures of {people} people.\n\n" + table(
-        rows, always_zero(fit.NAMES, held["test"][1])
+        judged, always_zero(fit.NAMES, held["test"][1])
     )
 
 
@@ -168,6 +169,6 @@ def mirrored(moved: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return result
 
 
-def _judged(model: Any, moved: np.ndarray, truth: np.ndarray) -> list[Any]:
+def _judged(model: Any, moved: np.ndarray, truth: np.ndarray) -> list[Agreement]:
     probability, intensity = fit.said(np.asarray(model.predict(moved, 256, verbose=0)))
     return agreement(fit.NAMES, truth, probability >= 0.5, intensity)
