@@ -165,7 +165,7 @@ $(VENV)/.dev: $(NATIVE) | $(VENV)/bin/python
 
 $(VENV)/.train: $(VENV)/.dev
 	@echo "edgefer: installing the training tools into $(VENV) (several minutes)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train,search]'
 	@touch $@
 
 $(VENV)/bin/python:

@@ -19,14 +19,29 @@ def clip_tensor(frames: np.ndarray, parameters: Parameters, side: int = SIDE) ->
     Args:
         frames: uint8 (T, H, W), grey faces.
     """
-    levels = np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames])
+    return scaled(clip_levels(frames, parameters, side), parameters)
+
+
+def clip_levels(frames: np.ndarray, parameters: Parameters, side: int = SIDE) -> np.ndarray:
+    """The frames at a network's size, uint8 (T, side, side); equalized at the paper's size if so chosen."""
     if parameters.clahe:
         equalize = cv2.createCLAHE(clipLimit=2, tileGridSize=(8, 8))
-        levels = np.stack([equalize.apply(frame) for frame in levels])
-    scaled = levels.astype(np.float32) / 255
+        frames = np.stack([equalize.apply(frame) for frame in _resized(frames, SIDE)])
+    return _resized(frames, side)
+
+
+def _resized(frames: np.ndarray, side: int) -> np.ndarray:
+    if frames.shape[1:] == (side, side):
+        return frames
+    return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def scaled(levels: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Levels uint8 (..., H, W) as a network takes them, float32 (..., H, W, 3)."""
+    real = levels.astype(np.float32) / 255
     if parameters.normalization:
-        scaled = scaled * 2 - 1
-    return np.repeat(scaled[..., None], 3, axis=-1)
+        real = real * 2 - 1
+    return np.repeat(real[..., None], 3, axis=-1)
 
 
 def copies(frames: np.ndarray, counts: Copies, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -87,6 +87,21 @@ def subject_holdout(truth: np.ndarray, subjects: np.ndarray, seed: int = 1) -> S
     return subject_folds(truth, subjects, min(10, len(np.unique(subjects))), seed)[0]
 
 
+def stepped_subject_folds(subjects: np.ndarray, k: int = 10) -> list[Split]:
+    """k divisions by person as on CK+ and Oulu-CASIA: every k-th person in the order of their names is in one test.
+
+    Reference: Jung, Lee, Yim, Park and Kim, Joint Fine-Tuning in Deep Neural Networks for Facial Expression
+    Recognition, ICCV 2015, whom Haddad et al. follow: "sampling in the ID ascending order with step size equal to 10".
+
+    Raises:
+        ValueError: fewer people than folds.
+    """
+    names, person = np.unique(subjects, return_inverse=True)
+    if not 2 <= k <= len(names):
+        raise ValueError(f"stepped_subject_folds: k must be 2 to the number of people, {len(names)}, got {k}")
+    return _splits(person % k, range(k))
+
+
 def leave_one_subject_out(subjects: np.ndarray) -> Iterator[tuple[str, Split]]:
     """Each person in turn as the test, in the order of their names; no seed is needed."""
     for name in np.unique(subjects):
