@@ -37,7 +37,8 @@ def icc_3_1(ratings: np.ndarray) -> float:
     rest = np.square(ratings - mean).sum() - between - of_judges
     bms, ems = between / (targets - 1), rest / ((targets - 1) * (judges - 1))
     whole = bms + (judges - 1) * ems
-    return float((bms - ems) / whole) if whole > 1e-12 else 0.0
+    # what rounding leaves of nothing is nothing
+    return float((bms - ems) / whole) if whole > 1e-12 and abs(bms - ems) > 1e-12 * whole else 0.0
 
 
 def f1(truth: np.ndarray, said: np.ndarray) -> float:
