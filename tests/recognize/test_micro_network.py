@@ -85,18 +85,15 @@ def test_phases_become_spans_between_ticks():
 def test_a_spotter_tells_a_span_once_and_only_when_it_is_over(shipped):
     manifest, content = shipped
 
-    class Said(Network):
+    network, ticks = Network(content, manifest), []
+
+    def step(tensor, state):
         """In a movement from the 90th to the 110th tick, told DELAY later."""
+        ticks.append(tensor)
+        moving = 1.0 if 90 <= len(ticks) - DELAY < 110 else 0.0
+        return np.float32([1 - moving, moving, 0]), np.full(6, 1 / 6, np.float32), state
 
-        ticks = 0
-
-        def step(self, tensor, state):
-            self.ticks += 1
-            moving = 1.0 if 90 <= self.ticks - DELAY < 110 else 0.0
-            return np.float32([1 - moving, moving, 0]), np.full(6, 1 / 6, np.float32), state
-
-    network = Said(content, manifest)
-    network.ticks = 0
+    network.step = step
     spotter, told = LearnedSpotter(network, Decoding(), manifest.expression_labels), []
     for number in range(200):
         quiet = np.zeros((CELLS, 2), np.float32)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from edgefer.errors import EdgeferError
 
@@ -90,7 +91,7 @@ def _export(arguments: argparse.Namespace) -> int:
         seed=0,
     )
     courses = [network.course(strip) for strip in strips[:24]]
-    how = {"begin": 0.5, "sure": 0.7, "method": "flow"}
+    how: dict[str, Any] = {"begin": 0.5, "sure": 0.7, "method": "flow"}
     weights = arguments.run / "micro.weights.h5"
     first = export.export(weights, courses, arguments.out, arguments.name, training, **how)
     spotter = Network(directory.read(arguments.out)[1], first)

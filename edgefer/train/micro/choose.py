@@ -85,7 +85,8 @@ def decoding(network: Network, films: Sequence[Watched]) -> tuple[Decoding, list
             of = dict(zip(map(id, films), said, strict=True))
 
             def found(film: Watched, how: Decoding = how, of: dict = of) -> list[Found]:
-                spanned = spans(*of[id(film)], how)
+                t_s, phases = of[id(film)]
+                spanned = spans(t_s, phases, how)
                 return [Found(onset, apex, offset, sure, sure) for onset, apex, offset, sure in spanned]
 
             tally = tallied(films, found)
