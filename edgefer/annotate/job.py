@@ -25,6 +25,7 @@ from edgefer.sources.registry import SOURCES, kind_of
 from edgefer.support.atomic import replacing
 from edgefer.support.names import shown
 from edgefer.support.registry import Choice, split_options
+from edgefer.support.typed import converted
 
 if TYPE_CHECKING:  # brings the loop
     from edgefer.assemble import Parts
@@ -151,7 +152,7 @@ def read_trailer(part: Path, film: str) -> Outcome | None:
     """
     try:
         line = _last_line(part)
-        return structs.replace(msgspec.json.decode(line, type=Outcome), film=film, part=str(part), reused=True)
+        return structs.replace(converted(msgspec.json.decode(line), Outcome), film=film, part=str(part), reused=True)
     except msgspec.DecodeError:
         return None
 
@@ -249,7 +250,7 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
     first_s = last_s = 0.0
     next_beat_s = 0.0
     with scratch.open("w", encoding="utf-8", newline="") as file:
-        sink = FilmRows(outcome.film, file, stream.labels, stream.models, job.empty)
+        sink = FilmRows(outcome.film, file, stream.labels, stream.models, job.empty, stream.units)
         fps = stream.fps
         try:
             for given, reading in enumerate(stream):

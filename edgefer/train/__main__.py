@@ -6,6 +6,7 @@ python -m edgefer.train short [NAME …] train and export short forms of these m
 python -m edgefer.train explain RUN …  draw what the filters of a trained network respond to
 python -m edgefer.train.sketch         networks for emotion sketches, with actions of their own
 python -m edgefer.train.micro          micro-expressions: films, CNN and LSTM, figures, Table 4 of Breuer and Kimmel
+python -m edgefer.train.units          networks for action units, likewise
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def list_models(on_record: OnRecord) -> None:
         f"\n{waiting.total()} trainings are not run yet, {waiting[True]} of them for want of data. "
         "`make train-all` makes the others; "
         "`python -m edgefer.train all NAME` those of one model and its teachers. "
-        "Networks for emotion sketches: `python -m edgefer.train.sketch`."
+        "Networks for emotion sketches: `python -m edgefer.train.sketch`; for action units: `edgefer.train.units`."
     )
 
 
