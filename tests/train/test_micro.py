@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgefer.errors import UsageError
 from edgefer.labels import MICRO
 from edgefer.measure.datasets.sequences import load_sequences
 from edgefer.recognize.micro.fields import CELLS
@@ -43,6 +44,17 @@ def test_events_are_matched_once_by_overlap_over_the_whole_set():
     assert tally.false == 1 and tally.false_a_minute == pytest.approx(60 / (10 - 1.1))
     assert sorted(tally.onset_ms) == pytest.approx([0.0, 50.0])
     assert scores.overlap(span(0, 1), span(2, 3)) == 0
+
+
+def test_an_expression_counts_where_one_was_named_of_a_movement_that_has_one():
+    truth = [Event(1.0, 1.1, 1.4, {}, "fear"), Event(2.0, 2.1, 2.4, {})]
+    tally = scores.Tally()
+    assert tally.named_right == "-"
+    for found, expression in ((span(1.0, 1.4), "fear"), (span(1.1, 1.4), "anger"), (span(1.0, 1.4), "")):
+        tally.name(truth, found, expression)
+    tally.name(truth, span(2.0, 2.4), "fear")
+    tally.name(truth, span(1.3, 1.9), "fear")
+    assert tally.named_right == "50 % of 2"
 
 
 def test_films_become_fields_once_and_are_read_back(tmp_path, monkeypatch):
@@ -106,3 +118,11 @@ def test_both_networks_of_table_4_have_the_papers_sizes():
     # 5x5 convolutions of 64, 128, 256, dense 512, six answers; an LSTM of 128 and five answers
     assert cnn.count_params() == 1664 + 204_928 + 819_456 + 9216 * 512 + 512 + 512 * 6 + 6
     assert lstm.count_params() == 4 * (512 + 128 + 1) * 128 + 128 * 5 + 5
+
+
+def test_training_goes_on_from_weights_that_learn_wrote_alone(tmp_path):
+    pytest.importorskip("keras")
+    from edgefer.train.micro import network
+
+    with pytest.raises(UsageError, match="no weights that learn wrote"):
+        network.learn([], tmp_path, 100, further=tmp_path / "nothing.weights.h5")

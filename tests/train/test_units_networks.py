@@ -15,7 +15,7 @@ from edgefer.errors import UsageError  # noqa: E402
 from edgefer.train.architectures import breuer  # noqa: E402
 from edgefer.train.data.synthetic.units import UNITS  # noqa: E402
 from edgefer.train.landmarks import network as landmarks  # noqa: E402
-from edgefer.train.units import fit, network, paper  # noqa: E402
+from edgefer.train.units import export, fit, network, paper  # noqa: E402
 
 COUNT = len(UNITS)
 
@@ -64,6 +64,23 @@ def test_a_run_keeps_its_best_weights_and_what_decided_it(tmp_path, at_once):
     done = fit.fit_units(fit.UnitsTraining(epochs=1, batch=8), parts, tmp_path)
     assert json.loads((tmp_path / "done.json").read_text()) == done
     assert (tmp_path / fit.WEIGHTS).exists() and done["people"]["made_train"] == 8
+
+
+def test_a_run_goes_on_from_another(tmp_path, at_once):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    network.build().save_weights(first / fit.WEIGHTS)
+    (first / "done.json").write_text(json.dumps({"training": {}}))
+    parts = {"made_train": rows(8), "made_val": rows(6), "real_train": rows(8, real=True)}
+    parts["real_val"] = rows(5, real=True)
+    fit.fit_units(fit.UnitsTraining(further=str(first / fit.WEIGHTS), epochs=1, batch=8, rate=0.0), parts, second)
+    own, its = network.build(), network.build()
+    own.load_weights(second / fit.WEIGHTS)
+    its.load_weights(first / fit.WEIGHTS)
+    np.testing.assert_array_equal(own.get_layer("hidden").get_weights()[0], its.get_layer("hidden").get_weights()[0])
+    assert export.chain(second) == [first, second]
+    with pytest.raises(UsageError, match="no weights of units"):
+        fit.fit_units(fit.UnitsTraining(further=str(tmp_path / "nothing.weights.h5")), parts, second)
 
 
 def test_the_papers_network_changes_its_last_layer_for_units():

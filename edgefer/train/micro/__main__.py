@@ -34,7 +34,7 @@ def _learn(arguments: argparse.Namespace) -> int:
 
     network.learn(
         [network.course(strip) for strip in material.read(arguments.fields)], arguments.out, arguments.steps,
-        seed=arguments.seed,
+        rate=arguments.rate, seed=arguments.seed, further=arguments.further,
     )  # fmt: skip
     return 0
 
@@ -61,8 +61,7 @@ def _bar(arguments: argparse.Namespace) -> int:
         for way, tally in tallies.items():
             if not tally.truth and not tally.neutral_s:
                 continue
-            named = f"{100 * tally.right / tally.named:.0f} % of {tally.named}" if tally.named else "-"
-            rows.append({"fps": f"{fps:g}", "way": way, **tally.row(), "expression right": named})
+            rows.append({"fps": f"{fps:g}", "way": way, **tally.row(), "expression right": tally.named_right})
             print("  ".join(str(value) for value in rows[-1].values()), flush=True)
             kept[way].append(msgspec.to_builtins(bar.figures(fps, tally)))
     print(scores.table(rows))
@@ -99,7 +98,8 @@ def _export(arguments: argparse.Namespace) -> int:
     decoding, _ = choose.decoding(spotter, films)
     ways = {"flow": choose.by_flow, "lstm": choose.by_network(spotter, decoding, first.expression_labels)}
     tallies = {way: choose.tallied(films, found) for way, found in ways.items()}
-    print(scores.table([{"way": way, **tally.row()} for way, tally in tallies.items()]))
+    rows = [{"way": way, **tally.row(), "expression right": tally.named_right} for way, tally in tallies.items()]
+    print(scores.table(rows))
     worth = {way: tally.f1(0.5) - choose.COST * tally.false_a_minute for way, tally in tallies.items()}
     how = {"begin": decoding.begin, "sure": decoding.sure, "method": max(worth, key=lambda way: worth[way])}
     metrics = export.NO_METRICS
@@ -160,6 +160,8 @@ def main() -> int:
     learn.add_argument("--fields", type=Path, required=True, help="directory that `fields` wrote")
     learn.add_argument("--out", type=Path, required=True, help="directory of the run")
     learn.add_argument("--steps", type=int, default=1500)
+    learn.add_argument("--rate", type=float, default=3e-3)
+    learn.add_argument("--further", type=Path, help="weights of a run, from which this one goes on")
     learn.add_argument("--seed", type=int, default=0)
     bar = acts.add_parser("bar", help="measure whole runs on films of faces unseen before: F1, onset, false events")
     bar.set_defaults(act=_bar)

@@ -125,10 +125,8 @@ def measure(
             tally.add(film.events, [event for event in events if event.expression.split(" ")[0] == way], seconds)
             for event in events:
                 named = event.expression.split(" ")
-                true = [each for each in film.events if scores.overlap(each, event) >= 0.5 and each.expression]
-                if named[0] == way and named[1] and true:
-                    tally.named += 1
-                    tally.right += named[1] == true[0].expression
+                if named[0] == way:
+                    tally.name(film.events, event, named[1])
     return tallies
 
 

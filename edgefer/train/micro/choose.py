@@ -51,6 +51,8 @@ def tallied(films: Sequence[Watched], found: Callable[[Watched], Sequence[Found]
     for film in films:
         told = [each for each in found(film) if not any(scores.overlap(each, event) > 0 for event in film.beside)]
         tally.add(film.events, told, film.seconds)
+        for each in told:
+            tally.name(film.events, each, each.expression)
     return tally
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from edgefer.errors import UsageError
 from edgefer.labels import MICRO
 from edgefer.recognize.micro.fields import CELLS, SIDE
 from edgefer.recognize.micro.learned import DELAY, squeezed
@@ -27,6 +28,8 @@ from edgefer.train.micro.material import Strip
 FILTERS, FEATURES, CELLS_LSTM = (12, 16, 24), 32, 32
 #: Ticks of a sequence to learn from.
 TICKS = 200
+#: What expressions count beside phases: they are known in one tick of twelve, and averaged over all.
+EXPRESSION_WEIGHT = 3.0
 
 
 @dataclass
@@ -130,22 +133,56 @@ def batches(courses: Sequence[Course], size: int, seed: int) -> Iterator[tuple[n
         yield squeezed(images), (phase, np.maximum(expression, 0)), weights
 
 
-def learn(train: Sequence[Course], out: Path, steps: int, size: int = 10, rate: float = 3e-3, seed: int = 0) -> None:
-    """Both stages; writes `micro.weights.h5` into the directory of the run."""
+def learn(
+    train: Sequence[Course],
+    out: Path,
+    steps: int,
+    size: int = 10,
+    rate: float = 3e-3,
+    seed: int = 0,
+    further: Path | None = None,
+) -> None:
+    """Both stages; writes `micro.weights.h5` into the directory of the run.
+
+    Args:
+        further: a run's weights, from which this one goes on, by the second stage alone.
+
+    Raises:
+        UsageError: those are not there, or of another network.
+    """
     import keras
 
     keras.utils.set_random_seed(seed)
     cnn, whole = build()
-    images, shown = five_frames(train)
-    head = keras.Sequential([cnn, keras.layers.Dropout(0.5), keras.layers.Dense(len(MICRO) + 1)])
-    head.compile(
-        keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
-    )
-    head.fit(images, shown, 64, epochs=12, verbose=2)
+    if further is None:
+        _learn_expressions(cnn, train)
+    else:
+        try:
+            whole.load_weights(further)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{further}: no weights that learn wrote: {str(error).splitlines()[0]}") from None
     schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
     losses = [keras.losses.SparseCategoricalCrossentropy(from_logits=True) for _ in range(2)]
-    whole.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), losses, loss_weights=[1.0, 0.3])
+    # compiled, a step takes three times as long on a processor: XLA is slow at small convolutions
+    whole.compile(
+        keras.optimizers.Adam(schedule, clipnorm=1.0), losses, loss_weights=[1.0, EXPRESSION_WEIGHT], jit_compile=False
+    )
     out.mkdir(parents=True, exist_ok=True)
     rounds = max(1, steps // 100)
     keep = keras.callbacks.ModelCheckpoint(str(out / "micro.weights.h5"), save_weights_only=True)
     whole.fit(batches(train, size, seed), steps_per_epoch=steps // rounds, epochs=rounds, verbose=2, callbacks=[keep])
+
+
+def _learn_expressions(cnn: Any, train: Sequence[Course]) -> None:
+    """The first stage."""
+    import keras
+
+    images, shown = five_frames(train)
+    head = keras.Sequential([cnn, keras.layers.Dropout(0.5), keras.layers.Dense(len(MICRO) + 1)])
+    head.compile(
+        keras.optimizers.Adam(1e-3),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    head.fit(images, shown, 64, epochs=12, verbose=2)

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from edgefer.train.data.synthetic.script import Event
+
 LEVELS = (0.3, 0.5, 0.7)
 
 
@@ -49,6 +51,7 @@ class Tally:
     Attributes:
         hits: by level. neutral_s: time outside of events. false: found events that touch no true one.
         onset_ms: errors of onsets, signed, of pairs at the lowest level.
+        named, right: events of an expression that were given one, and the right one.
     """
 
     truth: int = 0
@@ -69,6 +72,18 @@ class Tally:
             self.onset_ms.append(1e3 * (found[j].onset_s - truth[i].onset_s))
         self.neutral_s += seconds - sum(event.offset_s - event.onset_s for event in truth)
         self.false += sum(all(overlap(event, true) == 0 for true in truth) for event in found)
+
+    def name(self, truth: Sequence[Event], found: Spanned, expression: str) -> None:
+        """Counts the expression, empty for none, that a found event was given, where a true one has one."""
+        true = [each for each in truth if overlap(each, found) >= 0.5 and each.expression]
+        if expression and true:
+            self.named += 1
+            self.right += expression == true[0].expression
+
+    @property
+    def named_right(self) -> str:
+        """How many of the expressions that were named are right, in words."""
+        return f"{100 * self.right / self.named:.0f} % of {self.named}" if self.named else "-"
 
     def f1(self, level: float) -> float:
         return 2 * self.hits[level] / max(self.truth + self.found, 1)

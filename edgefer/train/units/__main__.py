@@ -81,24 +81,31 @@ def _fit(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     import json
 
-    from edgefer.train.units.export import export
-    from edgefer.train.units.fit import UnitsTraining
+    from edgefer.train.units.export import chain, export
+    from edgefer.train.units.fit import WEIGHTS, UnitsTraining
     from edgefer.train.units.material import load
 
     kinds = ("made_train", "made_val", "made_test", "real_train", "real_test")
-    done = json.loads((args.run / "done.json").read_text())["training"]
-    plain = UnitsTraining()
-    options = " ".join(
-        f"--{each.name.replace('_', '-')} {done[each.name]}"
-        for each in fields(UnitsTraining)
-        if each.name != "start" and done[each.name] != getattr(plain, each.name)
+    runs = chain(args.run)
+    names = ["RUN"] if len(runs) == 1 else [f"RUN{number}" for number in range(1, len(runs) + 1)]
+    fits = []
+    for number, (run, name) in enumerate(zip(runs, names, strict=True)):
+        done = json.loads((run / "done.json").read_text())["training"]
+        begin = f"--further {names[number - 1]}/{WEIGHTS}" if number else "--start LANDMARKS/deep80/averaged.weights.h5"
+        options = [
+            f"--{each.name.replace('_', '-')} {done[each.name]}"
+            for each in fields(UnitsTraining)
+            if each.name not in ("start", "further") and done[each.name] != each.default
+        ]
+        fits.append(" ".join(["python -m edgefer.train.units fit FACES", begin, *options, "--out", name]))
+    command = " && ".join(
+        [
+            "python -m edgefer.train.teachers --data DATA --out LABELS",
+            "python -m edgefer.train.units make --data DATA --labels LABELS --out FACES",
+            *fits,
+            f"python -m edgefer.train.units export {names[-1]} --faces FACES",
+        ]
     )
-    command = (
-        "python -m edgefer.train.teachers --data DATA --out LABELS && "
-        "python -m edgefer.train.units make --data DATA --labels LABELS --out FACES && "
-        f"python -m edgefer.train.units fit FACES --start LANDMARKS/deep80/averaged.weights.h5 {options} --out RUN && "
-        "python -m edgefer.train.units export RUN --faces FACES"
-    ).replace("  ", " ")
     _, table = export(args.run, args.out, {name: load(args.faces, name) for name in kinds}, command)
     print(table)
     return 0

@@ -42,6 +42,19 @@ LOSS_MSE, LOSS_F1 = 0.03, 0.02
 DATA = "photographs of faces at rest, warped along their action units at any strength; none of these people in training"
 
 
+def chain(run: Path) -> list[Path]:
+    """A run and those that it goes on from, the first first.
+
+    Raises:
+        UsageError: one is not finished.
+    """
+    try:
+        further = json.loads((run / "done.json").read_text())["training"].get("further", "")
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
+    return [*(chain(Path(further).parent) if further else []), run]
+
+
 def trained(run: Path) -> tuple[Any, dict[str, Any]]:
     """The network of a finished run with its best weights, and its done.json.
 
@@ -54,6 +67,9 @@ def trained(run: Path) -> tuple[Any, dict[str, Any]]:
         done = json.loads((run / "done.json").read_text())
         model = network.build()
         model.load_weights(run / fit.WEIGHTS)
+        done["processor_seconds"] = sum(
+            json.loads((each / "done.json").read_text())["processor_seconds"] for each in chain(run)
+        )
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
     return model, done
@@ -228,7 +244,7 @@ def card(model: UnitsManifest, done: dict[str, Any], words: str, val: Agreement,
                     f"""{done["rows"]["made_train"]} made pictures of {people["made_train"]} people and
                     {done["rows"]["real_train"]} of {people["real_train"]} real photographs. Licence of the data:
                     {model.licence.training_data}. Licence of the weights: {model.licence.weights}. Averaged weights
-                    of epoch {done["best_epoch"]}. {done["backend"]}; {done["hardware"]}; {
+                    of epoch {done["best_epoch"]} of the last run. {done["backend"]}; {done["hardware"]}; {
                         done["processor_seconds"] / 60:.0f} minutes of one core."""
                 ),
                 "\n".join(f"    {each}" for each in model.training.command.split(" && ")),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgefer.errors import UsageError
 from edgefer.measure.agreement import SHOWN, Agreement, agreement, pcc
 from edgefer.support.atomic import write_bytes
 from edgefer.train.data.synthetic.units import FULL, UNITS
@@ -31,6 +32,7 @@ class UnitsTraining:
 
     Attributes:
         start: weights of a landmark network whose convolutions it begins with; empty for random ones.
+        further: weights of a run, from which this one goes on; start then counts for nothing.
         held: so many of its first convolutions stay as they are, which spares a third of the time.
         real: share of real faces in a batch. real_weight: how much their units count.
         shift: of the crop at most, pixels. light: deviation of contrast, as a logarithm.
@@ -38,6 +40,7 @@ class UnitsTraining:
     """
 
     start: str = ""
+    further: str = ""
     held: int = 0
     epochs: int = 6
     batch: int = 96
@@ -141,7 +144,12 @@ def fit_units(training: UnitsTraining, parts: dict[str, Rows], out: Path, stop: 
     keras.utils.set_random_seed(training.seed)
     out.mkdir(parents=True, exist_ok=True)
     model = network.build(training.dropout)
-    if training.start:
+    if training.further:
+        try:
+            model.load_weights(training.further)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{training.further}: no weights of units: {str(error).splitlines()[0]}") from None
+    elif training.start:
         network.start(model, Path(training.start), training.held)
     optimizer = keras.optimizers.AdamW(training.rate, weight_decay=training.weight_decay, clipnorm=5.0)
     model.compile(optimizer, network.loss)
