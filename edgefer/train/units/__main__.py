@@ -95,7 +95,7 @@ def _export(args: argparse.Namespace) -> int:
         options = [
             f"--{each.name.replace('_', '-')} {done[each.name]}"
             for each in fields(UnitsTraining)
-            if each.name not in ("start", "further") and done[each.name] != each.default
+            if each.name not in ("start", "further") and done.get(each.name, each.default) != each.default
         ]
         fits.append(" ".join(["python -m edgefer.train.units fit FACES", begin, *options, "--out", name]))
     command = " && ".join(

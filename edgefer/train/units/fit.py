@@ -33,6 +33,7 @@ class UnitsTraining:
     Attributes:
         start: weights of a landmark network whose convolutions it begins with; empty for random ones.
         further: weights of a run, from which this one goes on; start then counts for nothing.
+        stop: leave off after this many epochs, at the rate of a run of all; 0 to run to the end.
         held: so many of its first convolutions stay as they are, which spares a third of the time.
         real: share of real faces in a batch. real_weight: how much their units count.
         shift: of the crop at most, pixels. light: deviation of contrast, as a logarithm.
@@ -43,6 +44,7 @@ class UnitsTraining:
     further: str = ""
     held: int = 0
     epochs: int = 6
+    stop: int = 0
     batch: int = 96
     real: float = 0.25
     real_weight: float = 0.6
@@ -130,12 +132,11 @@ def judge_real(outputs: np.ndarray, rows: Rows) -> dict[str, float]:
     return result
 
 
-def fit_units(training: UnitsTraining, parts: dict[str, Rows], out: Path, stop: int = 0) -> dict[str, Any]:
+def fit_units(training: UnitsTraining, parts: dict[str, Rows], out: Path) -> dict[str, Any]:
     """Train, keep the averaged weights of the best epoch, and return what done.json holds.
 
     Args:
         parts: made_train, made_val, real_train, real_val.
-        stop: leave off after this many epochs; 0 to run to the end.
     """
     import keras
 
@@ -158,7 +159,7 @@ def fit_units(training: UnitsTraining, parts: dict[str, Rows], out: Path, stop: 
     per_epoch = len(parts["made_train"].crops) // (training.batch - round(training.batch * training.real))
     total, step, began, best = per_epoch * training.epochs, 0, time.process_time(), (math.inf, 0)
     with (out / "metrics.jsonl").open("w") as log:
-        for epoch in range(stop or training.epochs):
+        for epoch in range(training.stop or training.epochs):
             losses: list[float] = []
             for x, y in batches(parts["made_train"], parts["real_train"], training, epoch):
                 optimizer.learning_rate = (
