@@ -25,6 +25,7 @@ from edgefer.sources.registry import SOURCES, kind_of
 from edgefer.support.atomic import replacing
 from edgefer.support.names import shown
 from edgefer.support.registry import Choice, split_options
+from edgefer.support.typed import converted
 
 if TYPE_CHECKING:  # brings the loop
     from edgefer.assemble import Parts
@@ -151,7 +152,7 @@ def read_trailer(part: Path, film: str) -> Outcome | None:
     """
     try:
         line = _last_line(part)
-        return structs.replace(msgspec.json.decode(line, type=Outcome), film=film, part=str(part), reused=True)
+        return structs.replace(converted(msgspec.json.decode(line), Outcome), film=film, part=str(part), reused=True)
     except msgspec.DecodeError:
         return None
 

@@ -46,7 +46,8 @@ def _work() -> None:
 
     try:
         _load()
-        # not before: two threads that import native libraries side by side may meet them half made
+        # not before: to read a job is to import what it is made of, and two threads that import side by side may meet
+        # what is half made
         threading.Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
         from edgefer.annotate.job import open_parts, remarks, work
 

@@ -16,6 +16,7 @@ from edgefer.detect.registry import DETECTORS
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.sources.registry import CameraOptions
 from edgefer.support.registry import Choice, Options
+from edgefer.support.typed import converted
 from edgefer.values import STAGES
 
 #: The stages that a profile can bound: those of `total`, and itself.
@@ -236,7 +237,7 @@ def settings_of(data: Mapping[str, Any]) -> Settings:
     """Settings from a parsed profile that has passed every check."""
     fields = {name: value for name, value in data.items() if name != "output"}
     own, options = split_detector(fields.get("detector", {}))
-    chosen = msgspec.convert({**fields, "detector": own}, Tables)
+    chosen = converted({**fields, "detector": own}, Tables)
     outputs = [{**table} for table in data.get("output", [{"kind": OUTPUTS.default}])]
     return Settings(
         **{name: getattr(chosen, name) for name in Tables.__struct_fields__},

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Meta
 
 from edgefer import labels
+from edgefer.support.typed import converted
 
 MODEL_NAME = "model.tflite"
 
@@ -348,7 +349,7 @@ def from_fields(fields: Mapping[str, Any]) -> Manifest:
     kind, kinds = fields.get("kind"), manifest_kinds()
     if kind not in kinds:
         raise ValueError(f"kind: expected one of {', '.join(kinds)}, got {kind!r}")
-    manifest = msgspec.convert(fields, kinds[kind])
+    manifest = converted(fields, kinds[kind])
     for fault in manifest.faults():
         raise ValueError(fault)
     return manifest

@@ -18,6 +18,7 @@ from edgefer.config import Settings
 from edgefer.detect.registry import DETECTORS
 from edgefer.sources.registry import SOURCES
 from edgefer.sources.several import expanded
+from edgefer.support.typed import converted
 
 SourceLike: TypeAlias = "int | str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 Rotation = Literal[0, 90, 180, 270]
@@ -204,7 +205,7 @@ def _changed(settings: Settings, table: str, **values: Any) -> Settings:
     """Settings with other values in one table, held against its types and ranges."""
     old = getattr(settings, table)
     try:
-        new = msgspec.convert({**msgspec.structs.asdict(old), **values}, type(old))
+        new = converted({**msgspec.structs.asdict(old), **values}, type(old))
     except msgspec.ValidationError as error:
         name, value = next(iter(values.items()))
         wrong_type = not isinstance(value, (int, float, list)) or isinstance(value, bool)

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from edgefer.errors import UsageError
 from edgefer.support.redact import remember, scrub
-from edgefer.support.typed import describe, fields_of, from_text, meaning_of, suggestion
+from edgefer.support.typed import converted, describe, fields_of, from_text, meaning_of, suggestion
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -134,7 +134,7 @@ class Registry:
         """
         entry = self.find(name)
         try:
-            return Choice(entry, msgspec.convert(options, entry.options))
+            return Choice(entry, converted(options, entry.options))
         except msgspec.ValidationError as error:
             raise UsageError(f"{self.noun} {name}: {scrub(' '.join(str(error).split()))}") from None
 
