@@ -93,6 +93,7 @@ class Run:
                     fold = (self._read(name) or self._learn(name, split)) if held else None
             if fold is not None and after is not None:
                 after(fold)
+        self._learner = None  # it is as large as its network and its clips
 
     def _read(self, name: str) -> Fold | None:
         try:

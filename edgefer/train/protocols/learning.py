@@ -29,6 +29,7 @@ class Learner:
     """
 
     def __init__(self, plan: Plan, clips: Clips, start: Path | None = None, frames: Path | None = None):
+        keras.utils.clear_session()  # what earlier networks of this process left would never be freed
         self._plan, self._clips = plan, clips
         self._network = open_network(plan, frames)
         self._kept, self._source = _material(plan, clips, self._network)
