@@ -13,8 +13,15 @@ BASIC7 = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutr
 
 # Order of the classes in Costache and Popescu, section 2; each stands for the expressions that GROUPS names.
 COSTACHE4 = ("positive", "negative", "awe", "neutral")
+#: What a micro-expression may show, in score order.
+MICRO = BASIC7[:6]
 
-LABEL_SETS: dict[str, tuple[str, ...]] = {"ferplus8": FERPLUS8, "basic7": BASIC7, "costache4": COSTACHE4}
+LABEL_SETS: dict[str, tuple[str, ...]] = {
+    "ferplus8": FERPLUS8,
+    "basic7": BASIC7,
+    "costache4": COSTACHE4,
+    "micro6": MICRO,
+}
 
 #: Expressions that a label of a set stands for, where it is not one of FERPLUS8 itself. None of theirs is contempt.
 GROUPS: dict[str, tuple[str, ...]] = {

@@ -157,7 +157,11 @@ class FaceReading(_WithArrays, eq=False):
 
 
 class Event(Struct):
-    """Something that a face did over time, as a micro-expression; times are media time, s."""
+    """Something that a face did over time, as a micro-expression; times are media time, s.
+
+    Attributes:
+        expression: what it showed, a label; empty where the model does not say.
+    """
 
     track: int
     kind: str
@@ -165,6 +169,7 @@ class Event(Struct):
     apex_s: float
     offset_s: float
     confidence: float
+    expression: str = ""
 
 
 class Reading(Struct):

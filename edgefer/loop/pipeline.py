@@ -18,7 +18,7 @@ from edgefer.loop.governor import Governor
 from edgefer.loop.marks import Marks
 from edgefer.loop.smooth import Smoother
 from edgefer.loop.turns import Turns
-from edgefer.recognize.base import Observation, Recognizer, WindowedRecognizer
+from edgefer.recognize.base import EventRecognizer, Observation, Recognizer, WindowedRecognizer
 from edgefer.values import Face, FaceReading, Frame, ModelReading, Reading
 
 if TYPE_CHECKING:  # the tracker brings OpenCV
@@ -81,6 +81,7 @@ class Pipeline:
         self._windowed: list[WindowedRecognizer] = [
             cast(WindowedRecognizer, recognizer) for recognizer in recognizers if recognizer.needs.window_s > 0
         ]
+        self._spotters = [each for each in recognizers if isinstance(each, EventRecognizer)]
         self._turns = turns or Turns()
         self._marks = marks
         self._photographs = photographs
@@ -97,8 +98,16 @@ class Pipeline:
         """Label names of the models after the first, by name."""
         return {model.recognizer.name: tuple(model.recognizer.labels) for model in self._models[1:]}
 
-    def process(self, frame: Frame) -> Reading:
+    @property
+    def tells_events(self) -> bool:
+        """Whether a model tells of events, so that it matters which frame is the last."""
+        return bool(self._spotters)
+
+    def process(self, frame: Frame, last: bool = False) -> Reading:
         """Reads the expressions in the next frame of the source.
+
+        Args:
+            last: whether it is known that no frame follows: events that have not been told yet are told with it.
 
         Raises:
             UsageError: the frame is a photograph, and a model judges a window of time.
@@ -138,7 +147,9 @@ class Pipeline:
         ]
         self._frames += 1
         spent_ms = {stage: float(self._tracker.clock[stage]) for stage in ("detect", "track")} | landmarks_ms
+        events = [event for spotter in self._spotters for event in spotter.spotted(frame.media_ns, last)]
         reading = _finished(frame, readings, start_ns, spent_ms, spent_ns)
+        reading.events = events
         if self.governor is not None and self.governor.observe(reading.latency_ms["total"]):
             interval_factor = self.governor.rates.detect_interval_factor
             self._tracker.detect_interval_ms = self._detect_interval_ms * interval_factor

@@ -82,6 +82,7 @@ class Readings:
         self._events: list[Event] = []  # of readings that were not given
         self._held: tuple[Reading, Frame] | None = None  # the last of those
         self._error: SourceError | None = None  # to be raised once they are told
+        self._ahead: list[Frame | SourceError | None] = []  # what follows the frame that is read, where that matters
         self._closed = False
         self.next_index = first_index
         newest = realtime or source.live
@@ -100,7 +101,7 @@ class Readings:
             self.ended = True
             raise self._error
         try:
-            frame = self._capture.take(POLL_S) if self._capture is not None else self._source.read()
+            frame = self._next_frame()
         except SourceError as error:
             if not self._events:
                 self.ended = True
@@ -124,34 +125,65 @@ class Readings:
         self.next_index = self._first_index + frame.index + 1
         if frame.still and not given:
             return None
-        reading = self.read(frame)
+        reading = self.read(frame, self._is_last(given))
         if given:
             self._held, self._events = None, []
             return self._give(reading, frame)
         self._held, self._events = (reading, frame), reading.events
         return None
 
-    def read(self, frame: Frame) -> Reading:
-        """The reading of a frame of this source, counted."""
+    def _next_frame(self) -> Frame | None:
+        """The next frame. Of a file whose events are told one more is read, for the last frame has to be known."""
+        if self._capture is not None:
+            return self._capture.take(POLL_S)
+        if not self._pipeline.tells_events:
+            return self._read_source()
+        frame = self._ahead.pop() if self._ahead else self._read_source()
+        if isinstance(frame, SourceError):
+            raise frame
+        if frame is not None:
+            try:
+                self._ahead.append(self._read_source())
+            except SourceError as error:
+                self._ahead.append(error)
+        return frame
+
+    def _read_source(self) -> Frame | None:
+        frame: Frame | None = self._source.read()
+        return frame
+
+    def _is_last(self, given: bool) -> bool:
+        """Whether the frame that is read is known to be the last."""
+        if given and self._left == 1:
+            return True
+        if not self._ahead:
+            return False
+        following = self._ahead[0]
+        if not isinstance(following, Frame):
+            return True
+        return self._end_ns is not None and following.media_ns >= self._end_ns
+
+    def read(self, frame: Frame, last: bool = False) -> Reading:
+        """The reading of a frame of this source, counted; last: whether none follows."""
         if not frame.source:
             frame.source = self._name
         if self._first_index:
             frame.index += self._first_index
-        reading = self._process(frame)
+        reading = self._process(frame, last)
         reading.events = [*self._events, *reading.events]
         self._tally.add(reading, frame)
         return reading
 
-    def _process(self, frame: Frame) -> Reading:
+    def _process(self, frame: Frame, last: bool) -> Reading:
         if self._region is None:
-            return self._pipeline.process(frame)
+            return self._pipeline.process(frame, last)
         height, width = frame.grey.shape
         x0, y0, x1, y1 = self._region
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
         if x0 >= x1 or y0 >= y1:
             told = ",".join(map(str, self._region))
             raise SourceError(f"{self._name}: region {told} lies outside its picture of {width}x{height} pixels")
-        reading = self._pipeline.process(structs.replace(frame, grey=frame.grey[y0:y1, x0:x1]))
+        reading = self._pipeline.process(structs.replace(frame, grey=frame.grey[y0:y1, x0:x1]), last)
         for face in reading.faces:
             box = face.box
             face.box = Box(box.x0 + x0, box.y0 + y0, box.x1 + x0, box.y1 + y0)

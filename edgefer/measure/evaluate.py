@@ -172,7 +172,7 @@ def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray]
         marks = find(image)
         if marks is None or confidence(marks) < CONFIDENT:
             return None
-        face = _whole(image)
+        face = _face(image, None)
         face.landmarks, face.pose = marks.points, marks.pose
         observation = recognizer.observe(Frame(0, image, 0, 0, still=True), face)
         recognizer.forget({face.track})
@@ -188,8 +188,8 @@ def confidence(marks: Landmarks) -> float:
     return min(marks.seen[part] for part in ("face", "right_eye", "left_eye", "mouth"))
 
 
-def open_landmarker(who: str, threads: int = 1, film: bool = False) -> Callable[[np.ndarray], Landmarks | None]:
-    """What finds the landmarks of grey images that are face crops; None where it sees no face.
+def open_landmarker(who: str, threads: int = 1, film: bool = False) -> Callable[..., Landmarks | None]:
+    """What finds the landmarks of a grey image, of the face in a box or of one that fills it; None where it sees none.
 
     Args:
         film: as in the next frame of a film, where one look is enough; else as in photographs, where a face is
@@ -203,14 +203,17 @@ def open_landmarker(who: str, threads: int = 1, film: bool = False) -> Callable[
     landmarker = LANDMARKERS.choose(LANDMARKERS.default).make(model=defaults.LANDMARK_MODEL, threads=threads)
     if film:
         numbers = count()
-        return lambda image: landmarker.find(Frame(0, image, next(numbers) * 33_000_000, 0), _whole(image))
-    return lambda image: landmarker.find(Frame(0, image, 0, 0, still=True), _whole(image))
+        return lambda image, box=None: landmarker.find(
+            Frame(0, image, next(numbers) * 33_000_000, 0), _face(image, box)
+        )
+    return lambda image, box=None: landmarker.find(Frame(0, image, 0, 0, still=True), _face(image, box))
 
 
-def _whole(image: np.ndarray) -> Face:
-    """The face of an image that is a crop of it."""
-    height, width = image.shape
-    box = Box(0.0, 0.0, float(width), float(height))
+def _face(image: np.ndarray, box: Box | None) -> Face:
+    """The face in a box of an image, or one that fills it."""
+    if box is None:
+        height, width = image.shape
+        box = Box(0.0, 0.0, float(width), float(height))
     return Face(1, box, Quality(max(box.width, box.height), sharpness=1.0, brightness=128.0))
 
 

@@ -29,6 +29,7 @@ import msgspec
 from edgefer.errors import ModelError
 from edgefer.models import clip as clip  # kinds are known once they are imported
 from edgefer.models import geometry as geometry
+from edgefer.models import micro as micro
 from edgefer.models.manifest import FrameManifest, Manifest, from_fields
 from edgefer.support.atomic import write_bytes
 from edgefer.support.toml import dumps

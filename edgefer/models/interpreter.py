@@ -6,18 +6,38 @@ The classic Interpreter is used on purpose: CompiledModel crashes the process on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from edgefer.errors import ModelError
 from edgefer.labels import softmax
 from edgefer.models import runtime
-from edgefer.models.manifest import SELF_TEST_TOLERANCE, Input, NetworkManifest, SketchInput, self_test_input
+from edgefer.models.manifest import SELF_TEST_TOLERANCE, NetworkManifest, self_test_input
 from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
 
-AnyInput = Input | SketchInput
+
+class AnyInput(Protocol):
+    """What is asked of the input of a manifest."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def channels(self) -> str: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def scale(self) -> float: ...
+
+    @property
+    def zero_point(self) -> int: ...
 
 
 class Tensor(NamedTuple):
@@ -146,7 +166,7 @@ class Interpreter(Network):
 
 
 def channel_count(channels: str) -> int:
-    """Planes of a channels name: grey 1, sobel 2, laplacian 1, sketch 1."""
+    """Planes of a channels name: grey 1, sobel 2, laplacian 1, sketch 1, across and down 1 each."""
     return len(channels.split("+")) + ("sobel" in channels)
 
 

@@ -176,7 +176,7 @@ class SketchInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
     value_range: tuple[float, float]
 
 
-def range_faults(tensor: Input | SketchInput) -> Iterator[str]:
+def range_faults(tensor: Any) -> Iterator[str]:
     """One line where the range of an input does not follow from its scale and zero point."""
     expected = tuple((q - tensor.zero_point) * tensor.scale for q in (-128, 127))
     if not np.allclose(tensor.value_range, expected, rtol=1e-6, atol=1e-9):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from msgspec import Struct, field
 
-from edgefer.values import Face, Frame
+from edgefer.values import Event, Face, Frame
 
 
 class Needs(NamedTuple):
@@ -71,3 +71,15 @@ class WindowedRecognizer(Recognizer, Protocol):
 
     def gather(self, frame: Frame, face: Face) -> None:
         """Takes a frame in which the face is not judged, so that its window has no gap."""
+
+
+@runtime_checkable
+class EventRecognizer(Protocol):
+    """A recognizer that also tells of events, some time after they are over."""
+
+    def spotted(self, media_ns: int, last: bool) -> list[Event]:
+        """Events since this was asked last, each once; it is asked after every frame of a film.
+
+        Args:
+            media_ns: of the frame. last: whether none follows it, so that nothing may be kept back.
+        """

@@ -31,6 +31,18 @@ class GeometryOptions(Options, frozen=True):
     ] = None
 
 
+class MicroOptions(Options, frozen=True):
+    """The options of a model that spots micro-expressions."""
+
+    method: Annotated[
+        Literal["lstm", "flow"] | None,
+        Meta(
+            description="what spots: the network, or optical flow of regions without training; the model says which "
+            "without it"
+        ),
+    ] = None
+
+
 KINDS = Registry("kind of model")
 KINDS.add(Entry("frame", "the expression in single face crops", "edgefer.recognize.frame:open_frame"))
 KINDS.add(
@@ -43,5 +55,10 @@ KINDS.add(
         "the expression in twelve distances between eighteen points of a face",
         "edgefer.recognize.geometry:open_geometry",
         GeometryOptions,
+    )
+)
+KINDS.add(
+    Entry(
+        "micro", "micro-expressions in films, as events", "edgefer.recognize.micro.recognizer:open_micro", MicroOptions
     )
 )

@@ -7,18 +7,20 @@ titles of faces that stand close together give way to each other: beside the fac
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.points import CLOSED_LINES, OPEN_LINES
+from edgefer.sinks.events import event_text
 from edgefer.sources.opencv import cv2
 from edgefer.support.canvas import latin
-from edgefer.values import FaceReading, Frame, Reading
+from edgefer.values import Event, FaceReading, Frame, Reading
 
 _GREEN, _YELLOW, _WHITE, _BLACK, _RED = (90, 200, 60), (60, 200, 230), (255, 255, 255), (0, 0, 0), (60, 60, 240)
+_PINK = (230, 130, 255)  # of events
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 #: Below this the letters of the font run together.
 _SMALLEST = 0.4
@@ -89,8 +91,8 @@ class _Sheet:
         cv2.putText(self.image, latin(text), (x, y), _FONT, scale, colour, _weight(scale), cv2.LINE_AA)
 
 
-def annotate(image: np.ndarray, reading: Reading) -> np.ndarray:
-    """A copy of a uint8 (H, W, 3) image with the reading drawn into it."""
+def annotate(image: np.ndarray, reading: Reading, events: Sequence[Event] = ()) -> np.ndarray:
+    """A copy of a uint8 (H, W, 3) image with the reading drawn into it, and events of its faces that are to be seen."""
     faces = sorted(reading.faces, key=lambda face: face.box.y0 - face.box.y1)  # the greatest get their room first
     sheet = _Sheet(image.copy(), faces)
     for face in faces:
@@ -99,6 +101,7 @@ def annotate(image: np.ndarray, reading: Reading) -> np.ndarray:
         _draw_footer(sheet, reading)
     for face in faces:
         _draw_title(sheet, face)
+        _draw_event(sheet, face, [event for event in events if event.track == face.track])
     for face in faces:
         _draw_sketch(sheet, face)
         _draw_bars(sheet, face)
@@ -223,6 +226,21 @@ def _draw_title(sheet: _Sheet, face: FaceReading) -> None:
         title, area = placed
         sheet.shade(area)
         sheet.write(title, area.x0 + _margin(scale), area.y0 + round(line * 0.75), scale, _colour(face))
+
+
+def _draw_event(sheet: _Sheet, face: FaceReading, events: Sequence[Event]) -> None:
+    """The newest event of a face, at its box; the longest words that have room."""
+    if not events:
+        return
+    scale, box = sheet.scale_of(face), sheet.boxes[id(face)]
+    line = round(32 * scale)
+    for text in (event_text(events[-1]), f"{events[-1].kind} {events[-1].onset_s:.2f} s", events[-1].kind):
+        size = _Size(_text_size(text, scale).width + 2 * _margin(scale), line)
+        for area in (*_beside(box, size, sheet.width), *_inside(box, size, sheet.width)):
+            if sheet.holds(area) and not any(map(area.overlap, sheet.taken)):
+                sheet.shade(area)
+                sheet.write(text, area.x0 + _margin(scale), area.y0 + round(line * 0.75), scale, _PINK)
+                return
 
 
 def _place_title(sheet: _Sheet, face: FaceReading, scale: float, line: int) -> tuple[str, _Area] | None:

@@ -67,7 +67,7 @@ def _face_values(face: FaceReading) -> dict[str, Any]:
 
 
 def _event_values(event: Event) -> dict[str, Any]:
-    return {
+    values: dict[str, Any] = {
         "track": event.track,
         "kind": event.kind,
         "onset_s": round(event.onset_s, 6),
@@ -75,6 +75,9 @@ def _event_values(event: Event) -> dict[str, Any]:
         "offset_s": round(event.offset_s, 6),
         "confidence": round(float(event.confidence), 4),
     }
+    if event.expression:
+        values["expression"] = event.expression
+    return values
 
 
 def reading_values(reading: Reading) -> dict[str, Any]:

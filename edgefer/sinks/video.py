@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from edgefer.errors import SinkError, UsageError
 from edgefer.sinks.base import Sink
 from edgefer.sinks.draw import annotate, colour_image, fitted
+from edgefer.sinks.events import Recent
 from edgefer.sinks.film import CONTAINERS, NS_PER_S, Film, FilmFile
 from edgefer.sinks.registry import Video
 from edgefer.values import Frame, Reading
@@ -48,6 +49,7 @@ class AnnotatedVideo(Sink):
         self._period_ns = round(NS_PER_S / self._fps)
         self._file = FilmFile(path)
         self._film: Film | None = None
+        self._recent = Recent()
         self._last_ns: int | None = None  # time of the newest frame in its source
         self._source = ""  # which that is
         self._shown_ns = 0  # and in the film
@@ -56,7 +58,7 @@ class AnnotatedVideo(Sink):
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         if frame is None:
             raise SinkError(f"{self.name}: a video needs the frames, got a reading alone")
-        image = annotate(colour_image(frame), reading)
+        image = annotate(colour_image(frame), reading, self._recent.add(reading))
         try:
             if self._film is None:
                 height, width = image.shape[:2]

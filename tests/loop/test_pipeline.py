@@ -17,7 +17,7 @@ from edgefer.loop.governor import LEVELS
 from edgefer.loop.marks import Marks
 from edgefer.loop.pipeline import Pipeline
 from edgefer.recognize.base import Needs, Observation
-from edgefer.values import STAGES, Pose
+from edgefer.values import STAGES, Event, Pose
 
 
 def test_a_reading_tells_time_age_and_the_latency_of_every_stage():
@@ -240,3 +240,23 @@ def test_landmarks_reach_recognizers_and_readings_where_something_needs_them():
     assert list(reading.latency_ms) == list(STAGES)
     plain = pipeline_of(StubRecognizer()).process(frame_at(0))
     assert plain.faces[0].landmarks is None and "landmarks" not in plain.latency_ms
+
+
+class Spotting(StubRecognizer):
+    """Tells an event of the frame before, and of the last frame at once."""
+
+    needs = Needs(window_s=0.5)
+
+    def gather(self, frame, shown):
+        pass
+
+    def spotted(self, media_ns, last):
+        events = [Event(1, "micro", media_ns / 1e9, media_ns / 1e9, media_ns / 1e9, 0.9)]
+        return events * (2 if last else 1)
+
+
+def test_events_are_told_with_the_reading_of_their_frame():
+    loop = pipeline(face(1), recognizer=Spotting())
+    assert loop.tells_events and not pipeline(face(1)).tells_events
+    assert [event.onset_s for event in loop.process(frame_at(3)).events] == [0.099]
+    assert len(loop.process(frame_at(4), last=True).events) == 2

@@ -83,9 +83,12 @@ class EventfulPipeline:
 
     def __init__(self, *numbers: int) -> None:
         self._pipeline, self._numbers, self.governor = pipeline(), numbers, None
+        self.tells_events = False
+        self.last: list[int] = []
 
-    def process(self, frame: Frame):
+    def process(self, frame: Frame, last: bool = False):
         reading = self._pipeline.process(frame)
+        self.last += [frame.index] if last else []
         if frame.index in self._numbers:
             reading.events = [Event(frame.index, "blink", 0.0, 0.0, 0.0, 1.0)]
         return reading
@@ -105,6 +108,40 @@ def test_an_event_of_a_reading_left_out_is_told_once_with_the_next(end):
     except SourceError:
         assert end == "an error"
     assert seen == [(0, [0]), (4, [2]), (8, [5]), (9, [9])]
+
+
+@pytest.mark.parametrize(
+    ("items", "options", "last"),
+    [
+        (10, {}, 9),
+        (10, {"frames": 4}, 3),
+        (10, {"seconds": 0.2}, 6),
+        (1, {}, 0),
+        ([*map(frame_at, range(3)), SourceError("cut off")], {}, 2),
+    ],
+    ids=["its end", "so many frames", "so many seconds", "one frame", "an error"],
+)
+def test_where_events_are_told_the_last_frame_of_a_file_is_known(items, options, last):
+    """So that none is left when the film is over."""
+    loop = EventfulPipeline()
+    loop.tells_events = True
+    readings, seen = Readings(FileSource(items), loop, **options), []
+    try:
+        while not readings.ended:
+            reading = readings.step()
+            seen += [reading.frame] if reading is not None else []
+    except SourceError:
+        assert last == 2
+    assert loop.last == [last] and seen == list(range(last + 1))
+
+
+def test_a_camera_is_not_read_ahead():
+    loop = EventfulPipeline()
+    loop.tells_events = True
+    readings = Readings(CameraSource(3, 0.01), loop, frames=2)
+    while not readings.ended:
+        readings.step()
+    assert len(loop.last) == 1  # so many frames were asked for
 
 
 class RegionTracker(StubTracker):

@@ -12,7 +12,7 @@ from edgefer.errors import UsageError
 from edgefer.labels import BASIC7
 from edgefer.landmarks.base import Landmarks
 from edgefer.preprocess.points import features
-from edgefer.train.geometry import people, rows
+from edgefer.train.geometry import agreement, people, rows
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,26 @@ def test_rows_of_the_chain_are_those_in_which_it_found_all_points(packed, tmp_pa
     assert len(val.truth) == 0 and "3 the chain failed at: eyes" in val.counts
     train = rows.load_rows(str(packed / "fer.npz"), "train", marks, out)
     assert "2 not looked at" in train.counts and "failed" not in train.counts
+
+
+def test_landmarks_of_another_network_count_from_its_own_score_on(packed, tmp_path):
+    marks = rows.read_marks(packed / "marks.npz")
+    np.savez(tmp_path / "own.npz", points=marks.points, score=np.full(8, 0.85, np.float32), least=0.8)
+    assert (marks.least, marks.network) == (0.9, rows.TEACHER)
+    assert rows.read_marks(tmp_path / "own.npz")[2:] == (0.8, rows.SHIPPED)
+    data = str(packed / "fer.npz")
+    assert rows.load_rows(data, "val", rows.read_marks(tmp_path / "own.npz")).counts.startswith("3 of 4 rows")
+    assert rows.load_rows(data, "val", marks._replace(score=np.full(8, 0.85))).counts.startswith("0 of 4 rows")
+
+
+def test_photographs_without_landmarks_get_those_of_the_network_that_ships():
+    """By the detector's box; the portrait is the one odd row, and a flat picture has no face."""
+    flat = np.full((200, 200), 128, np.uint8)
+    photographs = rows.Photographs([flat, portrait(), flat, flat], ["a", "b", "c", "d"], ["neutral"] * 4)
+    (sample,) = agreement.frontal_faces(photographs, None, "odd", detector="edgefer")
+    assert sample.image is photographs.images[1] and sample.box.width > agreement.LEAST_PX
+    np.testing.assert_allclose(sample.landmarks[30], (266, 235), atol=8)
+    assert agreement.agree([sample]).right.all()
 
 
 def test_a_file_that_is_none_is_refused_in_one_line(tmp_path):

@@ -21,6 +21,7 @@ class Totals:
         self.frames = 0
         self.frames_with_face = 0
         self.photographs = self.faces = 0
+        self.events: dict[str, int] = {}
         self.identities = Identities()
         self.stages = StageClock(10_000)
 
@@ -32,6 +33,8 @@ class Totals:
         self.frames_with_face += bool(reading.faces)
         self.photographs += bool(reading.image)
         self.faces += len(reading.faces)
+        for event in reading.events:
+            self.events[event.kind] = self.events.get(event.kind, 0) + 1
         self.identities.add(face.track for face in reading.faces)
         self.stages.add(reading.latency_ms)
 
@@ -49,6 +52,8 @@ class Totals:
             f"{count(self.frames, noun)} in {span:.1f} s{rate};"
             f" a face in {self.frames_with_face} ({share:.1f} %), {seen}"
         ]
+        if self.events:
+            lines.append("events: " + ", ".join(f"{number} {kind}" for kind, number in sorted(self.events.items())))
         spread = self.stages.spread()
         if spread:
             stages = (f"{stage} {ms.p50:.1f}/{ms.p95:.1f}" for stage, ms in spread.items())

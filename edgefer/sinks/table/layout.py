@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from edgefer.sinks.events import event_text
 from edgefer.sinks.table import panels, rows
 from edgefer.sinks.table.base import count
 from edgefer.sinks.table.spans import Line, apart, clipped, pieces, width_of
@@ -37,6 +38,9 @@ def picture(view: View, marks: Marks, width: int, height: int, compact: bool = F
     bottom: list[Line] = []
     if view.note and height >= 6:
         bottom.append([("! " + _note(view, marks, width - 2), "yellow")])
+    if view.events and height >= 7:
+        told = f"#{view.events[-1].track} {event_text(view.events[-1])}"
+        bottom.append([(phrase(marks.shown(told), width, marks.dots), "magenta")])
     foot = _footer(view, width)
     if foot and height >= 5:
         bottom.append(foot)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from edgefer.errors import SinkClosed, SinkError
+from edgefer.sinks.events import Recent
 from edgefer.sinks.table.base import Table
 from edgefer.sinks.table.history import History
 from edgefer.sinks.table.spans import Line
 from edgefer.sinks.table.terminal import Screen
 from edgefer.support.words import wrapped
-from edgefer.values import Health, Reading
+from edgefer.values import Event, Health, Reading
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,6 +61,8 @@ class LiveTable(Table):
         self._marks: Marks | None = None
         self._screen = Screen(self._console)
         self._history = History()
+        self._recent = Recent()
+        self._events: list[Event] = []
         self._health: Health | None = None
         self._begun_s: float | None = None
         self._crowded_until_s = 0.0
@@ -70,6 +73,7 @@ class LiveTable(Table):
 
     def _take(self, reading: Reading) -> None:
         self._history.add(reading)
+        self._events = self._recent.add(reading)
         if self._begun_s is None:
             self._begun_s = self._shown_s = self._clock()  # the first picture comes after one interval
 
@@ -147,6 +151,7 @@ class LiveTable(Table):
             note=note,
             notes_before=before,
             keys=self._screen.reads_keys,
+            events=self._events,
         )
 
     def close(self) -> None:

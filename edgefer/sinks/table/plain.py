@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from edgefer.sinks.events import event_text
 from edgefer.sinks.lines import LineOutput
 from edgefer.sinks.table.base import Table, box_text, percent, verdict
 from edgefer.support.words import shown
@@ -25,6 +26,10 @@ class PlainTable(Table):
 
     def _due(self) -> bool:
         return super()._due() or bool(self._latest and self._latest.image)
+
+    def _take(self, reading: Reading) -> None:
+        for event in reading.events:
+            self._output.write(f"#{event.track} {event_text(event)}, {100 * event.confidence:.0f} %\n")
 
     def _show(self, reading: Reading) -> None:
         self._output.write(self._line(reading) + "\n")

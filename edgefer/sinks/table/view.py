@@ -11,7 +11,7 @@ from edgefer.sinks.table.history import Cell, History
 from edgefer.sinks.table.spans import Line, Span, style_of
 from edgefer.support.palette import GREY, Colour, colours_of, letters_of
 from edgefer.support.words import shown
-from edgefer.values import FaceReading, Reading
+from edgefer.values import Event, FaceReading, Reading
 
 _BLOCKS = "▁▂▃▄▅▆▇"  # not the full one: rows one below the other would touch
 
@@ -33,6 +33,7 @@ class View:
         trouble: what is wrong, in a few words.
         note: the last line of the log, and how many came before it.
         keys: whether keys are read.
+        events: those told lately.
     """
 
     title: str
@@ -50,6 +51,7 @@ class View:
     note: str = ""
     notes_before: int = 0
     keys: bool = False
+    events: Sequence[Event] = ()
 
     @property
     def name(self) -> str:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from edgefer.labels import UNCERTAIN
 from edgefer.loop.clock import Identities
-from edgefer.values import Reading
+from edgefer.values import Event, Reading
 
 #: Width of a slot of time at the start, s, and how many there may be; beyond, each two become one.
 FIRST_SLOT_S, MOST_SLOTS = 0.05, 1200
 #: Tracks that are kept; beyond, the one that was seen for the shortest time goes.
 MOST_LANES = 250
+#: Events of a track that are kept.
+MOST_EVENTS = 500
 #: A reading stands for the time up to the next one, but no longer than this, or three usual intervals.
 LONGEST_HOLD_S = 1.0
 _FIRST_INTERVAL_S = 0.04
@@ -48,6 +50,7 @@ class Lane:
     Attributes:
         slots: by number; slot n begins n slot widths after the source's t_s = 0.
         total: the whole time in one slot.
+        events: those of it, the first MOST_EVENTS.
     """
 
     source: str
@@ -55,6 +58,7 @@ class Lane:
     slots: dict[int, Slot] = field(default_factory=dict)
     total: Slot = field(default_factory=Slot)
     last_s: float = 0.0
+    events: list[Event] = field(default_factory=list)
 
     @property
     def seen_s(self) -> float:
@@ -139,6 +143,10 @@ class Lanes:
         source.faces = [(face.track, face.expression, face.confidence) for face in reading.faces]
         source.identities.add(face.track for face in reading.faces)
         self.end_s = max(self.end_s, t_s)
+        for event in reading.events:
+            lane = self._lanes.get((reading.source, event.track))
+            if lane is not None and len(lane.events) < MOST_EVENTS:
+                lane.events.append(event)
 
     def finish(self) -> None:
         """Counts the last reading of each source as lasting as long as the others did."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgefer.labels import UNCERTAIN
-from edgefer.sinks.timeline.lanes import Lane, Lanes, shares
+from edgefer.sinks.timeline.lanes import MOST_LANES, Lane, Lanes, shares
 from edgefer.support.canvas import Canvas, text_width
 from edgefer.support.palette import GREY, Colour, colours_of
 from edgefer.support.words import middle
@@ -14,6 +14,8 @@ from edgefer.support.words import shown as escaped
 WIDTH = 1200
 _LEFT, _RIGHT, _TOP, _GAP = 158, 172, 22, 9
 _INK, _SOFT, _PALE, _BACK = (35, 35, 35), (115, 115, 115), (222, 222, 222), (246, 246, 246)
+#: Colour of events.
+EVENT: Colour = (200, 30, 160)
 #: Height of a lane, by how many there are at most.
 _HEIGHTS = ((1, 96), (3, 60), (8, 42), (16, 30), (100, 22))
 #: Distances between marks of the axis, s.
@@ -90,6 +92,11 @@ def _subtitle(lanes: Lanes) -> str:
     if lanes.begun:
         parts.append(f"read from {lanes.begun[:19].replace('T', ' ')}")
     parts.append("height of a bar: confidence")
+    events = sum(len(lane.events) for lane in lanes.longest_seen(MOST_LANES))
+    if events:
+        parts.append(
+            f"{events} {'event' if events == 1 else 'events'}: a mark from onset to offset, a line at the apex"
+        )
     return ";  ".join(parts)
 
 
@@ -185,6 +192,10 @@ def _draw_lane(
             outline += [(left, y), (max(right, left + 0.5), y)]
         canvas.polygon([(outline[0][0], base), *outline, (outline[-1][0], base)], colours.get(expression, GREY))
     canvas.line(x0, base, x1, base, _SOFT)
+    for event in lane.events:
+        left, right, apex = (axis.x(t_s) for t_s in (event.onset_s, event.offset_s, event.apex_s))
+        canvas.rectangle(left, top - 4, max(right, left + 2), top + 2, EVENT)
+        canvas.line(apex, top - 4, apex, base, EVENT)
     parts = shares(lane.total)
     right = WIDTH - _RIGHT + 14
     if not parts:

@@ -1,7 +1,7 @@
 """`python -m edgefer.train.geometry`: the eighteen-point system of Khan's paper: its chain, its network, its study.
 
 python -m edgefer.train.geometry chain --faces faces.zip --landmarks faces.npz --out F   fits the chain's numbers
-python -m edgefer.train.geometry agree --faces faces.zip --landmarks faces.npz           the chain against landmarks
+python -m edgefer.train.geometry agree --faces faces.zip                                 the chain against landmarks
 python -m edgefer.train.geometry points --split val --out classic.npz                    the chain on FER-2013
 python -m edgefer.train.geometry export --classic classic.npz --out DIR                  trains and writes a model
 python -m edgefer.train.geometry compare --classic classic.npz                           models on the same rows
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument("--out", type=Path, required=True, help="the npz to write")
     action.set_defaults(execute=_chain)
     action = actions.add_parser("agree", help="the classic chain against landmarks")
-    _photographs(action)
+    _photographs(action, required=False)
     action.add_argument("--part", choices=("even", "odd"), default="odd", help="rows (default: those not fitted on)")
     action.add_argument("--detector", default="haar", help="whose boxes are used (default: %(default)s)")
     action.set_defaults(execute=_agree)
@@ -66,9 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _photographs(parser: argparse.ArgumentParser) -> None:
+def _photographs(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("--faces", type=Path, required=True, help="zip of photographs with labels.csv")
-    parser.add_argument("--landmarks", type=Path, required=True, help="theirs, by python -m edgefer.train.teachers")
+    words = "theirs, by python -m edgefer.train.teachers" + (
+        "" if required else " (default: of the network that ships)"
+    )
+    parser.add_argument("--landmarks", type=Path, required=required, help=words)
 
 
 def _rows(parser: argparse.ArgumentParser, classic: bool = True, required: bool = True) -> None:
@@ -77,7 +80,7 @@ def _rows(parser: argparse.ArgumentParser, classic: bool = True, required: bool 
         "--landmarks",
         type=Path,
         default=Path("build/labels/fer.npz"),
-        help="its landmarks, by python -m edgefer.train.teachers (default: %(default)s)",
+        help="its landmarks, by python -m edgefer.train.teachers or .sketch landmarks (default: %(default)s)",
     )
     if classic:
         parser.add_argument("--classic", type=Path, required=required, help="what `points` wrote")
@@ -95,9 +98,12 @@ def _chain(args: argparse.Namespace) -> int:
 def _agree(args: argparse.Namespace) -> int:
     from edgefer.train.geometry import agreement, rows
 
-    photographs, marks = rows.read_photographs(args.faces), rows.read_marks(args.landmarks)
+    photographs, marks = rows.read_photographs(args.faces), args.landmarks and rows.read_marks(args.landmarks)
     samples = agreement.frontal_faces(photographs, marks, args.part, detector=args.detector)
-    print(f"frontal faces of {agreement.LEAST_PX} px and more, {args.part} rows, boxes of {args.detector}")
+    print(
+        f"frontal faces of {agreement.LEAST_PX} px and more, {args.part} rows, boxes of {args.detector}, "
+        f"landmarks of {args.landmarks or 'the network that ships'}"
+    )
     print(agreement.table(agreement.agree(samples)))
     return 0
 
@@ -115,12 +121,13 @@ def _export(args: argparse.Namespace) -> int:
 
     if (args.classic is None) == (args.people is None):
         raise UsageError("export: expected --classic, what `points` wrote of FER-2013, or --people and a folder")
-    sources = {}
+    sources, network = {}, rows.SHIPPED
     for name, classic in (("classic", args.classic), ("landmarks", None)):
         if args.people is not None:
             train, val = people.load_people(args.people, name, args.division)
         else:
             marks = rows.read_marks(args.landmarks)
+            network = marks.network
             train, val = (rows.load_rows(args.data, split, marks, classic) for split in ("train", "val"))
         trained = (
             mlp.fit_own(train.points, train.truth, SEED)
@@ -130,7 +137,9 @@ def _export(args: argparse.Namespace) -> int:
         sources[name] = export.Source(trained, train, val)
         print(f"{name}: train {train.counts}\n{name}: val {val.counts}", flush=True)
     own = " --own" if args.own else ""
-    data = f"--people {args.people.name} --division {args.division}" if args.people else "--classic classic.npz"
+    data = "--landmarks own.npz --classic classic.npz"
+    if args.people:
+        data = f"--people {args.people.name} --division {args.division}"
     command = f"python -m edgefer.train.geometry export{own} {data} --name {args.name} --out {args.name}"
     manifest = export.export(
         args.out,
@@ -142,6 +151,7 @@ def _export(args: argparse.Namespace) -> int:
         command,
         SEED,
         f"{args.people.name}, {args.division}" if args.people else export.DATA,
+        network,
     )
     for name, part in (("classic", manifest.classic), ("landmarks", manifest.landmarks)):
         figures = part.metrics

@@ -11,6 +11,7 @@ import numpy as np
 from edgefer import detect
 from edgefer.detect.photograph import find_faces
 from edgefer.geometry import Box
+from edgefer.measure.evaluate import CONFIDENT, confidence, open_landmarker
 from edgefer.preprocess.points import chain, features
 from edgefer.support.progress import progress_bar
 from edgefer.train.geometry.rows import Marks, Photographs
@@ -20,7 +21,6 @@ LEAST_PX = 120
 #: A face is frontal where the tip of its nose lies so near to the middle between the outer corners of the eyes, in
 #: parts of half their distance: about 15 degrees of yaw.
 FRONTAL = 0.24
-CONFIDENT = 0.9
 #: A point agrees within this part of the inter-ocular distance, that of the outer corners of the eyes.
 WITHIN = 0.12
 
@@ -41,23 +41,36 @@ def turned_aside(landmarks: np.ndarray) -> float:
 
 
 def frontal_faces(
-    photographs: Photographs, marks: Marks, part: str, least_px: float = LEAST_PX, detector: str = "haar"
+    photographs: Photographs, marks: Marks | None, part: str, least_px: float = LEAST_PX, detector: str = "haar"
 ) -> list[Sample]:
     """The frontal faces of at least that size in photographs of one face each, with the box of a detector.
 
     Args:
+        marks: of every photograph; None takes those of the network that ships, found from the detector's box.
         part: "even" or "odd" rows: the one the chain's numbers are fitted on, the other they are judged on.
     """
     finder = detect.open_detector(detector)
+    find = None if marks is not None else open_landmarker("agree")
     rows = range(0 if part == "even" else 1, len(photographs.images), 2)
     samples = []
     for row in progress_bar(rows, "finding faces", len(rows)):
-        landmarks = marks.points[row]
-        if marks.score[row] <= CONFIDENT or not np.isfinite(landmarks).all():
+        image = photographs.images[row]
+        if marks is not None and not marks.score[row] > marks.least:
             continue
-        found = find_faces(finder, photographs.images[row], least_px / 2)
-        if found and found[0].box.width >= least_px and abs(turned_aside(landmarks)) <= FRONTAL:
-            samples.append(Sample(photographs.images[row], Box(*found[0].box), landmarks))
+        found = find_faces(finder, image, least_px / 2)
+        if not found or found[0].box.width < least_px:
+            continue
+        box = Box(*found[0].box)
+        if marks is not None:
+            landmarks = marks.points[row]
+        else:
+            assert find is not None
+            own = find(image, box)
+            if own is None or not confidence(own) >= CONFIDENT:
+                continue
+            landmarks = own.points
+        if np.isfinite(landmarks).all() and abs(turned_aside(landmarks)) <= FRONTAL:
+            samples.append(Sample(image, box, landmarks))
     return samples
 
 

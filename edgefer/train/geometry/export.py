@@ -21,7 +21,7 @@ from edgefer.models.geometry import (
 from edgefer.models.manifest import Licence, Training
 from edgefer.recognize.geometry import Layers
 from edgefer.train.geometry.mlp import Trained
-from edgefer.train.geometry.rows import RULE, SOURCES, Rows
+from edgefer.train.geometry.rows import RULE, SHIPPED, SOURCES, Rows
 
 PAPER = "Khan, Facial Expression Recognition using Facial Landmark Detection and Feature Extraction on Neural Networks"
 DATA = "FER-2013 Training images with the votes of FER+"
@@ -85,12 +85,14 @@ def export(
     command: str,
     seed: int,
     data: str = DATA,
+    network: str = SHIPPED,
 ) -> GeometryManifest:
     """Writes the directory, and reads it back.
 
     Args:
         sources: by name, of SOURCES.
         points: the source that is used unless a run says otherwise.
+        network: whose landmarks the rows have, in words.
     """
     if out.exists():
         shutil.rmtree(out)
@@ -117,13 +119,13 @@ def export(
         classic=parts["classic"],
         landmarks=parts["landmarks"],
     )
-    (out / "MODEL_CARD.md").write_text(card(manifest, sources))
+    (out / "MODEL_CARD.md").write_text(card(manifest, sources, network))
     written = directory.write(out, manifest)
     assert isinstance(written, GeometryManifest)
     return written
 
 
-def card(manifest: GeometryManifest, sources: dict[str, Source]) -> str:
+def card(manifest: GeometryManifest, sources: dict[str, Source], network: str) -> str:
     """The model card, as Markdown."""
     lines = [
         f"# {manifest.name}",
@@ -151,9 +153,8 @@ def card(manifest: GeometryManifest, sources: dict[str, Source]) -> str:
         lines += [f"* {each}, train: {sources[each].train.counts}", f"* {each}, val: {sources[each].val.counts}"]
     lines += [
         "",
-        "The landmarks of these rows are those of a teacher network, not of the network that runs on a device. "
-        "Distances tell little of anger, disgust, fear and sadness. What is read is the "
-        "appearance of a face, not what a person feels.",
+        f"The landmarks of these rows are those of {network}. Distances tell little of anger, disgust, fear and "
+        "sadness. What is read is the appearance of a face, not what a person feels.",
         "",
         f"    {manifest.classic.training.command}",
         "",

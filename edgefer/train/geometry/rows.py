@@ -21,8 +21,9 @@ from edgefer.support.progress import progress_bar
 from edgefer.support.stills import decode_image
 from edgefer.train.settings import find_data
 
-#: From this score of the landmark teacher on, a row's landmarks are taken as confident.
+#: From this score of the landmark teacher on, a row's landmarks are taken as confident; files of other networks say.
 CONFIDENT = 0.9
+TEACHER, SHIPPED = "a teacher, not of the network that ships", "the network that ships, found as in photographs"
 SOURCES = ("classic", "landmarks")
 #: Says which rows count.
 RULE = (
@@ -54,21 +55,26 @@ class Rows(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """68 landmarks (N, 68, 2) of every image, and how sure their teacher is of each, (N,)."""
+    """68 landmarks (N, 68, 2) of every image, how sure their network is of each, (N,), from where on it counts, and
+    which network it is, in words."""
 
     points: np.ndarray
     score: np.ndarray
+    least: float = CONFIDENT
+    network: str = TEACHER
 
 
 def read_marks(path: Path) -> Marks:
-    """The landmarks that `python -m edgefer.train.teachers` wrote.
+    """The landmarks of the teacher, by `python -m edgefer.train.teachers`, or of FER-2013 those of the network that
+    ships, by `python -m edgefer.train.sketch landmarks`.
 
     Raises:
         UsageError: the file is missing or is not of that kind.
     """
     try:
         with np.load(path) as kept:
-            return Marks(kept["points"].astype(np.float64), kept["score"])
+            of = (float(kept["least"]), SHIPPED) if "least" in kept else (CONFIDENT, TEACHER)
+            return Marks(kept["points"].astype(np.float64), kept["score"], *of)
     except (OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"{path}: expected landmarks, by python -m edgefer.train.teachers: {reason}") from None
@@ -126,7 +132,7 @@ def load_rows(data: str, split: str, marks: Marks, classic: Path | None = None) 
     dropped["contempt, not in basic7"] += int((~keep).sum())
     if classic is None:
         points = np.array([features.from_landmarks(each) for each in marks.points[row]])
-        confident = (marks.score[row] >= CONFIDENT) & np.isfinite(points).all(axis=(1, 2))
+        confident = (marks.score[row] >= marks.least) & np.isfinite(points).all(axis=(1, 2))
         dropped["without confident landmarks"] += int((keep & ~confident).sum())
         keep &= confident
     else:
