@@ -258,12 +258,13 @@ def start_sinks(
     title: str,
     fps: float | None,
     live: bool,
+    units: Sequence[str] = (),
 ) -> list[SinkThread]:
     """The outputs of a run, each on its thread; all of them or, on an error, none.
 
     Args:
         outputs: of the run.
-        labels, models, title, fps: see sinks.open_sink.
+        labels, models, units, title, fps: see sinks.open_sink.
         live: whether the source is; then an output that is too slow loses readings rather than delay them.
 
     Raises:
@@ -274,7 +275,7 @@ def start_sinks(
     sinks: list[SinkThread] = []
     try:
         for output in outputs:
-            sinks.append(start_sink(output, labels=labels, models=models, title=title, fps=fps, drop=live))
+            sinks.append(start_sink(output, labels=labels, models=models, title=title, fps=fps, drop=live, units=units))
     except BaseException:
         for sink in sinks:
             sink.close()
@@ -291,7 +292,7 @@ def try_output(output: Choice, recognizers: Sequence[Recognizer]) -> None:
     from edgefer.sinks import open_sink
 
     if output.target:
-        labels = {recognizer.name: recognizer.labels for recognizer in recognizers}
+        labels = {recognizer.name: recognizer.labels for recognizer in recognizers if recognizer.labels}
         first = next(iter(labels.values()), ())
         open_sink(output, labels=first, models=labels, title="", fps=None).close()
 

@@ -134,7 +134,8 @@ class FaceReading(_WithArrays, eq=False):
         quality: the measurements behind the gate.
         models: the results of the models after the first, by name.
         landmarks, pose: as Face has them.
-        units: intensity of action units by name, 0 to 5; empty where no model gives them.
+        units: smoothed intensity of action units by name, 0 to 5; empty where no model gives them.
+        unit_scores: smoothed probability that they show, by name, 0 to 1.
         sketch: uint8, shape (H, W), the emotion sketch that a model judged, for pictures; None where none does.
         points: float32, shape (N, 2), the points that a model judged, pixels of the source, for pictures; None where
             none does. In frames in which the face was not recognized they are carried with its box.
@@ -151,6 +152,7 @@ class FaceReading(_WithArrays, eq=False):
     landmarks: np.ndarray | None = None
     pose: Pose | None = None
     units: dict[str, float] = field(default_factory=dict)
+    unit_scores: dict[str, float] = field(default_factory=dict)
     sketch: np.ndarray | None = None
     points: np.ndarray | None = None
     scores_age_ms: float | None = None

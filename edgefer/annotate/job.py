@@ -250,7 +250,7 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
     first_s = last_s = 0.0
     next_beat_s = 0.0
     with scratch.open("w", encoding="utf-8", newline="") as file:
-        sink = FilmRows(outcome.film, file, stream.labels, stream.models, job.empty)
+        sink = FilmRows(outcome.film, file, stream.labels, stream.models, job.empty, stream.units)
         fps = stream.fps
         try:
             for given, reading in enumerate(stream):

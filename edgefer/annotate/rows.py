@@ -27,14 +27,20 @@ class FilmRows(Csv):
     """The columns' names, and one row a face."""
 
     def __init__(
-        self, film: str, file: TextIO, labels: Sequence[str], models: Mapping[str, Sequence[str]], empty: bool
+        self,
+        film: str,
+        file: TextIO,
+        labels: Sequence[str],
+        models: Mapping[str, Sequence[str]],
+        empty: bool,
+        units: Sequence[str] = (),
     ) -> None:
         """Args:
         film: its path.
         file: the caller's to close.
-        labels, models, empty: see Csv.
+        labels, models, empty, units: see Csv.
         """
-        super().__init__(_Text(file), labels, models, empty)
+        super().__init__(_Text(file), labels, models, empty, units)
         self._film = readable(film)
         file.write(csv_text([self.columns()]))
 

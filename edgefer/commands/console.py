@@ -24,7 +24,19 @@ from edgefer.support.redact import remember, scrub
 log = logging.getLogger(__name__)
 
 #: The commands, in the order of `--help`: each is a module of this package with `add_parser`.
-COMMANDS = ("run", "annotate", "info", "doctor", "bench", "eval", "explain", "models", "config", "completion")
+COMMANDS = (
+    "run",
+    "annotate",
+    "info",
+    "doctor",
+    "bench",
+    "eval",
+    "explain",
+    "models",
+    "config",
+    "service",
+    "completion",
+)
 
 EXIT_CODES = """exit codes:
   0    done

@@ -10,6 +10,7 @@ from edgefer import assemble
 from edgefer.config import Settings
 from edgefer.config.check import Problem, key_name
 from edgefer.errors import EdgeferError
+from edgefer.recognize.base import require_expression
 from edgefer.sources.registry import parse_source
 from edgefer.support.toml import Path as KeyPath
 
@@ -48,6 +49,8 @@ def refusals(settings: Settings) -> Iterator[Problem]:
         for key, model in zip(models, settings.recognizer.models, strict=True)
     ]
     recognizers: list[Recognizer] = [each for each in opened if each is not None]
+    if len(recognizers) == len(models) > 0:
+        tried(("recognizer", "models"), require_expression, recognizers)
     tried(("camera", "device"), _check_source, settings, recognizers)
     tried(("detector", settings.detector_choice.entry.target or "kind"), assemble.open_faces, settings)
     tried(("landmarks", "model"), assemble.open_landmarks, settings, recognizers, settings.outputs)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edgefer.config import Settings
     from edgefer.loop.summary import RunSummary
     from edgefer.reader.streaming import Stream
+    from edgefer.values import Health
 
 #: People of whom the summary has a line.
 _PEOPLE_SHOWN = 5
@@ -105,7 +106,13 @@ def _run(
     try:
         title = stream.name if len(specs) == 1 else f"{len(specs)} sources"
         sinks = assemble.start_sinks(
-            outputs, labels=stream.labels, models=stream.models, title=title, fps=stream.fps, live=stream.live
+            outputs,
+            labels=stream.labels,
+            models=stream.models,
+            units=stream.units,
+            title=title,
+            fps=stream.fps,
+            live=stream.live,
         )
     except BaseException:
         stream.close()
@@ -115,7 +122,7 @@ def _run(
     progress = _progress(stream, len(specs), outputs)
 
     def beat(written: int) -> None:
-        notifier.beat(written > 0)
+        notifier.beat(written > 0, lambda: _status(stream.health))
         next(progress, None)
 
     gc.freeze()  # what is loaded stays: no collection need walk over it while a frame waits
@@ -127,6 +134,15 @@ def _run(
         gc.unfreeze()
         progress.close()
         notifier.stopping()
+
+
+def _status(health: Health) -> str:
+    """A run in a few words, for `systemctl status`."""
+    if not health.frames:
+        return "waiting for the first frame"
+    heat = "" if health.temperature_c is None else f", {health.temperature_c:.0f} C"
+    faces = f"{health.faces} face{'' if health.faces == 1 else 's'}"
+    return f"{health.source}: {health.fps:.1f} fps, age {health.age_ms:.0f} ms, {faces}{heat}"
 
 
 def _uses_terminal(outputs: Sequence[Choice]) -> bool:

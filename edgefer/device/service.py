@@ -8,11 +8,14 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from edgefer.errors import EdgeferError
 
+#: Between two lines of status, s.
+STATUS_S = 2.0
 #: A stop that takes longer may be forced by another Ctrl-C.
 PATIENCE_S = 5.0
 #: What asks a run to stop: a person, the system, a terminal that is gone, the limit on processor time.
@@ -86,15 +89,22 @@ class Notifier:
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         self._ready = False
         self._beat_s = 0.0
-        self._next_beat = 0.0
+        self._next_beat = self._next_status = 0.0
         with contextlib.suppress(ValueError):
             if os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
                 self._beat_s = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 / 3
 
-    def beat(self, ready: bool) -> None:
-        """Call it often: it sends READY once `ready` is true, and WATCHDOG a few times in each period."""
+    def beat(self, ready: bool, status: Callable[[], str] | None = None) -> None:
+        """Call it often: it sends READY once `ready` is true, WATCHDOG a few times in each period, and STATUS.
+
+        Args:
+            status: what to say of the run, asked for every STATUS_S.
+        """
         if not self._address:
             return
+        if status is not None and time.monotonic() >= self._next_status:
+            self._next_status = time.monotonic() + STATUS_S
+            self._send(f"STATUS={status()}")
         if ready and not self._ready:
             self._ready = True
             self._send("READY=1")

@@ -18,7 +18,14 @@ from edgefer.loop.governor import Governor
 from edgefer.loop.marks import Marks
 from edgefer.loop.smooth import Smoother
 from edgefer.loop.turns import Turns
-from edgefer.recognize.base import EventRecognizer, Observation, Recognizer, WindowedRecognizer
+from edgefer.recognize.base import (
+    EventRecognizer,
+    Observation,
+    Recognizer,
+    WindowedRecognizer,
+    require_expression,
+    unit_names,
+)
 from edgefer.values import Face, FaceReading, Frame, ModelReading, Reading
 
 if TYPE_CHECKING:  # the tracker brings OpenCV
@@ -34,12 +41,13 @@ _FORGET_EVERY_FRAMES = 256
 
 
 class _Model(Struct):
-    """One recognizer with the smoothed scores of its faces by track; and the sketch or the points they are of, with the
-    face's box then."""
+    """One recognizer with the smoothed scores of its faces by track, or their action units; and the sketch or the
+    points they are of, with the face's box then."""
 
     recognizer: Recognizer
     smoother: Smoother
     scores: dict[int, ModelReading] = field(default_factory=dict)
+    units: dict[int, np.ndarray] = field(default_factory=dict)
     seen: dict[int, tuple[Observation, Box]] = field(default_factory=dict)
 
 
@@ -48,7 +56,7 @@ class Pipeline:
 
     Args:
         tracker: `update(frame)` gives the faces, `clock` its times; `detect_interval_ms` can be set.
-        recognizers: at least one; the first gives each face's expression.
+        recognizers: the first that has labels gives each face's expression; one of them must.
         smoother: makes the Smoother of one recognizer.
         governor: lowers the rates when the budget is missed; None: nothing does, as for files.
         turns: which faces are recognized in a frame of a film; all of them in every frame by default.
@@ -56,7 +64,8 @@ class Pipeline:
         photographs: finds the faces of a still; None where none will come.
 
     Raises:
-        UsageError: two recognizers have the same name, or one needs landmarks and does not get them.
+        UsageError: two recognizers have the same name, none gives an expression, or one needs landmarks and does not
+            get them.
     """
 
     def __init__(
@@ -72,12 +81,15 @@ class Pipeline:
         names = [recognizer.name for recognizer in recognizers]
         if len(set(names)) != len(names):
             raise UsageError(f"models: expected each model once, got {', '.join(names)}")
+        require_expression(recognizers)
         for recognizer in recognizers:
             if recognizer.needs.landmarks and (marks is None or not marks.always):
                 raise UsageError(f"model {recognizer.name} needs landmarks, and nothing here finds them")
         self.governor = governor
         self._tracker = tracker
         self._models = [_Model(recognizer, smoother()) for recognizer in recognizers]
+        #: Those that give an expression.
+        self._judges = [model for model in self._models if model.recognizer.labels]
         self._windowed: list[WindowedRecognizer] = [
             cast(WindowedRecognizer, recognizer) for recognizer in recognizers if recognizer.needs.window_s > 0
         ]
@@ -90,13 +102,18 @@ class Pipeline:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Label names of the first model, in score order."""
-        return tuple(self._models[0].recognizer.labels)
+        """Label names of the model that gives the expression, in score order."""
+        return tuple(self._judges[0].recognizer.labels)
 
     @property
     def further_labels(self) -> dict[str, tuple[str, ...]]:
-        """Label names of the models after the first, by name."""
-        return {model.recognizer.name: tuple(model.recognizer.labels) for model in self._models[1:]}
+        """Label names of the models after it, by name."""
+        return {model.recognizer.name: tuple(model.recognizer.labels) for model in self._judges[1:]}
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Names of the action units that are read; empty where no model gives them."""
+        return tuple(name for model in self._models for name in unit_names(model.recognizer))
 
     @property
     def tells_events(self) -> bool:
@@ -139,7 +156,8 @@ class Pipeline:
         readings = [
             self._reading(
                 face,
-                [model.scores.get(face.track) for model in self._models],
+                [model.scores.get(face.track) for model in self._judges],
+                [model.units.get(face.track) for model in self._models],
                 [self._seen(model, face) for model in self._models],
                 self._turns.age_ms(face, frame),
             )
@@ -179,9 +197,11 @@ class Pipeline:
             scores = [
                 None if each is None else _judgement(model.recognizer.labels, each.scores)
                 for model, each in zip(self._models, said, strict=True)
+                if model.recognizer.labels
             ]
             seen = [each or _NOTHING for each in said]
-            readings.append(self._reading(face, scores, seen, None if face.quality.reasons else 0.0))
+            units = [each.units for each in seen]
+            readings.append(self._reading(face, scores, units, seen, None if face.quality.reasons else 0.0))
         tracks = {face.track for face in faces}
         for model in self._models:
             model.recognizer.forget(tracks)
@@ -206,8 +226,12 @@ class Pipeline:
                 continue
             known = True
             begin = time.monotonic_ns()
-            smoothed = model.smoother.update(face.track, observation.scores, frame.media_ns)
-            model.scores[face.track] = _judgement(model.recognizer.labels, smoothed)
+            if observation.units is not None:
+                smoothed = model.smoother.update(face.track, observation.units, frame.media_ns)
+                model.units[face.track] = smoothed
+            if model.recognizer.labels:
+                smoothed = model.smoother.update(face.track, observation.scores, frame.media_ns)
+                model.scores[face.track] = _judgement(model.recognizer.labels, smoothed)
             spent_ns["smooth"] += time.monotonic_ns() - begin
             if observation.sketch is not None or observation.points is not None:
                 model.seen[face.track] = observation, face.box
@@ -225,14 +249,30 @@ class Pipeline:
         return structs.replace(seen, points=carried(seen.points, box, face.box))
 
     def _reading(
-        self, face: Face, said: Sequence[ModelReading | None], seen: Sequence[Observation], age_ms: float | None
+        self,
+        face: Face,
+        said: Sequence[ModelReading | None],
+        units: Sequence[np.ndarray | None],
+        seen: Sequence[Observation],
+        age_ms: float | None,
     ) -> FaceReading:
-        """What is read from a face of which each model said that, None where it has not spoken."""
+        """What is read from a face of which each model said that, None where it has not spoken.
+
+        Args:
+            said: of the models that give an expression. units, seen: of all models.
+        """
         named = {
             model.recognizer.name: _held(model.recognizer.labels, each, face)
-            for model, each in zip(self._models, said, strict=True)
+            for model, each in zip(self._judges, said, strict=True)
         }
-        first = named.pop(self._models[0].recognizer.name)
+        first = named.pop(self._judges[0].recognizer.name)
+        intensities: dict[str, float] = {}
+        probabilities: dict[str, float] = {}
+        for model, each in zip(self._models, units, strict=True):
+            if each is not None:
+                names = unit_names(model.recognizer)
+                intensities.update(zip(names, each[0].tolist(), strict=True))
+                probabilities.update(zip(names, each[1].tolist(), strict=True))
         return FaceReading(
             face.track,
             face.box,
@@ -245,6 +285,8 @@ class Pipeline:
             face.pose,
             sketch=next((each.sketch for each in seen if each.sketch is not None), None),
             points=next((each.points for each in seen if each.points is not None), None),
+            units=intensities,
+            unit_scores=probabilities,
             scores_age_ms=age_ms,
         )
 
@@ -258,6 +300,7 @@ class Pipeline:
             model.smoother.forget(gone)
             for track in gone:
                 model.scores.pop(track, None)
+                model.units.pop(track, None)
                 model.seen.pop(track, None)
         if self._marks is not None:
             self._marks.forget(gone)

@@ -30,6 +30,7 @@ from edgefer.errors import ModelError
 from edgefer.models import clip as clip  # kinds are known once they are imported
 from edgefer.models import geometry as geometry
 from edgefer.models import micro as micro
+from edgefer.models import units as units
 from edgefer.models.manifest import FrameManifest, Manifest, from_fields
 from edgefer.support.atomic import write_bytes
 from edgefer.support.toml import dumps

@@ -13,7 +13,7 @@ import numpy as np
 from edgefer.errors import ModelError
 from edgefer.labels import softmax
 from edgefer.models import runtime
-from edgefer.models.manifest import SELF_TEST_TOLERANCE, NetworkManifest, self_test_input
+from edgefer.models.manifest import SELF_TEST_TOLERANCE, NetworkManifest, SelfTest, self_test_input
 from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
 
@@ -145,6 +145,10 @@ class Network:
             reason = " ".join(str(error).split())
             raise ModelError(f"model {self._name}: {runtime.NAME} failed: {reason}") from None
 
+    def run(self, tensor: np.ndarray) -> np.ndarray:
+        """The first output, mostly the only one; takes and raises what `forward` does."""
+        return self.forward(tensor)[0]
+
 
 class Interpreter(Network):
     """The network of a model that scores face crops: one int8 output, a value for each label.
@@ -160,17 +164,23 @@ class Interpreter(Network):
         output = Tensor(self.output_shape, spec.dtype, spec.scale, spec.zero_point)
         super().__init__(content, manifest.name, manifest.input, [output], threads)
 
-    def run(self, tensor: np.ndarray) -> np.ndarray:
-        """The values of the labels, int8 of `output_shape`; takes and raises what `forward` does."""
-        return self.forward(tensor)[0]
-
 
 def channel_count(channels: str) -> int:
     """Planes of a channels name: grey 1, sobel 2, laplacian 1, sketch 1, across and down 1 each."""
     return len(channels.split("+")) + ("sobel" in channels)
 
 
-def self_test(interpreter: Interpreter, manifest: NetworkManifest) -> int:
+class Tested(Protocol):
+    """A manifest with self-test vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def self_test(self) -> tuple[SelfTest, ...]: ...
+
+
+def self_test(interpreter: Network, manifest: Tested) -> int:
     """Run every self-test vector of the manifest.
 
     Returns:

@@ -53,7 +53,8 @@ class Stream(Iterator[Reading]):
         size: width and height of its pictures, pixels.
         length: pictures it says it has; None where it does not know.
         live: whether its pictures come at their own time, so that a slow reader misses some.
-        labels: names of the expressions, in score order; models: those of the models after the first, by name.
+        labels: names of the expressions, in score order; models: those of the models after the first, by name;
+            units: names of the action units.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Stream(Iterator[Reading]):
         self.size = (0, 0)
         self.length: int | None = None
         self.labels: tuple[str, ...] = ()
+        self.units: tuple[str, ...] = ()
         self.models: dict[str, tuple[str, ...]] = {}
         try:
             self._queue = deque(choose_sources(specs, options, parts.settings.camera))
@@ -263,6 +265,7 @@ class Stream(Iterator[Reading]):
         self._still = still
         self.name, self.fps, self.size, self.length = source.name, source.fps, source.size, source.length
         self.live, self.labels, self.models = source.live, pipeline.labels, pipeline.further_labels
+        self.units = pipeline.units
 
     def _source_failed(self, spec: str, error: SourceError) -> None:
         """Remembers the failure of one of several; that of a single one is raised."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from msgspec import Struct, field
 
+from edgefer.defaults import MODEL
+from edgefer.errors import UsageError
 from edgefer.values import Event, Face, Frame
 
 
@@ -38,12 +40,15 @@ class Observation(Struct):
         spent_ns: time by stage, of "preprocess" and "infer".
         sketch: uint8, shape (H, W), the emotion sketch that was judged, for pictures; None where there is none.
         points: float32, shape (N, 2), the points that were judged, pixels of the source; None where there are none.
+        units: float32, shape (2, number of units), of action units their intensities, 0 to 5, and the probabilities
+            that they show; not smoothed; None where the model gives none.
     """
 
     scores: np.ndarray
     spent_ns: dict[str, int] = field(default_factory=dict)
     sketch: np.ndarray | None = None
     points: np.ndarray | None = None
+    units: np.ndarray | None = None
 
 
 class Recognizer(Protocol):
@@ -51,7 +56,7 @@ class Recognizer(Protocol):
 
     Attributes:
         name: of the model.
-        labels: in the order of the scores.
+        labels: in the order of the scores; empty for a model that gives no expression.
         needs: what it has to be given.
     """
 
@@ -64,6 +69,34 @@ class Recognizer(Protocol):
 
     def forget(self, tracks: Collection[int]) -> None:
         """Drops what is kept of faces that will not come back."""
+
+
+class UnitRecognizer(Recognizer, Protocol):
+    """A recognizer of action units.
+
+    Attributes:
+        units: their names, in the order of an observation's.
+    """
+
+    units: tuple[str, ...]
+
+
+def unit_names(recognizer: Recognizer) -> tuple[str, ...]:
+    """The action units that a recognizer gives; empty for most."""
+    return tuple(getattr(recognizer, "units", ()))
+
+
+def require_expression(recognizers: Sequence[Recognizer]) -> None:
+    """One of the models must give an expression: every reading has one.
+
+    Raises:
+        UsageError: none does.
+    """
+    if not any(recognizer.labels for recognizer in recognizers):
+        name = recognizers[0].name
+        raise UsageError(
+            f"model {name} gives no expression; put one that does beside it: --model {MODEL} --model {name}"
+        )
 
 
 class WindowedRecognizer(Recognizer, Protocol):

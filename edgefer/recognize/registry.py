@@ -58,6 +58,9 @@ KINDS.add(
     )
 )
 KINDS.add(
+    Entry("units", "the action units in aligned face crops; gives no expression", "edgefer.recognize.units:open_units")
+)
+KINDS.add(
     Entry(
         "micro", "micro-expressions in films, as events", "edgefer.recognize.micro.recognizer:open_micro", MicroOptions
     )

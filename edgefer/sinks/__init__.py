@@ -24,6 +24,7 @@ def open_sink(
     title: str = "",
     fps: float | None = None,
     models: Mapping[str, Sequence[str]] | None = None,
+    units: Sequence[str] = (),
 ) -> Sink:
     """Opens a sink.
 
@@ -37,6 +38,7 @@ def open_sink(
         title: what the table calls the source.
         fps: rate of the source, for the video; 30 is taken where it has none.
         models: labels of the models after the first, by name; None where they are not known yet.
+        units: names of the action units that are read.
 
     Raises:
         UsageError: there is no such output, or its options are wrong.
@@ -44,7 +46,7 @@ def open_sink(
     """
     if isinstance(output, str):
         output = OUTPUTS.parse(output)
-    context: dict[str, Any] = {"models": models} if MODELS in output.entry.needs else {}
+    context: dict[str, Any] = {"models": models, "units": units} if MODELS in output.entry.needs else {}
     sink: Sink = output.make(labels=labels, title=title, fps=fps, **context)
     every = getattr(output.options, "every", 1)
     on_change = getattr(output.options, "on", "frame") == "change"
@@ -59,8 +61,9 @@ def start_sink(
     fps: float | None,
     drop: bool,
     models: Mapping[str, Sequence[str]] | None = None,
+    units: Sequence[str] = (),
 ) -> SinkThread:
     """A sink on a thread of its own; `drop` as SinkThread has it, the rest as open_sink."""
-    sink = open_sink(output, labels=labels, title=title, fps=fps, models=models)
+    sink = open_sink(output, labels=labels, title=title, fps=fps, models=models, units=units)
     frames = FRAMES in output.entry.needs
     return SinkThread(sink, WAITING_WITH_FRAMES if frames else WAITING, drop=drop, frames=frames)

@@ -15,6 +15,7 @@ import numpy as np
 from edgefer.labels import UNCERTAIN
 from edgefer.landmarks.points import CLOSED_LINES, OPEN_LINES
 from edgefer.sinks.events import event_text
+from edgefer.sinks.units import codes
 from edgefer.sources.opencv import cv2
 from edgefer.support.canvas import latin
 from edgefer.values import Event, FaceReading, Frame, Reading
@@ -101,6 +102,7 @@ def annotate(image: np.ndarray, reading: Reading, events: Sequence[Event] = ()) 
         _draw_footer(sheet, reading)
     for face in faces:
         _draw_title(sheet, face)
+        _draw_units(sheet, face)
         _draw_event(sheet, face, [event for event in events if event.track == face.track])
     for face in faces:
         _draw_sketch(sheet, face)
@@ -226,6 +228,22 @@ def _draw_title(sheet: _Sheet, face: FaceReading) -> None:
         title, area = placed
         sheet.shade(area)
         sheet.write(title, area.x0 + _margin(scale), area.y0 + round(line * 0.75), scale, _colour(face))
+
+
+def _draw_units(sheet: _Sheet, face: FaceReading) -> None:
+    """The action units that show, as codes, where they cover nothing."""
+    text = codes(face)
+    if not text:
+        return
+    scale = max(_SMALLEST, 0.75 * sheet.scale_of(face))
+    line = round(32 * scale)
+    size = _Size(_text_size(text, scale).width + 2 * _margin(scale), line)
+    for places in (_beside, _inside):
+        for area in places(sheet.boxes[id(face)], size, sheet.width):
+            if sheet.holds(area) and not any(map(area.overlap, [*sheet.taken, *sheet.others(face)])):
+                sheet.shade(area)
+                sheet.write(text, area.x0 + _margin(scale), area.y0 + round(line * 0.75), scale, _WHITE)
+                return
 
 
 def _draw_event(sheet: _Sheet, face: FaceReading, events: Sequence[Event]) -> None:

@@ -63,6 +63,8 @@ def _face_values(face: FaceReading) -> dict[str, Any]:
         values["pose"] = {name: round(float(angle), 1) for name, angle in face.pose._asdict().items()}
     if face.units:
         values["units"] = {name: round(float(intensity), 3) for name, intensity in face.units.items()}
+    if face.unit_scores:
+        values["unit_scores"] = _scores(face.unit_scores)
     return values
 
 
@@ -131,8 +133,8 @@ class Csv(Sink):
     """One row a face, under one line of column names.
 
     The columns of a run do not depend on what it sees: those of a pose are empty where nothing finds it, and
-    each further model has its own, which begin with its name. Points, action units, events and the age of the scores
-    are in JSON alone.
+    each further model has its own, which begin with its name; action units have one each, of their intensity. Points,
+    events and the age of the scores are in JSON alone.
     """
 
     def __init__(
@@ -141,18 +143,21 @@ class Csv(Sink):
         labels: Sequence[str] = (),
         models: Mapping[str, Sequence[str]] | None = None,
         empty: bool = False,
+        units: Sequence[str] = (),
     ) -> None:
         """Args:
         output: where the rows go.
         labels: labels of the score columns, in order; when empty, those of the first face.
         models: labels of the further models, by name; when None, those of the first face.
         empty: whether a frame without a face has a row, whose columns about a face are empty.
+        units: names of the action units that are read.
         """
         self._output = output
         self.name = output.name
         self._labels = tuple(labels)
         self._models = None if models is None else {name: tuple(each) for name, each in models.items()}
         self._empty = empty
+        self._units = tuple(units)
         self._begun = False
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
@@ -181,7 +186,7 @@ class Csv(Sink):
             for column in ("expression", "confidence", *labels)
         ]
         judged = ["expression", "confidence", *self._labels]
-        return [*_BEFORE, *judged, *_QUALITY, "reasons", "total_ms", *_POSE, *further]
+        return [*_BEFORE, *judged, *_QUALITY, "reasons", "total_ms", *_POSE, *further, *self._units]
 
     def row(self, values: dict[str, Any], face: dict[str, Any]) -> list[Any]:
         """The cells of one face; `face` is empty for a frame without one."""
@@ -194,6 +199,7 @@ class Csv(Sink):
         row += [pose.get(name, "") for name in _POSE]
         for name, labels in (self._models or {}).items():
             row += _judgement(face.get("models", {}).get(name, {}), labels)
+        row += [face.get("units", {}).get(name, "") for name in self._units]
         return row
 
     def close(self) -> None:
@@ -224,6 +230,7 @@ def open_csv(
     title: str,
     fps: float | None,
     models: Mapping[str, Sequence[str]] | None = None,
+    units: Sequence[str] = (),
 ) -> Csv:
     """The output `csv`. By change there are rows without a face: they tell when the last person has gone."""
-    return Csv(open_lines(options), labels, models, options.empty or options.on == "change")
+    return Csv(open_lines(options), labels, models, options.empty or options.on == "change", units)

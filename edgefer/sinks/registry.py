@@ -4,7 +4,8 @@ A maker gets its options and, by name, `labels` (of the first model), `title` (w
 `fps` (rate of the source, or None); it gives a Sink (sinks/base.py). A row's `needs` are words of this list:
 
     frames      write() looks at the frames
-    models      the maker also gets `models`: the labels of each further model, by its name
+    models      the maker also gets `models`: the labels of each further model, by its name; and `units`: the names of
+                the action units that are read
     landmarks   the readings hold landmarks and pose
     folder      its path may be a folder, which it fills with files named as those of the source
     stdout      it writes to standard output where it has no path

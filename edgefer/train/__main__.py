@@ -5,6 +5,7 @@ python -m edgefer.train all [NAME …]   list, then train and export what is not
 python -m edgefer.train short [NAME …] train and export short forms of these models, or of all: minutes each
 python -m edgefer.train explain RUN …  draw what the filters of a trained network respond to
 python -m edgefer.train.sketch         networks for emotion sketches, with actions of their own
+python -m edgefer.train.units          networks for action units, likewise
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ def list_models(on_record: OnRecord) -> None:
         f"\n{waiting.total()} trainings are not run yet, {waiting[True]} of them for want of data. "
         "`make train-all` makes the others; "
         "`python -m edgefer.train all NAME` those of one model and its teachers. "
-        "Networks for emotion sketches: `python -m edgefer.train.sketch`."
+        "Networks for emotion sketches: `python -m edgefer.train.sketch`; for action units: `edgefer.train.units`."
     )
 
 

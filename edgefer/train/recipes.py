@@ -212,7 +212,7 @@ REPEATED = {
 #: Models of the papers that have no recipe yet, and what they are.
 WITHOUT_RECIPE: dict[str, str] = {
     "khan": "Khan et al., MLP 12-12-7-7 on distances between 18 points",
-    "breuer-units": "Breuer and Kimmel, action unit heads, micro-expressions",
+    "breuer-micro": "Breuer and Kimmel, micro-expressions by the CNN and an LSTM",
     "haddad": "Haddad et al., 3D-CNN over 10 frames",
 }
 

@@ -46,6 +46,23 @@ def test_systemd_hears_that_the_service_is_ready_alive_and_stopping(tmp_path, mo
     assert heard == ["WATCHDOG=1", "READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
+def test_systemd_hears_every_two_seconds_how_it_goes(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(service.time, "monotonic", lambda: now[0])
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(5)
+        notifier = service.Notifier()
+        for said in ("waiting", "waiting still", "29.9 fps"):
+            notifier.beat(False, said.upper)
+            now[0] += 1.5
+        notifier.stopping()
+        heard = [listener.recv(100).decode() for _ in range(3)]
+    assert heard == ["STATUS=WAITING", "STATUS=29.9 FPS", "STOPPING=1"]
+
+
 def test_without_systemd_nothing_is_sent(monkeypatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     opened = []

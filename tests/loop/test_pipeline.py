@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from loop_doubles import FixedGovernor, StubRecognizer, StubSmoother, StubTracker, face, frame_at, pipeline
+from msgspec import structs
 
 from edgefer.errors import UsageError
 from edgefer.labels import UNCERTAIN
@@ -16,6 +17,7 @@ from edgefer.landmarks.base import Landmarks
 from edgefer.loop.governor import LEVELS
 from edgefer.loop.marks import Marks
 from edgefer.loop.pipeline import Pipeline
+from edgefer.loop.smooth import Smoother
 from edgefer.recognize.base import Needs, Observation
 from edgefer.values import STAGES, Event, Pose
 
@@ -179,6 +181,69 @@ def test_the_first_of_several_models_gives_the_expression():
     assert reading.models["b"].scores == reading.scores
     assert reading.models["c"].expression == UNCERTAIN
     assert list(reading.models["c"].scores.values()) == pytest.approx([1 / 3] * 3)
+
+
+class StubUnits:
+    """Reads two action units, the same in every face; a change at will."""
+
+    labels: tuple[str, ...] = ()
+    needs = Needs()
+    name = "units"
+    units = ("AU6", "AU12")
+
+    def __init__(self) -> None:
+        self.said = np.array([[1.0, 4.0], [0.2, 0.9]], np.float32)
+
+    def observe(self, frame, face):
+        return Observation(np.zeros(0, np.float32), units=self.said)
+
+    def forget(self, tracks):
+        pass
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["after", "before"])
+def test_action_units_stand_beside_the_expression(order):
+    """Wherever their model stands; it is none of those that give an expression."""
+    loop = pipeline_of(*[StubRecognizer(name="a"), StubUnits()][::order])
+    assert loop.labels == StubRecognizer.labels and loop.further_labels == {} and loop.units == ("AU6", "AU12")
+    (reading,) = loop.process(frame_at(0)).faces
+    assert reading.expression == "happiness" and reading.models == {}
+    assert reading.units == pytest.approx({"AU6": 1.0, "AU12": 4.0})
+    assert reading.unit_scores == pytest.approx({"AU6": 0.2, "AU12": 0.9})
+
+
+def test_action_units_are_held_while_a_face_is_not_judged():
+    """As scores are; one that never was judged has none."""
+    loop = pipeline_of(StubRecognizer(name="a"), StubUnits())
+    loop.process(frame_at(0))
+    loop._tracker.faces = [face(1, "blurred"), face(2, "small")]
+    held, never = loop.process(frame_at(1)).faces
+    assert held.units == pytest.approx({"AU6": 1.0, "AU12": 4.0})
+    assert never.units == {}
+
+
+def test_action_units_follow_with_the_lag_of_scores():
+    """A step has gone 63 % of its way when the lag has passed."""
+    units = StubUnits()
+    loop = Pipeline(StubTracker(face(1)), [StubRecognizer(name="a"), units], lambda: Smoother(330.0))
+    loop.process(frame_at(0))
+    units.said = np.array([[1.0, 0.0], [0.2, 0.0]], np.float32)
+    for index in range(1, 11):  # frames are 33 ms apart
+        (reading,) = loop.process(frame_at(index)).faces
+    assert reading.units["AU12"] == pytest.approx(4 * np.exp(-1), rel=1e-3)
+    assert reading.units["AU6"] == pytest.approx(1.0)
+
+
+def test_a_photograph_has_action_units_too():
+    loop = pipeline_of(StubRecognizer(name="a"), StubUnits(), photographs=SimpleNamespace(find=lambda _: [face(1)]))
+    (reading,) = loop.process(structs.replace(frame_at(0), still=True)).faces
+    assert reading.units == pytest.approx({"AU6": 1.0, "AU12": 4.0})
+
+
+def test_action_units_alone_are_refused():
+    """An expression is what every reading has."""
+    with pytest.raises(UsageError, match="model units gives no expression; .*--model edgefer-s --model units"):
+        pipeline_of(StubUnits())
 
 
 def test_two_models_of_one_name_are_refused():

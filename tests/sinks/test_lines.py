@@ -19,6 +19,7 @@ from edgefer.errors import SinkClosed, SinkError, UsageError
 from edgefer.labels import FERPLUS8
 from edgefer.sinks import OUTPUTS, open_sink
 from edgefer.sinks.lines import SCHEMA_PATH, reading_values
+from edgefer.sinks.units import codes
 from edgefer.values import ModelReading, Pose
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -165,6 +166,37 @@ def test_csv_has_columns_for_each_further_model(tmp_path):
         "c_x",
     ]
     assert list(row.values())[-7:] == ["glad", "0.875", "0.125", "0.875", "", "", ""]
+
+
+def test_csv_has_a_column_for_each_action_unit(tmp_path):
+    """Of its intensity; empty where a face has none yet."""
+    path = tmp_path / "out.csv"
+    sink = open_sink(f"csv:{path}", labels=FERPLUS8, models={}, units=("AU6", "AU12"))
+    one = face()
+    one.units, one.unit_scores = {"AU6": 0.25, "AU12": 4.5}, {"AU6": 0.1, "AU12": 0.98}
+    sink.write(reading(0, one, face(2)))
+    sink.close()
+    known, unknown = csv.DictReader(lines_of(path))
+    assert list(known)[-2:] == ["AU6", "AU12"]
+    assert [known["AU6"], known["AU12"], unknown["AU6"], unknown["AU12"]] == ["0.25", "4.5", "", ""]
+
+
+def test_action_units_are_in_the_line_and_fit_the_schema():
+    one = face()
+    one.units, one.unit_scores = {"AU6": 0.25, "AU12": 4.5}, {"AU6": 0.1, "AU12": 0.98}
+    values = reading_values(reading(0, one))
+    VALIDATOR.validate(values)
+    assert values["faces"][0]["units"] == {"AU6": 0.25, "AU12": 4.5}
+    assert values["faces"][0]["unit_scores"] == {"AU6": 0.1, "AU12": 0.98}
+
+
+def test_action_units_are_written_as_facs_codes():
+    """Those that show, with the letter of their intensity."""
+    one = face()
+    one.units = {"AU1": 0.4, "AU6": 1.6, "AU12": 4.4, "AU25": 0.2}
+    one.unit_scores = {"AU1": 0.3, "AU6": 0.6, "AU12": 0.98, "AU25": 0.5}
+    assert codes(one) == "6B+12D+25A"
+    assert codes(face()) == ""
 
 
 def test_csv_has_the_pose_where_something_finds_it(tmp_path):

@@ -127,7 +127,7 @@ def test_an_open_mouth_is_dark_inside_and_closed_eyes_show_no_white(face):
 def test_an_event_is_strongest_at_its_apex_and_gone_at_its_ends():
     rng = np.random.default_rng(0)
     for micro in (False, True):
-        for expression in (*units.EXPRESSIONS, None):
+        for expression in (*units.EXPRESSIONS, *units.UNILATERAL, None):
             event = script.event(rng, 1.0, expression, micro)
             t = np.linspace(0, 5, 50_001)
             share = event.share(t)
@@ -147,6 +147,21 @@ def test_a_seed_decides_a_film_and_any_frame_rate_shows_the_same(face):
     np.testing.assert_allclose(other.units[::2], one.units, atol=1e-6)
     assert (film(face, events, 0.5, 30, 64, seed=4).landmarks != one.landmarks).any()
     assert one.expression.tolist() == [int(share >= 0.5) for share in events[0].share(one.t_s)]
+
+
+def test_contempt_lifts_one_corner_of_the_mouth(face):
+    """FACS's L12 or R12, on either side; the film's intensity is the mean of both sides."""
+    rng = np.random.default_rng(5)
+    events = [script.event(rng, 0.0, "contempt", seconds=1.0) for _ in range(12)]
+    assert {event.side for event in events} == {0, 1} and all(set(event.units) == {12} for event in events)
+    rest, corners = film(face, [], 0.1, 30, 96, camera=STEADY).landmarks[0], (48, 54)
+    for event in events[:4]:
+        taken = film(face, [event], 1.0, 30, 96, seed=1, camera=STEADY)
+        apex = int(taken.units[:, units.UNITS.index(12)].argmax())
+        assert taken.units[apex].max() == pytest.approx(event.units[12] / 2, rel=0.02)
+        assert taken.expression[apex] == units.expression_index("contempt")
+        risen = rest[list(corners), 1] - taken.landmarks[apex][list(corners), 1]
+        assert risen[event.side] > 0.3 and abs(risen[1 - event.side]) < 0.05
 
 
 def test_a_steady_camera_before_a_face_at_rest_sees_no_change(face):

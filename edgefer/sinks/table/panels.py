@@ -7,6 +7,7 @@ from edgefer.sinks.table import below
 from edgefer.sinks.table.base import box_text, percent, reasons
 from edgefer.sinks.table.spans import Line, padded
 from edgefer.sinks.table.view import Marks, View
+from edgefer.sinks.units import codes
 from edgefer.support.words import cells, middle, phrase
 from edgefer.values import FaceReading
 
@@ -36,7 +37,8 @@ def _arranged(
     number = max(len(faces), 1) + stages
     columns = min(columns, number)
     panel_width = min(MOST_WIDTH, (width - columns + 1) // columns)
-    lines_inside = max([len(face.scores) + len(face.models) for face in faces] or [len(marks.labels) or 4])
+    lines_of = [len(face.scores) + len(face.models) + bool(face.units) for face in faces]
+    lines_inside = max(lines_of or [len(marks.labels) or 4])
     if stages:
         lines_inside = max(lines_inside, len(view.stages) + 1)
     rows_needed = -(-number // columns)
@@ -108,6 +110,8 @@ def _face(face: FaceReading, marks: Marks, width: int, height: int) -> list[Line
         said = f": {percent(model)}"
         short = middle(marks.shown(name), max(width - 4 - len(said), 4), marks.dots)
         content.append([(phrase(short + said, width - 4, marks.dots), "dim")])
+    if face.units:
+        content.append([(phrase(f"units: {codes(face) or 'none'}", width - 4, marks.dots), "dim")])
     title = f"#{face.track} {UNCERTAIN}: {reasons(face)}" if uncertain else f"#{face.track} {percent(face)}"
     return _framed(content, title, box_text(face), "yellow" if uncertain else "green", marks, width, height)
 

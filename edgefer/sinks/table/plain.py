@@ -8,6 +8,7 @@ from collections.abc import Callable
 from edgefer.sinks.events import event_text
 from edgefer.sinks.lines import LineOutput
 from edgefer.sinks.table.base import Table, box_text, percent, verdict
+from edgefer.sinks.units import codes
 from edgefer.support.words import shown
 from edgefer.values import Reading
 
@@ -41,7 +42,8 @@ class PlainTable(Table):
         parts = [shown(reading.image) if reading.image else f"frame {reading.frame}"]
         for face in reading.faces:
             others = "".join(f", {name} {percent(model)}" for name, model in face.models.items())
-            parts.append(f"#{face.track} {verdict(face)}{others}, {box_text(face)}")
+            units = f", units {codes(face) or 'none'}" if face.units else ""
+            parts.append(f"#{face.track} {verdict(face)}{others}{units}, {box_text(face)}")
         if not reading.faces:
             parts.append("no face")
         total = self._stages.spread().get("total")

@@ -25,25 +25,30 @@ DROPOUT = 0.5  # the paper's, between the two layers; half of it after the last 
 PARAMETERS = 5_748_743  # one plane of 48x48, seven classes
 
 
-def stem(x):
-    """The first convolution."""
-    return _convolution(x, 1)
+def stem(x, width: float = 1.0):
+    """The first convolution; width: share of the paper's filters, for small machines."""
+    return _convolution(x, 1, width)
 
 
-def body(x, classes: int, dropout: float = 0.0):
+def body(x, classes: int, dropout: float = 0.0, width: float = 1.0):
     """From the first max-pool on; logits (N, classes). Blocks are conv1 to conv3 and pool1 to pool3."""
     for block in range(1, len(BLOCKS) + 1):
         if block > 1:
-            x = _convolution(x, block)
+            x = _convolution(x, block, width)
         x = layers.MaxPooling2D(2, name=f"pool{block}")(x)
     if dropout:
         x = layers.Dropout(dropout / 2, name="drop_conv")(x)
     x = layers.Flatten(name="flat")(x)
-    x = layers.Dense(HIDDEN, activation="relu", name="hidden")(x)
+    x = layers.Dense(scaled(HIDDEN, width), activation="relu", name="hidden")(x)
     if dropout:
         x = layers.Dropout(dropout, name="drop_hidden")(x)
     return layers.Dense(classes, dtype="float32", name="logits")(x)
 
 
-def _convolution(x, block):
-    return layers.Conv2D(BLOCKS[block - 1], 5, padding="same", activation="relu", name=f"conv{block}")(x)
+def scaled(count: int, width: float) -> int:
+    """So many filters or neurons at a share of the paper's width."""
+    return max(1, round(count * width))
+
+
+def _convolution(x, block, width):
+    return layers.Conv2D(scaled(BLOCKS[block - 1], width), 5, padding="same", activation="relu", name=f"conv{block}")(x)

@@ -45,19 +45,24 @@ def _convolution(x, filters: int, stride: int = 1, kernel: int = 3, padding: str
     return layers.ReLU()(x)
 
 
+def trunk(x, shape: Shape):
+    """All that keeps places: from an image of any size to the last map, 16 times smaller."""
+    x = _convolution(x, shape.stem, 2)
+    for channels, deep in shape.stages:
+        x = _convolution(x, channels, 2)
+        for _ in range(deep):
+            x = layers.Add()([x, _convolution(x, channels)])
+    return _convolution(x, shape.squeezed, kernel=1)
+
+
 def build(shape: Shape, mean: np.ndarray) -> keras.Model:
     """The network: grey (side, side, 1) in [-1, 1) to points (136,), parts of the crop, and 6 confidences.
 
     Args:
         mean: float (136,), the points of a mean face, from which the training starts.
     """
-    image = x = keras.Input((shape.side, shape.side, 1), name="grey")
-    x = _convolution(x, shape.stem, 2)
-    for channels, deep in shape.stages:
-        x = _convolution(x, channels, 2)
-        for _ in range(deep):
-            x = layers.Add()([x, _convolution(x, channels)])
-    x = _convolution(x, shape.squeezed, kernel=1)
+    image = keras.Input((shape.side, shape.side, 1), name="grey")
+    x = trunk(image, shape)
     x = _convolution(x, shape.features, kernel=x.shape[1], padding="valid")
     x = layers.Flatten(name="features")(x)
     start = keras.initializers.Constant(mean)

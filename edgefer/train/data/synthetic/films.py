@@ -68,10 +68,11 @@ def film(
     sway = script.Sway(rng, camera.sway)
     develop = _Developing(rng, camera, side, seed)
     t = np.arange(max(1, round(seconds * fps))) / fps
-    intensity, expression = truth([*events, *shut], t)
+    both, expression = sides([*events, *shut], t), truth(events, t)[1]
+    intensity = both.mean(axis=2)
     frames, points = np.empty((len(t), side, side), np.uint8), np.empty((len(t), 68, 2), np.float32)
     for i, now in enumerate(t.tolist()):
-        strength = (intensity[i] / units.FULL)[:, None] * uneven
+        strength = both[i] / units.FULL * uneven
         clean, points[i] = face.render(strength, sway(now), side)
         frames[i] = develop(clean, now, i)
     return Film(frames, t, points, intensity.astype(np.float32), expression, tuple(events), tuple(shut), face.name)
@@ -79,14 +80,22 @@ def film(
 
 def truth(events: Sequence[Event], t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Intensities, float64 (T, units), and expressions, int64 (T,), at some times."""
-    intensity, expression = np.zeros((len(t), len(units.UNITS))), np.zeros(len(t), np.int64)
+    expression = np.zeros(len(t), np.int64)
+    for event in events:
+        if event.expression:
+            expression[event.share(t) >= SHOWN] = units.expression_index(event.expression)
+    return sides(events, t).mean(axis=2), expression
+
+
+def sides(events: Sequence[Event], t: np.ndarray) -> np.ndarray:
+    """Intensities of the person's right and left, float64 (T, units, 2), 0 to 5, at some times."""
+    intensity = np.zeros((len(t), len(units.UNITS), 2))
     for event in events:
         share = event.share(t)
+        moves = slice(None) if event.side is None else slice(event.side, event.side + 1)
         for unit, value in event.units.items():
-            intensity[:, units.UNITS.index(unit)] += value * share
-        if event.expression:
-            expression[share >= SHOWN] = units.expression_index(event.expression)
-    return np.minimum(intensity, units.FULL), expression
+            intensity[:, units.UNITS.index(unit), moves] += (value * share)[:, None]
+    return np.minimum(intensity, units.FULL)
 
 
 class _Developing:

@@ -27,9 +27,10 @@ class Event:
 
     Attributes:
         onset_s, apex_s, offset_s: when it begins, is strongest, and has gone.
-        units: action unit to its intensity at the apex, 0 to 5.
+        units: action unit to its intensity at the apex, 0 to 5, of the side that moves.
         expression: what they make together, a label of FERPLUS8; "" for units that make none.
         hold_s: how long it stays near the apex, from there on.
+        side: of the face that moves: 0 the person's right, 1 the left; None: both.
     """
 
     onset_s: float
@@ -38,6 +39,7 @@ class Event:
     units: Mapping[int, float]
     expression: str = ""
     hold_s: float = 0.0
+    side: int | None = None
 
     def share(self, t: np.ndarray) -> np.ndarray:
         """Of its intensities at the apex, at some times: rises smoothly to 1, sags a little while it is held, falls."""
@@ -63,6 +65,7 @@ def event(
     """An event that begins at a time: an expression, or None for one to three units of none.
 
     Args:
+        expression: of units.EXPRESSIONS or, on a side drawn at random, of units.UNILATERAL.
         micro: one of 10 to 30 % of full intensity that lasts 40 to 500 ms.
         seconds: how long it lasts; None: drawn.
     """
@@ -79,12 +82,14 @@ def event(
         if 26 in shown:
             shown[25] = max(shown.get(25, 0.0), shown[26])
     else:
-        shown = {unit: full * share for unit, share in units.EXPRESSIONS[expression].items()}
+        shares = units.EXPRESSIONS.get(expression) or units.UNILATERAL.get(expression, {})
+        shown = {unit: full * share for unit, share in shares.items()}
         if not micro:
             shown = {unit: value * float(rng.uniform(0.85, 1.0)) for unit, value in shown.items()}
     apex = start_s + seconds * float(rng.uniform(0.3, 0.5))
     hold = seconds * float(rng.uniform(0, 0.2))
-    return Event(start_s, apex, start_s + seconds, shown, expression or "", hold)
+    side = int(rng.integers(2)) if expression in units.UNILATERAL else None
+    return Event(start_s, apex, start_s + seconds, shown, expression or "", hold, side)
 
 
 def blink(rng: np.random.Generator, start_s: float) -> Event:

@@ -8,6 +8,7 @@ drawn one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -56,6 +57,7 @@ def sheet(identities: list[Identity]) -> np.ndarray:
         still += [_titled(_shown(face, {unit: 5.0}), f"AU{unit}") for unit in units.UNITS]
         names = [name for name in units.EXPRESSIONS if name != "neutral"]
         still += [_titled(_shown(face, _units(name)), name) for name in names]
+        still += [_titled(_shown(face, shares, units.FULL, (0,)), name) for name, shares in units.UNILATERAL.items()]
         still += [_titled(_shown(face, {25: 5.0, 26: 5.0, 43: 5.0}), "yawn")]
         smile = Event(0.2, 0.9, 2.0, {6: 4.0, 12: 5.0, 25: 4.0}, "happiness", 0.3)
         micro = script.event(np.random.default_rng(number), 0.3, "surprise", micro=True, seconds=0.4)
@@ -71,10 +73,12 @@ def _units(expression: str) -> dict[int, float]:
     return dict(zip(units.UNITS, units.combination(expression).tolist(), strict=True))
 
 
-def _shown(face: Face, intensities: dict[int, float]) -> np.ndarray:
+def _shown(
+    face: Face, intensities: Mapping[int, float], times: float = 1.0, sides: tuple[int, ...] = (0, 1)
+) -> np.ndarray:
     strength = np.zeros((len(units.UNITS), 2))
     for unit, value in intensities.items():
-        strength[units.UNITS.index(unit)] = value / units.FULL
+        strength[units.UNITS.index(unit), sides] = times * value / units.FULL
     return face.render(strength, Pose(), TILE)[0]
 
 

@@ -30,6 +30,8 @@ EXPRESSIONS: dict[str, dict[int, float]] = {
     "disgust": {9: 1.0, 15: 0.6, 17: 0.7},
     "fear": {1: 0.9, 2: 0.6, 4: 0.7, 5: 0.9, 7: 0.4, 20: 1.0, 25: 0.7, 26: 0.5},
 }
+#: Expressions of one side of a face, as FACS's L12 and R12: one corner of the mouth tightens and rises.
+UNILATERAL: dict[str, dict[int, float]] = {"contempt": {12: 1.0}}
 
 #: Points beyond iBUG's 68 that carry the skin between them, by name: the means of some points, and a step from it
 #: (out, down) in eye distances. For the person's right; the left is their mirror.

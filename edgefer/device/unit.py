@@ -1,0 +1,126 @@
+"""The systemd unit of a run: started at boot, watched, and kept from all that it does not need.
+
+Reference: systemd.exec(5), systemd.service(5), systemd.resource-control(5).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from edgefer.config.settings import Settings
+
+NAME = "edgefer.service"
+FOLDER = Path("/etc/systemd/system")
+
+#: Folders that a unit with ProtectHome= does not see; what it needs of them is bound into its view.
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+
+_UNIT = """\
+# Written by `edgefer service install`; `edgefer service uninstall` takes it away.
+[Unit]
+Description=edgefer: facial expressions from a camera
+Documentation=man:systemd.service(5)
+StartLimitIntervalSec=60
+StartLimitBurst=5
+
+[Service]
+Type=notify
+ExecStart={command}
+# Ready when the first reading is written; a camera may take its time.
+TimeoutStartSec=180
+# Fed while readings come, or the source is being waited for: a loop that hangs is ended and begun again.
+WatchdogSec=10
+Restart=always
+RestartSec=2
+TimeoutStopSec=5
+
+DynamicUser=yes
+SupplementaryGroups=video
+StateDirectory=edgefer
+StateDirectoryMode=0700
+WorkingDirectory=%S/edgefer
+Environment=EDGEFER_STATE=%S/edgefer PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+UMask=0077
+{seen}
+# Devices: cameras alone.
+DevicePolicy=closed
+DeviceAllow=char-video4linux rw
+DeviceAllow=char-media rw
+
+# Network.
+{network}
+# The rest of the system.
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=tmpfs
+PrivateTmp=yes
+PrivateUsers=yes
+PrivateMounts=yes
+PrivateIPC=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectProc=invisible
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+{calls}SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+_ALONE = "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any\n"
+_REACHING = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n"
+
+
+def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
+    """The unit for a profile.
+
+    Args:
+        settings: of that profile; they decide what the service may do: the network only where its source is reached
+            over it, a choice of processors only where it makes one.
+        profile: a shipped profile by name, or the path of a file.
+        prefix: of the Python installation; this one's when None.
+    """
+    prefix = prefix or Path(sys.prefix)
+    is_file = os.sep in profile or profile.endswith(".toml")
+    given = str(Path(profile).absolute()) if is_file else profile
+    needed = {prefix, Path(sys.base_prefix), Path(__file__).resolve().parents[1]}
+    needed |= {Path(given)} if is_file else set()
+    needed |= {Path(model) for model in (*settings.recognizer.models, settings.landmarks.model) if os.sep in model}
+    python = prefix / "bin" / Path(sys.executable).name
+    words = (str(python), "-m", "edgefer", "run", "--profile", given)
+    return _UNIT.format(
+        command=" ".join(_quoted(word.replace("$", "$$")) for word in words),
+        seen=_bound(needed),
+        network=_REACHING if "://" in str(settings.camera.device) else _ALONE,
+        calls="SystemCallFilter=sched_setaffinity\n" if settings.compute.pin else "",
+    )
+
+
+def _bound(needed: set[Path]) -> str:
+    """What of this has to be bound into the service's view; what lies in another one comes with it."""
+    hidden = {path for path in needed if any(path.is_relative_to(folder) for folder in HIDDEN)}
+    outermost = sorted(path for path in hidden if not any(path.is_relative_to(each) for each in hidden - {path}))
+    paths = " ".join(_quoted(str(path).replace(":", "\\:")) for path in outermost)
+    return f"BindReadOnlyPaths={paths}\n" if paths else ""
+
+
+def _quoted(word: str) -> str:
+    """A word of a unit file, without the meaning that quotes, spaces and percent signs have there."""
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{plain}"' if plain != word or any(each in plain for each in " \t;'") else plain

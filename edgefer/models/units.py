@@ -1,0 +1,103 @@
+"""The manifest of models that read action units; see models/manifest.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgefer.models.manifest import Count, Input, Manifest, Scale, SelfTest, Text, Training, ZeroPoint, range_faults
+
+Share = Annotated[float, Meta(ge=-1, le=1)]
+Level = Annotated[float, Meta(ge=0, le=25)]
+
+
+class UnitsInput(Input, frozen=True, kw_only=True):
+    """An upright crop of a face in which the eyes are always in one place; see preprocess/aligned.py.
+
+    Attributes:
+        eyes_px: between the outer corners of the eyes, pixels of the crop.
+        eyes_y: of the line of the eyes, pixels from the crop's upper edge.
+    """
+
+    channels: Literal["grey"] = "grey"
+    eyes_px: Annotated[float, Meta(gt=0, le=1024)]
+    eyes_y: Annotated[float, Meta(ge=0, le=1024)]
+
+
+class UnitsOutput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """The tensor the network gives: for each unit a logit that it shows, then for each its intensity.
+
+    Attributes:
+        units: numbers of the action units, in order.
+        shown: intensity from which a unit counted as shown in training.
+        dtype: "int8". scale, zero_point: real value = (q - zero_point) * scale.
+    """
+
+    units: Annotated[tuple[Annotated[int, Meta(ge=1, le=99)], ...], Meta(min_length=1, max_length=50)]
+    shown: Annotated[float, Meta(gt=0, le=5)]
+    dtype: Literal["int8"] = "int8"
+    scale: Scale
+    zero_point: ZeroPoint
+
+
+class UnitsMetrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """How well the shipped model reads units, means over the units.
+
+    Attributes:
+        data: the faces and how they were made. rows, people: of made faces, none of them in training.
+        f1, icc, pcc: 0 to 1. mse, mae: of intensities, 0 to 5.
+        f1_zero, icc_zero, mse_zero, mae_zero: of one who always says nothing.
+        f1_float32, icc_float32, mse_float32: before quantisation.
+        teacher: what judged the real faces; real_rows: how many.
+        real: correlation of the intensity with the teacher's coefficient on real faces, by unit.
+    """
+
+    data: Text
+    rows: Count
+    people: Count
+    f1: Share
+    icc: Share
+    pcc: Share
+    mse: Level
+    mae: Level
+    f1_zero: Share
+    icc_zero: Share
+    mse_zero: Level
+    mae_zero: Level
+    f1_float32: Share
+    icc_float32: Share
+    mse_float32: Level
+    teacher: Text
+    real_rows: Count
+    real: dict[str, Share]
+
+
+class UnitsManifest(Manifest, tag="units", frozen=True, kw_only=True):
+    """A network that reads the action units in one face."""
+
+    input: UnitsInput
+    output: UnitsOutput
+    training: Training
+    metrics: UnitsMetrics
+    self_test: Annotated[tuple[SelfTest, ...], Meta(min_length=1, max_length=64)]
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Names of the units, in the order of the outputs."""
+        return tuple(f"AU{unit}" for unit in self.output.units)
+
+    def figures(self) -> tuple[str, str, str]:
+        tensor, metrics = self.input, self.metrics
+        words = f"synthetic: F1 {metrics.f1:.3f}, ICC {metrics.icc:.3f}, {metrics.rows} faces"
+        return f"{tensor.width}x{tensor.height} {tensor.channels}", f"{len(self.units)} units", words
+
+    def faults(self) -> Iterator[str]:
+        if len(set(self.output.units)) < len(self.output.units):
+            yield f"output.units: expected each unit once, got {list(self.output.units)}"
+        for vector in self.self_test:
+            if len(vector.output) != 2 * len(self.units):
+                yield f"self_test: expected {2 * len(self.units)} values for each seed, got {len(vector.output)}"
+        yield from range_faults(self.input)

@@ -1,0 +1,74 @@
+"""The systemd unit: what it may do follows from the profile, and systemd itself judges how little that is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edgefer import config
+from edgefer.device import unit
+
+ANALYZE = shutil.which("systemd-analyze")
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
+
+
+def lines(profile: str = "pi4", prefix: str = "/opt/edgefer", **changes) -> list[str]:
+    settings = msgspec.structs.replace(config.load_profile("pi4"), **changes)
+    return unit.text(settings, profile, Path(prefix)).splitlines()
+
+
+def camera(device):
+    return msgspec.structs.replace(config.load_profile("pi4").camera, device=device)
+
+
+def test_the_command_names_the_profile_by_its_full_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert any(re.fullmatch(r"ExecStart=/opt/edgefer/bin/\S+ -m edgefer run --profile pi4", line) for line in lines())
+    assert any(line.endswith(f"--profile {tmp_path}/my.toml") for line in lines("my.toml"))
+
+
+def test_a_name_with_signs_that_systemd_reads_stays_what_it_is():
+    (command,) = (line for line in lines("/etc/100%/a b$c.toml") if line.startswith("ExecStart="))
+    assert command.endswith('"/etc/100%%/a b$$c.toml"')
+
+
+def test_of_a_home_only_what_is_needed_is_seen():
+    (bound,) = (line for line in lines("/home/pi/my.toml", "/home/pi/venv") if line.startswith("BindReadOnlyPaths="))
+    assert {"/home/pi/venv", "/home/pi/my.toml"} <= set(bound.partition("=")[2].split())
+
+
+@pytest.mark.parametrize(("device", "alone"), [(0, True), ("/dev/video2", True), ("rtsp://10.0.0.2/live", False)])
+def test_the_network_is_there_only_for_a_camera_that_is_reached_over_it(device, alone):
+    assert ("PrivateNetwork=yes" in lines(camera=camera(device))) == alone
+    assert ("RestrictAddressFamilies=AF_UNIX" in lines(camera=camera(device))) == alone
+
+
+def test_processors_may_be_chosen_only_by_a_profile_that_does():
+    pinned = msgspec.structs.replace(config.load_profile("pi4").compute, pin=[0])
+    assert "SystemCallFilter=sched_setaffinity" in lines(compute=pinned)
+    assert "SystemCallFilter=sched_setaffinity" not in lines()
+
+
+@needs_systemd
+@pytest.mark.parametrize(("device", "most"), [(0, 0.5), ("rtsp://10.0.0.2/live", 1.5)])
+def test_systemd_finds_little_that_is_exposed(tmp_path, device, most):
+    path = tmp_path / unit.NAME
+    path.write_text("\n".join(lines(camera=camera(device))).replace("/opt/edgefer/bin/", "/usr/bin/"))
+    words = [ANALYZE, "security", "--offline=true", "--no-pager", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    score = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert score is not None, done.stderr
+    assert float(score[1]) <= most
+
+
+@needs_systemd
+def test_systemd_understands_every_line(tmp_path):
+    path = tmp_path / unit.NAME
+    path.write_text("\n".join(lines()).replace("/opt/edgefer/bin/python", "/bin/true #"))
+    done = subprocess.run([ANALYZE, "verify", "--man=no", str(path)], capture_output=True, text=True, check=False)
+    assert not [line for line in done.stderr.splitlines() if unit.NAME in line], done.stderr
