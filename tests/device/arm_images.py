@@ -21,7 +21,8 @@ import numpy as np
 import edgefer
 from edgefer.kernels import crop_resize
 from edgefer.models import directory, runtime
-from edgefer.models.manifest import FrameManifest
+from edgefer.models.clip import ClipManifest
+from edgefer.models.manifest import FrameManifest, Input
 from edgefer.preprocess.crop import Preprocess
 from edgefer.sources.demo import CYCLE_S, FPS, Demo
 
@@ -29,6 +30,8 @@ SIDE = 160  # pixels, wider than any network's input
 #: Of points in parts of the input's side: 0.02 pixels of 112.
 FLOAT_TOLERANCE = 0.02 / 112
 MODELS = Path(edgefer.__file__).parent / "models" / "shipped"
+#: The int8 step of an LSTM, as edgefer/train/clips/recurrent.py writes it; its state goes from face to face.
+STEP = Path(__file__).parents[1] / "fixtures" / "lstm_step.tflite"
 
 
 def write(path: str, count: str) -> None:
@@ -56,19 +59,57 @@ def read(images: str, results: str) -> None:
         network = runtime.module.Interpreter(model_content=content)
         network.allocate_tensors()
         (given,) = network.get_input_details()
-        if isinstance(spec, FrameManifest):
+        if isinstance(spec, (FrameManifest, ClipManifest)):
             tensor_of = Preprocess(spec.input)
         else:
             tensor_of = partial(plain, given["shape"][1:].tolist())
         rows = []
-        for face in faces:
-            tensor = tensor_of(face).copy()
+        for number, face in enumerate(faces):
+            tensor = window(spec, faces, number) if isinstance(spec, ClipManifest) else tensor_of(face).copy()
             network.set_tensor(given["index"], tensor)
             network.invoke()
             rows.append([tensor, *(network.get_tensor(output["index"]) for output in network.get_output_details())])
         for number, column in enumerate(zip(*rows, strict=True)):
             answers[f"{folder.name} {'input' if number == 0 else f'output {number}'}"] = np.stack(column)
+    for number, column in enumerate(stepped(faces)):
+        answers[f"{STEP.stem} output {number}"] = column
     np.savez(results, **answers)
+
+
+def window(spec: ClipManifest, faces: np.ndarray, number: int) -> np.ndarray:
+    """A face and those after it, as many as a window has frames."""
+    preprocess = Preprocess(spec.input)
+    following = (faces[(number + ahead) % len(faces)] for ahead in range(spec.input.frames))
+    return np.concatenate([preprocess(face).copy() for face in following], axis=1)
+
+
+def stepped(faces: np.ndarray) -> list[np.ndarray]:
+    """What the LSTM's step gives for one face after the other: each of its outputs, stacked."""
+    network = runtime.module.Interpreter(model_content=STEP.read_bytes())
+    network.allocate_tensors()
+    given = {tuple(each["shape"]): each for each in network.get_input_details()}
+    image = next(each for shape, each in given.items() if len(shape) == 4)
+    _, height, width, _ = image["shape"].tolist()
+    spec = Input(
+        height=height, width=width, channels="grey+sobel", scale=1 / 128, zero_point=0, value_range=(-1, 127 / 128)
+    )
+    preprocess, outputs = Preprocess(spec), network.get_output_details()
+    state = {
+        shape: np.full(shape, each["quantization"][1], np.int8) for shape, each in given.items() if each is not image
+    }
+    rows = []
+    for face in faces:
+        network.set_tensor(image["index"], preprocess(face))
+        for shape, levels in state.items():
+            network.set_tensor(given[shape]["index"], levels)
+        network.invoke()
+        rows.append([network.get_tensor(each["index"]) for each in outputs])
+        for each, levels in zip(outputs, rows[-1], strict=True):
+            if levels.shape in state:
+                (scale, zero), (own_scale, own_zero) = each["quantization"], given[levels.shape]["quantization"]
+                real = (levels.astype(np.float64) - zero) * scale
+                state[levels.shape] = np.clip(np.rint(real / own_scale) + own_zero, -128, 127).astype(np.int8)
+    return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
 def plain(shape: list[int], face: np.ndarray) -> np.ndarray:

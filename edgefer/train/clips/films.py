@@ -45,6 +45,7 @@ class Films:
         expression: int8 (N, T), index in FERPLUS8.
         share: float32 (N, T), of the event that goes on, what part of its strength is shown; 0 between events.
         event: int8 (N, T), which event goes on; -1: none.
+        strength: float32 (N, T), that of the event, in parts of full intensity.
         identity: int32 (N,), whose face; none is in two parts. real: bool (N,), whether it is a photograph's.
     """
 
@@ -52,6 +53,7 @@ class Films:
     expression: np.ndarray
     share: np.ndarray
     event: np.ndarray
+    strength: np.ndarray
     identity: np.ndarray
     real: np.ndarray
 
@@ -79,7 +81,7 @@ def write(out: Path, faces: Sequence[Identity], real: int, each: int, seed: int)
     shape = (count, length, SIDE, SIDE)
     frames = np.lib.format.open_memmap(out / "frames.npy", "w+", np.uint8, shape)
     expression, event = np.zeros((count, length), np.int8), np.full((count, length), -1, np.int8)
-    share = np.zeros((count, length), np.float32)
+    share, strength = np.zeros((count, length), np.float32), np.zeros((count, length), np.float32)
     for number, identity in enumerate(faces):
         face = Face(identity, room=ROOM, seed=number)
         for take in range(each):
@@ -101,9 +103,12 @@ def write(out: Path, faces: Sequence[Identity], real: int, each: int, seed: int)
                 shown = each_event.share(taken.t_s)
                 going = shown > 0
                 share[row, going], event[row, going] = shown[going], index
+                strength[row, going] = max(each_event.units.values()) / units.FULL
     frames.flush()
     who = np.repeat(np.arange(len(faces), dtype=np.int32), each)
-    np.savez(out / "truth.npz", expression=expression, share=share, event=event, identity=who, real=who < real)
+    known = {"expression": expression, "share": share, "event": event, "strength": strength}
+    known |= {"identity": who, "real": who < real}
+    np.savez(out / "truth.npz", **known)  # type: ignore[arg-type]  # the stub takes an array for allow_pickle
     write_bytes(out / "done", b"")
     return count
 
