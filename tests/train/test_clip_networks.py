@@ -38,7 +38,7 @@ def test_a_window_network_is_the_frame_network_and_the_head(frame):
 
 def test_the_order_of_frames_matters_to_the_head_and_to_the_lstm():
     features = np.random.default_rng(1).random((1, edge.FRAMES, *edge.FEATURES), np.float32)
-    for head in (edge.edge(2), edge.edge(2, look="moves"), recurrent.build(2)):
+    for head in (edge.edge(2), edge.edge(2, centred=True), recurrent.build(2)):
         forwards, backwards = (np.asarray(head(x)) for x in (features, features[:, ::-1]))
         assert np.abs(forwards - backwards).max() > 1e-6
 

@@ -98,7 +98,7 @@ def _training(args: argparse.Namespace) -> HeadTraining:
 
 
 def _order_arguments(parser: argparse.ArgumentParser) -> None:
-    _training_arguments(parser, 1500)
+    _training_arguments(parser, 1000)
     parser.set_defaults(execute=_order)
 
 
@@ -110,7 +110,7 @@ def _order(args: argparse.Namespace) -> int:
 
 
 def _expression_arguments(parser: argparse.ArgumentParser) -> None:
-    _training_arguments(parser, 2000)
+    _training_arguments(parser, 1200)
     parser.add_argument("--still", type=Path, required=True, metavar="DIR", help="photographs, with train and val")
     parser.set_defaults(execute=_expression)
 

@@ -56,24 +56,25 @@ def _kept(whole: keras.Model) -> keras.Model:
 
 
 def edge(
-    classes: int, frames: int = FRAMES, look: str = "both", dropout: float = 0.3, batch: int | None = None
+    classes: int, frames: int = FRAMES, centred: bool = False, dropout: float = 0.3, batch: int | None = None
 ) -> keras.Model:
     """The (2+1)D head: features of a window, (frames, 6, 6, 64), to logits.
 
     Args:
-        look: what is made of the features: "moves", each less its mean over the window, so that whose face it is falls
-            away and what moves is left; or "both", the features as they are besides.
+        centred: each feature less its mean over the window, so that whose face it is falls away and what moves is left.
         batch: where it is fixed.
     """
     width, wide = WIDTH, WIDTH * 3 // 2
     height, across, deep = FEATURES
     given = layers.Input((frames, *FEATURES), batch, name="features")
     x = ops.reshape(given, (-1, height, across, deep))
-    x = layers.SpatialDropout2D(dropout / 2, name="left_out")(x)
+    if centred:
+        x = layers.SpatialDropout2D(dropout / 2, name="left_out")(x)
     x = layers.Conv2D(width, 1, use_bias=False, name="project")(x)
-    moves = ops.reshape(x, (-1, frames, height * across, width))
-    moves = ops.reshape(moves - ops.mean(moves, axis=1, keepdims=True), (-1, height, across, width))
-    x = normalised(moves if look == "moves" else ops.concatenate([x, moves], axis=-1), "project", "relu6")
+    if centred:
+        x = ops.reshape(x, (-1, frames, height * across, width))
+        x = ops.reshape(x - ops.mean(x, axis=1, keepdims=True), (-1, height, across, width))
+    x = normalised(x, "project", "relu6")
     x = _convolution(x, wide, 3, "space1", 2)
     height, across = height // 2, across // 2
     x = ops.reshape(x, (-1, frames, height * across, wide))

@@ -24,8 +24,6 @@ from edgefer.train.data.synthetic.films import SHOWN
 WEIGHTS = "best.weights.h5"
 #: Part of a batch that are photographs; part of the windows of films that run backwards.
 STILL, BACKWARDS = 0.5, 0.25
-#: Of Beta(MIXED, MIXED) is the share of a window in the mixture of two that is learnt from.
-MIXED = 0.3
 #: About the share from which an expression holds, its target rises from 0 to 1 over so much of its strength.
 SOFT = 0.4
 #: Windows that are judged: every so many of a film.
@@ -113,12 +111,7 @@ def train(films: Path, still: Path, run: Path, out: Path, training: HeadTraining
         count = round(batch * STILL)
         pairs = photographs.draw(rng, count), moving.draw(rng, batch - count)
         x, y = (np.concatenate(each) for each in zip(*pairs, strict=True))
-        mirrored = rng.random(batch) < 0.5
-        x[mirrored] = x[mirrored, :, :, ::-1]
-        share, other = np.maximum(rng.beta(MIXED, MIXED, batch), 0.5).astype(np.float32), rng.permutation(batch)
-        shares = share[:, None, None, None, None]
-        x = shares * x + (1 - shares) * x[other]
-        return x, share[:, None] * y + (1 - share)[:, None] * y[other]
+        return x, y
 
     head = edge.edge(len(FERPLUS8))
     done = fit(head, draw, lambda model: sum(accuracy(model, on)) / 2, training)

@@ -112,7 +112,7 @@ def table(films: Path, run: Path, out: Path, training: HeadTraining) -> dict[str
     train, val, test = (Clips(films / part, taught=part == "train") for part in PARTS)
     frame = edge.frame_network(run)
     heads = {
-        "edge": edge.edge(2, look="moves"),
+        "edge": edge.edge(2, centred=True),
         "lstm": recurrent.build(2),
         "single": edge.single(2),
         "last": edge.single(2),
@@ -145,7 +145,7 @@ def table(films: Path, run: Path, out: Path, training: HeadTraining) -> dict[str
     real = test.films.real[test.film]
     of_frame = edge.operations(frame)
     costs = {
-        "edge": edge.FRAMES * of_frame + edge.operations(edge.edge(2, look="moves", batch=1)),
+        "edge": edge.FRAMES * of_frame + edge.operations(edge.edge(2, centred=True, batch=1)),
         "lstm": edge.FRAMES * (of_frame + recurrent.operations(2)),
         "single": edge.FRAMES * (of_frame + edge.operations(heads["single"])),
     }

@@ -7,6 +7,7 @@ device spends one frame's work on a frame and keeps two vectors of each face.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,23 +89,27 @@ def quantise_step(model: keras.Model, windows: np.ndarray) -> bytes:
     """
     import tensorflow as tf
 
-    def representative() -> Iterator[list[np.ndarray]]:
-        for window in windows:
-            state = begun(np.asarray(model([window[:1], *start().values()])[1]))
-            for image in window[1:]:
-                yield [image[None], *state.values()]
-                after = model([image[None], *state.values()])[1:]
-                state = dict(zip(state, (np.asarray(each) for each in after), strict=True))
+    with tempfile.TemporaryDirectory() as saved:
+        signature = [keras.InputSpec(shape=each.shape, dtype="float32", name=each.name) for each in model.inputs]
+        model.export(saved, input_signature=[signature], verbose=False)
+        # several inputs come in an order of the converter's own: they are told apart by their shapes
+        given = tf.saved_model.load(saved).signatures["serving_default"].structured_input_signature[1]
+        names = {tuple(each.shape): name for name, each in given.items()}
 
-    # of a concrete function the converter keeps the order of the inputs
-    signature = [tf.TensorSpec(each.shape, tf.float32, each.name) for each in model.inputs]
-    function = tf.function(lambda *given: model(list(given))).get_concrete_function(*signature)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.representative_dataset = representative
-    return bytes(converter.convert())
+        def representative() -> Iterator[dict[str, np.ndarray]]:
+            for window in windows:
+                state = begun(np.asarray(model([window[:1], *start().values()])[1]))
+                for image in window[1:]:
+                    inputs = [image[None], *state.values()]
+                    yield {names[each.shape]: each for each in inputs}
+                    state = dict(zip(state, (np.asarray(each) for each in model(inputs)[1:]), strict=True))
+
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.representative_dataset = representative
+        return bytes(converter.convert())
 
 
 class Steps:

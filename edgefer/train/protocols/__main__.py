@@ -177,7 +177,8 @@ def _run(arguments: argparse.Namespace) -> int:
     folds = run.done()
     if not arguments.quiet:
         print(_page(run, folds, result(folds, len(clips.labels))))
-    return 0 if len(folds) == len(run.divisions) else 1
+    # one of several processes has done its part, though the others may not be at the end of theirs
+    return 0 if arguments.quiet or len(folds) == len(run.divisions) else 1
 
 
 def _work(arguments: argparse.Namespace, work) -> None:

@@ -19,7 +19,7 @@ from edgefer.models import manifest
 from edgefer.models.units import UnitsInput, UnitsManifest, UnitsMetrics, UnitsOutput
 from edgefer.recognize.units import open_network
 from edgefer.train.data.synthetic.units import UNITS
-from edgefer.train.export.models import CARD_NAME, LICENCE, SELF_TEST_SEEDS, install
+from edgefer.train.export.models import CARD_NAME, SELF_TEST_SEEDS, install
 from edgefer.train.export.quantise import quantisation, quantise
 from edgefer.train.units import fit
 from edgefer.train.units.material import LAYOUT, Rows
@@ -29,6 +29,14 @@ PAPER = (
     "intensity); the network is our own"
 )
 CALIBRATION_ROWS = 400
+#: The convolutions began as those of the landmark network, so what it has learnt from counts as well.
+LICENCE = manifest.Licence(
+    weights="MIT, as far as the terms of the training images, which are not stated, allow",
+    training_data="face photographs: repository Apache-2.0, origin not stated, research use; FER-2013 pixels (of the "
+    "landmark network that it began with): research use, original terms unstated; the teachers, MediaPipe Face "
+    "Landmarker and blendshapes v2: Apache-2.0, Google; the offsets of the landmarks were measured on HELEN labels "
+    "(iBUG 300-W: research use; excludes commercial use), no weight was",
+)
 #: Most that quantisation may add to the mean squared error of intensities, and take from F1.
 LOSS_MSE, LOSS_F1 = 0.03, 0.02
 DATA = "photographs of faces at rest, warped along their action units at any strength; none of these people in training"
