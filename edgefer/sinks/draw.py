@@ -103,10 +103,11 @@ def annotate(image: np.ndarray, reading: Reading, events: Sequence[Event] = ()) 
     for face in faces:
         _draw_title(sheet, face)
         _draw_units(sheet, face)
-        _draw_event(sheet, face, [event for event in events if event.track == face.track])
     for face in faces:
         _draw_sketch(sheet, face)
         _draw_bars(sheet, face)
+    for face in faces:
+        _draw_event(sheet, face, [event for event in events if event.track == face.track])
     return sheet.image
 
 
@@ -252,9 +253,10 @@ def _draw_event(sheet: _Sheet, face: FaceReading, events: Sequence[Event]) -> No
         return
     scale, box = sheet.scale_of(face), sheet.boxes[id(face)]
     line = round(32 * scale)
+    places = (_inside, _beside) if sheet.height < 2 * (box.y1 - box.y0) else (_beside, _inside)
     for text in (event_text(events[-1]), f"{events[-1].kind} {events[-1].onset_s:.2f} s", events[-1].kind):
         size = _Size(_text_size(text, scale).width + 2 * _margin(scale), line)
-        for area in (*_beside(box, size, sheet.width), *_inside(box, size, sheet.width)):
+        for area in (area for place in places for area in place(box, size, sheet.width)):
             if sheet.holds(area) and not any(map(area.overlap, sheet.taken)):
                 sheet.shade(area)
                 sheet.write(text, area.x0 + _margin(scale), area.y0 + round(line * 0.75), scale, _PINK)

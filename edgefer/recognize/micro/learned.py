@@ -31,7 +31,7 @@ TEST_TICKS, TEST_TOLERANCE = 6, 0.1
 
 def squeezed(images: np.ndarray) -> np.ndarray:
     """Fields of motion, eye distances, as the network takes them, float32."""
-    return np.asarray(np.arcsinh(images / np.float32(UNIT)) / np.float32(SPAN), np.float32)
+    return np.clip(np.arcsinh(images / np.float32(UNIT)) / np.float32(SPAN), -1, 127 / 128).astype(np.float32)
 
 
 @dataclass(frozen=True)

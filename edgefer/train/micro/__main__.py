@@ -2,6 +2,7 @@
 
 python -m edgefer.train.micro fields --data DATA --labels LABELS --part train --films 160 --out DIRECTORY
 python -m edgefer.train.micro learn --fields DIRECTORY --out RUN
+python -m edgefer.train.micro export --run RUN --fields DIRECTORY --val DIRECTORY --out MODEL
 python -m edgefer.train.micro bar --data DATA --labels LABELS --model micro
 python -m edgefer.train.micro casme TREE                   Table 4 of Breuer and Kimmel, one subject left out
 python -m edgefer.train.micro casme-tree TREE              a tree like CASME II's, of made faces
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from edgefer.errors import EdgeferError
 
@@ -38,6 +40,10 @@ def _learn(arguments: argparse.Namespace) -> int:
 
 
 def _bar(arguments: argparse.Namespace) -> int:
+    import json
+
+    import msgspec
+
     from edgefer.models import store
     from edgefer.train.data.synthetic.drawn import drawn
     from edgefer.train.data.synthetic.identities import photographs
@@ -49,6 +55,7 @@ def _bar(arguments: argparse.Namespace) -> int:
         faces = photographs(arguments.data, arguments.labels, arguments.part)[: arguments.films]
     spotter = bar.recognizer(store.find(arguments.model) if arguments.model else None)
     rows: list[dict[str, object]] = []
+    kept: dict[str, list[object]] = {way: [] for way in bar.METHODS}
     for fps in arguments.fps:
         tallies = bar.measure(faces, fps, spotter, arguments.scale, arguments.seconds, neutral=arguments.neutral)
         for way, tally in tallies.items():
@@ -57,7 +64,51 @@ def _bar(arguments: argparse.Namespace) -> int:
             named = f"{100 * tally.right / tally.named:.0f} % of {tally.named}" if tally.named else "-"
             rows.append({"fps": f"{fps:g}", "way": way, **tally.row(), "expression right": named})
             print("  ".join(str(value) for value in rows[-1].values()), flush=True)
+            kept[way].append(msgspec.to_builtins(bar.figures(fps, tally)))
     print(scores.table(rows))
+    if arguments.json is not None:
+        rule = f"films of {arguments.seconds:g} s, {arguments.part} photographs, scale {arguments.scale}, one a face"
+        arguments.json.write_text(json.dumps({"split": "test", "rule": rule, "films": len(faces), **kept}))
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    import json
+
+    from edgefer.models import directory
+    from edgefer.models.manifest import Training
+    from edgefer.models.micro import MicroMetrics
+    from edgefer.recognize.micro.learned import Network
+    from edgefer.train.micro import choose, export, material, network, scores
+
+    strips = material.read(arguments.fields)
+    training = Training(
+        data=f"{len(strips)} synthetic films of photographs of faces.zip that are warped (docs/synthetic.md)",
+        split="train",
+        rule="phase of each tick, and expression, by the script of the film",
+        rows=sum(len(strip.events) for strip in strips),
+        command="python -m edgefer.train.micro fields, then learn, then export",
+        seed=0,
+    )
+    courses = [network.course(strip) for strip in strips[:24]]
+    how: dict[str, Any] = {"begin": 0.5, "sure": 0.7, "method": "flow"}
+    weights = arguments.run / "micro.weights.h5"
+    first = export.export(weights, courses, arguments.out, arguments.name, training, **how)
+    spotter = Network(directory.read(arguments.out)[1], first)
+    films = [choose.watched(strip) for strip in material.read(arguments.val)]
+    decoding, _ = choose.decoding(spotter, films)
+    ways = {"flow": choose.by_flow, "lstm": choose.by_network(spotter, decoding, first.expression_labels)}
+    tallies = {way: choose.tallied(films, found) for way, found in ways.items()}
+    print(scores.table([{"way": way, **tally.row()} for way, tally in tallies.items()]))
+    worth = {way: tally.f1(0.5) - choose.COST * tally.false_a_minute for way, tally in tallies.items()}
+    how = {"begin": decoding.begin, "sure": decoding.sure, "method": max(worth, key=lambda way: worth[way])}
+    metrics = export.NO_METRICS
+    if arguments.figures is not None:
+        metrics = MicroMetrics(**json.loads(arguments.figures.read_text()))
+    export.export(
+        weights, courses, arguments.out, arguments.name, training, metrics=metrics, card=arguments.card, **how
+    )
+    print(f"{arguments.out}: {how}")
     return 0
 
 
@@ -120,7 +171,17 @@ def main() -> int:
     bar.add_argument("--seconds", type=float, default=8.0)
     bar.add_argument("--fps", type=float, nargs="+", default=[30.0, 60.0, 200.0])
     bar.add_argument("--scale", choices=["move", "strength"], default="move")
+    bar.add_argument("--json", type=Path, help="write the figures, as `export --figures` takes them")
     bar.add_argument("--neutral", action="store_true", help="films without micro-expressions")
+    export = acts.add_parser("export", help="choose on films of val, and write the model directory")
+    export.set_defaults(act=_export)
+    export.add_argument("--run", type=Path, required=True, help="directory that `learn` wrote")
+    export.add_argument("--fields", type=Path, required=True, help="fields of train, for the ranges of int8")
+    export.add_argument("--val", type=Path, required=True, help="fields of val, to choose on")
+    export.add_argument("--out", type=Path, required=True)
+    export.add_argument("--name", default="micro")
+    export.add_argument("--figures", type=Path, help="what `bar --json` wrote")
+    export.add_argument("--card", type=Path, help="model card to copy")
     tree = acts.add_parser("casme-tree", help="write a tree like CASME II's, of made faces")
     tree.set_defaults(act=_casme_tree)
     tree.add_argument("out", type=Path)
