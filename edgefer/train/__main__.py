@@ -5,11 +5,11 @@ python -m edgefer.train all [NAME …]   list, then train and export what is not
 python -m edgefer.train short [NAME …] train and export short forms of these models, or of all: minutes each
 python -m edgefer.train explain RUN …  draw what the filters of a trained network respond to
 python -m edgefer.train.sketch         networks for emotion sketches, with actions of their own
-python -m edgefer.train.micro          micro-expressions: films, CNN and LSTM, figures, Table 4 of Breuer and Kimmel
-python -m edgefer.train.units          networks for action units, likewise
 python -m edgefer.train.clips          networks for clips: expression over time, the order of frames
 python -m edgefer.train.protocols      cross-validation by person of networks for clips, and its tables
 python -m edgefer.train.search         search the options of the 3D-CNN
+python -m edgefer.train.micro          micro-expressions: films, CNN and LSTM, figures, Table 4 of Breuer and Kimmel
+python -m edgefer.train.units          networks for action units, likewise
 """
 
 from __future__ import annotations

@@ -20,6 +20,15 @@ from edgefer.train.units import fit, network, paper  # noqa: E402
 COUNT = len(UNITS)
 
 
+@pytest.fixture
+def at_once():
+    """Networks run step by step: for a few pictures, tracing them takes far longer than running them."""
+    tensorflow = pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install -e '.[train]'")
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
+
+
 def test_our_network_has_a_logit_and_an_intensity_for_each_unit():
     model = network.build()
     assert model.input_shape == (None, 96, 80, 1) and model.output_shape == (None, 2 * COUNT)
@@ -49,7 +58,7 @@ def test_the_loss_leaves_out_what_nobody_knows():
     assert float(network.loss(truth, said)) == pytest.approx(np.log(2) + 4, rel=1e-5)
 
 
-def test_a_run_keeps_its_best_weights_and_what_decided_it(tmp_path):
+def test_a_run_keeps_its_best_weights_and_what_decided_it(tmp_path, at_once):
     parts = {"made_train": rows(16), "made_val": rows(6), "real_train": rows(8, real=True)}
     parts["real_val"] = rows(5, real=True)
     done = fit.fit_units(fit.UnitsTraining(epochs=1, batch=8), parts, tmp_path)
@@ -73,7 +82,7 @@ def test_sparsity_costs_what_is_said(make):
     assert more == pytest.approx(0.1 * level + 0.01 * level**2, rel=1e-5)
 
 
-def test_all_forms_of_the_paper_are_trained_and_stand_beside_its_figures(tmp_path):
+def test_all_forms_of_the_paper_are_trained_and_stand_beside_its_figures(tmp_path, at_once):
     made, test, real = rows(24), rows(12), rows(12, real=True)
     tags = {name: ("happiness", "neutral")[i % 2] for i, name in enumerate(sorted(set(real.names.tolist())))}
     training = paper.PaperTraining(width=0.03, rows=20, epochs=1, emotion_epochs=1, batch=8)
