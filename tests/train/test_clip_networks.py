@@ -75,10 +75,10 @@ def test_steps_of_the_lstm_end_where_the_window_does(frame):
     [
         ({}, 78_035_463, 8192),
         ({"second_convolution": True}, 78_035_463 + 27 * 64 * 64 + 64 + 256 + 27 * 128 * 128 + 128 + 512, 8192),
-        ({"temporal_size": 1}, 78_035_463 - 18 * 9_217_216, 8192),
-        ({"activation": "prelu"}, 78_035_463 + 2752 + 8192, 8192),
+        ({"temporal_size": 1}, 78_035_463 - 18 * 1_024_192, 8192),
+        ({"activation": "prelu"}, 78_035_463 + 8 + 2, 8192),
     ],
-    ids=["ckplus", "second convolution", "one frame", "prelu"],
+    ids=["ckplus", "second convolution", "one frame", "one slope a layer"],
 )
 def test_full_networks_have_the_parameters_that_their_options_give(changes, parameters, flat):
     model = haddad.build(Parameters(**{**PRESETS["ckplus"].words(), **changes}), 7)
