@@ -40,7 +40,7 @@ def write_tree(root: Path, people: int, seed: int = 0, frames: int = 3) -> Path:
 class NearestMean:
     """Tells a class by the nearest mean grey of those that teach; max pooling makes it tell the first class always."""
 
-    def __init__(self, plan, clips, start=None):
+    def __init__(self, plan, clips, start=None, frames=None):
         self.plan, self.clips, self.start = plan, clips, start
 
     def fold(self, split):

@@ -35,4 +35,6 @@ class ClipManifest(NetworkManifest, tag="clip", frozen=True, kw_only=True):
 
     def figures(self) -> tuple[str, str, str]:
         size, labels, accuracy = super().figures()
+        made = self.metrics is not None and self.metrics.rule.startswith("synthetic")  # from faces that move as told
+        accuracy = f"synthetic: {accuracy}" if accuracy and made else accuracy
         return f"{self.input.frames} x {size}", labels, accuracy

@@ -11,6 +11,7 @@ pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
 tensorflow = pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install -e '.[train]'")
 
 from edgefer.errors import UsageError  # noqa: E402
+from edgefer.train.clips import edge  # noqa: E402
 from edgefer.train.clips.parameters import preset  # noqa: E402
 from edgefer.train.protocols.faces import load  # noqa: E402
 from edgefer.train.protocols.learning import Learner  # noqa: E402
@@ -63,9 +64,9 @@ def test_altered_copies_teach_and_are_not_tested(clips):
     plan = plan_of(clips, "ckplus", augmentation="ckplus")
     learner = Learner(plan, clips)
     copies = {"anger": 4, "fear": 9, "happiness": 3}
-    assert len(learner._levels) == 3 * sum(1 + count for count in copies.values())
+    assert len(learner._kept) == 3 * sum(1 + count for count in copies.values())
     assert np.bincount(learner._source).tolist() == 3 * [5, 10, 4]
-    own = learner._levels[learner._first()]
+    own = learner._kept[learner._first()]
     assert own.shape[0] == len(clips) and (own[:, 0].mean(axis=(1, 2)) - clips.frames[:, 0].mean(axis=(1, 2))).max() < 1
     told = []
     learner.model.train_on_batch = lambda x, y, weights: told.append((x.shape[0], weights))
@@ -86,5 +87,14 @@ def test_weights_of_another_training_are_where_a_fold_starts_but_the_last_layer(
 
 
 def test_an_unknown_network_is_refused(clips):
-    with pytest.raises(UsageError, match="unknown network 'resnet'; available: haddad"):
+    with pytest.raises(UsageError, match="unknown network 'resnet'; available: haddad, edge, recurrent"):
         Learner(plan_of(clips, "ckplus", network="resnet"), clips)
+
+
+@pytest.mark.parametrize("name", ["edge", "recurrent"])
+def test_networks_on_a_frame_network_learn_a_fold(clips, name, tmp_path, monkeypatch):
+    """Its weights are random here; the frame network is not trained further."""
+    monkeypatch.setattr(edge, "frame_network", lambda run: edge.untrained())
+    learner = Learner(plan_of(clips, "ckplus", network=name, parameters={}, frames="x"), clips, frames=tmp_path)
+    assert learner._kept.shape == (9, 10, *edge.FEATURES) and learner._kept.dtype == np.float16
+    assert learner.fold(divide("loso", clips.subjects)[0][1]).shape == (1, 3)

@@ -210,6 +210,15 @@ def test_the_sheet_has_a_block_for_each_face():
     assert picture.shape == (4 * (sheet.TILE + 16), 12 * sheet.TILE) and picture.std() > 20
 
 
+def test_a_tree_like_that_of_oulu_casia_is_read_as_one_and_says_that_it_is_made(tmp_path):
+    assert tree.write_oulu(tmp_path, [drawn(1), drawn(2)], side=64, seed=1) == 12
+    found = load_sequences(tmp_path, "oulu-casia")
+    assert len(found) == 12 and sorted(set(found.subjects)) == ["P001", "P002"] and not found.problems
+    assert {sequence.label for sequence in found.sequences} == set(found.labels)
+    assert all(tree.FRAMES[0] <= len(each) <= tree.FRAMES[1] for each in found.sequences)
+    assert found.sequences[0].frames[0].shape == (64, 64) and (tmp_path / tree.MARK).is_file()
+
+
 def test_a_tree_like_that_of_ckplus_is_read_as_one(tmp_path):
     assert tree.write_ckplus(tmp_path, [drawn(1), drawn(2)], side=64) == 12
     found = load_sequences(tmp_path, "ckplus")

@@ -198,6 +198,17 @@ def test_the_tables_print_the_papers_figures_and_say_what_is_not_run(tree, learn
     assert main([*command, "--done"]) == 0 and len(begun(learner)) == count == 10 + 10 + 10
 
 
+def test_the_tables_have_a_row_of_our_edge_network_where_its_frame_network_is_given(tree, learner, tmp_path, capsys):
+    (tmp_path / "nano").mkdir()
+    command = ["tables", "--ckplus", str(tree), "--out", str(tmp_path / "out"), "--only", "7", "--epochs", "2"]
+    assert main([*command, "--frames", str(tmp_path / "nano")]) == 2
+    assert "expected a finished run of edgefer-nano" in capsys.readouterr().err
+    (tmp_path / "nano" / "best.weights.h5").write_bytes(b"weights")
+    assert main([*command, "--frames", str(tmp_path / "nano")]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| edge"))
+    assert "100.00 (100.00)" in row and len(begun(learner)) == 20
+
+
 def test_an_architecture_that_is_trained_on_the_other_set_before_starts_from_it(tree, learner, tmp_path, capsys):
     oulu, rng = tmp_path / "oulu", np.random.default_rng(0)
     for person in range(1, 11):

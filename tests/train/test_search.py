@@ -248,7 +248,10 @@ def test_show_prints_trials_as_json(tree, learner, tmp_path, capsys):
     told = capsys.readouterr()
     rows = [json.loads(line) for line in told.out.splitlines()]
     assert [row["number"] for row in rows] == [0, 1] and set(OPTIONS) < set(rows[0])
-    assert "2 complete" in told.err
+    assert told.err == "haddad: 2 complete; best " + told.err.partition("best ")[2]
+    (made := sequence_trees.write_tree(tmp_path / "made", 4)).joinpath("SYNTHETIC").touch()
+    command = arguments(made, storage, tmp_path / "out", "--trials", "1", "--below", "0", "--study", "of made faces")
+    assert main(command) == 0 and capsys.readouterr().out.startswith("of made faces (synthetic): 1 complete")
 
 
 def test_wrong_addresses_are_refused_in_one_line_without_a_password(tmp_path, capsys):

@@ -25,9 +25,12 @@ from edgefer.train.clips.parameters import BATCH, EPOCHS, PRESETS, RATE, SIDE, P
 from edgefer.train.protocols import paper
 from edgefer.train.protocols.faces import Clips, load
 from edgefer.train.protocols.folds import PLAN, Fold, Run, side_by_side
-from edgefer.train.protocols.plan import Plan
+from edgefer.train.protocols.plan import Plan, frames_digest
 from edgefer.train.protocols.results import Result, compare, result
 from edgefer.train.protocols.tables import NEEDED, Study, confusion_table, markdown
+
+#: Of networks.NETWORKS, which Keras stands before.
+ON_FRAMES = ("edge", "recurrent")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,6 +113,16 @@ def parameters_of(words: str) -> Parameters:
         raise UsageError(f"{words}: expected a file with the options of Table 1: {error}") from None
 
 
+def _network_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.network not in ON_FRAMES:
+        return {"parameters": parameters_of(arguments.network).words()}
+    if arguments.frames is None:
+        raise UsageError(
+            f"{arguments.network}: stands on a frame network; expected --frames with a run of edgefer-nano"
+        )
+    return {"network": arguments.network, "parameters": {}, "frames": frames_digest(arguments.frames)}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m edgefer.train.protocols",
@@ -119,7 +132,13 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     run = actions.add_parser("run", help="cross-validate one network")
     add_set(run)
-    run.add_argument("--network", default="ckplus", help=f"{', '.join(PRESETS)}, or FILE.json (default: %(default)s)")
+    run.add_argument(
+        "--network",
+        default="ckplus",
+        help=f"the 3D-CNN with the options {', '.join(PRESETS)} or of FILE.json; or {', '.join(ON_FRAMES)} "
+        "(default: %(default)s)",
+    )
+    run.add_argument("--frames", type=Path, metavar="RUN", help="of edgefer-nano, which edge and recurrent stand on")
     run.set_defaults(execute=_run)
     two = actions.add_parser(
         "compare", help="the difference of two finished runs over the same folds, and its p-values"
@@ -129,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     tables = actions.add_parser("tables", help="Tables 4 to 8 and Fig. 2 of the paper, with what is measured")
     tables.add_argument("--ckplus", type=Path, metavar="TREE")
     tables.add_argument("--oulu", type=Path, metavar="TREE")
+    tables.add_argument("--frames", type=Path, metavar="RUN", help="of edgefer-nano, for rows of our edge network")
     tables.add_argument("--only", default=",".join(NEEDED), metavar="N,N", help="default: %(default)s")
     tables.add_argument("--storage", help="of a search, for Fig. 2: see python -m edgefer.train.search")
     tables.add_argument("--study", default="haddad", help="name of the search (default: %(default)s)")
@@ -147,12 +167,12 @@ def _run(arguments: argparse.Namespace) -> int:
     plan = Plan(
         clips=clips.digest,
         protocol=arguments.protocol,
-        parameters=parameters_of(arguments.network).words(),
         augmentation=augmentation_of(arguments),
+        **_network_of(arguments),
         **sizes_of(arguments),
     )
     plan.copies("")
-    run = Run(arguments.out, plan, clips)
+    run = Run(arguments.out, plan, clips, frames=arguments.frames)
     _work(arguments, run.work)
     folds = run.done()
     if not arguments.quiet:
@@ -174,8 +194,8 @@ def _page(run: Run, folds: Sequence[Fold], told: Result) -> str:
     head = [
         *(["Synthetic: these faces are made, so are these figures.", ""] if clips.synthetic else []),
         f"{plan.network}, {plan.protocol}: {len(clips)} sequences of {len(set(clips.subjects.tolist()))} people; "
-        f"width {plan.width:g}, side {plan.side}, {plan.epochs} epochs at {plan.rate:g}, copies: {plan.augmentation}",
-        "; ".join(f"{name} {value}" for name, value in plan.parameters.items()),
+        f"{_sizes(plan)}, copies: {plan.augmentation}",
+        *(["; ".join(f"{name} {value}" for name, value in plan.parameters.items())] if plan.parameters else []),
         *([f"{clips.unseen} sequences without a face that is found: cut out at the middle"] if clips.unseen else []),
         "",
     ]
@@ -193,6 +213,11 @@ def _page(run: Run, folds: Sequence[Fold], told: Result) -> str:
     if len(folds) < len(run.divisions):
         under.append(f"\n{len(run.divisions) - len(folds)} of {len(run.divisions)} folds are not done.")
     return "\n".join([*head, *markdown(rows), *under])
+
+
+def _sizes(plan: Plan) -> str:
+    size = "" if plan.frames else f"width {plan.width:g}, side {plan.side}, "
+    return f"{size}{plan.epochs} epochs at {plan.rate:g}"
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -221,7 +246,7 @@ def _tables(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--only: expected some of {', '.join(NEEDED)}, got {each!r}")
     trees = {"ckplus": arguments.ckplus, "oulu-casia": arguments.oulu}
     sets = {layout: load(tree, layout, arguments.out) for layout, tree in trees.items() if tree is not None}
-    study = Study(arguments.out, sets, sizes_of(arguments))
+    study = Study(arguments.out, sets, sizes_of(arguments), arguments.frames)
     if not arguments.done:
         _work(arguments, lambda: study.work(tables))
     if not arguments.quiet:

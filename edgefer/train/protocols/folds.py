@@ -52,16 +52,16 @@ class Run:
     """The folds of a plan in a folder.
 
     Args:
-        start: file of the weights to start from, where the plan has such.
+        start: file of the weights to start from, where the plan has such. frames: run of its frame network, likewise.
 
     Raises:
         UsageError: the folder holds another plan.
     """
 
-    def __init__(self, folder: Path, plan: Plan, clips: Clips, start: Path | None = None):
+    def __init__(self, folder: Path, plan: Plan, clips: Clips, start: Path | None = None, frames: Path | None = None):
         self.folder, self.plan, self.clips = folder, plan, clips
         self.divisions = divide(plan.protocol, clips.subjects)
-        self._start = start
+        self._start, self._frames = start, frames
         self._learner: Any = None
         told = msgspec.json.format(msgspec.json.encode(plan))
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,6 +93,7 @@ class Run:
                     fold = (self._read(name) or self._learn(name, split)) if held else None
             if fold is not None and after is not None:
                 after(fold)
+        self._learner = None  # it is as large as its network and its clips
 
     def _read(self, name: str) -> Fold | None:
         try:
@@ -104,7 +105,7 @@ class Run:
         from edgefer.train.protocols.learning import Learner
 
         if self._learner is None:
-            self._learner = Learner(self.plan, self.clips, self._start)
+            self._learner = Learner(self.plan, self.clips, self._start, self._frames)
         predicted = self._learner.fold(split)
         fold = Fold(
             name=name,

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from edgefer.errors import UsageError
 from edgefer.support.atomic import replacing
-from edgefer.train.clips import haddad
-from edgefer.train.clips.material import class_weights, clip_levels, copies, scaled
-from edgefer.train.clips.parameters import Parameters
+from edgefer.train.clips.material import class_weights, copies
 from edgefer.train.data.splits import Split
 from edgefer.train.protocols.faces import Clips
+from edgefer.train.protocols.networks import Network, open_network
 from edgefer.train.protocols.plan import Plan
-
-#: Name to what builds a network: parameters, classes, and by name side, width and seed.
-NETWORKS: dict[str, Callable[..., keras.Model]] = {"haddad": haddad.build}
 
 
 class Learner:
-    """A network that learns fold after fold, each time from the same weights."""
+    """A network that learns fold after fold, each time from the same weights.
 
-    def __init__(self, plan: Plan, clips: Clips, start: Path | None = None):
-        """
-        Args:
-            start: weights of a network of the same options that learnt on another set (`learn_all`); the layers that
-                have the same shape start from them, the last one never.
+    Args:
+        start: weights of a network of the same options that learnt on another set (`learn_all`); the layers that have
+            the same shape start from them, the last one never.
+        frames: run of the frame network that some networks stand on.
 
-        Raises:
-            UsageError: an unknown network.
-        """
-        if plan.network not in NETWORKS:
-            raise UsageError(f"unknown network {plan.network!r}; available: {', '.join(NETWORKS)}")
-        self._plan, self._clips, self._options = plan, clips, plan.options
-        self._levels, self._source = _material(plan, clips, self._options)
+    Raises:
+        UsageError: see open_network.
+    """
+
+    def __init__(self, plan: Plan, clips: Clips, start: Path | None = None, frames: Path | None = None):
+        keras.utils.clear_session()  # what earlier networks of this process left would never be freed
+        self._plan, self._clips = plan, clips
+        self._network = open_network(plan, frames)
+        self._kept, self._source = _material(plan, clips, self._network)
         keras.utils.set_random_seed(plan.seed)
-        self.model = NETWORKS[plan.network](
-            self._options, len(clips.labels), side=plan.side, width=plan.width, seed=plan.seed
-        )
+        self.model = self._network.build(len(clips.labels))
         if start is not None:
             _load(self.model, start)
-        self._optimizer = haddad.optimizer(self._options, plan.rate)
+        self._optimizer = self._network.optimizer()
         self._optimizer.build(self.model.trainable_variables)
         self.model.compile(
             self._optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
@@ -81,7 +74,7 @@ class Learner:
             part = own[begin : begin + batch]
             # always the same shape: another one is another compilation
             whole = np.resize(part, batch)
-            scores = self.model.predict_on_batch(scaled(self._levels[whole], self._options))
+            scores = self.model.predict_on_batch(self._network.feed(self._kept[whole]))
             told.append(np.asarray(scores)[: len(part)].argmax(axis=1))
         return np.concatenate(told)
 
@@ -90,7 +83,7 @@ class Learner:
             variable.assign(value)
         rows = np.flatnonzero(np.isin(self._source, sequences))
         truth = self._clips.truth[self._source]
-        weights = class_weights(truth[rows], len(self._clips.labels)) if self._options.loss_weights else None
+        weights = class_weights(truth[rows], len(self._clips.labels)) if self._network.weighted else None
         batch = self._plan.batch
         for epoch in range(self._plan.epochs):
             order = np.random.default_rng((self._plan.seed, epoch, len(rows))).permutation(rows)
@@ -98,7 +91,7 @@ class Learner:
             order = np.resize(order, -(-len(order) // batch) * batch)
             for each in order.reshape(-1, batch):
                 shares = None if weights is None else weights[truth[each]]
-                self.model.train_on_batch(scaled(self._levels[each], self._options), truth[each], shares)
+                self.model.train_on_batch(self._network.feed(self._kept[each]), truth[each], shares)
             yield epoch
 
     def _first(self) -> np.ndarray:
@@ -109,15 +102,15 @@ class Learner:
         return [*self.model.variables, *self._optimizer.variables]
 
 
-def _material(plan: Plan, clips: Clips, options: Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Every clip followed by its altered copies, uint8 (M, 10, side, side); and which clip each is, int64 (M,)."""
-    levels, source = [], []
+def _material(plan: Plan, clips: Clips, network: Network) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept of every clip, followed by its altered copies, (M, …); and which clip each is, int64 (M,)."""
+    kept, source = [], []
     for number, frames in enumerate(clips.frames):
         rng = np.random.default_rng((plan.seed, number))
         for each in (frames, *copies(frames, plan.copies(clips.labels[clips.truth[number]]), rng)):
-            levels.append(clip_levels(each, options, plan.side))
+            kept.append(network.keep(each))
             source.append(number)
-    return np.stack(levels), np.array(source)
+    return np.stack(kept), np.array(source)
 
 
 def _load(model: keras.Model, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,11 +22,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     Attributes:
         clips: digest of the set's clips.
         protocol: "loso", one fold for each person; "10-fold" (or another number): see stepped_subject_folds.
-        network: a name in learning.NETWORKS. parameters: its options, as Parameters.words() gives them.
+        network: a name in networks.NETWORKS. parameters: of "haddad", as Parameters.words() gives them.
         augmentation: a name in AUGMENTATIONS, whose copies each class gets; "none".
         width: share of the paper's filters and hidden units. side: of the frames, pixels.
         epochs, batch, rate: of each fold.
         seed: of weights, order and copies.
+        frames: digest of the frame network that the network stands on, "" for none.
         start: digest of the weights that all layers but the last start from, "" for none.
     """
 
@@ -40,6 +42,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     batch: int = BATCH
     rate: float = RATE
     seed: int = 0
+    frames: str = ""
     start: str = ""
 
     @property
@@ -85,3 +88,15 @@ def divide(protocol: str, subjects: np.ndarray) -> list[tuple[str, Split]]:
         ]
     except ValueError as error:
         raise UsageError(f"{protocol}: {error}") from None
+
+
+def frames_digest(run: Path) -> str:
+    """Of a frame network's weights, for a plan.
+
+    Raises:
+        UsageError: the run is not finished.
+    """
+    try:
+        return hashlib.sha256((run / "best.weights.h5").read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}; expected a finished run of edgefer-nano") from None

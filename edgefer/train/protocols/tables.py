@@ -18,7 +18,7 @@ from edgefer.train.clips.parameters import preset
 from edgefer.train.protocols import paper
 from edgefer.train.protocols.faces import Clips
 from edgefer.train.protocols.folds import Run
-from edgefer.train.protocols.plan import Plan
+from edgefer.train.protocols.plan import Plan, frames_digest
 from edgefer.train.protocols.results import Difference, Result, compare, result
 
 #: Table to its set, protocol and architectures, the first of which the others are compared with.
@@ -29,6 +29,9 @@ NEEDED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "7": ("ckplus", "10-fold", ("c1",)),
     "8": ("oulu-casia", "10-fold", ("c2",)),
 }
+#: Our own network beside the paper's, and how it is trained: on features, it learns in few epochs.
+EDGE = "edge"
+EDGE_TRAINING: dict[str, Any] = {"epochs": 5, "rate": 2e-3}
 TITLES = {
     "4": "Table 4: p-values between architectures on CK+, 10-fold",
     "5": "Table 5: p-values between architectures on Oulu-CASIA, 10-fold",
@@ -43,24 +46,28 @@ class Study:
     """The runs of the tables in a folder, each in one of its own.
 
     Attributes:
-        sets: the sets that are here, by layout. sizes: width, side, epochs and the like of every plan.
+        sets: the sets that are here, by layout. sizes: width, side, epochs and the like of the 3D-CNN's plans.
+        frames: run of the frame network that our edge network stands on; None where its rows are left out.
     """
 
     folder: Path
     sets: Mapping[str, Clips]
     sizes: Mapping[str, Any]
+    frames: Path | None = None
 
     def work(self, tables: Sequence[str]) -> None:
         """Do what the tables need and no other process does."""
         for table in tables:
             layout, protocol, architectures = NEEDED[table]
-            for name in architectures:
+            for name in (*architectures, EDGE):
                 run = self.run(layout, protocol, name, train=True)
                 if run is not None:
                     run.work()
 
     def run(self, layout: str, protocol: str, name: str, train: bool = False) -> Run | None:
         """A run of an architecture; None where a set that it needs is not here, or weights that `train` would make."""
+        if name == EDGE:
+            return self._edge(layout, protocol)
         options, before = paper.ARCHITECTURES[name]
         if layout not in self.sets or (before and before not in self.sets):
             return None
@@ -75,6 +82,22 @@ class Study:
                 return None
             plan = structs.replace(plan, start=first.digest)
         return Run(self.folder / f"{layout}-{protocol}-{name}", plan, self.sets[layout], start)
+
+    def _edge(self, layout: str, protocol: str) -> Run | None:
+        if layout not in self.sets or self.frames is None:
+            return None
+        clips = self.sets[layout]
+        plan = Plan(
+            clips=clips.digest,
+            protocol=protocol,
+            parameters={},
+            network=EDGE,
+            augmentation=layout,
+            frames=frames_digest(self.frames),
+            seed=self.sizes["seed"],
+            **EDGE_TRAINING,
+        )
+        return Run(self.folder / f"{layout}-{protocol}-{EDGE}", plan, clips, frames=self.frames)
 
     def _plan(self, layout: str, protocol: str, options: str) -> Plan:
         return Plan(
@@ -106,7 +129,8 @@ class Study:
             lines = _by_fold({"4": paper.TABLE_4, "5": paper.TABLE_5}[table], measured, self._here(layout))
         else:
             printed = {"6": paper.TABLE_6, "7": paper.TABLE_7, "8": paper.TABLE_8}[table]
-            lines = _against_others(printed, measured[architectures[0]], self._here(layout))
+            own = self._result(layout, protocol, EDGE)
+            lines = _against_others(printed, measured[architectures[0]], own, self._here(layout))
         return "\n".join([TITLES[table], "", *lines, "", self._under(layout, protocol, measured)])
 
     def _result(self, layout: str, protocol: str, name: str) -> Result | None:
@@ -167,14 +191,19 @@ def _by_fold(
     return markdown(rows)
 
 
-def _against_others(printed: Mapping[str, float], own: Result | None, here: str) -> list[str]:
+def _against_others(printed: Mapping[str, float], own: Result | None, edge: Result | None, here: str) -> list[str]:
     rows = [["approach", "paper, %", f"{here}, %"]]
     for name, value in printed.items():
         ours = ""
         if name == paper.OURS:
-            ours = "not run" if own is None else f"{own.overall:.2f} ({own.overall_best:.2f})"
+            ours = _overall(own)
         rows.append([name, f"{value:g}", ours])
+    rows.append(["edge, a network of ours that devices run", "", _overall(edge)])
     return markdown(rows)
+
+
+def _overall(own: Result | None) -> str:
+    return "not run" if own is None else f"{own.overall:.2f} ({own.overall_best:.2f})"
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -86,7 +86,7 @@ def _storage(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from edgefer.train.search.objective import objective
-    from edgefer.train.search.study import open_study, summary, turns_of, work
+    from edgefer.train.search.study import SYNTHETIC, open_study, summary, turns_of, work
 
     clips = clips_of(arguments, arguments.out)
     divide(arguments.protocol, clips.subjects)
@@ -99,6 +99,8 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     plan.copies("")
     study = open_study(arguments.storage, arguments.study, create=True, below=arguments.below)
+    if clips.synthetic:
+        study.set_user_attr(SYNTHETIC, True)
     if arguments.jobs > 1:
         side_by_side(["-m", "edgefer.train.search", *sys.argv[1:], "--jobs", "1"], arguments.jobs)
         print(summary(study))

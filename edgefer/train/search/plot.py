@@ -14,6 +14,7 @@ from edgefer.errors import UsageError
 from edgefer.support.atomic import replacing
 from edgefer.train.clips.parameters import OPTIONS
 from edgefer.train.protocols.paper import BEST, PRUNED_BELOW
+from edgefer.train.search.study import title
 
 _FEWEST = 10  # trials, from which on importances are told
 
@@ -33,7 +34,7 @@ def draw(study: Study, path: Path) -> Path:
     figure = Figure(figsize=(11, 9), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, height_ratios=[1, 1.2])
-    _history(figure.add_subplot(grid[0, :]), study.study_name, trials)
+    _history(figure.add_subplot(grid[0, :]), title(study), trials)
     _importances(figure.add_subplot(grid[1, 0]), trials)
     _values(figure.add_subplot(grid[1, 1]), trials)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ def _history(axes: Any, name: str, trials: list[FrozenTrial]) -> None:
     axes.axhline(PRUNED_BELOW, color="0.4", linestyle="--", linewidth=1, label=f"the paper's bound, {PRUNED_BELOW} %")
     axes.axhline(BEST, color="0.4", linestyle=":", linewidth=1, label=f"the paper's best on CK+, {BEST} %")
     axes.set(xlabel="trial", ylabel="accuracy, %", title=f"Search {name}: {len(complete)} of {len(trials)} completed")
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
 
 

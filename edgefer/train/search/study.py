@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 JOURNAL, SERVER = "journal:", "postgresql:"
 #: Attributes of a trial: who works on it; the number of the one that it does again.
 WORKER, AGAIN = "worker", "again"
+#: Attribute of a study whose sequences show faces that were made by us.
+SYNTHETIC = "synthetic"
 #: Failures of one process one after the other, from which on something is wrong with more than a configuration.
 _MOST_FAILURES = 3
 
@@ -180,6 +182,11 @@ def _revive(study: Study, turns: Turns) -> None:
         study.tell(trial.number, state=TrialState.FAIL)
 
 
+def title(study: Study) -> str:
+    """The study's name, and whether its faces are made."""
+    return f"{study.study_name} (synthetic)" if study.user_attrs.get(SYNTHETIC) else study.study_name
+
+
 def summary(study: Study) -> str:
     """One line."""
     trials = study.get_trials(deepcopy=False)
@@ -187,8 +194,8 @@ def summary(study: Study) -> str:
     told = ", ".join(f"{states[state]} {state.name.lower()}" for state in TrialState if states[state])
     best = best_trial(trials)
     if best is None:
-        return f"{study.study_name}: {told or 'no trials'}"
-    return f"{study.study_name}: {told}; best {best.value:.2f} % by trial {best.number}"
+        return f"{title(study)}: {told or 'no trials'}"
+    return f"{title(study)}: {told}; best {best.value:.2f} % by trial {best.number}"
 
 
 def best_trial(trials: list[FrozenTrial]) -> FrozenTrial | None:
