@@ -35,6 +35,7 @@ def _learn(arguments: argparse.Namespace) -> int:
     network.learn(
         [network.course(strip) for strip in material.read(arguments.fields)], arguments.out, arguments.steps,
         rate=arguments.rate, seed=arguments.seed, further=arguments.further,
+        expression_weight=arguments.expression_weight,
     )  # fmt: skip
     return 0
 
@@ -161,6 +162,9 @@ def main() -> int:
     learn.add_argument("--out", type=Path, required=True, help="directory of the run")
     learn.add_argument("--steps", type=int, default=1500)
     learn.add_argument("--rate", type=float, default=3e-3)
+    learn.add_argument(
+        "--expression-weight", type=float, default=0.3, help="of expressions beside phases (%(default)s)"
+    )
     learn.add_argument("--further", type=Path, help="weights of a run, from which this one goes on")
     learn.add_argument("--seed", type=int, default=0)
     bar = acts.add_parser("bar", help="measure whole runs on films of faces unseen before: F1, onset, false events")

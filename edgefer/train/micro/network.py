@@ -28,8 +28,6 @@ from edgefer.train.micro.material import Strip
 FILTERS, FEATURES, CELLS_LSTM = (12, 16, 24), 32, 32
 #: Ticks of a sequence to learn from.
 TICKS = 200
-#: What expressions count beside phases: they are known in one tick of twelve, and averaged over all.
-EXPRESSION_WEIGHT = 3.0
 
 
 @dataclass
@@ -141,11 +139,13 @@ def learn(
     rate: float = 3e-3,
     seed: int = 0,
     further: Path | None = None,
+    expression_weight: float = 0.3,
 ) -> None:
     """Both stages; writes `micro.weights.h5` into the directory of the run.
 
     Args:
         further: a run's weights, from which this one goes on, by the second stage alone.
+        expression_weight: what expressions count beside phases; known in one tick of twelve, averaged over all.
 
     Raises:
         UsageError: those are not there, or of another network.
@@ -165,7 +165,7 @@ def learn(
     losses = [keras.losses.SparseCategoricalCrossentropy(from_logits=True) for _ in range(2)]
     # compiled, a step takes three times as long on a processor: XLA is slow at small convolutions
     whole.compile(
-        keras.optimizers.Adam(schedule, clipnorm=1.0), losses, loss_weights=[1.0, EXPRESSION_WEIGHT], jit_compile=False
+        keras.optimizers.Adam(schedule, clipnorm=1.0), losses, loss_weights=[1.0, expression_weight], jit_compile=False
     )
     out.mkdir(parents=True, exist_ok=True)
     rounds = max(1, steps // 100)
