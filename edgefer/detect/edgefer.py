@@ -219,24 +219,26 @@ class EdgeferDetector:
         """
         likely = suppressed([face for face in candidates if face.score >= self.levels.keep])
         examined = [self._examined(grey, face, self.CHECKS) for face in likely]
-        return [face for face in examined if face.score >= self.survey.together]
+        return [face for face in examined if face is not None and face.score >= self.survey.together]
 
     def examine(self, grey: np.ndarray, face: Detection) -> Look | None:
         """The face, if it convinces; see Examiner."""
         examined = self._examined(grey_image("examine", grey), Look(face.box, face.score), self.CHECKS[:1])
-        return examined if examined.score >= self.convincing else None
+        return examined if examined is not None and examined.score >= self.convincing else None
 
-    def _examined(self, grey: np.ndarray, face: Look, checks: Sequence[tuple[int, bool]]) -> Look:
+    def _examined(self, grey: np.ndarray, face: Look, checks: Sequence[tuple[int, bool]]) -> Look | None:
         """The best look at a face, with all the evidence for it as its score.
 
         That is the mean of the logits of its first score, of looks in other sizes and in a mirror, and of a witness
-        that takes other things for faces than the detector does.
+        that takes other things for faces than the detector does; it is not asked about what no other look sees.
         """
         looks = [face]
         for size, mirrored in checks:
             view = self._around(face.box, face.box.width / size)
             again = nearest(self._faces(grey, view, mirrored, faint=True), face.box)
             looks.append(again or Look(face.box, self.LEAST))
+        if all(look.score == self.LEAST for look in looks[1:]):
+            return None
         best = max(looks, key=lambda look: look.score)
         further = sum(_logit(look.score) for look in looks[1:]) / len(checks)
         total = _logit(face.score) + self.LOOKS * further + self.WITNESS * _logit(self._witness(grey, face.box))
