@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from edgefer.models import directory, store
 from edgefer.models.interpreter import Network, Tensor
 from edgefer.models.manifest import LandmarkManifest, self_test_input
 from edgefer.support.images import box_of, grey_image
+from edgefer.support.locks import Guard
 
 #: Greatest differences to the self-test's points, parts of the square, and confidences. XNNPACK rounds alike on every
 #: processor; TFLite's plain kernels do not, which moved the points of forty patterns by up to 0.014.
@@ -170,7 +170,7 @@ def shared_network(model: str | os.PathLike = "edgefer-landmarks", threads: int 
         return _opened(store.find(model), threads)
 
 
-_OPENING = threading.Lock()
+_OPENING = Guard()
 
 
 @functools.lru_cache(maxsize=2)
