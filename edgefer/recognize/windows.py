@@ -14,7 +14,7 @@ class Resampler:
     """Samples of one face at the multiples of a period of media time, interpolated between the frames on either side.
 
     The multiples are those of the source's own clock, so films of one scene at several frame rates are sampled at the
-    same moments. After a gap, or a step back in time, it begins anew.
+    same moments. After a gap, or a step back in time, it starts over.
 
     Args:
         rate_hz: samples a second.
@@ -68,7 +68,7 @@ class Windows:
     Args:
         length: samples in a window.
         rate_hz: samples a second.
-        gap_s: frames farther apart do not belong together; the window begins anew.
+        gap_s: frames farther apart do not belong together; the window starts over.
         tracks: that are kept at most.
     """
 

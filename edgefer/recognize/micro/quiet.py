@@ -15,7 +15,7 @@ from edgefer.recognize.micro.ticks import RATE_HZ
 
 #: Time before and after a tick whose median it is compared with, s; and the least of it that has to be there.
 AROUND_S, ENOUGH_S = 0.8, 0.5
-#: How often the noise of cells is measured anew, ticks; and what it is at least, eye distances.
+#: How often the noise of cells is measured again, ticks; and what it is at least, eye distances.
 NOISE_EVERY, LEAST_NOISE = 6, 0.0004
 _HALF, _ENOUGH = round(AROUND_S * RATE_HZ), round(ENOUGH_S * RATE_HZ)
 #: From the median of absolute second differences to the deviation of white noise.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 RATE_HZ = 60.0
-#: After a pause longer than this, s, a signal begins anew.
+#: After a pause longer than this, s, a signal starts over.
 PAUSE_S = 0.25
 
 

@@ -1,6 +1,6 @@
 """Clips whose class lies in the order of their frames alone: the onset of an expression, and the same frames reversed.
 
-The question is what time adds. Every clip stands in the set twice, as it was taken (onset) and backwards (offset), so
+The question is what time adds. Every clip is in the set twice, as it was taken (onset) and backwards (offset), so
 every frame stands under both classes, and whoever looks at frames without their order is right half the time. The last
 frame of a clip does tell its class, an apex or a face at rest: a network that may choose its frame reads the answer
 there, and its figure stands beside the others.
