@@ -340,9 +340,9 @@ class EdgeferDetector:
 
 def seen_by_landmarks(grey: np.ndarray, box: Box) -> float:
     """How sure the landmark network that ships is of the parts of a face in a box, 0 to 1."""
-    from edgefer.landmarks.network import shared_network
+    from edgefer.landmarks.network import shipped_network
 
-    network = shared_network()
+    network = shipped_network()
     return float(network.locate(grey, network.around_face(box)).confidence.mean())
 
 

@@ -170,6 +170,12 @@ def shared_network(model: str | os.PathLike = "edgefer-landmarks", threads: int 
         return _opened(store.find(model), threads)
 
 
+@functools.cache
+def shipped_network() -> LandmarkNetwork:
+    """The shared network that ships; to be asked in a frame, for it is not looked for on the disk again."""
+    return shared_network()
+
+
 _OPENING = Guard()
 
 
