@@ -32,6 +32,7 @@ RUNTIMES = (Package("ai_edge_litert", "LiteRT"), Package("tflite_runtime", "tfli
 OPTIONAL = (
     Package("av", "PyAV", "film", "films and network streams"),
     Package("pillow_heif", "pillow-heif", "heif", "photographs in HEIC and AVIF"),
+    Package("nacl", "PyNaCl", "sign", "signed models"),
     Package("pyarrow", "PyArrow", "parquet", "Parquet files", False),
     Package("matplotlib", "Matplotlib", "demo", "the portrait of the demo", False),
     Package("keras", "Keras", "train", "training and `edgefer explain`", False),
