@@ -29,6 +29,10 @@ STEADY_S = 10.0
 _MOST_LEFT = 3
 
 
+class _Rested(SourceStalled):
+    """Stands for a stall that was asked for."""
+
+
 class _Nothing:
     """Stands where a source is being opened."""
 
@@ -102,6 +106,7 @@ class Capture:
         self._damaged = 0  # of sources that were closed
         self._threads_left = 0
         self._stop = threading.Event()
+        self._resting = False
         self._watch = _Watch(source)
         self._thread = self._start(None)
 
@@ -145,6 +150,16 @@ class Capture:
                 self._any_taken = True
                 self._changed.notify_all()
             return frame
+
+    def rest(self, resting: bool) -> None:
+        """Has the source closed, or opened again; one that cannot be opened again stays open and is ignored."""
+        with self._changed:
+            if resting == self._resting:
+                return
+            self._resting = resting
+            if not self._whole:
+                self._newest = None
+            self._changed.notify_all()
 
     def _look_after(self, watch: _Watch, now_s: float) -> None:
         """Leaves a thread that hangs, with its source, where opening that again may help."""
@@ -196,10 +211,15 @@ class Capture:
         try:
             while not self._stop.is_set():
                 try:
+                    if self._resting and self._reopen is not None:
+                        self._close_for_rest(watch)
+                        stall = _Rested(self._name)
+                        continue
                     if stall is not None:
                         if not self._open_again(watch, stall):
                             return
                         stall = None
+                        continue  # it may have been told to rest meanwhile
                     watch.asked_s = self._clock()
                     frame = watch.source.read()
                 except SourceStalled as error:
@@ -226,6 +246,15 @@ class Capture:
             if left:
                 watch.source.close()
 
+    def _close_for_rest(self, watch: _Watch) -> None:
+        """Closes the source, and waits until it is asked for again."""
+        closed, watch.source, watch.asked_s = watch.source, _Nothing(self._name), None
+        self.stalled = False
+        self._damaged += getattr(closed, "damaged", 0)
+        closed.close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._resting or self._stop.is_set())
+
     def _keep(self, frame: Frame, watch: _Watch) -> None:
         if self._index_base:
             frame = structs.replace(
@@ -233,7 +262,9 @@ class Capture:
             )
         with self._changed:
             if self._whole:
-                self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
+                self._changed.wait_for(lambda: (self._newest is None and not self._resting) or self._stop.is_set())
+            elif self._resting:
+                return
             if watch.left:
                 return
             self._last = frame
@@ -245,12 +276,18 @@ class Capture:
         """Opens the source again, with growing pauses; False when stopped. Raises when patience ends."""
         if self._reopen is None:
             raise stall
-        log.warning("%s; trying again", stall)
+        rested = isinstance(stall, _Rested)
+        if not rested:
+            log.warning("%s; trying again", stall)
         began_s = self._stalled_s = self._clock()
         self.stalled = True
         if began_s - self._opened_s > STEADY_S:
             self._pauses.reset()
-        while not self._stop.wait(self._pauses.next_s):
+        at_once = rested
+        while not self._stop.wait(0.0 if at_once else self._pauses.next_s):
+            at_once = False
+            if self._resting:
+                return True
             try:
                 watch.asked_s = self._clock()
                 source = self._reopen()
@@ -262,7 +299,8 @@ class Capture:
                     if isinstance(error, SourceError):
                         raise type(error)(f"{error}; tried for {self._patience_s:g} s") from None
                     raise
-                log.info("still without a picture: %s", error)
+                log.log(logging.WARNING if rested else logging.INFO, "still without a picture: %s", error)
+                rested = False
                 self._pauses.grow()
                 continue
             watch.source = source
@@ -271,8 +309,9 @@ class Capture:
             if self._last is not None:  # the new source counts from 0: carry on where the old one ended
                 self._index_base = self._last.index + 1
                 self._media_base_ns = self._last.media_ns + time.monotonic_ns() - self._last.captured_ns
-            self.reconnects += 1
+            self.reconnects += not rested
             self.stalled = False
-            log.warning("%s is back", self._name)
+            if not rested:
+                log.warning("%s is back", self._name)
             return True
         return False
