@@ -7,7 +7,7 @@ NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/*)
 KERNEL_TESTS = tests/kernels
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
-.PHONY: library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
+.PHONY: soak library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -88,6 +88,11 @@ test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports w
 compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang, warnings as errors
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
 	  build/clang/edgefer/_kernels.so build/clang/fuzz/differential
+
+soak: $(VENV)/.dev  ## LOSSES losses of a camera, of every kind
+	$(BIN)/python tests/soak/losses.py --cycles $(LOSSES)
+
+LOSSES ?= 1000
 
 # What setuptools left goes first, or modules that have moved would be packed once more.
 wheel: $(VENV)/.dev  ## build the wheel into dist/
