@@ -221,7 +221,9 @@ class Health(Struct):
         reconnects: how often the source was opened again.
         governor_level: 0 for full work; greater where work is left out to keep the budget.
         temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
-        source: "running", "stalled" while it is opened again, "resting" while an output has switched it off, "ended".
+        source: "running"; "stalled" while it gives no picture that can be read, and is opened again; "resting" while
+            an output has switched it off; or "ended".
+        trouble: why it is stalled, in words; empty where it is not.
         length: frames of the source, None where it does not know or has no end.
         first_index: of its first frame; above 0 where other sources came before.
     """
@@ -238,3 +240,4 @@ class Health(Struct):
     source: Literal["running", "stalled", "resting", "ended"]
     length: int | None = None
     first_index: int = 0
+    trouble: str = ""
