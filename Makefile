@@ -7,7 +7,7 @@ NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/* edgefer/sources/camera/v4l
 KERNEL_TESTS = tests/kernels
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
-.PHONY: library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
+.PHONY: soak library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -89,6 +89,11 @@ compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
 	  build/clang/edgefer/_kernels.so build/clang/edgefer/sources/camera/_v4l2.so build/clang/fuzz/differential
 
+soak: $(VENV)/.dev  ## LOSSES losses of a camera, of every kind
+	$(BIN)/python tests/soak/losses.py --cycles $(LOSSES)
+
+LOSSES ?= 1000
+
 # What setuptools left goes first, or modules that have moved would be packed once more.
 wheel: $(VENV)/.dev  ## build the wheel into dist/
 	@rm -rf build/lib.*
@@ -162,15 +167,19 @@ $(BUILD)/fuzz_c_api: tests/fuzz/fuzz_c_api.cpp csrc/c/edgefer.h $(BUILD)/libedge
 	@mkdir -p $(BUILD)/found
 	$(CXX) $(CXXFLAGS) -fsanitize=fuzzer $(FEWER) -Icsrc/c $(filter %.cpp %.a,$^) -o $@
 
-# One stamp per set of packages: pip runs again only when the metadata or the C++ changes.
+# One stamp per set of packages: pip runs again only when the metadata or the C++ changes. It compiles the packages that
+# it installs; these sources it leaves to their first run, which some environments do not let write what it compiled.
+COMPILE    = $(BIN)/python -m compileall -q edgefer
 $(VENV)/.demo: $(NATIVE) | $(VENV)/bin/python
 	@echo "edgefer: building into $(VENV) (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,film]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: $(NATIVE) | $(VENV)/bin/python
 	@echo "edgefer: building into $(VENV) with the test tools (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.train: $(VENV)/.dev

@@ -217,7 +217,8 @@ class Health(Struct):
         reconnects: how often the source was opened again.
         governor_level: 0 for full work; greater where work is left out to keep the budget.
         temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
-        source: "running", "stalled" while it is opened again, or "ended".
+        source: "running"; "stalled" while it gives no picture that can be read, and is opened again; or "ended".
+        trouble: why it is stalled, in words; empty where it is not.
         length: frames of the source, None where it does not know or has no end.
         first_index: of its first frame; above 0 where other sources came before.
     """
@@ -234,3 +235,4 @@ class Health(Struct):
     source: Literal["running", "stalled", "ended"]
     length: int | None = None
     first_index: int = 0
+    trouble: str = ""

@@ -47,6 +47,7 @@ class Readings:
         first_index: int = 0,
         reopen: Callable[[], object] | None = None,
         patience_s: float = PATIENCE_S,
+        endless: bool = False,
         tally: Tally | None = None,
     ) -> None:
         """
@@ -65,6 +66,7 @@ class Readings:
             first_index: added to the index of each frame.
             reopen: opens a stalled source again, see Capture.
             patience_s: how long that is tried.
+            endless: the end of a live source is a failure, as that of a camera is.
             tally: where the readings are counted; one of its own by default.
         """
         self.frame: Frame | None = None
@@ -87,7 +89,7 @@ class Readings:
         self.next_index = first_index
         newest = realtime or source.live
         waits = newest or getattr(source, "waits", False)
-        self._capture = Capture(source, reopen, patience_s, whole=not newest) if waits else None
+        self._capture = Capture(source, reopen, patience_s, whole=not newest, endless=endless) if waits else None
 
     def step(self) -> Reading | None:
         """One turn; None when it gave no reading, as when no frame came for POLL_S.
@@ -244,6 +246,7 @@ class Readings:
             temperature_c=temperature_c,
             throttled=throttled,
             source=state,
+            trouble=capture.trouble if capture is not None and state == "stalled" else "",
             length=getattr(self._source, "length", None),
             first_index=self._first_index,
         )

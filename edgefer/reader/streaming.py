@@ -257,6 +257,7 @@ class Stream(Iterator[Reading]):
                 first_index=self._index if still and self._still else 0,
                 reopen=reopen,
                 patience_s=self._patience_s,
+                endless=endless(choice),
                 tally=self._tally,
             )
         except BaseException:

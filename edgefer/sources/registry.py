@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -116,6 +116,23 @@ class PipeOptions(Options, frozen=True):
     live: Annotated[bool, Meta(description="yes: a camera writes, its newest frame counts; no: every frame")] = False
 
 
+#: What cameras do: end, go, block for ever, give one picture for ever, a black one, another size, or start over.
+Fault = Literal["eof", "gone", "hang", "frozen", "black", "size", "reset"]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+
+
+class FaultOptions(Options, frozen=True):
+    """Faults that are played into another source: docs/device.md."""
+
+    source: Annotated[str, Meta(min_length=1, description="a camera, or another source that is live")] = "0"
+    kinds: Annotated[list[Fault], Meta(min_length=1, description="which faults, in turn")] = msgspec.field(
+        default_factory=lambda: list(FAULTS)
+    )
+    every: Annotated[float, Meta(gt=0, le=1e6, description="time of good pictures between two faults, s")] = 20.0
+    lasting: Annotated[float, Meta(ge=0, le=1e6, description="time that each lasts, s")] = 5.0
+    sticks: Annotated[bool, Meta(description="only opening it again ends a fault")] = False
+
+
 STILL, ENDLESS, AWAITED = "still", "endless", "awaited"
 
 SOURCES = Registry("source")
@@ -156,6 +173,16 @@ SOURCES.add(
         StillsOptions,
         "path",
         frozenset({STILL}),
+    )
+)
+SOURCES.add(
+    Entry(
+        "faults",
+        "another source with faults, to rehearse recovery",
+        "edgefer.sources.faults:open_faults",
+        FaultOptions,
+        "source",
+        frozenset({ENDLESS, AWAITED}),
     )
 )
 SOURCES.add(Entry("animation", "animated WebP or PNG", "edgefer.sources.animation:open_animation", PathOptions, "path"))
