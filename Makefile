@@ -75,6 +75,12 @@ fuzz-abi:  ## FUZZ_RUNS calls of the C functions with arbitrary arguments, under
 fuzz-files: $(VENV)/.dev  ## FUZZ_FILES cut and FUZZ_FILES spoilt copies of each kind of film and photograph through the command line
 	$(BIN)/python tests/fuzz/damaged_files.py --cases $(FUZZ_FILES)
 
+damage: $(VENV)/.dev  ## 500 of each of six kinds of damage to model files: each refused in one line
+	$(BIN)/python tests/fuzz/damaged_models.py
+
+kill-updates: $(VENV)/.dev  ## model updates killed at every system call and at 1000 random moments; needs strace
+	$(BIN)/python tests/fuzz/killed_updates.py
+
 # One test limits the address space, which ASan cannot live with.
 test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports wrong addresses and undefined arithmetic
 	@$(MAKE) --no-print-directory BUILD=build/sanitized OPTIMISE="-O1 -g1 -Wno-uninitialized -Wno-maybe-uninitialized $(SANITIZE)" \

@@ -100,9 +100,7 @@ def test_without_a_model_before_the_new_one_goes_on(tmp_path, monkeypatch, caplo
     assert "there is no model before it" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "error", [None, KeyboardInterrupt(), SourceError("no camera")], ids=str
-)
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt(), SourceError("no camera")], ids=str)
 def test_a_run_that_ends_sooner_leaves_it_on_trial(installed, error):
     try:
         with minute():
