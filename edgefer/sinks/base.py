@@ -10,10 +10,13 @@ class Sink:
 
     Attributes:
         name: what a message calls it.
+        waits: True where a write may wait for somebody else for any time, as for the reader of a pipe; a call of any
+            other sink that takes very long is taken for a hang, and the service is begun again.
         end_asked: set once a person asks, through this sink, for the end of the run.
     """
 
     name: str = ""
+    waits: bool = False
     end_asked: bool = False
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
