@@ -35,6 +35,10 @@ STEADY_S = 10.0
 _MOST_LEFT = 3
 
 
+class _Rested(SourceStalled):
+    """Stands for a stall that was asked for."""
+
+
 class _Nothing:
     """Stands where a source is being opened."""
 
@@ -117,6 +121,7 @@ class Capture:
         self._damaged = 0  # of sources that were closed
         self._left: list[threading.Thread] = []
         self._stop = threading.Event()
+        self._resting = False
         self._turn = _Turn(source)
         self._thread = self._start(None)
 
@@ -168,6 +173,16 @@ class Capture:
                 self._look_after(min(self._clock() - began_s, timeout_s + _MOST_OVER_S))
             return frame
 
+    def rest(self, resting: bool) -> None:
+        """Has the source closed, or opened again; one that cannot be opened again stays open and is ignored."""
+        with self._changed:
+            if resting == self._resting:
+                return
+            self._resting = resting
+            if not self._whole:
+                self._newest = None
+            self._changed.notify_all()
+
     def _look_after(self, waited_s: float) -> None:
         """Leaves a thread that hangs, with its source, where opening that again may help."""
         turn = self._turn
@@ -217,8 +232,13 @@ class Capture:
             if hanging is not None:
                 getattr(hanging, "interrupt", lambda: None)()
             while not self._stop.is_set():
+                if self._resting and self._reopen is not None:
+                    self._close_for_rest(turn)
+                    continue
                 if turn.stall is not None and not self._open_again(turn, turn.stall) or turn.left:
                     return
+                if self._resting:
+                    continue
                 try:
                     frame = self._read(turn)
                 except SourceStalled as error:
@@ -279,6 +299,14 @@ class Capture:
             turn.asked = False
         turn.stall = stall
 
+    def _close_for_rest(self, turn: _Turn) -> None:
+        """Closes the source, and waits until it is asked for again."""
+        self._put_away(turn, _Rested(self._name))
+        self._away_s = None
+        self._pictures.opened()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._resting or self._stop.is_set())
+
     def _keep(self, frame: Frame, turn: _Turn) -> None:
         if self._live:
             frame = self._continued(frame)
@@ -287,7 +315,9 @@ class Capture:
             log.warning("%s is back", self._name)
         with self._changed:
             if self._whole:
-                self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
+                self._changed.wait_for(lambda: (self._newest is None and not self._resting) or self._stop.is_set())
+            elif self._resting:
+                return
             if turn.left:
                 return
             self.dropped += self._newest is not None and self._any_taken and not self._whole
@@ -317,12 +347,16 @@ class Capture:
         if self._reopen is None:
             raise stall
         began_s = self._clock()
-        log.log(logging.WARNING if self._away_s is None else logging.INFO, "%s; trying again", stall)
-        if self._away_s is None:
-            self._away_s = began_s
+        rested = isinstance(stall, _Rested)
+        if not rested:
+            log.log(logging.WARNING if self._away_s is None else logging.INFO, "%s; trying again", stall)
+            if self._away_s is None:
+                self._away_s = began_s
         if began_s - self._opened_s > STEADY_S:
             self._pauses.reset()
-        while not (self._stop.wait(self._pauses.next_s) or turn.left):
+        while not (self._stop.wait(0.0 if rested else self._pauses.next_s) or turn.left):
+            if self._resting:
+                return True
             turn.ask()
             try:
                 source = self._reopen()
@@ -333,6 +367,9 @@ class Capture:
                     if isinstance(error, SourceError):
                         raise type(error)(f"{error}; tried for {self._patience_s:g} s") from None
                     raise
+                if rested:  # from here on it is a stall as any other
+                    rested, self._away_s, turn.stall = False, began_s, SourceStalled(str(error))
+                    log.warning("%s; trying again", error)
                 log.info("still without a picture: %s", error)
                 self._pauses.grow()
                 continue
@@ -346,7 +383,7 @@ class Capture:
             self._opened_s = self._clock()
             self._begins = True
             self._pictures.opened()
-            self.reconnects += 1
+            self.reconnects += not rested
             return True
         return False
 

@@ -85,7 +85,7 @@ class Readings:
         self._held: tuple[Reading, Frame] | None = None  # the last of those
         self._error: SourceError | None = None  # to be raised once they are told
         self._ahead: list[Frame | SourceError | None] = []  # what follows the frame that is read, where that matters
-        self._closed = False
+        self._closed = self._resting = False
         self.next_index = first_index
         newest = realtime or source.live
         waits = newest or getattr(source, "waits", False)
@@ -98,6 +98,9 @@ class Readings:
             SourceError: the source failed for good; what was read before has been given.
         """
         if self.ended:
+            return None
+        if self._resting:
+            time.sleep(POLL_S)
             return None
         if self._error is not None:
             self.ended = True
@@ -218,6 +221,12 @@ class Readings:
             return False
         return (time.monotonic() - self._began_s) * 1e9 >= self._end_ns
 
+    def rest(self, resting: bool) -> None:
+        """While it rests no reading is made. A source that can be opened again is closed meanwhile."""
+        self._resting = resting
+        if self._capture is not None:
+            self._capture.rest(resting)
+
     @property
     def summary(self) -> RunSummary:
         """The run so far."""
@@ -230,9 +239,11 @@ class Readings:
         """How the run is doing."""
         governor, capture, last = self._pipeline.governor, self._capture, self._tally.last
         temperature_c, throttled = governor.heat if governor else (None, False)
-        state: Literal["running", "stalled", "ended"] = "running"
+        state: Literal["running", "stalled", "resting", "ended"] = "running"
         if self.ended or self._closed:
             state = "ended"
+        elif self._resting:
+            state = "resting"
         elif capture is not None and capture.stalled:
             state = "stalled"
         return Health(

@@ -13,11 +13,13 @@ class Sink:
         waits: True where a write may wait for somebody else for any time, as for the reader of a pipe; a call of any
             other sink that takes very long is taken for a hang, and the service is begun again.
         end_asked: set once a person asks, through this sink, for the end of the run.
+        rest_asked: set while a person wants, through this sink, that nothing is read.
     """
 
     name: str = ""
     waits: bool = False
     end_asked: bool = False
+    rest_asked: bool = False
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         """Takes one reading; the frame is there for outputs whose registry row needs "frames".

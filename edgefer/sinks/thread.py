@@ -71,6 +71,11 @@ class SinkThread:
         return called_s is not None and not self.sink.waits and time.monotonic() - called_s > HANGS_AFTER_S
 
     @property
+    def rest_asked(self) -> bool:
+        """Whether a person wants, through the sink, that nothing is read."""
+        return self.sink.rest_asked
+
+    @property
     def failed(self) -> bool:
         """Whether the sink has failed; later readings are counted as dropped."""
         return self._failed

@@ -36,15 +36,20 @@ Text = Annotated[str, Meta(min_length=1)]
 class CameraOptions(Options, frozen=True):
     """The camera that `edgefer run` opens when neither --camera nor --source is given."""
 
-    device: Annotated[Index | Text, Meta(description="index of the camera, or its path")] = 0
+    device: Annotated[
+        Index | Text, Meta(description="index of the camera, or its path: one in /dev/v4l/by-id stays the same")
+    ] = 0
     size: Annotated[
         list[Side], Meta(min_length=2, max_length=2, description="width and height asked of the camera, pixels")
     ] = msgspec.field(default_factory=lambda: [640, 480])
     fps: Annotated[float, Meta(ge=1, le=240, description="frames a second asked of the camera")] = 30.0
     format: Annotated[
-        Literal["auto", "grey", "yuyv", "nv12", "mjpeg"],
-        Meta(description="pixel format asked of the camera; grey, yuyv and nv12 give luma without a conversion"),
+        Literal["auto", "grey", "yuyv", "uyvy", "nv12", "yu12", "mjpeg"],
+        Meta(description="pixel format asked of the camera; grey, nv12 and yu12 give luma without a copy"),
     ] = "auto"
+    controls: Annotated[
+        list[Text], Meta(max_length=32, description="controls to set, each NAME=VALUE, in order: docs/cameras.md")
+    ] = msgspec.field(default_factory=list)
     rotate: Annotated[
         Literal[0, 90, 180, 270], Meta(description="degrees clockwise by which its pictures are turned upright")
     ] = 0
@@ -213,9 +218,9 @@ def kind_of(spec: str) -> str:
     """What a text given for a source means: "camera", "stream", "pipe", "stills", "animation" or "film".
 
     Args:
-        spec: camera index ("0"); device ("/dev/video0"); stream ("rtsp://host/path" and the like); "-" for standard
-            input; path of a video, an image or a folder of images. A file called like an index or like a kind of
-            source is reached as "./0".
+        spec: camera index ("0"); device ("/dev/video0", "/dev/v4l/by-id/…"); stream ("rtsp://host/path" and the
+            like); "-" for standard input; path of a video, an image or a folder of images. A file called like an
+            index or like a kind of source is reached as "./0".
 
     Raises:
         UsageError: it is empty, or a URL with control characters.
@@ -223,7 +228,7 @@ def kind_of(spec: str) -> str:
     """
     if not spec or "\0" in spec:
         raise UsageError(f"source {spec!r}: expected a path, a camera, rtsp://… or demo")
-    if spec.isascii() and spec.isdecimal() or spec.startswith("/dev/video"):
+    if spec.isascii() and spec.isdecimal() or spec.startswith(("/dev/video", "/dev/v4l/")):
         return "camera"
     scheme, separator, _ = spec.partition("://")
     if separator:

@@ -400,3 +400,98 @@ def test_closing_ends_a_read_that_waits_for_somebody_else():
     start = time.monotonic()
     capture.close()
     assert time.monotonic() - start < 1.5 and source.closed == 1
+
+
+# --- rest
+
+
+class Reopened:
+    """Cameras, one after the other, of which at most one is open."""
+
+    def __init__(self) -> None:
+        self.cameras = [CameraSource(100_000, 0.002)]
+
+    def __call__(self) -> CameraSource:
+        assert self.cameras[-1].closed == 1
+        self.cameras.append(CameraSource(100_000, 0.002))
+        return self.cameras[-1]
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_source_at_rest_is_closed_and_goes_on_where_it_was(caplog):
+    """Its frames are counted through, nothing old is given, and no one is told of a failure."""
+    reopen = Reopened()
+    capture = Capture(reopen.cameras[0], reopen)
+    before = capture.take(10.0)
+    capture.rest(True)
+    wait_for(lambda: reopen.cameras[0].closed == 1)
+    assert capture.take(0.05) is None and not capture.ended and len(reopen.cameras) == 1
+    capture.rest(False)
+    after = capture.take(10.0)
+    assert len(reopen.cameras) == 2
+    assert after.index > before.index and after.media_ns > before.media_ns
+    assert (capture.reconnects, capture.stalled) == (0, False) and not caplog.records
+    capture.close()
+    assert reopen.cameras[1].closed == 1
+
+
+def test_a_source_that_is_away_when_its_rest_ends_is_waited_for(caplog):
+    camera = CameraSource(100_000, 0.002)
+    away = [True]
+
+    def reopen():
+        if away[0]:
+            raise SourceStalled("camera: unplugged")
+        return CameraSource(100_000, 0.002)
+
+    capture = Capture(camera, reopen)
+    capture.take(10.0)
+    capture.rest(True)
+    wait_for(lambda: camera.closed == 1)
+    capture.rest(False)
+    wait_for(lambda: "unplugged" in caplog.text)
+    assert capture.stalled
+    away[0] = False
+    assert capture.take(20.0) is not None
+    capture.close()
+
+
+def test_a_rest_begins_also_while_a_source_is_waited_for():
+    def gone():
+        raise SourceStalled("camera: unplugged")
+
+    capture = Capture(FileSource([frame_at(0), SourceStalled("camera: gone")]), gone)
+    capture.take(10.0)
+    wait_for(lambda: capture.stalled)
+    capture.rest(True)
+    wait_for(lambda: not capture.stalled)
+    capture.close()
+
+
+def test_what_cannot_be_opened_again_is_only_not_listened_to():
+    camera = CameraSource(100_000, 0.002)
+    capture = Capture(camera)
+    capture.take(10.0)
+    capture.rest(True)
+    assert capture.take(0.05) is None and camera.closed == 0
+    capture.rest(False)
+    assert capture.take(10.0) is not None
+    capture.close()
+
+
+def test_of_what_is_read_whole_a_rest_loses_nothing():
+    capture = Capture(FileSource(20), whole=True)
+    indices = [capture.take(10.0).index]
+    capture.rest(True)
+    time.sleep(0.05)
+    capture.rest(False)
+    while (frame := capture.take(10.0)) is not None:
+        indices.append(frame.index)
+    capture.close()
+    assert indices == list(range(20))
