@@ -61,6 +61,8 @@ def outputs(*texts: str) -> dict:
         (["mqtt:mqtts://10.0.0.2:8883", "jsonl:a.jsonl"], "10.0.0.2"),
         (["mqtt:mqtt://localhost", "mqtt:mqtts://[fd00::2],id=b"], "fd00::2 localhost"),
         (["mqtt:mqtt://10.0.0.2", "mqtt:mqtts://broker.local"], ""),
+        (["metrics:9840"], "localhost"),
+        (["metrics:0.0.0.0:9840"], ""),
     ],
 )
 def test_outputs_that_need_the_network_have_it_and_only_with_those_they_name(texts, allowed):
