@@ -140,9 +140,10 @@ def _read(
     notifier = Notifier()
     progress = _progress(stream, len(specs), outputs)
 
-    def beat(written: int) -> None:
-        notifier.beat(written > 0, lambda: _status(stream.health))
-        minute.beat(written)
+    def beat(written: int, hanging: str) -> None:
+        notifier.beat(written > 0, lambda: f"{hanging} hangs" if hanging else _status(stream.health), not hanging)
+        if not hanging:
+            minute.beat(written)
         next(progress, None)
 
     gc.freeze()  # what is loaded stays: no collection need walk over it while a frame waits
