@@ -18,7 +18,7 @@ from edgefer.models.manifest import DetectorManifest, LandmarkManifest
 from edgefer.sinks.registry import LANDMARKS
 from edgefer.sources.registry import STILL
 from edgefer.support.locks import Guard
-from edgefer.support.registry import Choice, split_options
+from edgefer.support.registry import Choice
 
 if TYPE_CHECKING:  # these bring OpenCV and the interpreter
     from edgefer.detect import Detector
@@ -73,13 +73,6 @@ def open_models(settings: Settings) -> list[Recognizer]:
         UsageError: an unknown name or option. ModelError: one is refused.
     """
     return [open_model(model, settings) for model in settings.recognizer.models]
-
-
-def model_names(settings: Settings) -> list[str]:
-    """Names or paths of all models that a run with these settings opens."""
-    detector = getattr(settings.detector_choice.options, "model", "")
-    models = [split_options(model)[0] for model in settings.recognizer.models]
-    return [name for name in (*models, settings.landmarks.model, detector) if name]
 
 
 def open_model(model: str, settings: Settings) -> Recognizer:

@@ -23,6 +23,7 @@ from edgefer.commands.arguments import (
 )
 from edgefer.commands.console import Commands
 from edgefer.commands.self_test import self_test
+from edgefer.config.settings import model_names
 from edgefer.detect.registry import DETECTORS
 from edgefer.device.restarts import counted_restarts
 from edgefer.device.service import Notifier, StopSignals
@@ -101,7 +102,7 @@ def _run(
 
     options = options_from(args, settings.camera)
     assemble.prepare_process(settings)
-    with FirstMinute(assemble.model_names(settings), self_test) as minute:
+    with FirstMinute(model_names(settings), self_test) as minute:
         return _read(args, settings, specs, options, outputs, stop, minute)
 
 
