@@ -122,8 +122,8 @@ def _run(
     notifier = Notifier()
     progress = _progress(stream, len(specs), outputs)
 
-    def beat(written: int) -> None:
-        notifier.beat(written > 0, lambda: _status(stream.health))
+    def beat(written: int, hanging: str) -> None:
+        notifier.beat(written > 0, lambda: f"{hanging} hangs" if hanging else _status(stream.health), not hanging)
         next(progress, None)
 
     gc.freeze()  # what is loaded stays: no collection need walk over it while a frame waits

@@ -46,7 +46,7 @@ def test_of_a_home_only_what_is_needed_is_seen():
 @pytest.mark.parametrize(("device", "alone"), [(0, True), ("/dev/video2", True), ("rtsp://10.0.0.2/live", False)])
 def test_the_network_is_there_only_for_a_camera_that_is_reached_over_it(device, alone):
     assert ("PrivateNetwork=yes" in lines(camera=camera(device))) == alone
-    assert ("RestrictAddressFamilies=AF_UNIX" in lines(camera=camera(device))) == alone
+    assert ("RestrictAddressFamilies=AF_UNIX AF_NETLINK" in lines(camera=camera(device))) == alone
 
 
 def outputs(*texts: str) -> dict:
