@@ -101,6 +101,8 @@ def trouble_of(health: Health | None) -> str:
 class Table(Sink):
     """Keeps the figures, shows them now and then, and says at once what goes wrong."""
 
+    waits = True  # a terminal that someone holds up
+
     def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s
         self._clock = clock
