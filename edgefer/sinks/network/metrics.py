@@ -13,6 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from edgefer import __version__
 from edgefer.labels import UNCERTAIN
 from edgefer.sinks.base import Sink
+from edgefer.sinks.network.discovery import SOURCE_STATES
 from edgefer.sinks.network.listen import Address, Opening, may_ask
 from edgefer.sinks.network.options import Metrics
 from edgefer.support import packages
@@ -31,7 +32,6 @@ _AGE_S = (0.005, 0.01, 0.02, 0.033, 0.05, 0.067, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5,
 _LONGEST_GAP_S = 1.0
 #: Requests at a time, and how long one may take; others are sent away.
 _AT_ONCE, _REQUEST_S = 8, 5.0
-SOURCE_STATES = ("running", "stalled", "resting", "ended")
 
 
 class MetricsOutput(Sink):
