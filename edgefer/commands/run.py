@@ -166,6 +166,7 @@ def _status(health: Health) -> str:
     if not health.frames:
         return "waiting for the first frame"
     heat = "" if health.temperature_c is None else f", {health.temperature_c:.0f} C"
+    heat += ", throttled" * health.throttled + ", voltage too low" * health.under_voltage
     faces = f"{health.faces} face{'' if health.faces == 1 else 's'}"
     return f"{health.source}: {health.fps:.1f} fps, age {health.age_ms:.0f} ms, {faces}{heat}"
 
