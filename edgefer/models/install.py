@@ -232,7 +232,7 @@ def roll_back(name: str) -> tuple[str, Copy | None]:
                 f"slot {slot}: there is no model before the one in use; `edgefer models list` shows what is there"
             )
         with told(folder):
-            give_up(slot, record, "rolled back by hand")
+            give_up(slot, record, slots.BY_HAND)
             _clear(folder, slot)
         return slot, record.previous
 
