@@ -210,8 +210,8 @@ def _cameras(devices: list[CameraDevice], settings: Settings) -> Iterator[Check]
         if not device.allowed:
             yield Check("cameras", "fail", f"{words}: no permission", *findings.joining(device.path))
         elif device.raw:
-            command = f"libcamerify edgefer run --source {device.path}"
-            yield Check("cameras", "warn", f"{words}: gives raw images", "run it through libcamera", command)
+            advice = "read it through libcamera (docs/cameras.md)"
+            yield Check("cameras", "warn", f"{words}: gives raw images", advice, "edgefer run --source picamera")
         elif device.users:
             used = f"{words}: used by {', '.join(device.users)}"
             yield Check("cameras", "warn", used, "end that program first", ending(device.users))

@@ -9,18 +9,16 @@ import os
 import platform
 import shlex
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from edgefer.config import Settings
 from edgefer.device import heat
-from edgefer.device.cameras import CameraDevice
+from edgefer.device.cameras import CameraDevice, offered
+from edgefer.sources.camera.offers import meets
 from edgefer.support import packages
 
-#: A driver that does not say in this time what its camera offers hangs.
-_ANSWER_S = 3.0
 #: Frequency governors that choose by themselves under this name what others call "powersave".
 _ACTIVE_DRIVERS = ("intel_pstate", "amd-pstate-epp", "amd_pstate_epp")
 
@@ -140,56 +138,17 @@ def _user() -> str:
 
 def formats(device: CameraDevice, settings: Settings) -> Check:
     """What a camera offers compared with what the profile asks of it; no picture is taken."""
-    from edgefer.sources.camera.offers import meets
-
-    words, wanted = f"{device.path} ({device.name})", settings.camera
-    width, height = wanted.size
-    answer = _answer(lambda: _closest(device.path, (width, height), wanted.fps))
-    if answer is None:
-        again = "its driver hangs: unplug it and plug it in again"
-        return Check("cameras", "fail", f"{words}: does not say what it offers", again)
-    if isinstance(answer, Exception):
-        return Check("cameras", "warn", f"{words}: {answer}", "unplug it and plug it in again")
-    mode, offered = answer
-    if mode is None:
-        found = f"{words}: none of its formats can be read: {offered}"
-        return Check("cameras", "warn", found, "use another camera, or one that libcamera makes pictures of")
-    if not meets(mode, (width, height), wanted.fps):
-        advice = (
-            f"the profile asks for {width}x{height} at {wanted.fps:g}; set size and fps in [camera] to what is there"
-        )
-        return Check("cameras", "warn", f"{words}: gives {mode}; it offers {offered}", advice)
-    return Check("cameras", "ok", f"{words}: {mode}")
-
-
-def _closest(path: str, size: tuple[int, int], fps: float) -> tuple[Any, str]:
-    """The mode that comes closest to a wish, None without one; and all that there is, in words."""
-    from edgefer.sources.camera import nodes
-    from edgefer.sources.camera.offers import choose, described
-
-    device = nodes.opened(path)
-    try:
-        offers = device.offers()
-        mode = choose(offers, size, fps)
-        return mode, described(offers, readable=mode is not None)
-    finally:
-        device.close()
-
-
-def _answer(ask: Callable[[], Any]) -> Any:
-    """What a call gives, or its error; None where it does not come back in time."""
-    answers: list[Any] = []
-
-    def work() -> None:
-        try:
-            answers.append(ask())
-        except Exception as error:
-            answers.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(_ANSWER_S)
-    return answers[0] if answers else None
+    wanted = settings.camera
+    size, fps = (wanted.size[0], wanted.size[1]), wanted.fps
+    words = f"{device.path} ({device.name})" + (f", {device.link}" if device.link else "")
+    answer = offered(device.path, (size, fps))
+    if not answer.usable:
+        advice = "unplug it and plug it in again; if that does not help, edgefer reads none of its formats"
+        return Check("cameras", "warn", f"{words}: {answer.formats}", advice, f"v4l2-ctl -d {device.path} --all")
+    if answer.closest is not None and not meets(answer.closest, size, fps):
+        advice = f"the profile asks for {size[0]}x{size[1]} at {fps:g}: set size and fps in [camera] to what it offers"
+        return Check("cameras", "warn", f"{words}: gives {answer.closest}; it offers {answer.formats}", advice)
+    return Check("cameras", "ok", f"{words}: {answer.formats}")
 
 
 def _read(path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import threading
 import time
 from collections import namedtuple
 
@@ -13,7 +12,7 @@ import pytest
 
 from edgefer.config import load_profile
 from edgefer.device import doctor, findings
-from edgefer.device.cameras import CameraDevice
+from edgefer.device.cameras import CameraDevice, Offered
 from edgefer.errors import ModelError
 from edgefer.sources.camera.offers import Mode
 from edgefer.support import packages
@@ -123,46 +122,38 @@ def test_extras_that_are_not_there_are_named_with_their_command(monkeypatch):
 
 def test_cameras_are_judged_by_what_stands_in_the_way(monkeypatch):
     cameras = [
-        CameraDevice("/dev/video0", "HD", False, True, []),
+        CameraDevice("/dev/video0", "HD", False, True, [], "/dev/v4l/by-id/usb-HD"),
         CameraDevice("/dev/video1", "HD", False, False, []),
         CameraDevice("/dev/video2", "unicam", True, True, []),
         CameraDevice("/dev/video3", "HD", False, True, ["motion (77)"]),
         CameraDevice("/dev/video4", "HD", False, True, ["edgefer (78)"]),
     ]
-    monkeypatch.setattr(findings, "_closest", lambda path, size, fps: (Mode("YUYV", *size, fps), "YUYV"))
+    offered = Offered("YUYV 640x480 (30)", True, Mode("YUYV", 640, 480, 30.0))
+    monkeypatch.setattr(findings, "offered", lambda path, wish: offered)
     monkeypatch.setattr(findings, "_user", lambda: "pi")
     found = list(doctor._cameras(cameras, SETTINGS))
     assert [check.state for check in found] == ["ok", "fail", "warn", "warn", "warn"]
+    assert found[0].found == "/dev/video0 (HD), /dev/v4l/by-id/usb-HD: YUYV 640x480 (30)"
     words = ["", "group 'video'", "libcamera", "end that program", "end that program"]
     assert all(word in check.advice for word, check in zip(words, found, strict=True))
-    commands = ["", "usermod -aG video pi", "libcamerify", "kill 77", "systemctl stop edgefer"]
+    commands = ["", "usermod -aG video pi", "--source picamera", "kill 77", "systemctl stop edgefer"]
     assert all(command in check.command for command, check in zip(commands, found, strict=True))
     assert only(doctor._cameras([], SETTINGS)).state == "warn"
 
 
 @pytest.mark.parametrize(
-    ("answer", "state", "words"),
+    ("offered", "state", "words"),
     [
-        ((Mode("MJPG", 640, 480, 30.0), "all"), "ok", "MJPG 640x480 at 30"),
-        ((Mode("YUYV", 320, 240, 15.0), "YUYV 320x240 (15)"), "warn", "it offers YUYV 320x240 (15)"),
-        ((None, "pBAA 640x480"), "warn", "none of its formats can be read: pBAA"),
-        (OSError(5, "Input/output error"), "warn", "Input/output error"),
-        ("hang", "fail", "does not say what it offers"),
+        (Offered("MJPG 640x480 (30)", True, Mode("MJPG", 640, 480, 30.0)), "ok", "MJPG 640x480 (30)"),
+        (Offered("YUYV 320x240 (15)", True, Mode("YUYV", 320, 240, 15.0)), "warn", "gives YUYV 320x240 at 15"),
+        (Offered("H264", False), "warn", "H264"),
+        (Offered("no answer for 3 s; its driver hangs", False), "warn", "hangs"),
     ],
-    ids=["as asked", "less", "nothing to read", "error", "hangs"],
+    ids=["as asked", "less", "nothing to read", "hangs"],
 )
-def test_what_a_camera_offers_is_compared_with_the_profile(monkeypatch, answer, state, words):
-    monkeypatch.setattr(findings, "_ANSWER_S", 0.1 if answer == "hang" else 10)
-    over = threading.Event()
-
-    def closest(path, size, fps):
-        if isinstance(answer, Exception):
-            raise answer
-        return over.wait(10) if answer == "hang" else answer
-
-    monkeypatch.setattr(findings, "_closest", closest)
+def test_what_a_camera_offers_is_compared_with_the_profile(monkeypatch, offered, state, words):
+    monkeypatch.setattr(findings, "offered", lambda path, wish: offered)
     check = findings.formats(CameraDevice("/dev/video0", "HD", False, True, []), SETTINGS)
-    over.set()
     assert check.state == state and words in check.found and bool(check.advice) == (state != "ok")
 
 

@@ -1,11 +1,12 @@
 """Damaged model files: each is refused in one line, none crashes, none is taken for another model.
 
     python tests/fuzz/damaged_models.py                          500 of each of six kinds of damage, 3000 in all
-    python tests/fuzz/damaged_models.py --each 20 --sealed 2
+    python tests/fuzz/damaged_models.py --each 20 --sealed 2 --values 1
 
 The files are those of every model that ships, of a signed one, and of an installed one with the record of its slot.
-They are opened as a run opens them. Networks damaged before they were sealed, which no hash can find, go through the
-installation's self-test, in a process of its own: they are refused, or compute what the self-test expects.
+They are opened as a run opens them. Then each byte of a signed manifest and of its signature is set to every other
+value. Networks damaged before they were sealed, which no hash can find, go through the installation's self-test, in a
+process of its own: they are refused, or compute what the self-test expects.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import tiny_model
 
 from edgefer import assemble
 from edgefer.commands.console import main as command_line
+from edgefer.errors import ModelError, UsageError
 from edgefer.models import directory, keys, minisign, place, signing, slots, store
 from edgefer.models.install import How, install
 from edgefer.models.keys import Trust
@@ -132,6 +134,33 @@ def damaged(each: int, seed: int, folder: Path) -> tuple[dict[str, int], list[st
     return refused, wrong
 
 
+def every_byte(values: int, seed: int, folder: Path) -> tuple[int, list[str]]:
+    """Each byte of a signed manifest and its signature set to so many other values: how many, and what was taken."""
+    chance = random.Random(seed)
+    os.environ["EDGEFER_STATE"] = str(folder / "state-of-bytes")
+    key = minisign.new_key()
+    signed = tiny_model.make_directory(folder / "bytes")
+    signing.sign(signed, Release(version=1, signed="2026-01-01", expires="2027-12-31", devices=("pi4",)), key)
+    with place.locked():
+        keys.write(Trust(keys=(key.public.text,)))
+    count, taken = 0, []
+    for name in (directory.MANIFEST_NAME, directory.SIGNATURE_NAME):
+        whole = (signed / name).read_bytes()
+        with (signed / name).open("rb+", buffering=0) as file:
+            for at in range(len(whole)):
+                for change in range(1, 256) if values >= 255 else chance.sample(range(1, 256), values):
+                    os.pwrite(file.fileno(), bytes([whole[at] ^ change]), at)
+                    count += 1
+                    try:
+                        directory.load(signed)
+                    except ModelError:
+                        continue
+                    taken.append(f"{name}: byte {at} changed by {change:#x} is taken")
+                os.pwrite(file.fileno(), whole[at : at + 1], at)
+    directory.load(signed)
+    return count, taken
+
+
 def sealed(each: int, seed: int, folder: Path) -> tuple[int, int, list[str]]:
     """Networks damaged before they were sealed: how many were refused, how many passed, and what went wrong."""
     chance = random.Random(seed)
@@ -160,7 +189,7 @@ def sealed(each: int, seed: int, folder: Path) -> tuple[int, int, list[str]]:
     return refused, passed, wrong
 
 
-def run(each: int, sealed_each: int, seed: int, tell: Callable[[str], None]) -> list[str]:
+def run(each: int, sealed_each: int, values: int, seed: int, tell: Callable[[str], None]) -> list[str]:
     """Damages files; gives what was found wrong."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -169,6 +198,10 @@ def run(each: int, sealed_each: int, seed: int, tell: Callable[[str], None]) -> 
         for damage, count in refused.items():
             tell(f"{damage}: {count} of {each} refused in one line")
         tell(f"{sum(refused.values())} of {each * len(DAMAGES)} refused, {len(wrong)} taken or told otherwise")
+        with contextlib.suppress(UsageError):  # without PyNaCl nothing is signed
+            count, taken = every_byte(values, seed, folder)
+            tell(f"{count} changes of single bytes of a manifest and its signature, {len(taken)} taken")
+            wrong += taken
         if sealed_each:
             count, passed, more = sealed(sealed_each, seed, folder)
             tell(
@@ -184,9 +217,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--each", type=int, default=500, metavar="N", help="of each kind of damage (default: 500)")
     parser.add_argument("--sealed", type=int, default=20, metavar="N", help="of each, sealed again (default: 20)")
+    parser.add_argument(
+        "--values", type=int, default=255, metavar="N", help="of each byte of manifest and signature (default: all 255)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the chance (default: 0)")
     arguments = parser.parse_args()
-    wrong = run(arguments.each, arguments.sealed, arguments.seed, lambda line: print(line, flush=True))
+    wrong = run(
+        arguments.each, arguments.sealed, arguments.values, arguments.seed, lambda line: print(line, flush=True)
+    )
     for each in wrong:
         print(each, file=sys.stderr)
     return 1 if wrong else 0
