@@ -8,6 +8,7 @@ from readings import frame, reading
 
 from edgefer.errors import SinkClosed, SinkError, SinkStalled
 from edgefer.sinks import Sink, SinkThread
+from edgefer.values import Health
 
 
 class Recorder(Sink):
@@ -254,3 +255,37 @@ def test_a_call_that_does_not_come_back_is_a_hang_but_where_the_sink_waits_for_s
     release.set()
     thread.close()
     assert not thread.hangs
+
+
+def test_a_sink_with_a_pace_gets_everything_without_being_woken_for_each():
+    """At its own pace, at once where many wait, and all that is left at the end."""
+
+    class Counted(Sink):
+        name = "counted"
+
+        def __init__(self) -> None:
+            self.frames: list[int] = []
+            self.reports = 0
+
+        def write(self, reading, frame=None) -> None:
+            self.frames.append(reading.frame)
+
+        def report(self, health) -> None:
+            self.reports += 1
+
+    sink = Counted()
+    thread = SinkThread(sink, capacity=8, pace_s=3600.0)
+    time.sleep(0.1)  # it sleeps now, for an hour
+    for index in range(3):
+        thread.write(reading(index))
+    thread.report(Health(1, 0, 0, 30.0, 5.0, 0, 0, None, False, "running"))
+    time.sleep(0.1)
+    assert sink.frames == [] and sink.reports == 0
+    thread.write(reading(3))  # half of the room is taken
+    deadline = time.monotonic() + 20
+    while len(sink.frames) < 4 or not sink.reports:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    thread.write(reading(4))
+    thread.close()
+    assert sink.frames == [0, 1, 2, 3, 4] and thread.dropped == 0
