@@ -168,7 +168,8 @@ class _HealthMetrics:
         for name, help_text, value in (
             ("edgefer_readings_per_second", "Readings a second, over the last seconds", health.fps),
             ("edgefer_governor_level", "0 for full work, more where work is left out", health.governor_level),
-            ("edgefer_throttled", "1 while the processor's firmware throttles it", health.throttled),
+            ("edgefer_throttled", "1 while the processor is slowed down", health.throttled),
+            ("edgefer_under_voltage", "1 while the supply gives too little voltage", health.under_voltage),
             ("edgefer_temperature_celsius", "Of the processor", health.temperature_c),
         ):
             if value is not None:

@@ -95,6 +95,8 @@ def trouble_of(health: Health | None) -> str:
         words.append(f"governor at level {health.governor_level}")
     if health.throttled:
         words.append("processor throttled")
+    if health.under_voltage:
+        words.append("voltage too low")
     return ", ".join(words)
 
 
