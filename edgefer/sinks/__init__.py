@@ -15,7 +15,7 @@ __all__ = ["OUTPUTS", "Sink", "SinkThread", "check_outputs", "open_sink", "start
 
 #: Readings that may wait for a sink; frames are large, so few of them may.
 WAITING, WAITING_WITH_FRAMES = 32, 4
-#: Other machines do not mind a reading that is so much older, s.
+#: Other machines do not mind a reading that is so much older, where another one follows it, s.
 NETWORK_PACE_S = 0.05
 
 

@@ -193,7 +193,7 @@ class _NoFile:
 def _reason(error: OSError) -> str:
     """Arrow has the number in its text."""
     found = re.search(r"\[errno (\d+)\]", str(error))
-    return error.strerror or (os.strerror(int(found[1])) if found else str(error))
+    return os.strerror(int(found[1])) if found else error.strerror or str(error)
 
 
 def _type_of(name: str) -> pyarrow.DataType:

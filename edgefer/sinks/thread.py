@@ -36,8 +36,8 @@ class SinkThread:
             drop: when the queue is full, drop the oldest (a live source), or wait for room (a file that is
                 processed whole).
             frames: whether the sink looks at the frames; without it they are not kept.
-            pace_s: how long a reading may wait before the sink's thread is woken for it, 0: not at all. A thread that
-                is woken takes the processor from the one that wakes it, which has a next frame to read.
+            pace_s: how often a reading wakes the sink's thread at most, 0: each does. A thread that is woken takes the
+                processor from the one that wakes it; by a reading it is woken when a frame is done, and not within one.
         """
         if capacity < 1:
             raise ValueError(f"SinkThread: capacity must be at least 1, got {capacity}")
@@ -47,6 +47,7 @@ class SinkThread:
         self._drop = drop
         self._frames = frames
         self._pace_s = pace_s
+        self._woken_s = 0.0
         self._health: Health | None = None  # the newest, not yet handed over
         self._queue: deque[tuple[Reading, Frame | None]] = deque()
         self._changed = threading.Condition()
@@ -107,7 +108,9 @@ class SinkThread:
                 self._queue.popleft()
                 self.dropped += 1
             self._queue.append((reading, frame if self._frames else None))
-            if not self._pace_s or 2 * len(self._queue) >= self._capacity:
+            now_s = time.monotonic()
+            if now_s - self._woken_s >= self._pace_s or 2 * len(self._queue) >= self._capacity:
+                self._woken_s = now_s
                 self._changed.notify_all()
 
     def report(self, health: Health) -> None:
@@ -115,8 +118,7 @@ class SinkThread:
         with self._changed:
             if not self._failed and not self._closing:
                 self._health = health
-                if not self._pace_s:
-                    self._changed.notify_all()
+                self._changed.notify_all()
 
     def take_error(self) -> SinkError | None:
         """The sink's failure, once; None before it fails and after it was taken."""
@@ -206,7 +208,7 @@ class SinkThread:
                     return health
                 if self._closing or self._failed:
                     return None
-                self._changed.wait(self._pace_s or None)
+                self._changed.wait()
             item = self._queue.popleft()
             self._changed.notify_all()
             return item

@@ -258,7 +258,7 @@ def test_a_call_that_does_not_come_back_is_a_hang_but_where_the_sink_waits_for_s
 
 
 def test_a_sink_with_a_pace_gets_everything_without_being_woken_for_each():
-    """At its own pace, at once where many wait, and all that is left at the end."""
+    """The first wakes it; those that come soon after wait for one that may, for many, or for the end."""
 
     class Counted(Sink):
         name = "counted"
@@ -275,17 +275,21 @@ def test_a_sink_with_a_pace_gets_everything_without_being_woken_for_each():
 
     sink = Counted()
     thread = SinkThread(sink, capacity=8, pace_s=3600.0)
-    time.sleep(0.1)  # it sleeps now, for an hour
-    for index in range(3):
+    thread.write(reading(0))
+    time.sleep(0.1)
+    for index in range(1, 4):
+        thread.write(reading(index))
+    time.sleep(0.1)
+    assert sink.frames == [0] and sink.reports == 0
+    for index in range(4, 8):  # half of the room is taken
         thread.write(reading(index))
     thread.report(Health(1, 0, 0, 30.0, 5.0, 0, 0, None, False, "running"))
-    time.sleep(0.1)
-    assert sink.frames == [] and sink.reports == 0
-    thread.write(reading(3))  # half of the room is taken
     deadline = time.monotonic() + 20
-    while len(sink.frames) < 4 or not sink.reports:
+    while len(sink.frames) < 8 or not sink.reports:
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    thread.write(reading(4))
+    thread.write(reading(8))
+    time.sleep(0.1)
+    assert sink.frames == list(range(8))
     thread.close()
-    assert sink.frames == [0, 1, 2, 3, 4] and thread.dropped == 0
+    assert sink.frames == list(range(9)) and thread.dropped == 0

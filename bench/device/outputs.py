@@ -1,12 +1,12 @@
 """What outputs to the network cost a frame, while the network stalls, refuses, or has many viewers.
 
-    python bench/outputs.py [--frames 3000] [--fps 30] [--only web]
+    python bench/device/outputs.py [--frames 3000] [--fps 30] [--only web]
 
 One process reads the same frames at a camera's pace, in short blocks by turns: without network outputs, again without
 them (the difference of these two is what the machine itself adds), and with each. A frame's time runs from its
 capture being due until its reading has been handed to every output. The ratio of the 99th percentiles is what is
-judged: at most 1.05. The second part of the table is the same for what a reading itself tells, latency_ms.total, and the third for
-the processor time of the loop's thread, which a machine that does other things at the same time spoils less.
+judged: at most 1.05. The second part of the table is the same for what a reading itself tells, latency_ms.total; the
+third for the processor time of the loop's thread, which other work of the machine spoils less.
 """
 
 from __future__ import annotations
