@@ -55,6 +55,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         ("kernels", _kernels),
         ("packages", _packages),
         ("models", _networks),
+        ("installed", _installed),
         ("extras", _extras),
         ("cameras", lambda: _cameras(camera_devices())),
         ("temperature", lambda: _temperature(settings)),
@@ -171,6 +172,13 @@ def _networks() -> Iterator[Check]:
         yield Check("networks", "warn", found, advice)
     else:
         yield Check("networks", "ok", f"{runtime.NAME} with XNNPACK")
+
+
+def _installed() -> Iterator[Check]:
+    from edgefer.models import slots
+
+    for line, failed in slots.described():
+        yield Check("installed", "warn", line, "install a mended version") if failed else Check("installed", "ok", line)
 
 
 def _extras() -> Iterator[Check]:
