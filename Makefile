@@ -162,15 +162,19 @@ $(BUILD)/fuzz_c_api: tests/fuzz/fuzz_c_api.cpp csrc/c/edgefer.h $(BUILD)/libedge
 	@mkdir -p $(BUILD)/found
 	$(CXX) $(CXXFLAGS) -fsanitize=fuzzer $(FEWER) -Icsrc/c $(filter %.cpp %.a,$^) -o $@
 
-# One stamp per set of packages: pip runs again only when the metadata or the C++ changes.
+# One stamp per set of packages: pip runs again only when the metadata or the C++ changes. It compiles the packages that
+# it installs; these sources it leaves to their first run, which some environments do not let write what it compiled.
+COMPILE    = $(BIN)/python -m compileall -q edgefer
 $(VENV)/.demo: $(NATIVE) | $(VENV)/bin/python
 	@echo "edgefer: building into $(VENV) (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,film]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: $(NATIVE) | $(VENV)/bin/python
 	@echo "edgefer: building into $(VENV) with the test tools (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.train: $(VENV)/.dev

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from edgefer.config.check import Problem, check, cross_check, key_name, without
 from edgefer.config.settings import Settings, settings_of
 from edgefer.errors import UsageError
+from edgefer.models import slots
 from edgefer.support.registry import Choice
 from edgefer.support.toml import Path as KeyPath
 from edgefer.support.toml import key_lines, tomllib
@@ -214,7 +215,7 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
         for field in fields_of(choice.options.__class__)
         if is_model_path(field.type)
         and (value := getattr(choice.options, field.name))
-        and (field.required or "/" in value)  # what has a default may be the name of a shipped one
+        and ("/" in value or (field.required and slots.installed(value) is None))  # else it is a name
     }
     models = [resolved(model) if "/" in model else model for model in settings.recognizer.models]
     landmarks = settings.landmarks

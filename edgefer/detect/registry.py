@@ -20,8 +20,8 @@ class Network(Options, frozen=True):
         str,
         Meta(
             min_length=1,
-            description="model directory of the network, as `edgefer models pack` makes it of a file; "
-            "relative to the profile",
+            description="model directory of the network, as `edgefer models pack` makes it of a file, "
+            "relative to the profile; or the name of an installed one",
             extra={"model path": True},
         ),
     ]
@@ -34,7 +34,7 @@ class OwnNetwork(Options, frozen=True):
         str,
         Meta(
             min_length=1,
-            description="its model directory: a shipped one by name, or a path",
+            description="its model directory: an installed or a shipped one by name, or a path",
             extra={"model path": True},
         ),
     ] = "edgefer-face"

@@ -153,7 +153,7 @@ def _networks() -> Iterator[Check]:
     from edgefer.models import directory, runtime, store
     from edgefer.models.manifest import DetectorManifest, LandmarkManifest
 
-    names = store.shipped()
+    names = store.available()
     openers = {
         DetectorManifest: lambda name, manifest: open_detector(DETECTORS.choose(manifest.decoding, model=name)),
         LandmarkManifest: lambda name, manifest: open_network(name),

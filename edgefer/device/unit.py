@@ -101,7 +101,9 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
     given = str(Path(profile).absolute()) if is_file else profile
     needed = {prefix, Path(sys.base_prefix), Path(__file__).resolve().parents[1]}
     needed |= {Path(given)} if is_file else set()
-    needed |= {Path(model) for model in (*settings.recognizer.models, settings.landmarks.model) if os.sep in model}
+    detector = getattr(settings.detector_choice.options, "model", "")
+    named = (*settings.recognizer.models, settings.landmarks.model, detector)
+    needed |= {Path(model) for model in named if os.sep in model}
     python = prefix / "bin" / Path(sys.executable).name
     words = (str(python), "-m", "edgefer", "run", "--profile", given)
     return _UNIT.format(
