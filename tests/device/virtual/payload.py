@@ -55,12 +55,18 @@ modprobe vivid
 systemctl enable --now player.service
 """
 
-#: As docs/device.md says, but for pip: a venv's own copy of it takes a minute to install under emulation.
+#: As docs/device.md says; what edgefer depends on is there already, and so are the compiled forms of its modules, for
+#: that alone takes ten minutes under emulation.
 INSTALL = """\
 set -e
 python3 -m venv --without-pip /opt/edgefer
-PYTHONPATH=$(ls /usr/share/python-wheels/pip-*.whl) /opt/edgefer/bin/python -m pip install --quiet \\
-  --no-index --no-compile --find-links /mnt/wheels "edgefer{extras}"
+echo /mnt/site >/opt/edgefer/lib/python{python}/site-packages/carried.pth
+/opt/edgefer/bin/python -m pip install --quiet --no-index \\
+  --no-compile "edgefer{extras} @ file://$(ls /mnt/wheels/edgefer-*.whl)"
+cp -r /mnt/compiled/. /opt/edgefer/lib/python{python}/site-packages/
+"""
+
+SERVICE = """\
 cp /mnt/edgefer.toml /etc/edgefer.toml
 /opt/edgefer/bin/edgefer service install --profile /etc/edgefer.toml
 """
@@ -143,22 +149,38 @@ def extras_of(wheel: Path) -> list[str]:
     return [extra for extra in EXTRAS if extra in known]
 
 
-def wheelhouse(wheel: Path, python: str, machine: str) -> Path:
-    """The wheels that a wheel needs there, downloaded once."""
+def dependencies(wheel: Path, python: str, machine: str) -> Path:
+    """A folder with all that a wheel needs there, installed once by this machine's pip."""
     extras = extras_of(wheel)
+    # pip as well: out of Debian's wheel it would be compiled at each call
     needs = hashlib.sha256((REPOSITORY / "pyproject.toml").read_bytes() + repr(extras).encode()).hexdigest()[:12]
-    folder = BUILD / f"wheels-{python}-{machine}-{needs}"
+    folder = BUILD / f"site-{python}-{machine}-{needs}"
     if not folder.exists():
-        part = folder.with_suffix(".part")
+        part = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", f"--dest={part}"]
-        command += ["--only-binary=:all:", f"--python-version={python}", f"--platform=linux_{machine}"]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"--target={part}"]
+        command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
         command += [f"--platform=manylinux_2_{minor}_{machine}" for minor in (35, 34, 31, 28, 27, 17)]
-        subprocess.run([*command, f"--platform=manylinux2014_{machine}", f"{wheel}{_in_brackets(extras)}"], check=True)
-        for own in part.glob("edgefer-*.whl"):
-            own.unlink()
+        command += [f"--platform=manylinux2014_{machine}", f"--platform=linux_{machine}"]
+        subprocess.run([*command, f"{wheel}{_in_brackets(extras)}", "pip"], check=True)
+        for own in part.glob("edgefer*"):
+            shutil.rmtree(own)
+        if python == f"{sys.version_info[0]}.{sys.version_info[1]}":  # else each start compiles what it imports
+            mode = "--invalidation-mode=unchecked-hash"
+            subprocess.run(
+                [sys.executable, "-m", "compileall", "-q", mode, part], check=False, stdout=subprocess.DEVNULL
+            )
         part.rename(folder)
     return folder
+
+
+def compile_modules(folder: Path, python: str) -> None:
+    """Compiles the modules of a folder, where it is for this Python; else each start compiles what it imports."""
+    if python == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", folder]
+        subprocess.run(
+            command, check=False, stdout=subprocess.DEVNULL
+        )  # a package may hold templates that are no Python
 
 
 def _in_brackets(extras: list[str]) -> str:
@@ -170,14 +192,22 @@ def build_payload(python: str, machine: str, path: Path) -> Path:
     wheel = wheel_for(python, machine)
     folder = path.with_suffix(".files")
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(wheelhouse(wheel, python, machine), folder / "wheels")
+    shutil.copytree(dependencies(wheel, python, machine), folder / "site")
+    (folder / "wheels").mkdir()
     shutil.copy(wheel, folder / "wheels")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "compiled")
+    compile_modules(folder / "compiled", python)
+    for file in [*(folder / "compiled").rglob("*")]:
+        if file.is_file() and file.suffix != ".pyc":
+            file.unlink()
     clip().tofile(folder / "clip.yuyv")
-    install = INSTALL.replace("{extras}", _in_brackets(extras_of(wheel)))
+    install = INSTALL.replace("{extras}", _in_brackets(extras_of(wheel))).replace("{python}", python)
     texts = {
         "edgefer.toml": PROFILE,
         "camera.sh": CAMERA,
         "install.sh": install,
+        "service.sh": SERVICE,
         "until.sh": UNTIL,
         "vivid.conf": VIVID,
     }
@@ -187,7 +217,7 @@ def build_payload(python: str, machine: str, path: Path) -> Path:
     size = sum(file.stat().st_size for file in folder.rglob("*"))
     path.unlink(missing_ok=True)
     with path.open("wb") as disk:
-        disk.truncate(round(size * 1.1) + (32 << 20))
+        disk.truncate(round(size * 1.15) + (64 << 20))
     subprocess.run(["/sbin/mkfs.ext4", "-q", "-d", folder, path], check=True)
     shutil.rmtree(folder)
     return path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +19,13 @@ import machine
 import payload
 import pytest
 
+from edgefer import defaults
+
 SCENARIOS = os.environ.get("EDGEFER_DEVICE", "")
 ARCH = os.environ.get("EDGEFER_DEVICE_ARCH", "amd64")
 SHORT = SCENARIOS == "short"
 REBINDS = 1 if SHORT else 20
+CUTS = int(os.environ.get("EDGEFER_CUTS", "30"))
 DRIVER = "/sys/bus/platform/drivers/vivid"
 MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}[ARCH]
 
@@ -102,9 +106,9 @@ def device(
     with Device(image, disk, carried, ARCH, payload.BUILD / "console.log") as running:
         running.boot()
         measured(f"a shell after {time.monotonic() - begin:.0f} s")
-        running.run("mount -o ro /dev/vdb /mnt && sh /mnt/camera.sh", 300)
-        running.run("sh /mnt/install.sh", 1200)
-        measured(f"wheel and service installed after {time.monotonic() - begin:.0f} s")
+        running.run("mount -o ro /dev/vdb /mnt && sh /mnt/install.sh", 1200)
+        measured(f"the wheel installed after {time.monotonic() - begin:.0f} s")
+        running.run("sh /mnt/camera.sh && sh /mnt/service.sh", 300)
         yield running
 
 
@@ -140,7 +144,7 @@ def test_a_stop_is_clean_and_quick(device: Device, measured: Callable[[str], Non
     measured(f"systemctl stop: {took:.2f} s")
 
 
-def recovers(device: Device, harm: str, result: str) -> float:
+def recovers(device: Device, harm: str, said: str) -> float:
     """Does harm to the process and waits for the next one to be READY; the machine's seconds."""
     device.run(
         "systemctl reset-failed edgefer"
@@ -151,14 +155,14 @@ def recovers(device: Device, harm: str, result: str) -> float:
     took = device.wait_ready(other_than=before)
     state = device.show("NRestarts", "ActiveState")
     assert state == {"NRestarts": str(restarts + 1), "ActiveState": "active"}
-    assert result in device.run("journalctl -u edgefer -o cat -n 30")
+    assert said in device.run("journalctl -u edgefer -o cat -n 30")
     device.wait_readings(5)
     return took
 
 
 def test_a_killed_process_is_started_again(device: Device, measured: Callable[[str], None]) -> None:
     """SIGKILL, as by the kernel that is out of memory."""
-    took = recovers(device, "kill -9", "result 'signal'")
+    took = recovers(device, "kill -9", "status=9/KILL")
     measured(f"kill -9: READY again after {took:.1f} s")
 
 
@@ -172,7 +176,7 @@ def test_a_stopped_process_is_ended_by_the_watchdog(device: Device, measured: Ca
 @whole_only
 def test_a_crash_is_followed_by_a_start(device: Device, measured: Callable[[str], None]) -> None:
     """SIGSEGV, as of a wrong address in native code."""
-    took = recovers(device, "kill -SEGV", "result 'core-dump'")
+    took = recovers(device, "kill -SEGV", "status=11/SEGV")
     measured(f"crash: READY again after {took:.1f} s")
 
 
@@ -191,3 +195,51 @@ def test_a_driver_that_goes_and_comes_back_is_waited_for(device: Device, measure
     measured(
         f"driver bound again {REBINDS} times: read on after {middle:.1f} s in the middle, {max(times):.1f} s at most"
     )
+
+
+def installed_model(device: Device) -> str:
+    """The name of the model in the default model's slot."""
+    lines = device.run("/opt/edgefer/bin/edgefer models list").splitlines()
+    (line,) = [line for line in lines if line.startswith(f"{defaults.MODEL}: ")]
+    return line.partition(": ")[2].split(",")[0].split(";")[0]
+
+
+@whole_only
+def test_a_power_cut_in_a_model_update_leaves_the_old_model_or_the_new_one(
+    device: Device, image: Path, carried: Path, measured: Callable[[str], None]
+) -> None:
+    """The machine is ended at random moments of updates; after each boot the service reads with a model that is whole.
+
+    The last test: it goes on with the disk of those before, and ends their machine.
+    """
+    shipped = "$(/opt/edgefer/bin/python -c 'import edgefer; print(*edgefer.__path__)')/models/shipped"
+    models = ("edgefer-nano", "edgefer-s")
+    update = f"/opt/edgefer/bin/edgefer models install {shipped}/{{}} --as default"
+    lasts = [device.seconds_until("true", first=update.format(name)) for name in models]
+    device.run("systemctl restart edgefer", 300)
+    before = installed_model(device)
+    assert before == models[1]
+    seed = int(os.environ.get("EDGEFER_SEED", time.time()))
+    moments = random.Random(seed)
+    counted = {"old": 0, "new": 0}
+    running = device
+    for _ in range(CUTS):
+        after = models[before == models[0]]
+        running.send(update.format(after))
+        time.sleep(moments.uniform(0, 1.2 * max(lasts)))
+        running.cut_power()
+        running = Device(image, device.disk, carried, ARCH, payload.BUILD / "console-after.log")
+        try:
+            running.boot()
+            running.wait_ready()
+            running.run("/opt/edgefer/bin/edgefer models verify default")
+            running.wait_readings(2)
+            now = installed_model(running)
+            assert now in (before, after), f"{now}, neither {before} nor {after}; EDGEFER_SEED={seed}"
+            counted["new" if now == after else "old"] += 1
+            before = now
+        except BaseException:
+            running.cut_power()
+            raise
+    running.cut_power()
+    measured(f"{CUTS} power cuts in updates of {max(lasts):.0f} s (EDGEFER_SEED={seed}): all whole, {counted}")
