@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 BUILD  ?= build
-NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/*)
+NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/* edgefer/sources/camera/v4l2*)
 KERNEL_TESTS = tests/kernels
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel wheels docs clean
-.PHONY: test-device test-device-arm library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
+.PHONY: soak test-device test-device-arm library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -53,7 +53,7 @@ test-arm: $(VENV)/.dev  ## the kernel tests, a clip and IMAGES=40 faces on emula
 test-alternative:  ## the model tests on tflite-runtime with NumPy 1, where Python 3.10 or 3.11 is
 	sh tests/device/alternative_runtime.sh $(PYTHON)
 
-compile-arm:  ## compile the kernels for aarch64 with a cross compiler
+compile-arm: $(VENV)/.dev  ## compile the kernels and the cameras' module for aarch64 with a cross compiler
 	+@sh tests/device/compile_arm.sh
 
 library: $(BUILD)/libedgefer.so $(BUILD)/libedgefer.a  ## the kernels for programs without Python: docs/embedding.md
@@ -87,7 +87,12 @@ test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports w
 
 compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang, warnings as errors
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
-	  build/clang/edgefer/_kernels.so build/clang/fuzz/differential
+	  build/clang/edgefer/_kernels.so build/clang/edgefer/sources/camera/_v4l2.so build/clang/fuzz/differential
+
+soak: $(VENV)/.dev  ## LOSSES losses of a camera, of every kind
+	$(BIN)/python tests/soak/losses.py --cycles $(LOSSES)
+
+LOSSES ?= 1000
 
 # What setuptools left goes first, or modules that have moved would be packed once more.
 wheel: $(VENV)/.dev  ## build the wheel into dist/
@@ -133,6 +138,16 @@ $(BUILD)/objects/python/%.o: INCLUDES = $(shell $(BIN)/python -c \
 $(BUILD)/edgefer/_kernels.so: $(EXTENSION)
 	@mkdir -p $(@D)
 	@$(CXX) $(CXXFLAGS) -shared $^ -o $@
+
+# The cameras' module, as cffi writes it. A C++ compiler of another architecture, or clang's, has a C compiler in it.
+$(BUILD)/v4l2/_v4l2.c: $(wildcard edgefer/sources/camera/v4l2*)
+	@mkdir -p $(@D)
+	@$(BIN)/python -c 'import runpy; runpy.run_path("edgefer/sources/camera/v4l2_build.py")["ffi"].emit_c_code("$@")'
+$(BUILD)/edgefer/sources/camera/_v4l2.so: INCLUDES += $(shell $(BIN)/python -c \
+	'import sysconfig; print("-isystem", sysconfig.get_path("include"))')
+$(BUILD)/edgefer/sources/camera/_v4l2.so: $(BUILD)/v4l2/_v4l2.c
+	@mkdir -p $(@D)
+	$(CXX) -x c -O2 -Wall -Werror -fPIC -shared -Iedgefer/sources/camera $(INCLUDES) $< -o $@
 
 $(BUILD)/libedgefer.a: $(OBJECTS)
 	@rm -f $@

@@ -138,6 +138,8 @@ def _run(
 
 def _status(health: Health) -> str:
     """A run in a few words, for `systemctl status`."""
+    if health.trouble:
+        return f"{health.source}: {health.trouble}"
     if not health.frames:
         return "waiting for the first frame"
     heat = "" if health.temperature_c is None else f", {health.temperature_c:.0f} C"

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edgefer.support.registry import Entry, Options, Registry
+from edgefer.support.typed import MODEL_PATH
 
 
 class Network(Options, frozen=True):
@@ -22,7 +23,7 @@ class Network(Options, frozen=True):
             min_length=1,
             description="model directory of the network, as `edgefer models pack` makes it of a file, "
             "relative to the profile; or the name of an installed one",
-            extra={"model path": True},
+            extra={MODEL_PATH: True},
         ),
     ]
 
@@ -35,7 +36,7 @@ class OwnNetwork(Options, frozen=True):
         Meta(
             min_length=1,
             description="its model directory: an installed or a shipped one by name, or a path",
-            extra={"model path": True},
+            extra={MODEL_PATH: True},
         ),
     ] = "edgefer-face"
 

@@ -38,10 +38,11 @@ class SinkSet:
         for sink in self._sinks:
             sink.report(health)
 
-    def heed(self) -> None:
-        """Ends the run where a person has asked for it through one of the sinks."""
+    def heed(self, readings: Steps) -> None:
+        """Ends the run, or has it rest, where a person has asked for it through one of the sinks."""
         if any(getattr(sink, "end_asked", False) for sink in self._sinks):
             self._stop.set()
+        readings.rest(any(getattr(sink, "rest_asked", False) for sink in self._sinks))
 
     def close(self) -> None:
         for sink in self._sinks:
@@ -77,6 +78,8 @@ class Steps(Protocol):
     def summary(self) -> RunSummary: ...
 
     def step(self) -> Reading | None: ...
+
+    def rest(self, resting: bool) -> None: ...
 
     def close(self) -> None: ...
 
@@ -115,7 +118,7 @@ def run(
                 if time.monotonic() >= next_report_s:
                     next_report_s = time.monotonic() + _HEALTH_INTERVAL_S
                     outputs.report(readings.health)
-                outputs.heed()
+                outputs.heed(readings)
                 if on_beat is not None:
                     on_beat(written)
             health = readings.health
