@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from email.parser import Parser
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 BUILD = REPOSITORY / "build/device"
 #: vivid's analogue input: PAL.
 WIDTH, HEIGHT, FPS = 720, 576, 25
-#: The extras that the scenarios use, as far as this edgefer has them.
-EXTRAS = ("mqtt", "sign")
+#: The extras that the scenarios use.
+EXTRAS = "[mqtt]"
 READINGS = "/var/lib/private/edgefer/readings.jsonl"
 
 PROFILE = f"""\
@@ -38,6 +37,11 @@ enabled = false
 [[output]]
 kind = "jsonl"
 path = "readings.jsonl"
+
+[[output]]
+kind = "mqtt"
+url = "mqtt://127.0.0.1"
+id = "virtual"
 """
 
 #: One analogue input and one analogue output; what goes out comes in.
@@ -52,7 +56,8 @@ cp /mnt/play.sh /usr/local/bin/play.sh
 grep -q vdb /etc/fstab 2>/dev/null || echo '/dev/vdb /mnt ext4 ro 0 0' >>/etc/fstab
 systemctl daemon-reload
 modprobe vivid
-systemctl enable --now player.service
+systemctl unmask --quiet mosquitto.service
+systemctl enable --now player.service mosquitto.service
 """
 
 #: As docs/device.md says; what edgefer depends on is there already, and so are the compiled forms of its modules, for
@@ -141,19 +146,10 @@ def wheel_for(python: str, machine: str) -> Path:
     return max(wheels, key=os.path.getmtime)
 
 
-def extras_of(wheel: Path) -> list[str]:
-    """Those of EXTRAS that the wheel knows."""
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        known = Parser().parsestr(archive.read(name).decode()).get_all("Provides-Extra", [])
-    return [extra for extra in EXTRAS if extra in known]
-
-
 def dependencies(wheel: Path, python: str, machine: str) -> Path:
     """A folder with all that a wheel needs there, installed once by this machine's pip."""
-    extras = extras_of(wheel)
     # pip as well: out of Debian's wheel it would be compiled at each call
-    needs = hashlib.sha256((REPOSITORY / "pyproject.toml").read_bytes() + repr(extras).encode()).hexdigest()[:12]
+    needs = hashlib.sha256((REPOSITORY / "pyproject.toml").read_bytes() + EXTRAS.encode()).hexdigest()[:12]
     folder = BUILD / f"site-{python}-{machine}-{needs}"
     if not folder.exists():
         part = folder.with_name(f"{folder.name}.part")
@@ -162,14 +158,10 @@ def dependencies(wheel: Path, python: str, machine: str) -> Path:
         command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
         command += [f"--platform=manylinux_2_{minor}_{machine}" for minor in (35, 34, 31, 28, 27, 17)]
         command += [f"--platform=manylinux2014_{machine}", f"--platform=linux_{machine}"]
-        subprocess.run([*command, f"{wheel}{_in_brackets(extras)}", "pip"], check=True)
+        subprocess.run([*command, f"{wheel}{EXTRAS}", "pip"], check=True)
         for own in part.glob("edgefer*"):
             shutil.rmtree(own)
-        if python == f"{sys.version_info[0]}.{sys.version_info[1]}":  # else each start compiles what it imports
-            mode = "--invalidation-mode=unchecked-hash"
-            subprocess.run(
-                [sys.executable, "-m", "compileall", "-q", mode, part], check=False, stdout=subprocess.DEVNULL
-            )
+        compile_modules(part, python)
         part.rename(folder)
     return folder
 
@@ -181,10 +173,6 @@ def compile_modules(folder: Path, python: str) -> None:
         subprocess.run(
             command, check=False, stdout=subprocess.DEVNULL
         )  # a package may hold templates that are no Python
-
-
-def _in_brackets(extras: list[str]) -> str:
-    return f"[{','.join(extras)}]" if extras else ""
 
 
 def build_payload(python: str, machine: str, path: Path) -> Path:
@@ -202,7 +190,7 @@ def build_payload(python: str, machine: str, path: Path) -> Path:
         if file.is_file() and file.suffix != ".pyc":
             file.unlink()
     clip().tofile(folder / "clip.yuyv")
-    install = INSTALL.replace("{extras}", _in_brackets(extras_of(wheel))).replace("{python}", python)
+    install = INSTALL.replace("{extras}", EXTRAS).replace("{python}", python)
     texts = {
         "edgefer.toml": PROFILE,
         "camera.sh": CAMERA,

@@ -134,12 +134,29 @@ def test_readings_of_the_looped_face_arrive(device: Device, measured: Callable[[
     measured(f"a face in {len(seen)} of {len(lines)} readings; the last: {seen[-1]['faces'][0]['expression']}")
 
 
+def told(device: Device, topic: str) -> str:
+    """The message that the broker keeps, or the next one."""
+    return device.run(f"mosquitto_sub -C 1 -W 60 -t edgefer/virtual/{topic}").strip()
+
+
+def test_the_broker_is_told_of_the_face(device: Device, measured: Callable[[str], None]) -> None:
+    """Over MQTT: the device is online, its state names an expression, and Home Assistant finds its entities."""
+    assert told(device, "availability") == "online"
+    device.seconds_until("mosquitto_sub -C 1 -W 20 -t edgefer/virtual/state | grep -q '\"faces\":[1-9]'")
+    state = json.loads(told(device, "state"))
+    assert state["faces"] >= 0 and state["expression"]
+    entities = device.run("mosquitto_sub -W 5 -t 'homeassistant/#' -F %t || true").split()
+    assert len(entities) > 5 and all(entity.endswith("/config") for entity in entities)
+    measured(f"MQTT: {state['expression']}; {len(entities)} entities of Home Assistant's")
+
+
 def test_a_stop_is_clean_and_quick(device: Device, measured: Callable[[str], None]) -> None:
     """`systemctl stop` ends the process by itself, with exit code 0, and the file ends with a whole line."""
     took = device.seconds_until("true", first="systemctl stop edgefer")
     state = device.show("Result", "ExecMainStatus", "ActiveState", "NRestarts")
     assert state == {"Result": "success", "ExecMainStatus": "0", "ActiveState": "inactive", "NRestarts": "0"}
     assert device.run(f"tail -c 1 {payload.READINGS} | od -An -c").split() == ["\\n"]
+    assert told(device, "availability") == "offline"
     device.run("systemctl start edgefer", 300)
     measured(f"systemctl stop: {took:.2f} s")
 
