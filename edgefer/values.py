@@ -224,6 +224,7 @@ class Health(Struct):
         source: "running"; "stalled" while it gives no picture that can be read, and is opened again; "resting" while
             an output has switched it off; or "ended".
         trouble: why it is stalled, in words; empty where it is not.
+        restarts: how often the service began again after an end that was not clean.
         length: frames of the source, None where it does not know or has no end.
         first_index: of its first frame; above 0 where other sources came before.
     """
@@ -241,3 +242,4 @@ class Health(Struct):
     length: int | None = None
     first_index: int = 0
     trouble: str = ""
+    restarts: int = 0

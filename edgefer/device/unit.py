@@ -89,8 +89,9 @@ SystemCallFilter=~@privileged @resources
 [Install]
 WantedBy=multi-user.target
 """
-_ALONE = "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any\n"
-_REACHING = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n"
+# Netlink is how the kernel says that a camera came.
+_ALONE = "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX AF_NETLINK\nIPAddressDeny=any\n"
+_REACHING = "RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6\n"
 
 
 def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:

@@ -89,6 +89,7 @@ def run(
     sinks: Sequence[Any] = (),
     stop: threading.Event | None = None,
     on_beat: Callable[[int], None] | None = None,
+    restarts: int = 0,
 ) -> RunSummary:
     """Writes readings to the sinks to their end, or until told to stop; closes both whatever happens.
 
@@ -97,6 +98,7 @@ def run(
         sinks: each a sinks.SinkThread, or what has its `write`, `report`, `take_error` and `close`.
         stop: set from outside (another thread, a signal) to end after the current frame.
         on_beat: called on this thread with the number of readings written, after each turn and while none comes.
+        restarts: what the sinks are told of the runs before this one.
 
     Raises:
         SourceError: the source failed for good. SinkError: no sink is left; a pipe whose reader has gone
@@ -117,12 +119,14 @@ def run(
                     outputs.write(reading, readings.frame)
                 if time.monotonic() >= next_report_s:
                     next_report_s = time.monotonic() + _HEALTH_INTERVAL_S
-                    outputs.report(readings.health)
+                    health = readings.health
+                    health.restarts = restarts
+                    outputs.report(health)
                 outputs.heed(readings)
                 if on_beat is not None:
                     on_beat(written)
             health = readings.health
-            health.source, health.fps = "ended", 0.0
+            health.source, health.fps, health.restarts = "ended", 0.0, restarts
             outputs.report(health)
     except SinkClosed:
         pass  # whoever read our output has had enough

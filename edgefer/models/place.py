@@ -19,6 +19,7 @@ import msgspec
 from edgefer.errors import EdgeferError, ModelError
 from edgefer.support.atomic import write_bytes
 from edgefer.support.names import shown
+from edgefer.support.typed import converted
 
 #: The folder that systemd makes for the service.
 SERVICE = Path("/var/lib/edgefer")
@@ -146,6 +147,6 @@ def read_record(path: Path, kind: type[Value], advice: str) -> Value | None:
     try:
         if seal != hashlib.sha256(line).hexdigest().encode() + b"\n":
             raise ValueError("its bytes do not agree with its sha256")
-        return msgspec.json.decode(line, type=kind)
+        return converted(msgspec.json.decode(line), kind)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelError(f"{shown(path)}: is damaged: {error}; {advice}") from None

@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edgefer.errors import UsageError
-from edgefer.sinks.network.options import Mqtt
+from edgefer.sinks.network.options import Metrics, Mqtt
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
 FRAMES, LANDMARKS, MODELS = "frames", "landmarks", "models"
@@ -205,6 +205,16 @@ OUTPUTS.add(
         "edgefer.sinks.network.mqtt:open_mqtt",
         Mqtt,
         "url",
+        frozenset({NETWORK}),
+    )
+)
+OUTPUTS.add(
+    Entry(
+        "metrics",
+        "figures for Prometheus at http://HOST:PORT/metrics; needs the extra metrics",
+        "edgefer.sinks.network.metrics:open_metrics",
+        Metrics,
+        "address",
         frozenset({NETWORK}),
     )
 )

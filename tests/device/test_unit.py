@@ -46,7 +46,7 @@ def test_of_a_home_only_what_is_needed_is_seen():
 @pytest.mark.parametrize(("device", "alone"), [(0, True), ("/dev/video2", True), ("rtsp://10.0.0.2/live", False)])
 def test_the_network_is_there_only_for_a_camera_that_is_reached_over_it(device, alone):
     assert ("PrivateNetwork=yes" in lines(camera=camera(device))) == alone
-    assert ("RestrictAddressFamilies=AF_UNIX" in lines(camera=camera(device))) == alone
+    assert ("RestrictAddressFamilies=AF_UNIX AF_NETLINK" in lines(camera=camera(device))) == alone
 
 
 def outputs(*texts: str) -> dict:
@@ -61,6 +61,8 @@ def outputs(*texts: str) -> dict:
         (["mqtt:mqtts://10.0.0.2:8883", "jsonl:a.jsonl"], "10.0.0.2"),
         (["mqtt:mqtt://localhost", "mqtt:mqtts://[fd00::2],id=b"], "fd00::2 localhost"),
         (["mqtt:mqtt://10.0.0.2", "mqtt:mqtts://broker.local"], ""),
+        (["metrics:9840"], "localhost"),
+        (["metrics:0.0.0.0:9840"], ""),
     ],
 )
 def test_outputs_that_need_the_network_have_it_and_only_with_those_they_name(texts, allowed):

@@ -16,7 +16,7 @@ from edgefer import assemble, defaults
 from edgefer.commands.console import main
 from edgefer.errors import EdgeferError, ModelError, UsageError
 from edgefer.models import directory, place, slots, store
-from edgefer.models.install import install, roll_back
+from edgefer.models.install import How, install, roll_back
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def opened(name):
     return directory.load(store.find(name)).name
 
 
-def put(source, slot=None):
+def put(source, slot=None, **how):
     """Installs, with the self-test in this process."""
-    return install(source, slot, assemble.verify_model)
+    return install(source, assemble.verify_model, How(slot, "pi4", **how))
 
 
 def files(folder):
@@ -116,7 +116,7 @@ def test_a_model_that_fails_its_self_test_leaves_the_old_one(state, model):
         raise ModelError(f"model {path}: it does not work")
 
     with pytest.raises(ModelError, match="made/second: it does not work"):
-        install(model("second"), "x", fails)
+        install(model("second"), fails, How("x"))
     assert (files(state), slots.read("x")) == before and opened("x") == "first"
 
 

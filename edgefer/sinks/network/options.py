@@ -9,6 +9,8 @@ from msgspec import Meta
 from edgefer.support.registry import Options
 from edgefer.support.typed import READ_FILE, SECRET_FILE
 
+#: HOST:PORT, [IPv6]:PORT, or a port alone.
+_ADDRESS = r"^(?:(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):)?[0-9]{1,5}$"
 _TOPIC = r"^[^+#\s/][^+#\s]*[^+#\s/]$|^[^+#\s/]$"
 
 
@@ -84,3 +86,32 @@ class Mqtt(Network, frozen=True):
         from urllib.parse import urlsplit  # takes time to load, and most runs have no network
 
         return urlsplit(self.url).hostname or ""
+
+
+class Serving(Network, frozen=True):
+    """Options of an output that others connect to."""
+
+    address: Annotated[
+        str,
+        Meta(
+            pattern=_ADDRESS,
+            examples=["127.0.0.1:9840", "0.0.0.0:9840", "9840"],
+            description="address of this machine to listen at, and port; 0.0.0.0 for all of its addresses",
+        ),
+    ]
+    names: Annotated[
+        str,
+        Meta(
+            max_length=1000,
+            description="further names by which others may ask, as a/b; addresses and the machine's own name are known",
+        ),
+    ] = ""
+
+    @property
+    def peer(self) -> str:
+        host = self.address.rpartition(":")[0].strip("[]")
+        return "localhost" if host in ("", "localhost", "::1") or host.startswith("127.") else ""
+
+
+class Metrics(Serving, frozen=True):
+    """The options of the metrics."""

@@ -115,7 +115,8 @@ class Camera(Source):
         stamp = picture.stamp_ns
         if stamp is None or not now - _OLDEST_STAMP_NS < stamp <= now:
             if not self._clock_said:
-                log.info("%s: its driver's stamps are not of the monotonic clock; age counts from arrival", self.name)
+                what = "not of the monotonic clock" if stamp is None else "implausible"
+                log.info("%s: its driver's stamps are %s; age counts from arrival", self.name, what)
                 self._clock_said = True
             stamp = now
         self._last_ns = max(stamp, self._last_ns)
