@@ -74,7 +74,7 @@ class Machine:
     def __exit__(self, *error: object) -> None:
         self.cut_power()
 
-    def boot(self, timeout_s: float = 300) -> float:
+    def boot(self, timeout_s: float = 600) -> float:
         """Waits for the shell; the seconds that it took."""
         begin = time.monotonic()
         while time.monotonic() - begin < timeout_s:
@@ -86,7 +86,7 @@ class Machine:
                 return time.monotonic() - begin
         raise DeviceFailure(f"no shell within {timeout_s:g} s; the serial line said:\n{self.tail()}")
 
-    def run(self, command: str, timeout_s: float = 120, check: bool = True) -> str:
+    def run(self, command: str, timeout_s: float = 600, check: bool = True) -> str:
         """What a command of the shell prints.
 
         Raises:

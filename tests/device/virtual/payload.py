@@ -57,7 +57,8 @@ grep -q vdb /etc/fstab 2>/dev/null || echo '/dev/vdb /mnt ext4 ro 0 0' >>/etc/fs
 systemctl daemon-reload
 modprobe vivid
 systemctl unmask --quiet mosquitto.service
-systemctl enable --now player.service mosquitto.service
+systemctl enable --quiet player.service mosquitto.service
+systemctl start --no-block player.service mosquitto.service
 """
 
 #: As docs/device.md says; what edgefer depends on is there already, and so are the compiled forms of its modules, for

@@ -51,15 +51,15 @@ class Device(machine.Machine):
         """The service's process; 0 where it has none."""
         return int(self.show("MainPID")["MainPID"])
 
-    def seconds_until(self, condition: str, timeout_s: float = 120, first: str = "true") -> float:
+    def seconds_until(self, condition: str, timeout_s: float = 600, first: str = "true") -> float:
         """Runs `first`, then a condition until it holds; the machine's seconds from before `first`."""
         words = " ".join(shlex.quote(word) for word in (f"{timeout_s:.0f}", first, condition))
-        return int(self.run(f"sh /mnt/until.sh {words}", timeout_s * 4 + 60).split()[-1]) / 1000
+        return int(self.run(f"sh /mnt/until.sh {words}", timeout_s + 600).split()[-1]) / 1000
 
     def wait_ready(self, other_than: int = 0) -> float:
         """Waits until the service is active, in another process than that; the machine's seconds."""
         other = f'[ "$(systemctl show edgefer -p MainPID --value)" != {other_than} ]'
-        return self.seconds_until(f"{other} && systemctl is-active --quiet edgefer", 300)
+        return self.seconds_until(f"{other} && systemctl is-active --quiet edgefer")
 
     def readings(self, last: int = 1) -> list[dict[str, Any]]:
         """The last lines of the service's file that are whole."""
@@ -108,7 +108,7 @@ def device(
         measured(f"a shell after {time.monotonic() - begin:.0f} s")
         running.run("mount -o ro /dev/vdb /mnt && sh /mnt/install.sh", 1200)
         measured(f"the wheel installed after {time.monotonic() - begin:.0f} s")
-        running.run("sh /mnt/camera.sh && sh /mnt/service.sh", 300)
+        running.run("sh /mnt/camera.sh && sh /mnt/service.sh", 1200)
         yield running
 
 
@@ -157,7 +157,7 @@ def test_a_stop_is_clean_and_quick(device: Device, measured: Callable[[str], Non
     assert state == {"Result": "success", "ExecMainStatus": "0", "ActiveState": "inactive", "NRestarts": "0"}
     assert device.run(f"tail -c 1 {payload.READINGS} | od -An -c").split() == ["\\n"]
     assert told(device, "availability") == "offline"
-    device.run("systemctl start edgefer", 300)
+    device.run("systemctl start edgefer")
     measured(f"systemctl stop: {took:.2f} s")
 
 
@@ -233,7 +233,7 @@ def test_a_power_cut_in_a_model_update_leaves_the_old_model_or_the_new_one(
     models = ("edgefer-nano", "edgefer-s")
     update = f"/opt/edgefer/bin/edgefer models install {shipped}/{{}} --as default"
     lasts = [device.seconds_until("true", first=update.format(name)) for name in models]
-    device.run("systemctl restart edgefer", 300)
+    device.run("systemctl restart edgefer")
     before = installed_model(device)
     assert before == models[1]
     seed = int(os.environ.get("EDGEFER_SEED", time.time()))
