@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import edgefer
 from edgefer.commands.arguments import whole_number
 from edgefer.commands.console import Commands
+from edgefer.commands.self_test import self_test
 from edgefer.errors import ModelError, UsageError
 from edgefer.models import rules, slots
 from edgefer.models.place import models_folder
 from edgefer.support.names import shown
 from edgefer.support.typed import converted
-
-#: Longest self-test: opening a network takes a second on the slowest board.
-_SELF_TEST_S = 300
 
 
 def add_parsers(actions: Commands) -> None:
@@ -200,30 +194,6 @@ def roll_back_model(args: argparse.Namespace) -> int:
     return 0
 
 
-def self_test(directory: Path) -> None:
-    """Opens a model as a run would, in a process of its own: one that crashes or hangs takes nothing with it.
-
-    Raises:
-        ModelError: it is refused, crashes, or does not finish.
-    """
-    root = str(Path(edgefer.__file__).resolve().parent.parent)  # where it was found may be known to this process alone
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
-    command = [sys.executable, "-m", "edgefer", "models", "verify", str(directory)]
-    try:
-        done = subprocess.run(
-            command, cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SELF_TEST_S
-        )
-    except subprocess.TimeoutExpired:
-        raise ModelError(f"model {shown(directory)}: its self-test did not end within {_SELF_TEST_S} s") from None
-    if done.returncode == 0:
-        return
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    if done.returncode < 0 or not said:
-        ended = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit code {done.returncode}"
-        raise ModelError(f"model {shown(directory)}: its self-test ended with {ended}; it is not installed")
-    raise ModelError(said[-1].removeprefix("refused").removeprefix("edgefer:").strip())
-
-
 def state_lines() -> Iterator[str]:
     """What `edgefer models list` says of the installed models."""
     for slot in slots.names():
@@ -236,6 +206,8 @@ def state_lines() -> Iterator[str]:
         words = f"{slot}: {record.current.title}"
         if record.trial:
             words += ", on trial until a run has been well for its first minute"
+        if record.why:
+            words += f"; the one before was given up: {record.why}"
         if record.returns:
             words += f"; before it: {record.previous.title if record.previous else 'the model that ships'}"
         yield words

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgefer import __version__, config, kernels
 from edgefer.commands.console import Commands
-from edgefer.device.cameras import camera_devices
+from edgefer.device.cameras import camera_devices, offered
 from edgefer.device.doctor import memory_mb
 from edgefer.device.heat import read_heat
 from edgefer.models import store
@@ -55,7 +55,7 @@ def gather() -> dict[str, Any]:
         "board": board or "no device tree (a PC or a virtual machine)",
         "processor": f"{model_name()}, {len(os.sched_getaffinity(0))} threads" + (f" at {limit:.3g}" if limit else ""),
         "memory": "not told" if memory is None else f"{memory[0]} of {memory[1]} MiB available",
-        "temperature": temperature + (", throttled" if heat.throttled else ""),
+        "temperature": temperature + ", throttled" * heat.throttled + ", voltage too low" * heat.under_voltage,
         "packages": _versions(),
         "kernels": {
             op: {"active": kernels.active(op), "variants": list(kernels.variants(op))} for op in kernels.operations()
@@ -63,7 +63,10 @@ def gather() -> dict[str, Any]:
         "profile": config.fitting_profile(board),
         "profiles": config.shipped_profiles(),
         "models": [entry.name + (" (refused)" if entry.refused else "") for entry in store.entries()],
-        "cameras": [f"{camera.path} ({camera.name})" for camera in camera_devices()],
+        "cameras": [
+            f"{camera.path} ({camera.name}){f', {camera.link}' if camera.link else ''}: {offered(camera.path).formats}"
+            for camera in camera_devices()
+        ],
     }
 
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from edgefer import config, kernels
 from edgefer.config import Settings
-from edgefer.device.cameras import CameraDevice, camera_devices
+from edgefer.device.cameras import CameraDevice, camera_devices, offered
 from edgefer.device.heat import read_heat
 from edgefer.errors import EdgeferError
 from edgefer.support import packages
@@ -206,12 +206,15 @@ def _cameras(devices: list[CameraDevice]) -> Iterator[Check]:
             advice = "add the user to the group 'video' and log in again"
             yield Check("cameras", "fail", f"{words}: no permission", advice)
         elif device.raw:
-            advice = f"run it through libcamera: libcamerify edgefer run --source {device.path}"
+            advice = "read it through libcamera: edgefer run --source picamera (docs/cameras.md)"
             yield Check("cameras", "warn", f"{words}: gives raw images", advice)
         elif device.users:
             yield Check("cameras", "warn", f"{words}: used by {', '.join(device.users)}", "end that program first")
         else:
-            yield Check("cameras", "ok", words)
+            formats, usable = offered(device.path)
+            name = f"{words}, {device.link}" if device.link else words
+            advice = "" if usable else "expected a format that edgefer reads (docs/cameras.md); see `v4l2-ctl --all`"
+            yield Check("cameras", "ok" if usable else "warn", f"{name}: {formats}", advice)
 
 
 def _temperature(settings: Settings) -> Iterator[Check]:

@@ -89,6 +89,11 @@ def slot_name(name: str) -> str:
             f"slot {shown(name)!r}: expected up to 64 lower-case letters, digits, '_', '.' and '-', with a letter or a"
             " digit first"
         )
+    return named(name)
+
+
+def named(name: str) -> str:
+    """What is looked for under a name, which may be a path; "default" is the default model."""
     return defaults.MODEL if name == DEFAULT else name
 
 

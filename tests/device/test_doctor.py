@@ -11,7 +11,7 @@ import pytest
 
 from edgefer.config import load_profile
 from edgefer.device import doctor
-from edgefer.device.cameras import CameraDevice
+from edgefer.device.cameras import CameraDevice, Offered
 from edgefer.errors import ModelError
 from edgefer.support import packages
 from edgefer.values import Heat
@@ -118,16 +118,20 @@ def test_extras_that_are_not_there_are_named_with_their_command(monkeypatch):
     assert set(states(doctor._extras()).values()) == {"warn"}
 
 
-def test_cameras_are_judged_by_what_stands_in_the_way():
+def test_cameras_are_judged_by_what_stands_in_the_way(monkeypatch):
     cameras = [
-        CameraDevice("/dev/video0", "HD", False, True, []),
+        CameraDevice("/dev/video0", "HD", False, True, [], "/dev/v4l/by-id/usb-HD"),
         CameraDevice("/dev/video1", "HD", False, False, []),
         CameraDevice("/dev/video2", "unicam", True, True, []),
         CameraDevice("/dev/video3", "HD", False, True, ["motion (77)"]),
+        CameraDevice("/dev/video4", "HD", False, True, []),
     ]
+    formats = {"/dev/video0": Offered("YUYV 640x480 (30)", True), "/dev/video4": Offered("H264", False)}
+    monkeypatch.setattr(doctor, "offered", formats.__getitem__)
     found = list(doctor._cameras(cameras))
-    assert [check.state for check in found] == ["ok", "fail", "warn", "warn"]
-    words = ["", "group 'video'", "libcamerify", "end that program"]
+    assert [check.state for check in found] == ["ok", "fail", "warn", "warn", "warn"]
+    assert found[0].found == "/dev/video0 (HD), /dev/v4l/by-id/usb-HD: YUYV 640x480 (30)"
+    words = ["", "group 'video'", "--source picamera", "end that program", "expected a format that edgefer reads"]
     assert all(word in check.advice for word, check in zip(words, found, strict=True))
     assert only(doctor._cameras([])).state == "warn"
 

@@ -63,6 +63,8 @@ def outputs(*texts: str) -> dict:
         (["mqtt:mqtt://10.0.0.2", "mqtt:mqtts://broker.local"], ""),
         (["metrics:9840"], "localhost"),
         (["metrics:0.0.0.0:9840"], ""),
+        (["web:8080", "mqtt:mqtt://127.0.0.1"], "127.0.0.1 localhost"),
+        (["web:0.0.0.0:8080,token_file=/etc/token"], ""),
     ],
 )
 def test_outputs_that_need_the_network_have_it_and_only_with_those_they_name(texts, allowed):
@@ -96,6 +98,7 @@ def test_processors_may_be_chosen_only_by_a_profile_that_does():
         (0, ["jsonl:a.jsonl"], 0.5),
         ("rtsp://10.0.0.2/live", [], 1.5),
         (0, ["mqtt:mqtts://broker.local,user=x,password_file=/etc/edgefer/password"], 1.5),
+        (0, ["web:0.0.0.0:8080,token_file=/etc/token", "metrics:0.0.0.0:9840"], 1.5),
     ],
 )
 def test_systemd_finds_little_that_is_exposed(tmp_path, device, texts, most):

@@ -119,10 +119,25 @@ def test_a_frame_that_is_kept_never_changes_and_never_starves_the_driver(plug_in
     assert len(plug_in.driver.queued) == 2
     assert [int(frame.grey[3, 3]) for frame in frames] == list(range(1, 26))
     source.close()
+    assert plug_in.driver.detached == 4  # or their mappings would keep the device open, and busy
     assert [int(frame.grey[3, 3]) for frame in frames] == list(range(1, 26))  # their memory outlives the camera
     frames.clear()
     gc.collect()
     assert len(plug_in.driver.queued) == 2  # nothing is handed to a device that is closed
+
+
+def test_where_the_driver_had_no_buffer_left_the_next_frame_is_waited_for(plug_in):
+    """All were full, so the newest of them may be from long ago."""
+    pictures = [np.full_like(GREY, value) for value in range(1, 9)]
+    source = plug_in(pictures, {"GREY": {(64, 48): [30.0]}})
+    assert source.read().grey[0, 0] == 1
+    plug_in.driver.passes = 4
+    frame = source.read()
+    assert (int(frame.grey[0, 0]), frame.index) == (2, 5)
+    del frame
+    plug_in.driver.passes = 5
+    frame = source.read()
+    assert (int(frame.grey[0, 0]), frame.index) == (4, 12)
 
 
 def test_size_rate_and_format_are_asked_for(plug_in):
