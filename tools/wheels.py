@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -121,7 +122,7 @@ def compile_kernels(python: str, machine: str) -> Path:
     shutil.rmtree(build / "objects/python", ignore_errors=True)
     extension.unlink(missing_ok=True)
     command = ["make", "--no-print-directory", f"-j{os.cpu_count()}", f"BUILD={build.relative_to(REPOSITORY)}"]
-    command += [f"CXX={compiler(machine, 'c++')}", f"INCLUDES={include_flags(python, machine)}", "OPTIMISE=-O3 -g0"]
+    command += [f"CXX={compiler(machine, 'c++')}", f"INCLUDES={include_flags(python, machine)}", "OPTIMISE=-O3 -g0 -s"]
     _run([*command, str(extension.relative_to(REPOSITORY))])
     return extension
 
@@ -132,8 +133,9 @@ def compile_cameras(python: str, machine: str) -> Path | None:
         return None
     source, module = WORK / machine / "_v4l2.c", WORK / machine / "_v4l2.abi3.so"
     source.parent.mkdir(parents=True, exist_ok=True)
-    runpy.run_path(str(REPOSITORY / CAMERAS))["ffi"].emit_c_code(str(source))
-    flags = f"-O3 -g0 -shared -fPIC -DPy_LIMITED_API -I{(REPOSITORY / CAMERAS).parent} {include_flags(python, machine)}"
+    with contextlib.redirect_stdout(None):  # it says what it writes
+        runpy.run_path(str(REPOSITORY / CAMERAS))["ffi"].emit_c_code(str(source))
+    flags = f"-O3 -g0 -s -shared -fPIC -DPy_LIMITED_API -I{(REPOSITORY / CAMERAS).parent} {include_flags(python, machine)}"
     _run([str(compiler(machine, "cc")), *flags.split(), str(source), "-o", str(module)])
     return module
 

@@ -20,7 +20,7 @@ rm -rf "$root/opt/wheel"
 
 for cpu in cortex-a72 cortex-a76; do
   on() {
-    env -i QEMU_CPU=$cpu QEMU_LD_PREFIX=/cpus/$cpu PATH=/usr/bin:/bin HOME=/tmp LANG=C.UTF-8 \
+    env -i QEMU_CPU=$cpu QEMU_LD_PREFIX=/cpus/$cpu PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 \
       PYTHONPATH=/opt/wheel:/opt/site PYTHONDONTWRITEBYTECODE=1 chroot "$root" /usr/bin/python3 "$@"
   }
   rm -f "$root/tmp/demo.jsonl"
