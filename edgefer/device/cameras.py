@@ -10,7 +10,7 @@ from typing import NamedTuple
 from edgefer.errors import SourceError
 from edgefer.sources.camera import nodes
 from edgefer.sources.camera.formats import PREFERENCE
-from edgefer.sources.camera.offers import described
+from edgefer.sources.camera.offers import Mode, choose, described
 
 #: Drivers whose video devices are no cameras: decoders and image processors of the Raspberry Pi.
 _NO_CAMERAS = ("bcm2835-codec", "bcm2835-isp", "pispbe", "rpivid", "rpi-hevc-dec", "hevc")
@@ -62,14 +62,20 @@ class Offered(NamedTuple):
 
     Attributes:
         formats: in one line, or why there are none. usable: whether one of them is read.
+        closest: what comes closest to the wish that was told; None without one.
     """
 
     formats: str
     usable: bool
+    closest: Mode | None = None
 
 
-def offered(path: str, timeout_s: float = 3.0) -> Offered:
-    """Asks a camera for its formats, on a thread of its own: drivers may hang. One that streams may be asked too."""
+def offered(path: str, wish: tuple[tuple[int, int], float] | None = None, timeout_s: float = 3.0) -> Offered:
+    """Asks a camera for its formats, on a thread of its own: drivers may hang. One that streams may be asked too.
+
+    Args:
+        wish: size and frames a second, to know what comes closest to them.
+    """
     answer: list[Offered] = []
 
     def ask() -> None:
@@ -78,7 +84,8 @@ def offered(path: str, timeout_s: float = 3.0) -> Offered:
             try:
                 offers = device.offers()
                 usable = any(offer.fourcc in PREFERENCE for offer in offers)
-                answer.append(Offered(described(offers, readable=usable) + nodes.raw_advice(offers), usable))
+                closest = choose(offers, *wish) if wish and usable else None
+                answer.append(Offered(described(offers, readable=usable) + nodes.raw_advice(offers), usable, closest))
             finally:
                 device.close()
         except OSError as error:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edgefer.device import cameras
-from edgefer.device.cameras import camera_devices, offered
+from edgefer.device.cameras import Offered, camera_devices, offered
 from edgefer.sources.camera.offers import Offer, Rates, Sizes
 
 
@@ -94,14 +94,14 @@ def offer(fourcc: str) -> Offer:
 def test_a_camera_is_asked_for_its_formats_and_closed(monkeypatch, offers, expected):
     device = Device(*offers)
     monkeypatch.setattr(cameras.nodes, "opened", lambda path: device)
-    formats, usable = offered("/dev/video0")
+    formats, usable, _ = offered("/dev/video0")
     assert formats.startswith(expected[0]) and usable is expected[1] and device.closed
 
 
 def test_a_camera_that_does_not_answer_or_is_gone_is_told(monkeypatch):
     gate = threading.Event()
     monkeypatch.setattr(cameras.nodes, "opened", lambda path: gate.wait(30) and Device())
-    assert offered("/dev/video0", timeout_s=0.05) == ("no answer for 0.05 s; its driver hangs", False)
+    assert offered("/dev/video0", timeout_s=0.05) == Offered("no answer for 0.05 s; its driver hangs", False)
     gate.set()
     monkeypatch.undo()
     assert offered("/dev/video97")[0].startswith("no such camera")

@@ -161,6 +161,18 @@ def refusals(path: str) -> str:
     return "in use, an output"
 
 
+def damaged(path: str) -> str:
+    """Frames that the driver marks are left out and counted."""
+    with opened(path) as camera:
+        camera.read()
+        with setting(path, "inject_v4l2_buf_flag_error=1"):
+            began = time.monotonic()
+            while not camera.damaged and time.monotonic() - began < 10:
+                assert camera.read() is not None
+        assert camera.damaged
+        return f"{camera.damaged} left out"
+
+
 def several(first: str, second: str) -> str:
     with opened(first) as one, opened(second) as other:
         for _ in range(5):
@@ -254,6 +266,7 @@ def main() -> int:
         "controls": lambda: control(one),
         "negotiation": lambda: negotiation(one),
         "refusals": lambda: refusals(one),
+        "damaged": lambda: damaged(one),
         "several": lambda: several(one, planes),
         "blocked": lambda: lost(one, "percentage_of_dropped_buffers=100", back=("percentage_of_dropped_buffers=0",)),
         "interrupted": lambda: interrupted(one),

@@ -200,6 +200,33 @@ def test_torn_pictures_are_passed_over_and_counted(plug_in, fourcc, torn):
     assert source.damaged == 2
 
 
+def test_a_jpeg_that_lacks_its_end_is_torn_but_for_a_camera_that_never_writes_one(plug_in):
+    """A decoder fills what is missing with grey and says nothing."""
+    whole = RAW["MJPG"]
+    cut, unmarked, padded = whole[:, : whole.size * 2 // 3], whole[:, :-2], np.pad(whole, ((0, 0), (0, 99)))
+    modes = {"MJPG": {(64, 48): [30.0]}}
+    source = plug_in([padded, cut, whole], modes)
+    first, second = source.read(), source.read()
+    assert np.array_equal(first.grey, second.grey) and source.damaged == 1
+    source = plug_in([unmarked, unmarked], modes)
+    assert np.array_equal(source.read().grey, first.grey) and source.damaged == 0
+
+
+def test_a_jpeg_without_huffman_tables_is_read(plug_in):
+    """Webcams leave out those that every motion JPEG has."""
+    data = RAW["MJPG"].tobytes()
+    bare = bytearray(data[:2])
+    at = 2
+    while data[at + 1] != 0xDA:
+        length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        bare += b"" if data[at + 1] == 0xC4 else data[at : at + length]
+        at += length
+    bare += data[at:]
+    assert len(bare) < len(data) - 300
+    source = plug_in([np.frombuffer(bytes(bare), np.uint8)], {"MJPG": {(64, 48): [30.0]}})
+    assert np.abs(source.read().grey.astype(int) - GREY).max() <= 12
+
+
 def test_nothing_but_torn_pictures_is_a_stall(plug_in):
     with pytest.raises(SourceStalled, match="30 torn pictures in a row"):
         plug_in([RAW["YUYV"][:20]])
