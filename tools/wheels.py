@@ -135,7 +135,9 @@ def compile_cameras(python: str, machine: str) -> Path | None:
     source.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(None):  # it says what it writes
         runpy.run_path(str(REPOSITORY / CAMERAS))["ffi"].emit_c_code(str(source))
-    flags = f"-O3 -g0 -s -shared -fPIC -DPy_LIMITED_API -I{(REPOSITORY / CAMERAS).parent} {include_flags(python, machine)}"
+    flags = (
+        f"-O3 -g0 -s -shared -fPIC -DPy_LIMITED_API -I{(REPOSITORY / CAMERAS).parent} {include_flags(python, machine)}"
+    )
     _run([str(compiler(machine, "cc")), *flags.split(), str(source), "-o", str(module)])
     return module
 
