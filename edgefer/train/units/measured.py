@@ -10,7 +10,7 @@ from edgefer import recognize
 from edgefer.errors import UsageError
 from edgefer.measure.agreement import agreement, always_zero, pcc, table
 from edgefer.recognize.units import UnitsRecognizer
-from edgefer.train.units import fit
+from edgefer.train.units import filmed, fit
 from edgefer.train.units.material import Rows, load
 
 
@@ -19,8 +19,11 @@ def readings(model: UnitsRecognizer, rows: Rows) -> np.ndarray:
     return np.stack([model.judge(crop) for crop in fit.middle(rows.crops)])
 
 
-def measured(name: str, folder: Path, part: str) -> str:
-    """Tables of made faces, and of real ones against their teacher.
+def measured(name: str, folder: Path, part: str, data: Path, labels: Path | None = None) -> str:
+    """Tables of made faces, of real ones against their teacher, and of films where the model tells a face at rest.
+
+    Args:
+        data, labels: that films are made of; without labels there are none.
 
     Raises:
         UsageError: the model reads no units. ModelError: it is refused.
@@ -48,4 +51,13 @@ def measured(name: str, folder: Path, part: str) -> str:
         known = np.isfinite(real.units[:, column])
         if known.any():
             lines.append(f"| {unit} | {pcc(real.units[known, column], intensity[known, column]):.3f} |")
+    if model.manifest.rest is not None and labels is not None:
+        found, often = (filmed.read(model, data, labels, part, between) for between in (1, 0))
+        lines += [
+            "",
+            f"Synthetic, in films: {len(found.truth)} pictures of {found.people} people of {part}, each against the "
+            "face at rest that the recognizer found by itself.",
+            "",
+            filmed.words(model.units, found, often),
+        ]
     return "\n".join(lines) + "\n"
