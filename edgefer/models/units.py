@@ -96,10 +96,11 @@ class UnitsRest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen
         name: of the network, for messages.
         height, width: cells. channels: planes of a cell.
         dtype, scale, zero_point, value_range: as of Input. output_scale, output_zero_point: as of UnitsOutput.
-        data: films it was measured on, and how. frames, people: of them, none in training.
+        data: films it was measured on, and how. rows, people: pictures of them, and whose, none in training.
         f1, icc, pcc, mse, mae: means over the units. f1_alone, icc_alone, mse_alone: of the network of one picture, on
             the same frames.
         training: where its weights come from.
+        also: unit names to the intensity from which what one picture alone says counts where it is more.
     """
 
     name: Text
@@ -112,9 +113,10 @@ class UnitsRest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen
     value_range: tuple[float, float]
     output_scale: Scale
     output_zero_point: ZeroPoint
+    also: dict[str, Annotated[float, Meta(ge=0, le=5)]] = {}
     training: Training
     data: Text
-    frames: Count
+    rows: Count
     people: Count
     f1: Share
     icc: Share
@@ -165,3 +167,6 @@ class UnitsManifest(Manifest, tag="units", frozen=True, kw_only=True):
         yield from range_faults(self.input)
         if self.rest is not None:
             yield from range_faults(self.rest)
+            for name in self.rest.also:
+                if name not in self.units:
+                    yield f"rest.also: expected units of output.units, got {name!r}"

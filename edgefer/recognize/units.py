@@ -1,7 +1,8 @@
 """Recognizers of the kind `units`: a face in, the intensities of its action units out.
 
 A photograph, and a face in a film before it is known at rest, is judged alone: from its aligned crop. From then on a
-second network judges it against its own face at rest (rest.py), which tells low brows from lowered ones.
+second network judges it against its own face at rest (rest.py), which tells low brows from lowered ones. That one has
+learnt from warped faces alone: of the units that one picture tells well on people, what it shows clearly counts too.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class UnitsRecognizer:
         shape = manifest.input
         self._layout = Layout(shape.height, shape.width, shape.eyes_px, shape.eyes_y)
         self._rests = Rests()
+        also = manifest.rest.also if manifest.rest else {}
+        self._clear = np.array([also.get(name, np.inf) for name in self.units], np.float32)
 
     def observe(self, frame: Frame, face: Face) -> Observation | None:
         """The units of a face in this frame; None without landmarks, or where they are those of no face."""
@@ -60,10 +63,9 @@ class UnitsRecognizer:
         if crop is None:
             return None
         cropped = time.monotonic_ns()
-        units = None
         if self._against is not None and not frame.still:
             units = self._in_film(frame, face.track, face.landmarks, crop)
-        if units is None:
+        else:
             units = self.judge(crop)
         spent = {"preprocess": cropped - begin, "infer": time.monotonic_ns() - cropped}
         return Observation(_NO_SCORES, spent, units=units)
@@ -91,16 +93,20 @@ class UnitsRecognizer:
         levels = self._against.run(pairs.levels(pairs.against(rest, crop))[None])[0]
         return said(levels, output.output_scale, output.output_zero_point)
 
-    def _in_film(self, frame: Frame, track: int, points: np.ndarray, crop: np.ndarray) -> np.ndarray | None:
+    def _in_film(self, frame: Frame, track: int, points: np.ndarray, crop: np.ndarray) -> np.ndarray:
+        alone = self.judge(crop)
         wider = aligned(frame.grey, points, pairs.LAYOUT)
         if wider is None:
-            return None
-        alone = None
+            return alone
         if self._rests.due(track, frame.media_ns):
-            alone = self.judge(crop)
             self._rests.add(track, frame.media_ns, wider, float(alone[0].sum()))
         rest = self._rests.of(track)
-        return alone if rest is None else self.compare(rest, wider)
+        if rest is None:
+            return alone
+        units = self.compare(rest, wider)
+        clear = (alone[0] >= self._clear) & (alone[0] > units[0])
+        units[:, clear] = np.maximum(units, alone)[:, clear]
+        return units
 
 
 def said(levels: np.ndarray, scale: float, zero_point: int) -> np.ndarray:

@@ -42,7 +42,7 @@ def spec() -> UnitsManifest:
     rest = UnitsRest(
         name="units", height=pairs.ROWS, width=pairs.COLUMNS, scale=step, zero_point=zero,
         value_range=((-128 - zero) * step, (127 - zero) * step), output_scale=0.05, output_zero_point=0,
-        training=shipped.training, data="films", frames=0, people=0, f1=0, icc=0, pcc=0, mse=0, mae=0, f1_alone=0,
+        training=shipped.training, data="films", rows=0, people=0, f1=0, icc=0, pcc=0, mse=0, mae=0, f1_alone=0,
         icc_alone=0, mse_alone=0, self_test=(manifest.SelfTest(seed=0, output=(0,) * (2 * len(shipped.units))),),
     )  # fmt: skip
     return msgspec.structs.replace(shipped, rest=rest)
@@ -67,8 +67,21 @@ def test_after_a_second_a_face_is_judged_against_its_own_rest(model):
     first, *_, last = said = played(model, 2)
     assert first != last and last == 5.0
     assert 20 <= said.index(last) <= 23 and set(said) == {first, last}
-    # the other network then only says which crops are calm
-    assert model._alone.asked < 35 and model._against.asked == 40 - said.index(last)
+    assert model._against.asked == 40 - said.index(last)
+
+
+def test_what_one_picture_shows_clearly_counts_where_the_model_says_so(spec):
+    """Of AU1 from 1 on, of AU2 from 4 on."""
+    rest = msgspec.structs.replace(spec.rest, also={"AU1": 1.0, "AU2": 4.0})
+    spec = msgspec.structs.replace(spec, rest=rest)
+    model = UnitsRecognizer(spec, Fake(60, len(spec.units)), Fake(-10, len(spec.units)))
+    frames = [Frame(0, GREY, round(t * NS), 0) for t in np.arange(0, 2, 0.05)]
+    seen = Face(1, Box(40, 40, 120, 120), Quality(80, 1, 100), landmarks=POINTS)
+    units = [model.observe(frame, seen).units for frame in frames][-1]
+    alone = model.judge(model.crop(GREY, POINTS))
+    assert 1 < alone[0, 0] < 4
+    np.testing.assert_array_equal(units[:, 0], alone[:, 0])
+    assert (units[0, 1:] == 0).all() and (units[1, 1:] < 0.5).all()
 
 
 def test_photographs_are_judged_alone(model):
@@ -100,5 +113,7 @@ def test_a_manifest_says_where_its_networks_are(spec):
     assert spec.network == "model.npz" and list(spec.faults()) == []
     assert msgspec.structs.replace(spec, rest=None).network == "model.tflite"
     assert "in films F1" in spec.figures()[2]
+    unknown = msgspec.structs.replace(spec.rest, also={"AU99": 2.0})
+    assert "AU99" in "".join(msgspec.structs.replace(spec, rest=unknown).faults())
     wrong = msgspec.structs.replace(spec.rest, self_test=(manifest.SelfTest(seed=0, output=(1, 2)),))
     assert "self_test" in "".join(msgspec.structs.replace(spec, rest=wrong).faults())

@@ -81,7 +81,7 @@ def test_tables_of_films_have_sizes_of_faces_and_the_single_picture_beside():
     truth = rng.uniform(0, 5, (60, COUNT)).astype(np.float32)
     right = np.stack([truth, (truth >= 2).astype(np.float32)], axis=1)
     found = filmed.Read(truth, right, np.zeros_like(right), rng.uniform(40, 80, 60).astype(np.float32), 3)
-    words = filmed.words(fit.NAMES, found, found)
+    words = filmed.words(fit.NAMES, found, {"others": found})
     assert "| against the face at rest | 60 | 1.000 | 1.000 | 0.000 |" in words
     assert "| the same pictures, each alone | 60 | 0.000 | 0.000 |" in words
     assert "eyes below 50 pixels apart" in words and "eyes 70 and more pixels apart" in words

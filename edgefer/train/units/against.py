@@ -127,7 +127,7 @@ def added(model: UnitsManifest, alone: bytes, films: Films) -> tuple[UnitsManife
             seed=done["training"]["seed"],
         ),
         data=filmed.DATA,
-        frames=0,
+        rows=0,
         people=0,
         self_test=(manifest.SelfTest(seed=0, output=(0,) * (2 * len(UNITS))),),
         f1=0, icc=0, pcc=0, mse=0, mae=0, f1_alone=0, icc_alone=0, mse_alone=0,
@@ -144,7 +144,7 @@ def added(model: UnitsManifest, alone: bytes, films: Films) -> tuple[UnitsManife
     one, other = open_networks(model, whole)
     assert other is not None
     recognizer = UnitsRecognizer(model, one, other)
-    found, often = (filmed.read(recognizer, films.data, films.labels, "test", between) for between in (1, 0))
+    found, others = filmed.read_all(recognizer, films.data, films.labels, "test")
     mean, apart = found.agreement(fit.NAMES)[-1], found.agreement(fit.NAMES, alone=True)[-1]
     figures = {each: round(getattr(mean, each), 4) for each in ("f1", "icc", "pcc", "mse", "mae")}
     figures |= {f"{each}_alone": round(getattr(apart, each), 4) for each in ("f1", "icc", "mse")}
@@ -152,8 +152,8 @@ def added(model: UnitsManifest, alone: bytes, films: Films) -> tuple[UnitsManife
         manifest.SelfTest(seed=seed, output=other.run(manifest.self_test_input(seed, other.input_shape))[0].tolist())
         for seed in SELF_TEST_SEEDS
     )
-    rest = replace(rest, frames=len(found.truth), people=found.people, self_test=tests, **figures)
-    return replace(model, rest=rest), whole, filmed.words(fit.NAMES, found, often), done
+    rest = replace(rest, rows=len(found.truth), people=found.people, self_test=tests, **figures)
+    return replace(model, rest=rest), whole, filmed.words(fit.NAMES, found, others), done
 
 
 def card(model: UnitsManifest, films: str, done: dict[str, Any]) -> str:
@@ -177,8 +177,8 @@ def card(model: UnitsManifest, films: str, done: dict[str, Any]) -> str:
                 {done["parameters"]:,} parameters."""
             ),
             text(
-                f"""Synthetic: {rest.frames} pictures of {rest.people} people in {rest.data}. After each picture comes
-                one at rest; in the last row none does."""
+                f"""Synthetic: {rest.rows} pictures of {rest.people} people in {rest.data}. After each picture comes
+                one at rest, but in the row that says so."""
             ),
             films,
             text(

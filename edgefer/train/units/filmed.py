@@ -28,6 +28,8 @@ from edgefer.values import Frame, Quality
 
 #: Distances of the outer corners of the eyes, pixels of the frames, between which figures stand by themselves.
 SIZES_PX = (0, 50, 70, 1000)
+#: A camera before which heads turn by six degrees, as heads, where they otherwise turn by three, as planes.
+TURNING = Camera(sway=2.0, depth=1.0)
 DATA = (
     "films of people who are not in training: photographs at rest, warped along action units at any strength, with "
     "sway, light, noise and compression; a face at rest is found by the recognizer itself"
@@ -56,7 +58,23 @@ class Read:
         return agreement(names, self.truth[chosen], said[:, 1] >= 0.5, said[:, 0])
 
 
-def read(model: UnitsRecognizer, data: Path, labels: Path, part: str, between: int = 1, seed: int = 1) -> Read:
+def read_all(model: UnitsRecognizer, data: Path, labels: Path, part: str) -> tuple[Read, dict[str, Read]]:
+    """Films as `read` gives them, and others that are harder, by their names."""
+    return read(model, data, labels, part), {
+        "no rest between pictures": read(model, data, labels, part, between=0),
+        "heads that turn twice as far, and are no planes": read(model, data, labels, part, camera=TURNING),
+    }
+
+
+def read(
+    model: UnitsRecognizer,
+    data: Path,
+    labels: Path,
+    part: str,
+    between: int = 1,
+    camera: Camera | None = None,
+    seed: int = 1,
+) -> Read:
     """Films of all people of a part, one each, as a model reads them.
 
     Args:
@@ -70,7 +88,7 @@ def read(model: UnitsRecognizer, data: Path, labels: Path, part: str, between: i
     people = identities.photographs(data, labels, part)
     for number, identity in enumerate(progress_bar(people, f"films, {part}")):
         rng = np.random.default_rng((seed, 23, identities.PARTS.index(part), number))
-        taken = shots.film(Face(identity, seed=number), rng, shots.PICTURES[part], Camera(), between)
+        taken = shots.film(Face(identity, seed=number), rng, shots.PICTURES[part], camera or Camera(), between)
         size = float(np.linalg.norm(taken.landmarks[0, 45] - taken.landmarks[0, 36]))
         for at, (grey, t_s) in enumerate(zip(taken.frames, taken.t_s.tolist(), strict=True)):
             side = grey.shape[0]
@@ -90,8 +108,8 @@ def read(model: UnitsRecognizer, data: Path, labels: Path, part: str, between: i
     return Read(np.stack(truth), np.stack(said), np.stack(alone), np.array(eyes, np.float32), len(people))
 
 
-def words(names: tuple[str, ...], found: Read, often: Read | None = None) -> str:
-    """Tables: by unit, and the means of the network of one picture, by size of face, and of faces that hardly rest."""
+def words(names: tuple[str, ...], found: Read, others: dict[str, Read]) -> str:
+    """Tables: by unit, and the means: of the network of one picture, by size of face, and of other films."""
     rows = found.agreement(names)
     lines = [table(rows, always_zero(names, found.truth)), "", "| mean of the units | pictures | F1 | ICC(3,1) | MSE |"]
     lines.append("|---|---:|---:|---:|---:|")
@@ -106,6 +124,5 @@ def words(names: tuple[str, ...], found: Read, often: Read | None = None) -> str
         if of.sum() > 1:
             size = f"below {high}" if not low else f"{low} and more" if high == SIZES_PX[-1] else f"{low} to {high}"
             lines.append(line(f"eyes {size} pixels apart", found.agreement(names, of)[-1]))
-    if often is not None:
-        lines.append(line("no rest between pictures", often.agreement(names)[-1]))
+    lines += [line(what, other.agreement(names)[-1]) for what, other in others.items()]
     return "\n".join(lines)

@@ -52,12 +52,12 @@ def measured(name: str, folder: Path, part: str, data: Path, labels: Path | None
         if known.any():
             lines.append(f"| {unit} | {pcc(real.units[known, column], intensity[known, column]):.3f} |")
     if model.manifest.rest is not None and labels is not None:
-        found, often = (filmed.read(model, data, labels, part, between) for between in (1, 0))
+        found, others = filmed.read_all(model, data, labels, part)
         lines += [
             "",
             f"Synthetic, in films: {len(found.truth)} pictures of {found.people} people of {part}, each against the "
             "face at rest that the recognizer found by itself.",
             "",
-            filmed.words(model.units, found, often),
+            filmed.words(model.units, found, others),
         ]
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,14 @@ from edgefer.train.data.synthetic.warp import Face
 from edgefer.train.units.material import SIDES, looked, shown
 
 #: Frames at rest that a film begins with, frames a second, and pictures of each film by part.
-QUIET, RATE, PICTURES = 8, 3.0, {"train": 24, "val": 20, "test": 30}  # test: of films that are judged (filmed.py)
+QUIET, RATE, PICTURES = 8, 3.0, {"train": 24, "turned": 24, "val": 20, "test": 30}
 #: In training heads sway up to so many times as much, and the face at rest is the median of at least so many frames.
 SWAY, FEWEST = 2.0, 3
+#: Besides, half the people of train turn their heads much more, and their faces stand out of the plane as they do.
+TURNED, EVERY = (1.0, 3.0), 2
+
+
+SEEDS = (*identities.PARTS, "turned")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,9 @@ class Shots:
     eyes_px: np.ndarray
 
 
+_FIELDS = tuple(each.name for each in fields(Shots))
+
+
 def film(face: Face, rng: np.random.Generator, pictures: int, camera: Camera, between: int = 0) -> films.Film:
     """A film that begins at rest and then shows so many pictures, with so many frames at rest after each."""
     first, step = QUIET, 1 + between
@@ -58,7 +66,7 @@ def film(face: Face, rng: np.random.Generator, pictures: int, camera: Camera, be
     return films.film(face, events, len(t) / RATE, RATE, side, seed, camera)
 
 
-def make(data: Path, labels: Path, out: Path, seed: int = 1, parts: Sequence[str] = ("val", "train")) -> None:
+def make(data: Path, labels: Path, out: Path, seed: int = 1, parts: Sequence[str] = ("val", "train", "turned")) -> None:
     """Pairs as files in a folder; those that are there stay.
 
     Args:
@@ -69,7 +77,8 @@ def make(data: Path, labels: Path, out: Path, seed: int = 1, parts: Sequence[str
     for part in parts:
         if (out / f"shots_{part}.npz").exists():
             continue
-        people = identities.photographs(data, labels, part)
+        people = identities.photographs(data, labels, "train" if part == "turned" else part)
+        people = people[::EVERY] if part == "turned" else people
         most = len(people) * PICTURES[part]
         shape = (most, pairs.ROWS, pairs.COLUMNS, pairs.PLANES)
         planes = np.lib.format.open_memmap(out / f"shots_{part}.npy", "w+", np.int8, shape)
@@ -77,7 +86,7 @@ def make(data: Path, labels: Path, out: Path, seed: int = 1, parts: Sequence[str
         names: list[str] = []
         eyes: list[float] = []
         for number, identity in enumerate(progress_bar(people, f"films, {part}")):
-            rng = np.random.default_rng((seed, 17, identities.PARTS.index(part), number))
+            rng = np.random.default_rng((seed, 17, SEEDS.index(part), number))
             for found, units, size in _pairs(Face(identity, seed=number), part, network, rng):
                 planes[len(names)] = found
                 truth.append(units)
@@ -95,6 +104,8 @@ def _pairs(
     camera = Camera()
     if part == "train":
         camera = replace(camera, sway=float(rng.uniform(1, SWAY)))
+    elif part == "turned":
+        camera = replace(camera, sway=float(rng.uniform(*TURNED)), depth=1.0)
     taken = film(face, rng, PICTURES[part], camera)
     size = float(np.linalg.norm(taken.landmarks[0, 45] - taken.landmarks[0, 36]))
     crops = [
@@ -106,7 +117,7 @@ def _pairs(
         return
     rest = pairs.at_rest(pairs.middle(quiet))
     for crop, units in zip(crops[QUIET:], taken.units[QUIET:], strict=True):
-        if part == "train":  # a device does not always have that many
+        if part in ("train", "turned"):  # a device does not always have that many
             some = rng.choice(len(quiet), rng.integers(FEWEST, len(quiet) + 1), replace=False)
             rest = pairs.at_rest(pairs.middle([quiet[number] for number in some]))
         if crop is not None:
@@ -114,7 +125,7 @@ def _pairs(
 
 
 def load(folder: Path, part: str) -> Shots:
-    """Pairs of a folder.
+    """Pairs of a folder; with train those of heads that turn.
 
     Raises:
         UsageError: they are not there.
@@ -122,6 +133,10 @@ def load(folder: Path, part: str) -> Shots:
     try:
         with np.load(folder / f"shots_{part}.npz") as kept:
             known = {key: kept[key] for key in ("units", "names", "eyes_px")}
-        return Shots(np.load(folder / f"shots_{part}.npy", mmap_mode="r")[: len(known["names"])], **known)
+        shots = Shots(np.load(folder / f"shots_{part}.npy", mmap_mode="r")[: len(known["names"])], **known)
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename}: not there; python -m edgefer.train.units make writes it") from None
+    if part != "train":
+        return shots
+    turned = load(folder, "turned")
+    return Shots(*(np.concatenate([getattr(each, name) for each in (shots, turned)]) for name in _FIELDS))
