@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 BUILD  ?= build
-NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/*)
+NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/* edgefer/sources/camera/v4l2*)
 KERNEL_TESTS = tests/kernels
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
-.PHONY: library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
+.PHONY: soak library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -53,7 +53,7 @@ test-arm: $(VENV)/.dev  ## the kernel tests, a clip and IMAGES=40 faces on emula
 test-alternative:  ## the model tests on tflite-runtime with NumPy 1, where Python 3.10 or 3.11 is
 	sh tests/device/alternative_runtime.sh $(PYTHON)
 
-compile-arm:  ## compile the kernels for aarch64 with a cross compiler
+compile-arm: $(VENV)/.dev  ## compile the kernels and the cameras' module for aarch64 with a cross compiler
 	+@sh tests/device/compile_arm.sh
 
 library: $(BUILD)/libedgefer.so $(BUILD)/libedgefer.a  ## the kernels for programs without Python: docs/embedding.md
@@ -87,7 +87,12 @@ test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports w
 
 compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang, warnings as errors
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
-	  build/clang/edgefer/_kernels.so build/clang/fuzz/differential
+	  build/clang/edgefer/_kernels.so build/clang/edgefer/sources/camera/_v4l2.so build/clang/fuzz/differential
+
+soak: $(VENV)/.dev  ## LOSSES losses of a camera, of every kind
+	$(BIN)/python tests/soak/losses.py --cycles $(LOSSES)
+
+LOSSES ?= 1000
 
 # What setuptools left goes first, or modules that have moved would be packed once more.
 wheel: $(VENV)/.dev  ## build the wheel into dist/
@@ -124,6 +129,16 @@ $(BUILD)/edgefer/_kernels.so: $(EXTENSION)
 	@mkdir -p $(@D)
 	@$(CXX) $(CXXFLAGS) -shared $^ -o $@
 
+# The cameras' module, as cffi writes it. A C++ compiler of another architecture, or clang's, has a C compiler in it.
+$(BUILD)/v4l2/_v4l2.c: $(wildcard edgefer/sources/camera/v4l2*)
+	@mkdir -p $(@D)
+	@$(BIN)/python -c 'import runpy; runpy.run_path("edgefer/sources/camera/v4l2_build.py")["ffi"].emit_c_code("$@")'
+$(BUILD)/edgefer/sources/camera/_v4l2.so: INCLUDES += $(shell $(BIN)/python -c \
+	'import sysconfig; print("-isystem", sysconfig.get_path("include"))')
+$(BUILD)/edgefer/sources/camera/_v4l2.so: $(BUILD)/v4l2/_v4l2.c
+	@mkdir -p $(@D)
+	$(CXX) -x c -O2 -Wall -Werror -fPIC -shared -Iedgefer/sources/camera $(INCLUDES) $< -o $@
+
 $(BUILD)/libedgefer.a: $(OBJECTS)
 	@rm -f $@
 	@$(AR) rcs $@ $^
@@ -152,15 +167,19 @@ $(BUILD)/fuzz_c_api: tests/fuzz/fuzz_c_api.cpp csrc/c/edgefer.h $(BUILD)/libedge
 	@mkdir -p $(BUILD)/found
 	$(CXX) $(CXXFLAGS) -fsanitize=fuzzer $(FEWER) -Icsrc/c $(filter %.cpp %.a,$^) -o $@
 
-# One stamp per set of packages: pip runs again only when the metadata or the C++ changes.
+# One stamp per set of packages: pip runs again only when the metadata or the C++ changes. It compiles the packages that
+# it installs; these sources it leaves to their first run, which some environments do not let write what it compiled.
+COMPILE    = $(BIN)/python -m compileall -q edgefer
 $(VENV)/.demo: $(NATIVE) | $(VENV)/bin/python
 	@echo "edgefer: building into $(VENV) (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,film]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: $(NATIVE) | $(VENV)/bin/python
 	@echo "edgefer: building into $(VENV) with the test tools (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.train: $(VENV)/.dev

@@ -9,6 +9,7 @@ from zlib import crc32
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 # No -march: one wheel serves every CPU of its architecture; csrc/core/dispatch.cpp picks variants later.
 # No fused multiply-add behind our back: every variant must round like the scalar code.
@@ -34,12 +35,34 @@ class BuildOnce(build_ext):
         self.build_temp = os.path.join("build", "extension", folder)
         super().finalize_options()
 
+    def build_extension(self, extension):
+        try:
+            super().build_extension(extension)
+        except CompileError:
+            if extension.name == CAMERAS and not self.has_header("linux/videodev2.h"):
+                sys.exit("edgefer: no linux/videodev2.h, which cameras need; to fix: sudo apt install linux-libc-dev")
+            raise
+
+    def has_header(self, name):
+        os.makedirs(self.build_temp, exist_ok=True)
+        probe = os.path.join(self.build_temp, "probe.c")
+        with open(probe, "w") as file:
+            file.write(f"#include <{name}>\n")
+        try:
+            self.compiler.preprocess(probe, os.path.join(self.build_temp, "probe.i"))
+        except CompileError:
+            return False
+        return True
+
 
 def outdated(made: str, source: str) -> bool:
     """All objects are made again where any file they may include is newer: no #include line is read here."""
-    return not os.path.exists(made) or os.path.getmtime(made) <= NEWEST
+    return not os.path.exists(made) or os.path.getmtime(made) <= max(NEWEST, os.path.getmtime(source))
 
 
+CAMERAS = "edgefer.sources.camera._v4l2"  # cffi writes its one source, of v4l2.h and v4l2.c, where they have changed
 NEWEST = max(map(os.path.getmtime, ["setup.py", *glob("csrc/**/*.*", recursive=True)]))
 ParallelCompile("EDGEFER_BUILD_JOBS", default=0, needs_recompile=outdated).install()
-setup(ext_modules=[kernels], cmdclass={"build_ext": BuildOnce})
+setup(
+    ext_modules=[kernels], cffi_modules=["edgefer/sources/camera/v4l2_build.py:ffi"], cmdclass={"build_ext": BuildOnce}
+)

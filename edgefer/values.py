@@ -158,6 +158,10 @@ class FaceReading(_WithArrays, eq=False):
     scores_age_ms: float | None = None
 
 
+#: The kinds of events there are.
+EVENT_KINDS = ("micro",)
+
+
 class Event(Struct):
     """Something that a face did over time, as a micro-expression; times are media time, s.
 
@@ -217,7 +221,10 @@ class Health(Struct):
         reconnects: how often the source was opened again.
         governor_level: 0 for full work; greater where work is left out to keep the budget.
         temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
-        source: "running", "stalled" while it is opened again, or "ended".
+        source: "running"; "stalled" while it gives no picture that can be read, and is opened again; "resting" while
+            an output has switched it off; or "ended".
+        trouble: why it is stalled, in words; empty where it is not.
+        restarts: how often the service began again after an end that was not clean.
         length: frames of the source, None where it does not know or has no end.
         first_index: of its first frame; above 0 where other sources came before.
     """
@@ -231,6 +238,8 @@ class Health(Struct):
     governor_level: int
     temperature_c: float | None
     throttled: bool
-    source: Literal["running", "stalled", "ended"]
+    source: Literal["running", "stalled", "resting", "ended"]
     length: int | None = None
     first_index: int = 0
+    trouble: str = ""
+    restarts: int = 0

@@ -12,6 +12,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(autouse=True)
+def a_device_without_installed_models(monkeypatch, tmp_path_factory):
+    """Whatever is installed for the user who runs the tests."""
+    monkeypatch.setenv("EDGEFER_STATE", str(tmp_path_factory.getbasetemp() / "no-state"))
+
+
+@pytest.fixture(autouse=True)
 def a_terminal_that_can_redraw(monkeypatch):
     """Whatever the terminal is that the tests are started in."""
     monkeypatch.setenv("TERM", "xterm")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import pickle
 import queue
 import signal
-import subprocess
-import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from edgefer.annotate.process import Nursery, Process
 from edgefer.errors import EdgeferError
 from edgefer.support.names import shown
 
@@ -31,22 +30,19 @@ _PATIENCE_S = 3.0  # with a process that is told to end
 
 
 class Pool:
-    """As many processes as are asked for, each with the models loaded once.
-
-    They have a session of their own, so that Ctrl-C reaches this process alone, which then ends them. Where this
-    process is killed they find their standard input at its end, and end as well.
-    """
+    """As many processes as are asked for, each with the models loaded once; see Nursery for where they come from."""
 
     def __init__(self, early: int = 0) -> None:
         """Args: early: so many processes begin at once to load what they will need, while the films are looked for."""
         self._events: queue.SimpleQueue[Outcome | tuple[str, Far] | Exception | None] = queue.SimpleQueue()
         self._left: deque[str] = deque()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[Process] = set()
         self._lock = threading.Lock()
         self._said: set[str] = set()
         self._false_starts = 0
         self._ending = False
         self._threads: list[threading.Thread] = []
+        self._nursery: Nursery | None = None
         self._early = deque(self._start() for _ in range(early))
 
     def begin(self, job: Job, films: Sequence[str], processes: int) -> None:
@@ -88,18 +84,26 @@ class Pool:
         """Ends all processes; what they were in the midst of is dropped."""
         with self._lock:
             self._ending = True
-            running = list(self._running)
+            running, nursery = list(self._running), self._nursery
+            self._nursery = None
         for process in running:
             process.terminate()
-        for process in running:
-            try:
-                process.wait(_PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        for thread in self._threads:
-            thread.join(_PATIENCE_S)
+        self._join()
+        with self._lock:
+            left = self._running - set(self._early)
+        for process in left:
+            process.kill()
+        self._join()
+        if nursery is not None:
+            nursery.close(_PATIENCE_S)
         for process in self._early:
             self._end(process)
+
+    def _join(self) -> None:
+        """Waits for the threads, each of which waits for its process."""
+        end = time.monotonic() + _PATIENCE_S
+        for thread in self._threads:
+            thread.join(max(end - time.monotonic(), 0.0))
 
     def __enter__(self) -> Pool:
         return self
@@ -122,44 +126,41 @@ class Pool:
                 self._events.put(error)
         self._events.put(None)
 
-    def _next_process(self) -> subprocess.Popen[bytes]:
+    def _next_process(self) -> Process:
         try:
             return self._early.popleft()
         except IndexError:
             return self._start()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> Process:
         with self._lock:
             if self._ending:
                 raise EdgeferError("no process is started any more")
-            process = subprocess.Popen(
-                [sys.executable, "-m", "edgefer.annotate.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,
-            )
+            if self._nursery is not None and self._nursery.ended is not None:
+                self._nursery.close(_PATIENCE_S)
+                self._nursery = None
+            if self._nursery is None:
+                self._nursery = Nursery()
+            process = self._nursery.start()
             self._running.add(process)
         return process
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None and process.stdout is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
+    def _end(self, process: Process) -> None:
+        process.terminate()
         process.wait()
-        process.stdout.close()
+        process.close()
         with self._lock:
             self._running.discard(process)
 
-    def _feed(self, process: subprocess.Popen[bytes], job: Job) -> None:
+    def _feed(self, process: Process, job: Job) -> None:
         """Hands films to a process, to the last, or to one that it does not survive."""
         from edgefer.annotate.job import Outcome
 
         try:
-            _tell(process, job)
-            self._remark(_answer(process))
+            process.tell(job)
+            self._remark(process.answer())
         except _GONE:
-            how = _end_of(process)
+            how = self._end_of(process)
             with self._lock:
                 self._false_starts += 1
                 give_up = self._false_starts > _MOST_FALSE_STARTS
@@ -172,12 +173,12 @@ class Pool:
             except IndexError:
                 return
             try:
-                _tell(process, film)
-                while not isinstance(answer := _answer(process), Outcome):
+                process.tell(film)
+                while not isinstance(answer := process.answer(), Outcome):
                     self._events.put((film, answer))
             except _GONE:
                 if not self._ending:
-                    reason = f"the process that read it ended ({_end_of(process)})"
+                    reason = f"the process that read it ended ({self._end_of(process)})"
                     self._events.put(Outcome(film, remarks=[f"{shown(film)}: {reason}"]))
                 return
             self._events.put(answer)
@@ -190,30 +191,18 @@ class Pool:
         for line in new:
             log.warning("%s", line)
 
-
-_GONE = (BrokenPipeError, EOFError, pickle.UnpicklingError)
-
-
-def _tell(process: subprocess.Popen[bytes], what: object) -> None:
-    assert process.stdin is not None
-    pickle.dump(what, process.stdin)
-    process.stdin.flush()
-
-
-def _answer(process: subprocess.Popen[bytes]) -> Any:
-    """What a process answers next; raises an error that it answers."""
-    assert process.stdout is not None
-    answer = pickle.load(process.stdout)
-    if isinstance(answer, EdgeferError):
-        raise answer
-    return answer
+    def _end_of(self, process: Process) -> str:
+        """How a process ended, in words."""
+        code = process.wait()
+        if code is None:  # it was never forked
+            code = self._nursery.ended if self._nursery is not None else None
+        if code is None:
+            return "why is not known"
+        if code >= 0:
+            return f"exit code {code}"
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+        return f"signal {-code}"
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> str:
-    """How a process ended, in words."""
-    code = process.wait()
-    if code >= 0:
-        return f"exit code {code}"
-    with contextlib.suppress(ValueError):
-        return f"signal {signal.Signals(-code).name}"
-    return f"signal {-code}"
+_GONE = (OSError, EOFError, pickle.UnpicklingError)

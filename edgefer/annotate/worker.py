@@ -1,9 +1,10 @@
-"""A process that reads films, one after the other: `python -m edgefer.annotate.worker`.
+"""The process from which those that read films are forked: `python -m edgefer.annotate.worker SOCKET`.
 
-What it is told comes through standard input as pickles: the job, then one film after the other. What it answers goes
-to standard output: a list of remarks when it is ready, and for each film its Outcome, before that a few times how many
-frames are read and how many the film says it has; or an EdgeferError, which is its end. Where standard input ends it
-ends as well, in the midst of a film, too.
+It loads what reading a film takes, once for all. Each message that comes through the socket brings two more: one for a
+new process to talk through, and one by which that process's number is told and later how it ended. The new process is
+told the job, then one film after the other, as pickles. It answers a list of remarks when it is ready, and for each
+film its Outcome, before that a few times how many frames are read and how many the film says it has; or an
+EdgeferError, which is its end. Where nobody talks to it any more it ends as well, in the midst of a film, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import importlib
 import os
 import pickle
 import queue
+import select
 import signal
+import socket
 import sys
 import threading
 from typing import Any, BinaryIO
@@ -23,46 +26,49 @@ from edgefer.errors import EdgeferError
 
 
 def main() -> None:
-    """Until standard input ends.
-
-    It ends without Python's own end, at which a thread that still listens would be an error.
-    """
-    signal.signal(signal.SIGTERM, _leave)
-    try:
-        _work()
-        os._exit(1)
-    except SystemExit as leaving:
-        os._exit(int(leaving.code or 0))
-
-
-def _work() -> None:
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed spoils no answer
-    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def answer(what: object) -> None:
-        pickle.dump(what, answers)
-        answers.flush()
-
+    """Until whoever asks for processes has gone."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    failure: EdgeferError | None = None
     try:
         _load()
-        # not before: to read a job is to import what it is made of, and two threads that import side by side may meet
-        # what is half made
-        threading.Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
-        from edgefer.annotate.job import open_parts, remarks, work
-
-        job = told.get()
-        said: list[str] = []
-        with remarks(said):
-            open_parts(job)
-        gc.freeze()  # what is loaded stays
-        answer(said)
-        while True:
-            answer(work(job, told.get(), lambda *beat: answer(beat)))
     except EdgeferError as error:
-        answer(error)
-    except BrokenPipeError:  # whoever asked has gone
-        pass
+        failure = error
+    gc.freeze()  # what is loaded stays, and pages that nobody writes are shared
+    woken, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(wakes)
+    fates: dict[int, socket.socket] = {}
+    waiting: list[Any] = [control, woken]
+    while True:
+        ready = select.select(waiting, [], [])[0]
+        if woken in ready:
+            os.read(woken, 4096)
+            _tell_ends(fates)
+        if control in ready:
+            message, sockets, *_ = socket.recv_fds(control, 16, 2)
+            if not message:
+                return
+            talk, fate = (socket.socket(fileno=each) for each in sockets)
+            number = os.fork()
+            if not number:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for each in (control, fate, *fates.values()):
+                    each.close()
+                _read_films(talk, failure)
+            talk.close()
+            fates[number] = fate
+            with contextlib.suppress(OSError):
+                fate.send(str(number).encode())
+
+
+def _tell_ends(fates: dict[int, socket.socket]) -> None:
+    """Says of each process that has ended how it did."""
+    for number in list(fates):
+        ended, status = os.waitpid(number, os.WNOHANG)
+        if ended:
+            with fates.pop(number) as fate, contextlib.suppress(OSError):
+                fate.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _load() -> None:
@@ -70,8 +76,55 @@ def _load() -> None:
     importlib.import_module("edgefer.annotate.job")
     with contextlib.suppress(ImportError, EdgeferError):  # said when it is needed
         importlib.import_module("edgefer.sources.film")
-    for name in ("loop.pipeline", "reader.streaming", "recognize.frame", "track", "annotate.rows"):
+    for name in ("loop.pipeline", "models.runtime", "reader.streaming", "recognize.frame", "track", "annotate.rows"):
         importlib.import_module(f"edgefer.{name}")
+
+
+# -- in a process that was forked
+
+
+def _read_films(talk: socket.socket, failure: EdgeferError | None) -> None:
+    """Until nobody talks any more.
+
+    It ends without Python's own end, at which a thread that still listens would be an error.
+    """
+    signal.signal(signal.SIGTERM, _leave)
+    code = 1
+    try:
+        _work(talk.makefile("rb"), talk.makefile("wb"), failure)
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
+
+
+def _work(asked: BinaryIO, answers: BinaryIO, failure: EdgeferError | None) -> None:
+    from edgefer.annotate.job import open_parts, remarks, work
+
+    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def answer(what: object) -> None:
+        pickle.dump(what, answers)
+        answers.flush()
+
+    try:
+        threading.Thread(target=_listen, args=(asked, told), daemon=True).start()
+        job = told.get()
+        if failure is not None:
+            raise failure
+        said: list[str] = []
+        with remarks(said):
+            open_parts(job)
+        gc.freeze()
+        answer(said)
+        while True:
+            answer(work(job, told.get(), lambda *beat: answer(beat)))
+    except EdgeferError as error:
+        answer(error)
+    except BrokenPipeError:  # whoever asked has gone
+        pass
 
 
 def _listen(file: BinaryIO, told: queue.SimpleQueue[Any]) -> None:

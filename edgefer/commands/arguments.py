@@ -177,7 +177,7 @@ def add_settings(parser: argparse.ArgumentParser, threads: bool = True) -> None:
         "--model",
         metavar="M",
         action="append",
-        help="shipped model or model directory, with options of its kind: NAME[,option=value]; may be "
+        help="installed or shipped model, or model directory, with options of its kind: NAME[,option=value]; may be "
         "repeated, the first gives the expression (default: the profile's)",
     )
     parser.add_argument(

@@ -92,10 +92,11 @@ def _names(registry: Registry) -> list[str]:
 
 #: What an argument takes, by its name among the parsed ones and its metavar.
 _TAKES: dict[tuple[str, str], Callable[[], Values]] = {
-    ("model", "M"): lambda: Values(store.shipped(*KINDS.names()), True),
-    ("model", "MODEL"): lambda: Values(store.shipped(), True),
-    ("models", "MODEL"): lambda: Values(store.shipped(), True),
-    ("compare", "M"): lambda: Values(store.shipped(*KINDS.names()), True),
+    ("model", "M"): lambda: Values(store.available(*KINDS.names()), True),
+    ("model", "MODEL"): lambda: Values(store.available(), True),
+    ("models", "MODEL"): lambda: Values(store.available(), True),
+    ("compare", "M"): lambda: Values(store.available(*KINDS.names()), True),
+    ("name", "NAME"): lambda: Values(store.available()),
     ("detector", "D"): lambda: Values(_names(DETECTORS)),
     ("output", "O"): lambda: Values(_names(OUTPUTS)),
     ("source", "S"): lambda: Values(_names(SOURCES), True),
@@ -107,7 +108,7 @@ _TAKES: dict[tuple[str, str], Callable[[], Values]] = {
     ("flip", "F"): lambda: Values(["horizontal", "vertical"]),
     ("rotate", "D"): lambda: Values(["90", "180", "270"]),
 }
-_FILES = {"FILE", "DIRECTORY", "PNG", "RUN", "PATH"}
+_FILES = {"FILE", "DIRECTORY", "PNG", "RUN", "PATH", "FILE|DIR|URL"}
 
 
 def _values(action: argparse.Action) -> Values:

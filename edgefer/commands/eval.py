@@ -32,7 +32,9 @@ def add_parser(commands: Commands) -> None:
         execute,
     )
     add_data(parser)
-    parser.add_argument("--model", metavar="M", help="shipped model or model directory (default: the default model)")
+    parser.add_argument(
+        "--model", metavar="M", help="installed or shipped model, or model directory (default: the default model)"
+    )
     parser.add_argument(
         "--labels", metavar="SET", help="label set to judge in, ferplus8, basic7 or costache4 (default: the model's)"
     )

@@ -63,7 +63,7 @@ def _rows(directory: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
             yield "", f"rule of the ECE: {metrics.ece_rule}"
         del values["metrics"]
     for key, value in values.items():
-        if key not in _APART:
+        if key not in _APART and value is not None:
             yield from _described(key.replace("_", " "), value)
     if "self_test" in values:
         yield "self-test", f"{len(values['self_test'])} vectors, run at every start"

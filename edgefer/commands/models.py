@@ -1,4 +1,4 @@
-"""`edgefer models`: the models that are installed, and whether each may be run."""
+"""`edgefer models`: the models of this device, and whether each may be run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgefer import defaults
+from edgefer.commands import field_models
 from edgefer.commands.console import Commands
 from edgefer.detect.registry import network_detectors
 from edgefer.errors import ModelError
@@ -21,11 +22,12 @@ def add_parser(commands: Commands) -> None:
     """The command's arguments."""
     actions = commands.actions(
         "models",
-        "list, show, verify or pack models",
+        "list, show, verify, install or pack models",
         "models list\nmodels show edgefer-s\nmodels verify\nmodels verify ./my-model\n"
+        "models install ./my-model --as default\nmodels rollback default\n"
         "models pack face_detection_yunet_2023mar.onnx ./yunet --decoding yunet",
     )
-    actions.add("list", "list the shipped models with their figures", "models list", execute)
+    actions.add("list", "list the models with their figures, installed ones with their state", "models list", execute)
     show = actions.add(
         "show",
         "show a model's manifest: paper, input, labels, figures, licence, files",
@@ -40,7 +42,8 @@ def add_parser(commands: Commands) -> None:
         "models verify\nmodels verify ferplus-sobel ./my-model",
         execute,
     )
-    check.add_argument("models", metavar="MODEL", nargs="*", help="name or directory (default: all that are shipped)")
+    check.add_argument("models", metavar="MODEL", nargs="*", help="name or directory (default: all there are)")
+    field_models.add_parsers(actions)
     pack = actions.add(
         "pack",
         "make a model directory of a detector's network file",
@@ -69,6 +72,8 @@ def execute(args: argparse.Namespace) -> int:
     """Does what the action says; gives the exit code."""
     if args.action == "list":
         print(listing())
+        for line in field_models.state_lines():
+            print(line)
         return 0
     if args.action == "show":
         return show_model(args)
@@ -111,7 +116,7 @@ def verify(models: Sequence[str | os.PathLike] = ()) -> dict[str, str]:
     """Opens each model as a run would, self-test included.
 
     Args:
-        models: names or directories; all shipped models when empty.
+        models: names or directories; all models of the device when empty.
 
     Returns:
         Why each is refused, by name; empty for one that is fit to run.
@@ -122,10 +127,10 @@ def verify(models: Sequence[str | os.PathLike] = ()) -> dict[str, str]:
     from edgefer import assemble
 
     refusals = {}
-    for model, path in [(os.fspath(model), store.find(model)) for model in models or store.shipped()]:
+    for model in [os.fspath(model) for model in models or store.available()]:
         refusals[model] = ""
         try:
-            assemble.verify_model(path)
+            assemble.verify_model(store.find(model))
         except ModelError as error:
             refusals[model] = str(error)
     return refusals

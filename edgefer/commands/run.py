@@ -23,6 +23,7 @@ from edgefer.commands.arguments import (
 )
 from edgefer.commands.console import Commands
 from edgefer.detect.registry import DETECTORS
+from edgefer.device.restarts import counted_restarts
 from edgefer.device.service import Notifier, StopSignals
 from edgefer.errors import SourceError
 from edgefer.sinks.registry import OUTPUTS, STDOUT, TERMINAL, check_outputs
@@ -127,7 +128,8 @@ def _run(
 
     gc.freeze()  # what is loaded stays: no collection need walk over it while a frame waits
     try:
-        return run(stream, sinks, stop.event, beat), None
+        with counted_restarts() as restarts:
+            return run(stream, sinks, stop.event, beat, restarts), None
     except SourceError as error:
         return stream.summary, error
     finally:
@@ -138,6 +140,8 @@ def _run(
 
 def _status(health: Health) -> str:
     """A run in a few words, for `systemctl status`."""
+    if health.trouble:
+        return f"{health.source}: {health.trouble}"
     if not health.frames:
         return "waiting for the first frame"
     heat = "" if health.temperature_c is None else f", {health.temperature_c:.0f} C"

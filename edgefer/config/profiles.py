@@ -14,10 +14,11 @@ from msgspec import Struct, field
 from edgefer.config.check import Problem, check, cross_check, key_name, without
 from edgefer.config.settings import Settings, settings_of
 from edgefer.errors import UsageError
+from edgefer.models import slots
 from edgefer.support.registry import Choice
 from edgefer.support.toml import Path as KeyPath
 from edgefer.support.toml import key_lines, tomllib
-from edgefer.support.typed import fields_of, is_model_path, show
+from edgefer.support.typed import MODEL_PATH, READ_FILE, SECRET_FILE, fields_of, is_marked, show
 
 DEFAULT_PROFILE = "generic"
 _MAX_FILE_BYTES = 64 << 10
@@ -202,7 +203,7 @@ def _syntax_problem(path: Path, text: str, message: str) -> str:
 
 
 def _resolve_paths(settings: Settings, folder: Path) -> Settings:
-    """Models are named relative to the profile."""
+    """Models, and files that outputs read, are named relative to the profile."""
 
     def resolved(text: str) -> str:
         path = str(folder / Path(text).expanduser())
@@ -212,9 +213,9 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
     paths = {
         field.name: resolved(value)
         for field in fields_of(choice.options.__class__)
-        if is_model_path(field.type)
+        if is_marked(field.type, MODEL_PATH)
         and (value := getattr(choice.options, field.name))
-        and (field.required or "/" in value)  # what has a default may be the name of a shipped one
+        and ("/" in value or (field.required and slots.installed(value) is None))  # else it is a name
     }
     models = [resolved(model) if "/" in model else model for model in settings.recognizer.models]
     landmarks = settings.landmarks
@@ -226,7 +227,18 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
         detector_choice=Choice(choice.entry, replace(choice.options, **paths)),
         recognizer=replace(settings.recognizer, models=models),
         landmarks=landmarks,
+        outputs=[_with_files(output, folder) for output in settings.outputs],
     )
+
+
+def _with_files(output: Choice, folder: Path) -> Choice:
+    """An output whose files to read are found from anywhere."""
+    paths = {
+        field.name: str(folder / Path(value).expanduser())
+        for field in fields_of(output.options.__class__)
+        if is_marked(field.type, READ_FILE, SECRET_FILE) and (value := getattr(output.options, field.name))
+    }
+    return Choice(output.entry, msgspec.structs.replace(output.options, **paths)) if paths else output
 
 
 def _line(lines: dict[KeyPath, int], path: KeyPath) -> int:

@@ -85,8 +85,8 @@ class RecognizerTable(_Table, frozen=True):
         Meta(
             min_length=1,
             max_length=8,
-            description="shipped models (`edgefer models list`), or directories relative to the profile; the "
-            "first gives the expression",
+            description="installed or shipped models (`edgefer models list`), or directories relative to the "
+            "profile; the first gives the expression",
         ),
     ] = msgspec.field(default_factory=lambda: [defaults.MODEL])
     max_faces: Annotated[
@@ -119,7 +119,7 @@ class LandmarksTable(_Table, frozen=True):
         bool, Meta(description="whether readings hold the points and the pose of each face, as with --landmarks")
     ] = False
     model: Annotated[
-        Text, Meta(description="shipped landmark network, or its model directory relative to the profile")
+        Text, Meta(description="installed or shipped landmark network, or its model directory relative to the profile")
     ] = defaults.LANDMARK_MODEL
 
 

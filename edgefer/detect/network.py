@@ -11,7 +11,7 @@ import numpy as np
 
 from edgefer.detect.registry import NetworkEntry
 from edgefer.errors import EdgeferError, ModelError, UsageError
-from edgefer.models import directory
+from edgefer.models import directory, slots
 from edgefer.models.manifest import DetectorManifest, DetectorTest, Licence, self_test_input
 from edgefer.support.registry import imported
 
@@ -38,13 +38,13 @@ def open_network(
 
     Args:
         decoding: the detector's name.
-        model: the directory.
+        model: the directory, or the name of an installed one.
         make: gives the detector from the network's bytes, a name for messages, and the arguments.
 
     Raises:
         ModelError: the directory is refused, holds another model, or the self-test fails.
     """
-    path = Path(model)
+    path = slots.installed(os.fspath(model)) or Path(model)
     if path.is_file():
         raise UsageError(
             f"detector {decoding}: expected a model directory, got the file {str(model)!r}; make one: "

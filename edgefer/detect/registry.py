@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edgefer.support.registry import Entry, Options, Registry
+from edgefer.support.typed import MODEL_PATH
 
 
 class Network(Options, frozen=True):
@@ -20,9 +21,9 @@ class Network(Options, frozen=True):
         str,
         Meta(
             min_length=1,
-            description="model directory of the network, as `edgefer models pack` makes it of a file; "
-            "relative to the profile",
-            extra={"model path": True},
+            description="model directory of the network, as `edgefer models pack` makes it of a file, "
+            "relative to the profile; or the name of an installed one",
+            extra={MODEL_PATH: True},
         ),
     ]
 
@@ -34,8 +35,8 @@ class OwnNetwork(Options, frozen=True):
         str,
         Meta(
             min_length=1,
-            description="its model directory: a shipped one by name, or a path",
-            extra={"model path": True},
+            description="its model directory: an installed or a shipped one by name, or a path",
+            extra={MODEL_PATH: True},
         ),
     ] = "edgefer-face"
 

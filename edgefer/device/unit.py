@@ -5,11 +5,17 @@ Reference: systemd.exec(5), systemd.service(5), systemd.resource-control(5).
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from edgefer.config.settings import Settings
+from edgefer.sinks.registry import NETWORK
+from edgefer.support.credentials import credential_name
+from edgefer.support.typed import READ_FILE, SECRET_FILE, fields_of, is_marked
 
 NAME = "edgefer.service"
 FOLDER = Path("/etc/systemd/system")
@@ -43,7 +49,7 @@ StateDirectoryMode=0700
 WorkingDirectory=%S/edgefer
 Environment=EDGEFER_STATE=%S/edgefer PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 UMask=0077
-{seen}
+{seen}{secrets}
 # Devices: cameras alone.
 DevicePolicy=closed
 DeviceAllow=char-video4linux rw
@@ -92,7 +98,8 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
 
     Args:
         settings: of that profile; they decide what the service may do: the network only where its source is reached
-            over it, a choice of processors only where it makes one.
+            over it or an output speaks to it, and then with those alone whose addresses they say; a choice of
+            processors only where it makes one.
         profile: a shipped profile by name, or the path of a file.
         prefix: of the Python installation; this one's when None.
     """
@@ -101,15 +108,45 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
     given = str(Path(profile).absolute()) if is_file else profile
     needed = {prefix, Path(sys.base_prefix), Path(__file__).resolve().parents[1]}
     needed |= {Path(given)} if is_file else set()
-    needed |= {Path(model) for model in (*settings.recognizer.models, settings.landmarks.model) if os.sep in model}
+    detector = getattr(settings.detector_choice.options, "model", "")
+    named = (*settings.recognizer.models, settings.landmarks.model, detector)
+    needed |= {Path(model) for model in named if os.sep in model}
     python = prefix / "bin" / Path(sys.executable).name
     words = (str(python), "-m", "edgefer", "run", "--profile", given)
+    needed |= {Path(path) for path in _files(settings, READ_FILE)}
     return _UNIT.format(
         command=" ".join(_quoted(word.replace("$", "$$")) for word in words),
         seen=_bound(needed),
-        network=_REACHING if "://" in str(settings.camera.device) else _ALONE,
+        secrets="".join(
+            f"LoadCredential={credential_name(path)}:{path.replace('%', '%%')}\n"
+            for path in _files(settings, SECRET_FILE)
+        ),
+        network=_network(settings),
         calls="SystemCallFilter=sched_setaffinity\n" if settings.compute.pin else "",
     )
+
+
+def _files(settings: Settings, mark: str) -> Iterator[str]:
+    """The files with a mark that the outputs read."""
+    for output in settings.outputs:
+        for field in fields_of(output.options.__class__):
+            path = getattr(output.options, field.name)
+            if path and is_marked(field.type, mark):
+                yield str(Path(path).expanduser().absolute())
+
+
+def _network(settings: Settings) -> str:
+    """What of the network is there: nothing, some addresses, or all of it where only a name is known."""
+    device = str(settings.camera.device)
+    peers = [urlsplit(device).hostname or ""] if "://" in device else []
+    peers += [getattr(output.options, "peer", "") for output in settings.outputs if NETWORK in output.entry.needs]
+    if not peers:
+        return _ALONE
+    try:
+        addresses = {"localhost" if peer == "localhost" else str(ipaddress.ip_address(peer)) for peer in peers}
+    except ValueError:  # a name, or anyone
+        return _REACHING
+    return f"{_REACHING}IPAddressDeny=any\nIPAddressAllow={' '.join(sorted(addresses))}\n"
 
 
 def _bound(needed: set[Path]) -> str:

@@ -149,7 +149,7 @@ def open_network(model: str | os.PathLike = "edgefer-landmarks", threads: int = 
     """A landmark network, after its files were checked and its self-test passed.
 
     Args:
-        model: a shipped name, or a model directory.
+        model: the name of an installed or a shipped one, or a model directory.
         threads: CPU threads of the runtime.
 
     Raises:

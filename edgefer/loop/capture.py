@@ -2,6 +2,9 @@
 
 Nothing queues. A frame that nobody took before the next one came is dropped and counted, so a slow consumer
 sees fewer frames, never older ones.
+
+A live source may fail in any way: it says so, ends, raises an error of the system, does not answer, or gives pictures
+that no camera gives (watch.py). All of these are one thing here, a stall: it is opened again, with pauses.
 """
 
 from __future__ import annotations
@@ -17,16 +20,23 @@ from msgspec import Struct, structs
 from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError, SourceStalled
 from edgefer.loop.patience import LONGEST_ATTEMPT_S, Pauses, may_come
+from edgefer.loop.watch import PictureWatch
 from edgefer.values import Frame
 
 log = logging.getLogger(__name__)
 
-#: Between two looks at a source nothing takes so long, but a process that was suspended (Ctrl-Z, a debugger).
-SUSPENDED_S = 5.0
+#: A live source that says nothing of it answers in this time, or in that of so many of its pictures.
+DEADLINE_S, DEADLINE_PICTURES = 2.5, 4
+#: Of a wait that took longer than it was to, as where the process was suspended, so much counts against the source.
+_MOST_OVER_S = 0.5
 #: A source that gave frames for so long is steady: should it fail again, pauses begin short.
 STEADY_S = 10.0
-#: Threads that hang in a read; with more of them something is wrong that opening again does not cure.
+#: Threads that hang in a call; with more of them something is wrong that opening again does not cure.
 _MOST_LEFT = 3
+
+
+class _Rested(SourceStalled):
+    """Stands for a stall that was asked for."""
 
 
 class _Nothing:
@@ -39,17 +49,24 @@ class _Nothing:
         pass
 
 
-class _Watch(Struct, eq=False):
+class _Turn(Struct, eq=False):
     """A thread's turn at the source.
 
     Attributes:
-        source: it reads. asked_s: when the call that is going on began, None between calls.
+        source: it reads. stall: why it is being opened; None once it is open.
+        asked: whether a call of the source is going on. waited_s: for how long the loop has waited for it.
         left: nobody waits for it any more; it closes its source when the call comes back.
     """
 
     source: Any
-    asked_s: float | None = None
+    stall: SourceStalled | None = None
+    asked: bool = False
+    waited_s: float = 0.0
     left: bool = False
+
+    def ask(self) -> None:
+        """A call begins."""
+        self.waited_s, self.asked = 0.0, True
 
 
 class Capture:
@@ -58,7 +75,6 @@ class Capture:
     Attributes:
         dropped: frames of the source passed over between two that were taken.
         reconnects: how often the source was opened again.
-        stalled: whether it is being opened again now.
     """
 
     def __init__(
@@ -68,51 +84,67 @@ class Capture:
         patience_s: float = PATIENCE_S,
         clock: Callable[[], float] = time.monotonic,
         whole: bool = False,
+        endless: bool = False,
     ) -> None:
         """
         Args:
             source: with `read()` and `close()`; read on the thread only, closed by `close`. Where it has them,
-                `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, and
-                `damaged` counts what it left out.
-            reopen: gives a fresh source after a SourceStalled; without it a stall is final.
-            patience_s: how long to try to open a stalled source again, from the stall on; and how long a
-                single read of such a source may take before the source is given up.
+                `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, `waits`
+                says that there is none, `repeats` that a still scene gives equal pictures, and `damaged` counts what
+                it left out.
+            reopen: gives a fresh source after a stall; without it a stall is final.
+            patience_s: how long to try to open a stalled source again, from the stall on.
             clock: seconds.
             whole: keep every frame until it is taken, for a source that is to be read whole but may wait for
                 somebody else, as a pipe does.
+            endless: its end is a stall, as that of a camera.
         """
         self.dropped = 0
         self.reconnects = 0
-        self.stalled = False
+        self._live = reopen is not None
         self._reopen = reopen if patience_s > 0 else None
         self._patience_s = patience_s
         self._clock = clock
-        self._whole = whole
+        self._whole, self._endless = whole, endless
+        self._pictures = PictureWatch(clock)
         self._changed = threading.Condition()
         self._newest: Frame | None = None
         self._any_taken = False
-        self._last: Frame | None = None
+        self._last: tuple[int, int, int] | None = None  # index, media_ns and captured_ns of the last frame
         self._index_base = self._media_base_ns = 0
+        self._begins = False  # the next frame is the first of a source that was opened again
         self._pauses = Pauses()
         self._opened_s = clock()
-        self._stalled_s = 0.0  # since when
-        self._looked_s = clock()  # when take() last looked
+        self._away_s: float | None = None  # since when there is no picture that may be read
         self._error: Exception | None = None
         self._ended = False
         self._damaged = 0  # of sources that were closed
-        self._threads_left = 0
+        self._left: list[threading.Thread] = []
         self._stop = threading.Event()
-        self._watch = _Watch(source)
+        self._resting = False
+        self._turn = _Turn(source)
         self._thread = self._start(None)
 
-    def _start(self, stall: SourceStalled | None) -> threading.Thread:
-        thread = threading.Thread(target=self._work, args=(self._watch, stall), name="capture", daemon=True)
+    def _start(self, hanging: Any) -> threading.Thread:
+        """A thread for the turn; args: hanging: a source that another one was left with."""
+        thread = threading.Thread(target=self._work, args=(self._turn, hanging), name="capture", daemon=True)
         thread.start()
         return thread
 
     @property
     def _name(self) -> str:
-        return getattr(self._watch.source, "name", "source")
+        return getattr(self._turn.source, "name", "source")
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it gives no picture that can be read, and is looked after."""
+        return self._away_s is not None or bool(self._pictures.trouble)
+
+    @property
+    def trouble(self) -> str:
+        """Why it is stalled, in words; empty where it is not."""
+        stall = self._turn.stall
+        return self._pictures.trouble or (str(stall) if stall is not None else "")
 
     def take(self, timeout_s: float) -> Frame | None:
         """The newest frame not yet taken; waits for one.
@@ -124,47 +156,51 @@ class Capture:
             The frame; None after the wait or at the end of the source, which `ended` tells apart.
 
         Raises:
-            The source's error, once every frame read before it was taken or dropped. SourceStalled: a read
-                does not come back.
+            The source's error, once every frame read before it was taken or dropped. SourceStalled: its calls
+                do not come back.
         """
         with self._changed:
+            began_s = self._clock()
             self._changed.wait_for(lambda: self._newest is not None or self._ended, timeout_s)
-            now_s = self._clock()
-            watch = self._watch
-            if watch.asked_s is not None and now_s - self._looked_s > timeout_s + SUSPENDED_S:
-                watch.asked_s = now_s  # the driver had no time to answer either
-                self._stalled_s = now_s
-            self._looked_s = now_s
             frame, self._newest = self._newest, None
             if frame is None and self._error is not None:
                 error, self._error = self._error, None
                 raise error
-            if frame is None and not self._ended and self._reopen is not None:
-                self._look_after(watch, now_s)
             if frame is not None:
                 self._any_taken = True
                 self._changed.notify_all()
+            elif self._live and not self._ended:
+                self._look_after(min(self._clock() - began_s, timeout_s + _MOST_OVER_S))
             return frame
 
-    def _look_after(self, watch: _Watch, now_s: float) -> None:
+    def rest(self, resting: bool) -> None:
+        """Has the source closed, or opened again; one that cannot be opened again stays open and is ignored."""
+        with self._changed:
+            if resting == self._resting:
+                return
+            self._resting = resting
+            if not self._whole:
+                self._newest = None
+            self._changed.notify_all()
+
+    def _look_after(self, waited_s: float) -> None:
         """Leaves a thread that hangs, with its source, where opening that again may help."""
-        asked_s = watch.asked_s
-        if self.stalled:
-            if asked_s is not None and now_s - self._stalled_s > self._patience_s + LONGEST_ATTEMPT_S:
-                raise SourceStalled(f"{self._name}: no answer while it was opened again; its driver hangs")
+        turn = self._turn
+        if not turn.asked:
             return
-        if asked_s is None:
+        turn.waited_s += waited_s
+        opening = turn.stall is not None
+        longest_s = LONGEST_ATTEMPT_S if opening else _deadline_s(turn.source)
+        if longest_s is None or turn.waited_s <= longest_s:
             return
-        deadline_s = getattr(watch.source, "deadline_s", None)
-        if deadline_s is not None and now_s - asked_s > deadline_s and self._threads_left < _MOST_LEFT:
-            self._threads_left += 1
-            watch.left = True
-            self._watch = _Watch(_Nothing(self._name))
-            self._thread = self._start(SourceStalled(f"{self._name}: no answer for {deadline_s:g} s"))
-        elif now_s - asked_s > (longest_s := max(self._patience_s, deadline_s or 0.0)):
-            raise SourceStalled(
-                f"{self._name}: no answer for {longest_s:g} s; its driver hangs; unplug it and plug it in again"
-            )
+        stall = SourceStalled(f"{self._name}: no answer for {longest_s:g} s" + " while it was opened" * opening)
+        self._left = [thread for thread in self._left if thread.is_alive()]
+        if self._reopen is None or len(self._left) >= _MOST_LEFT:
+            raise SourceStalled(f"{stall}; its driver hangs; unplug it and plug it in again")
+        turn.left = True
+        self._left.append(self._thread)
+        self._turn = _Turn(_Nothing(self._name), stall)
+        self._thread = self._start(turn.source)
 
     @property
     def ended(self) -> bool:
@@ -177,102 +213,187 @@ class Capture:
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
-        watch = self._watch
-        getattr(watch.source, "interrupt", lambda: None)()
+        turn = self._turn
+        getattr(turn.source, "interrupt", lambda: None)()
         self._thread.join(timeout_s)
         with self._changed:
-            watch.left = not self._ended
-        if watch.left:
+            turn.left = not self._ended
+        if turn.left:
             log.warning("%s does not answer; leaving it", self._name)
             return
-        watch.source.close()
-        damaged = self._damaged + getattr(watch.source, "damaged", 0)
+        turn.source.close()
+        damaged = self._damaged + getattr(turn.source, "damaged", 0)
         if damaged:
             were = "frame was" if damaged == 1 else "frames were"
             log.warning("%s: %d damaged %s left out", self._name, damaged, were)
 
-    def _work(self, watch: _Watch, stall: SourceStalled | None) -> None:
-        """Args: stall: why the source must be opened before it is read; None where it is open."""
+    def _work(self, turn: _Turn, hanging: Any) -> None:
         try:
+            if hanging is not None:
+                getattr(hanging, "interrupt", lambda: None)()
             while not self._stop.is_set():
-                try:
-                    if stall is not None:
-                        if not self._open_again(watch, stall):
-                            return
-                        stall = None
-                    watch.asked_s = self._clock()
-                    frame = watch.source.read()
-                except SourceStalled as error:
-                    watch.asked_s = None
-                    if watch.left or stall is not None:
-                        raise
-                    stall = error
-                    self._damaged += getattr(watch.source, "damaged", 0)
-                    stalled, watch.source = watch.source, _Nothing(self._name)
-                    stalled.close()
+                if self._resting and self._reopen is not None:
+                    self._close_for_rest(turn)
                     continue
-                if frame is None or watch.left:
+                if turn.stall is not None and not self._open_again(turn, turn.stall) or turn.left:
                     return
-                self._keep(frame, watch)
+                if self._resting:
+                    continue
+                try:
+                    frame = self._read(turn)
+                except SourceStalled as error:
+                    if turn.left:
+                        return
+                    self._put_away(turn, error)
+                    continue
+                if frame is None or turn.left:
+                    return
+                self._keep(frame, turn)
         except Exception as error:  # whatever it is, the loop that takes the frames has to know
-            if not watch.left:
+            if not turn.left:
                 self._error = error
         finally:
             with self._changed:
-                left = watch.left
-                if self._watch is watch:
+                left = turn.left
+                if self._turn is turn:
                     self._ended = True
                 self._changed.notify_all()
             if left:
-                watch.source.close()
+                turn.source.close()
 
-    def _keep(self, frame: Frame, watch: _Watch) -> None:
-        if self._index_base:
-            frame = structs.replace(
-                frame, index=frame.index + self._index_base, media_ns=frame.media_ns + self._media_base_ns
-            )
+    def _read(self, turn: _Turn) -> Frame | None:
+        """The next picture that may be read; None at the end.
+
+        Raises:
+            SourceStalled: there is none, in whatever way.
+        """
+        while True:
+            turn.ask()
+            try:
+                frame: Frame | None = turn.source.read()
+            except OSError as error:
+                if self._reopen is None:
+                    raise
+                raise SourceStalled(f"{self._name}: {error.strerror or error}") from None
+            finally:
+                turn.asked = False
+            if turn.left or self._stop.is_set():
+                return frame
+            if frame is None:
+                if self._live and self._endless:
+                    raise SourceStalled(f"{self._name}: it gives no more pictures")
+                return None
+            if self._reopen is None or self._pictures.look(self._name, frame, getattr(turn.source, "repeats", False)):
+                return frame
+
+    def _put_away(self, turn: _Turn, stall: SourceStalled) -> None:
+        """Closes a source that has stalled, which takes no longer than a read may or is left as well."""
+        self._damaged += getattr(turn.source, "damaged", 0)
+        stalled, turn.source = turn.source, _Nothing(self._name)
+        turn.ask()
+        try:
+            stalled.close()
+        except Exception as error:  # it is of no use any more
+            log.debug("%s: closing it failed: %s", self._name, error)
+        finally:
+            turn.asked = False
+        turn.stall = stall
+
+    def _close_for_rest(self, turn: _Turn) -> None:
+        """Closes the source, and waits until it is asked for again."""
+        self._put_away(turn, _Rested(self._name))
+        self._away_s = None
+        self._pictures.opened()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._resting or self._stop.is_set())
+
+    def _keep(self, frame: Frame, turn: _Turn) -> None:
+        if self._live:
+            frame = self._continued(frame)
+        if self._away_s is not None and not self._pictures.trouble:
+            self._away_s = None
+            log.warning("%s is back", self._name)
         with self._changed:
             if self._whole:
-                self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
-            if watch.left:
+                self._changed.wait_for(lambda: (self._newest is None and not self._resting) or self._stop.is_set())
+            elif self._resting:
                 return
-            self._last = frame
+            if turn.left:
+                return
             self.dropped += self._newest is not None and self._any_taken and not self._whole
             self._newest = frame
             self._changed.notify_all()
 
-    def _open_again(self, watch: _Watch, stall: SourceStalled) -> bool:
+    def _continued(self, frame: Frame) -> Frame:
+        """The frame with an index and a time that go on from the last one, also where its source counts from 0."""
+        begins, self._begins = self._begins, False
+        if self._last is not None:
+            index, media_ns, captured_ns = self._last
+            back = frame.index + self._index_base <= index or frame.media_ns + self._media_base_ns <= media_ns
+            if begins or back:
+                if not begins:
+                    log.warning("%s: its pictures count from the beginning again", self._name)
+                self._index_base = index + 1 - frame.index
+                self._media_base_ns = media_ns + max(1, frame.captured_ns - captured_ns) - frame.media_ns
+        if self._index_base or self._media_base_ns:
+            frame = structs.replace(
+                frame, index=frame.index + self._index_base, media_ns=frame.media_ns + self._media_base_ns
+            )
+        self._last = frame.index, frame.media_ns, frame.captured_ns
+        return frame
+
+    def _open_again(self, turn: _Turn, stall: SourceStalled) -> bool:
         """Opens the source again, with growing pauses; False when stopped. Raises when patience ends."""
         if self._reopen is None:
             raise stall
-        log.warning("%s; trying again", stall)
-        began_s = self._stalled_s = self._clock()
-        self.stalled = True
+        began_s = self._clock()
+        rested = isinstance(stall, _Rested)
+        if not rested:
+            log.log(logging.WARNING if self._away_s is None else logging.INFO, "%s; trying again", stall)
+            if self._away_s is None:
+                self._away_s = began_s
         if began_s - self._opened_s > STEADY_S:
             self._pauses.reset()
-        while not self._stop.wait(self._pauses.next_s):
+        while not (self._stop.wait(0.0 if rested else self._pauses.next_s) or turn.left):
+            if self._resting:
+                return True
+            turn.ask()
             try:
-                watch.asked_s = self._clock()
                 source = self._reopen()
             except Exception as error:
-                watch.asked_s = None
                 if not may_come(error, worked_before=True):
                     raise
                 if self._clock() - began_s + self._pauses.next_s > self._patience_s:
                     if isinstance(error, SourceError):
                         raise type(error)(f"{error}; tried for {self._patience_s:g} s") from None
                     raise
+                if rested:  # from here on it is a stall as any other
+                    rested, self._away_s, turn.stall = False, began_s, SourceStalled(str(error))
+                    log.warning("%s; trying again", error)
                 log.info("still without a picture: %s", error)
                 self._pauses.grow()
                 continue
-            watch.source = source
+            finally:
+                turn.asked = False
+            turn.source = source
+            if turn.left:
+                return False
+            turn.stall = None
             self._pauses.grow()  # for one that fails again at once
             self._opened_s = self._clock()
-            if self._last is not None:  # the new source counts from 0: carry on where the old one ended
-                self._index_base = self._last.index + 1
-                self._media_base_ns = self._last.media_ns + time.monotonic_ns() - self._last.captured_ns
-            self.reconnects += 1
-            self.stalled = False
-            log.warning("%s is back", self._name)
+            self._begins = True
+            self._pictures.opened()
+            self.reconnects += not rested
             return True
         return False
+
+
+def _deadline_s(source: Any) -> float | None:
+    """How long a read of the source may take; None where it may wait for somebody else."""
+    told_s: float | None = getattr(source, "deadline_s", None)
+    if told_s is not None:
+        return told_s
+    if getattr(source, "waits", False):
+        return None
+    fps = getattr(source, "fps", None)
+    return max(DEADLINE_S, DEADLINE_PICTURES / fps) if fps else DEADLINE_S

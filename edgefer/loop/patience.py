@@ -18,7 +18,8 @@ from edgefer.errors import SourceError, SourceRefused, SourceStalled
 log = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 0.25
-LONGEST_DELAY_S = 8.0
+#: What is back is seen within a second; to ask for what is not there costs next to nothing.
+LONGEST_DELAY_S = 1.0
 #: A source opens or fails in less; one that does neither hangs in its driver.
 LONGEST_ATTEMPT_S = 15.0
 _POLL_S = 0.05

@@ -47,6 +47,7 @@ class Readings:
         first_index: int = 0,
         reopen: Callable[[], object] | None = None,
         patience_s: float = PATIENCE_S,
+        endless: bool = False,
         tally: Tally | None = None,
     ) -> None:
         """
@@ -65,6 +66,7 @@ class Readings:
             first_index: added to the index of each frame.
             reopen: opens a stalled source again, see Capture.
             patience_s: how long that is tried.
+            endless: the end of a live source is a failure, as that of a camera is.
             tally: where the readings are counted; one of its own by default.
         """
         self.frame: Frame | None = None
@@ -83,11 +85,11 @@ class Readings:
         self._held: tuple[Reading, Frame] | None = None  # the last of those
         self._error: SourceError | None = None  # to be raised once they are told
         self._ahead: list[Frame | SourceError | None] = []  # what follows the frame that is read, where that matters
-        self._closed = False
+        self._closed = self._resting = False
         self.next_index = first_index
         newest = realtime or source.live
         waits = newest or getattr(source, "waits", False)
-        self._capture = Capture(source, reopen, patience_s, whole=not newest) if waits else None
+        self._capture = Capture(source, reopen, patience_s, whole=not newest, endless=endless) if waits else None
 
     def step(self) -> Reading | None:
         """One turn; None when it gave no reading, as when no frame came for POLL_S.
@@ -96,6 +98,9 @@ class Readings:
             SourceError: the source failed for good; what was read before has been given.
         """
         if self.ended:
+            return None
+        if self._resting:
+            time.sleep(POLL_S)
             return None
         if self._error is not None:
             self.ended = True
@@ -216,6 +221,12 @@ class Readings:
             return False
         return (time.monotonic() - self._began_s) * 1e9 >= self._end_ns
 
+    def rest(self, resting: bool) -> None:
+        """While it rests no reading is made. A source that can be opened again is closed meanwhile."""
+        self._resting = resting
+        if self._capture is not None:
+            self._capture.rest(resting)
+
     @property
     def summary(self) -> RunSummary:
         """The run so far."""
@@ -228,9 +239,11 @@ class Readings:
         """How the run is doing."""
         governor, capture, last = self._pipeline.governor, self._capture, self._tally.last
         temperature_c, throttled = governor.heat if governor else (None, False)
-        state: Literal["running", "stalled", "ended"] = "running"
+        state: Literal["running", "stalled", "resting", "ended"] = "running"
         if self.ended or self._closed:
             state = "ended"
+        elif self._resting:
+            state = "resting"
         elif capture is not None and capture.stalled:
             state = "stalled"
         return Health(
@@ -244,6 +257,7 @@ class Readings:
             temperature_c=temperature_c,
             throttled=throttled,
             source=state,
+            trouble=capture.trouble if capture is not None and state == "stalled" else "",
             length=getattr(self._source, "length", None),
             first_index=self._first_index,
         )

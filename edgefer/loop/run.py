@@ -38,10 +38,11 @@ class SinkSet:
         for sink in self._sinks:
             sink.report(health)
 
-    def heed(self) -> None:
-        """Ends the run where a person has asked for it through one of the sinks."""
+    def heed(self, readings: Steps) -> None:
+        """Ends the run, or has it rest, where a person has asked for it through one of the sinks."""
         if any(getattr(sink, "end_asked", False) for sink in self._sinks):
             self._stop.set()
+        readings.rest(any(getattr(sink, "rest_asked", False) for sink in self._sinks))
 
     def close(self) -> None:
         for sink in self._sinks:
@@ -78,6 +79,8 @@ class Steps(Protocol):
 
     def step(self) -> Reading | None: ...
 
+    def rest(self, resting: bool) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -86,6 +89,7 @@ def run(
     sinks: Sequence[Any] = (),
     stop: threading.Event | None = None,
     on_beat: Callable[[int], None] | None = None,
+    restarts: int = 0,
 ) -> RunSummary:
     """Writes readings to the sinks to their end, or until told to stop; closes both whatever happens.
 
@@ -94,6 +98,7 @@ def run(
         sinks: each a sinks.SinkThread, or what has its `write`, `report`, `take_error` and `close`.
         stop: set from outside (another thread, a signal) to end after the current frame.
         on_beat: called on this thread with the number of readings written, after each turn and while none comes.
+        restarts: what the sinks are told of the runs before this one.
 
     Raises:
         SourceError: the source failed for good. SinkError: no sink is left; a pipe whose reader has gone
@@ -114,12 +119,14 @@ def run(
                     outputs.write(reading, readings.frame)
                 if time.monotonic() >= next_report_s:
                     next_report_s = time.monotonic() + _HEALTH_INTERVAL_S
-                    outputs.report(readings.health)
-                outputs.heed()
+                    health = readings.health
+                    health.restarts = restarts
+                    outputs.report(health)
+                outputs.heed(readings)
                 if on_beat is not None:
                     on_beat(written)
             health = readings.health
-            health.source, health.fps = "ended", 0.0
+            health.source, health.fps, health.restarts = "ended", 0.0, restarts
             outputs.report(health)
     except SinkClosed:
         pass  # whoever read our output has had enough

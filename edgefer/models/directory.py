@@ -13,7 +13,9 @@ comment is found as surely as one in the weights:
 
 This guards against damage (a worn card, a broken copy, an edit by hand), not against an attacker, who could
 seal his own file; that is what a signature is for. `write` makes the seal; a manifest is not edited by hand.
-A `model.sig` is refused: a signature that nobody checks must not look like one that was checked.
+A `model.sig` is the signature of model.toml, and so of all that it lists (models/signature.py). Where there is one
+it is checked: against the keys that this device trusts or, in an installed copy, against what was accepted
+(models/slots.py).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from edgefer.errors import ModelError
 from edgefer.models import clip as clip  # kinds are known once they are imported
 from edgefer.models import geometry as geometry
 from edgefer.models import micro as micro
+from edgefer.models import slots
 from edgefer.models import units as units
 from edgefer.models.manifest import FrameManifest, Manifest, from_fields
 from edgefer.support.atomic import write_bytes
@@ -38,6 +41,7 @@ from edgefer.support.toml import dumps
 MANIFEST_NAME = "model.toml"
 SIGNATURE_NAME = "model.sig"
 MANIFEST_MAX_BYTES = 256 * 1024
+SIGNATURE_MAX_BYTES = 8 * 1024
 FILE_MAX_BYTES = 64 * 1024 * 1024
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -60,16 +64,18 @@ def load(directory: str | os.PathLike) -> Manifest:
 def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
     """Like `load`, with the checked bytes of the network."""
     directory = Path(directory)
-    names = _names(directory)
-    if MANIFEST_NAME not in names:
+    found = names(directory)
+    if MANIFEST_NAME not in found:
         raise ModelError(f"model {_shown(directory)}: has no {MANIFEST_NAME}; {_ADVICE}")
-    manifest = _parse(directory, _bytes(directory, MANIFEST_NAME, MANIFEST_MAX_BYTES))
-    if SIGNATURE_NAME in names:
+    head = _bytes(directory, MANIFEST_NAME, MANIFEST_MAX_BYTES)
+    signature = _bytes(directory, SIGNATURE_NAME, SIGNATURE_MAX_BYTES) if SIGNATURE_NAME in found else b""
+    manifest = _parse(directory, head)
+    if not slots.is_pinned(directory, head, signature) and SIGNATURE_NAME in found:
         raise ModelError(
             f"model {_shown(directory)}: has a {SIGNATURE_NAME}, which this version cannot check; remove it"
         )
-    expected = {*manifest.files, MANIFEST_NAME}
-    unknown, missing = sorted(names - expected), sorted(expected - names)
+    expected = {*manifest.files, MANIFEST_NAME} | found & {SIGNATURE_NAME}
+    unknown, missing = sorted(found - expected), sorted(expected - found)
     if missing:
         raise ModelError(f"model {_shown(directory)}: has no {missing[0]}, which {MANIFEST_NAME} lists; {_ADVICE}")
     if unknown:
@@ -108,6 +114,8 @@ def read_frame(directory: str | os.PathLike) -> tuple[FrameManifest, bytes]:
 def write(directory: str | os.PathLike, manifest: Manifest) -> Manifest:
     """Write model.toml for the files in the directory: hash them, seal, replace in one step.
 
+    A signature goes, for it was the old one's.
+
     Args:
         directory: holds the network and whatever else is to ship; all of it is listed.
         manifest: `files` is ignored and filled in.
@@ -119,19 +127,25 @@ def write(directory: str | os.PathLike, manifest: Manifest) -> Manifest:
         ModelError: the result would be refused by `load`; model.toml is then left as it was.
     """
     directory = Path(directory)
-    names = sorted(_names(directory) - {MANIFEST_NAME})
-    files = {name: hashlib.sha256(_bytes(directory, name, FILE_MAX_BYTES)).hexdigest() for name in names}
+    listed = sorted(names(directory) - {MANIFEST_NAME, SIGNATURE_NAME})
+    files = {name: hashlib.sha256(_bytes(directory, name, FILE_MAX_BYTES)).hexdigest() for name in listed}
     fields = msgspec.to_builtins(manifest)
     del fields["files"]
     fields["files"] = files  # last, before the seal
     body = dumps(fields).encode() + b"\n" + _SEAL_HEAD
     content = body + f'sha256 = "{hashlib.sha256(body).hexdigest()}"\n'.encode()
     _parse(directory, content)
+    (directory / SIGNATURE_NAME).unlink(missing_ok=True)
     write_bytes(directory / MANIFEST_NAME, content)
     return load(directory)
 
 
-def _names(directory: Path) -> set[str]:
+def names(directory: Path) -> set[str]:
+    """Names of the files in a directory but for those that begin with a dot.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     try:
         return {entry.name for entry in os.scandir(directory) if not entry.name.startswith(".")}
     except (OSError, ValueError) as error:
@@ -140,6 +154,12 @@ def _names(directory: Path) -> set[str]:
             f"model {_shown(directory)}: expected a model directory: {reason}; "
             "`edgefer models list` shows what is installed"
         ) from None
+
+
+def content(directory: Path, name: str) -> bytes:
+    """The bytes of one of its files. Raises ModelError where it is no plain file, too large or cannot be read."""
+    limits = {MANIFEST_NAME: MANIFEST_MAX_BYTES, SIGNATURE_NAME: SIGNATURE_MAX_BYTES}
+    return _bytes(directory, name, limits.get(name, FILE_MAX_BYTES))
 
 
 def _bytes(directory: Path, name: str, limit: int) -> bytes:

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Meta
 
 from edgefer import labels
+from edgefer.models.release import Release
 from edgefer.support.typed import converted
 
 MODEL_NAME = "model.tflite"
@@ -131,6 +132,7 @@ class Manifest(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, kw_
     paper: Text
     architecture: Text
     licence: Licence
+    release: Release | None = None
     files: dict[str, Digest] = {}
 
     @property

@@ -41,8 +41,8 @@ def read(
     Args:
         image: path of an image file; or its pixels, uint8, shape (H, W, 3) in BGR, as cv2.imread gives them,
             or (H, W) in grey. Any strides; it may be read-only. Nothing keeps it.
-        model: a shipped model (`edgefer models list`) or a model directory; of several the first gives the
-            expression. "edgefer-s" unless the profile says otherwise.
+        model: an installed or a shipped model (`edgefer models list`) or a model directory; of several the first
+            gives the expression. "edgefer-s" unless the profile says otherwise.
         detector: how faces are found: "edgefer" (the default), "haar", "yunet:DIRECTORY", "blazeface:DIRECTORY".
         profile: name of a shipped profile or a .toml file; by default the one that fits this board.
         landmarks: whether faces get 68 landmarks and a pose.

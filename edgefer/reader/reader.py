@@ -52,8 +52,8 @@ class Reader:
         """Loads and checks the models.
 
         Args:
-            model: a shipped model (`edgefer models list`) or a model directory; of several the first gives the
-                expression. The profile's by default, which is "edgefer-s" unless it says otherwise.
+            model: an installed or a shipped model (`edgefer models list`) or a model directory; of several the first
+                gives the expression. The profile's by default, which is "edgefer-s" unless it says otherwise.
             detector: how faces are found: "edgefer", "haar", "yunet:DIRECTORY", "blazeface:DIRECTORY". The profile's
                 by default.
             profile: name of a shipped profile or a .toml file; by default the one that fits this board, as for

@@ -91,7 +91,7 @@ class Stream(Iterator[Reading]):
         self._tally = Tally()
         self._failed: list[tuple[str, SourceError]] = []
         self._given = self._index = 0  # readings; and the number of the next photograph
-        self._still = False
+        self._still = self._resting = False
         self._image: tuple[Frame, np.ndarray] | None = None
         self.frame: Frame | None = None
         self.ended = False
@@ -210,6 +210,15 @@ class Stream(Iterator[Reading]):
                     self._queue.clear()
             return reading
 
+    def rest(self, resting: bool) -> None:
+        """While it rests no reading is made; the camera is released meanwhile, a film waits."""
+        if resting == self._resting:
+            return
+        with self._lock:
+            self._resting = resting
+            if self._open.readings is not None:
+                self._open.readings.rest(resting)
+
     def _next_source(self) -> None:
         """Opens the next source that can be; without any, the stream has ended."""
         while self._queue:
@@ -257,11 +266,13 @@ class Stream(Iterator[Reading]):
                 first_index=self._index if still and self._still else 0,
                 reopen=reopen,
                 patience_s=self._patience_s,
+                endless=endless(choice),
                 tally=self._tally,
             )
         except BaseException:
             source.close()
             raise
+        self._open.readings.rest(self._resting)
         self._still = still
         self.name, self.fps, self.size, self.length = source.name, source.fps, source.size, source.length
         self.live, self.labels, self.models = source.live, pipeline.labels, pipeline.further_labels

@@ -16,7 +16,8 @@ def open(model: str | os.PathLike = defaults.MODEL, threads: int = 1) -> Recogni
     """A model as a recognizer, after its hashes, its manifest, its tensors and its self-test agreed.
 
     Args:
-        model: name of a shipped model or a model directory, with options of its kind: `name,option=value`.
+        model: name of an installed or a shipped model, or a model directory, with options of its kind:
+            `name,option=value`.
         threads: CPU threads of the interpreter, at least 1.
 
     Returns:

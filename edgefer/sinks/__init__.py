@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgefer.sinks.base import Sink
-from edgefer.sinks.registry import FRAMES, MODELS, OUTPUTS, check_outputs
+from edgefer.sinks.registry import FRAMES, MODELS, NETWORK, OUTPUTS, check_outputs
 from edgefer.sinks.thin import Thinned
 from edgefer.sinks.thread import SinkThread
 from edgefer.support.registry import Choice
@@ -66,4 +66,5 @@ def start_sink(
     """A sink on a thread of its own; `drop` as SinkThread has it, the rest as open_sink."""
     sink = open_sink(output, labels=labels, title=title, fps=fps, models=models, units=units)
     frames = FRAMES in output.entry.needs
+    drop = drop or NETWORK in output.entry.needs
     return SinkThread(sink, WAITING_WITH_FRAMES if frames else WAITING, drop=drop, frames=frames)

@@ -11,10 +11,12 @@ class Sink:
     Attributes:
         name: what a message calls it.
         end_asked: set once a person asks, through this sink, for the end of the run.
+        rest_asked: set while a person wants, through this sink, that nothing is read.
     """
 
     name: str = ""
     end_asked: bool = False
+    rest_asked: bool = False
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         """Takes one reading; the frame is there for outputs whose registry row needs "frames".

@@ -10,6 +10,7 @@ A maker gets its options and, by name, `labels` (of the first model), `title` (w
     folder      its path may be a folder, which it fills with files named as those of the source
     stdout      it writes to standard output where it has no path
     terminal    it draws on the terminal, and says at the end what the run amounted to
+    network     it speaks to other machines: it loses readings rather than hold up a run, also one that reads a file
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edgefer.errors import UsageError
+from edgefer.sinks.network.options import Metrics, Mqtt
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
 FRAMES, LANDMARKS, MODELS = "frames", "landmarks", "models"
-FOLDER, STDOUT, TERMINAL = "folder", "stdout", "terminal"
+FOLDER, STDOUT, TERMINAL, NETWORK = "folder", "stdout", "terminal", "network"
 
 #: Paths that stand for what the process was started with; a socket there, as systemd gives, could not be opened.
 STANDARD = {"-": 1, "/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
@@ -194,6 +196,26 @@ OUTPUTS.add(
         "edgefer.sinks.timeline:open_timeline",
         Timeline,
         "path",
+    )
+)
+OUTPUTS.add(
+    Entry(
+        "mqtt",
+        "state and events to an MQTT broker, which Home Assistant finds by itself; needs the extra mqtt",
+        "edgefer.sinks.network.mqtt:open_mqtt",
+        Mqtt,
+        "url",
+        frozenset({NETWORK}),
+    )
+)
+OUTPUTS.add(
+    Entry(
+        "metrics",
+        "figures for Prometheus at http://HOST:PORT/metrics; needs the extra metrics",
+        "edgefer.sinks.network.metrics:open_metrics",
+        Metrics,
+        "address",
+        frozenset({NETWORK}),
     )
 )
 

@@ -61,6 +61,11 @@ class SinkThread:
         return self.sink.end_asked
 
     @property
+    def rest_asked(self) -> bool:
+        """Whether a person wants, through the sink, that nothing is read."""
+        return self.sink.rest_asked
+
+    @property
     def failed(self) -> bool:
         """Whether the sink has failed; later readings are counted as dropped."""
         return self._failed

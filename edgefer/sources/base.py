@@ -36,14 +36,17 @@ class Source:
         size: (width, height) of the first frame, pixels.
         length: number of frames the source says it has, or None where it does not know.
         waits: True where a read may wait for somebody else, as for the writer of a pipe; `interrupt` ends that.
-        deadline_s: how long a read may take before the source is left to itself and opened again; None where that
-            cannot help.
+        repeats: True where a still scene may give the same picture again and again, to the last bit, as coded video
+            does; a sensor's own pictures have noise.
+        deadline_s: of a live source, how long a read may take before the source is left to itself and opened again;
+            None where the loop is to say, from the rate.
     """
 
     name: str = ""
     live: bool = False
     still: bool = False
     waits: bool = False
+    repeats: bool = False
     deadline_s: float | None = None
     fps: float | None = None
     size: tuple[int, int] = (0, 0)
@@ -91,7 +94,8 @@ class Wrapper(Source):
         """Args: source: closed with this one."""
         self._source = source
         self.name, self.live, self.still, self.waits = source.name, source.live, source.still, source.waits
-        self.deadline_s, self.fps, self.size, self.length = source.deadline_s, source.fps, source.size, source.length
+        self.deadline_s, self.repeats = source.deadline_s, source.repeats
+        self.fps, self.size, self.length = source.fps, source.size, source.length
 
     @property
     def damaged(self) -> int:

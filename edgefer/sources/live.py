@@ -63,7 +63,7 @@ class LiveStream(Source):
     Its end is a stall: a server that was killed looks no different, and opening it again is the cure for both.
     """
 
-    live = True
+    live = repeats = True
 
     def __init__(
         self,

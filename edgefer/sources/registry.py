@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -36,15 +36,20 @@ Text = Annotated[str, Meta(min_length=1)]
 class CameraOptions(Options, frozen=True):
     """The camera that `edgefer run` opens when neither --camera nor --source is given."""
 
-    device: Annotated[Index | Text, Meta(description="index of the camera, or its path")] = 0
+    device: Annotated[
+        Index | Text, Meta(description="index of the camera, or its path: one in /dev/v4l/by-id stays the same")
+    ] = 0
     size: Annotated[
         list[Side], Meta(min_length=2, max_length=2, description="width and height asked of the camera, pixels")
     ] = msgspec.field(default_factory=lambda: [640, 480])
     fps: Annotated[float, Meta(ge=1, le=240, description="frames a second asked of the camera")] = 30.0
     format: Annotated[
-        Literal["auto", "grey", "yuyv", "nv12", "mjpeg"],
-        Meta(description="pixel format asked of the camera; grey, yuyv and nv12 give luma without a conversion"),
+        Literal["auto", "grey", "yuyv", "uyvy", "nv12", "yu12", "mjpeg"],
+        Meta(description="pixel format asked of the camera; grey, nv12 and yu12 give luma without a copy"),
     ] = "auto"
+    controls: Annotated[
+        list[Text], Meta(max_length=32, description="controls to set, each NAME=VALUE, in order: docs/cameras.md")
+    ] = msgspec.field(default_factory=list)
     rotate: Annotated[
         Literal[0, 90, 180, 270], Meta(description="degrees clockwise by which its pictures are turned upright")
     ] = 0
@@ -111,6 +116,23 @@ class PipeOptions(Options, frozen=True):
     live: Annotated[bool, Meta(description="yes: a camera writes, its newest frame counts; no: every frame")] = False
 
 
+#: What cameras do: end, go, block for ever, give one picture for ever, a black one, another size, or start over.
+Fault = Literal["eof", "gone", "hang", "frozen", "black", "size", "reset"]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+
+
+class FaultOptions(Options, frozen=True):
+    """Faults that are played into another source: docs/device.md."""
+
+    source: Annotated[str, Meta(min_length=1, description="a camera, or another source that is live")] = "0"
+    kinds: Annotated[list[Fault], Meta(min_length=1, description="which faults, in turn")] = msgspec.field(
+        default_factory=lambda: list(FAULTS)
+    )
+    every: Annotated[float, Meta(gt=0, le=1e6, description="time of good pictures between two faults, s")] = 20.0
+    lasting: Annotated[float, Meta(ge=0, le=1e6, description="time that each lasts, s")] = 5.0
+    sticks: Annotated[bool, Meta(description="only opening it again ends a fault")] = False
+
+
 STILL, ENDLESS, AWAITED = "still", "endless", "awaited"
 
 SOURCES = Registry("source")
@@ -153,6 +175,16 @@ SOURCES.add(
         frozenset({STILL}),
     )
 )
+SOURCES.add(
+    Entry(
+        "faults",
+        "another source with faults, to rehearse recovery",
+        "edgefer.sources.faults:open_faults",
+        FaultOptions,
+        "source",
+        frozenset({ENDLESS, AWAITED}),
+    )
+)
 SOURCES.add(Entry("animation", "animated WebP or PNG", "edgefer.sources.animation:open_animation", PathOptions, "path"))
 
 
@@ -186,9 +218,9 @@ def kind_of(spec: str) -> str:
     """What a text given for a source means: "camera", "stream", "pipe", "stills", "animation" or "film".
 
     Args:
-        spec: camera index ("0"); device ("/dev/video0"); stream ("rtsp://host/path" and the like); "-" for standard
-            input; path of a video, an image or a folder of images. A file called like an index or like a kind of
-            source is reached as "./0".
+        spec: camera index ("0"); device ("/dev/video0", "/dev/v4l/by-id/…"); stream ("rtsp://host/path" and the
+            like); "-" for standard input; path of a video, an image or a folder of images. A file called like an
+            index or like a kind of source is reached as "./0".
 
     Raises:
         UsageError: it is empty, or a URL with control characters.
@@ -196,7 +228,7 @@ def kind_of(spec: str) -> str:
     """
     if not spec or "\0" in spec:
         raise UsageError(f"source {spec!r}: expected a path, a camera, rtsp://… or demo")
-    if spec.isascii() and spec.isdecimal() or spec.startswith("/dev/video"):
+    if spec.isascii() and spec.isdecimal() or spec.startswith(("/dev/video", "/dev/v4l/")):
         return "camera"
     scheme, separator, _ = spec.partition("://")
     if separator:

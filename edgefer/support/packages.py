@@ -7,6 +7,8 @@ import importlib.metadata
 import importlib.util
 from typing import NamedTuple
 
+from edgefer.errors import UsageError
+
 
 class Package(NamedTuple):
     """A package by its module, which is what a program imports: distributions of several names bring the same.
@@ -33,6 +35,10 @@ OPTIONAL = (
     Package("av", "PyAV", "film", "films and network streams"),
     Package("pillow_heif", "pillow-heif", "heif", "photographs in HEIC and AVIF"),
     Package("pyarrow", "PyArrow", "parquet", "Parquet files", False),
+    Package("paho", "paho-mqtt", "mqtt", "the output mqtt"),
+    Package("prometheus_client", "prometheus-client", "metrics", "the output metrics", False),
+    Package("uvicorn", "Uvicorn", "web", "the output web", False),
+    Package("starlette", "Starlette", "web", "the output web", False),
     Package("matplotlib", "Matplotlib", "demo", "the portrait of the demo", False),
     Package("keras", "Keras", "train", "training and `edgefer explain`", False),
 )
@@ -55,6 +61,13 @@ def version_of(package: Package) -> str | None:
         return version
     names = importlib.metadata.packages_distributions().get(package.module, [])
     return importlib.metadata.version(names[0]) if names else "of unknown version"
+
+
+def require(module: str) -> None:
+    """Raises UsageError where an optional package is not there."""
+    (package,) = [each for each in OPTIONAL if each.module == module]
+    if importlib.util.find_spec(module) is None:
+        raise UsageError(f"{package.title} is {missing(package)}")
 
 
 def missing(package: Package) -> str:

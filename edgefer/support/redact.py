@@ -109,6 +109,12 @@ def remember(text: str) -> None:
         _known.add(base64.b64encode(unquote(credentials).encode(errors="surrogateescape")).decode())
 
 
+def remember_secret(secret: str) -> None:
+    """Takes a secret that came by itself, as from a file."""
+    if len(secret) >= _SHORTEST:
+        _known.add(secret)
+
+
 def _scrub_line(line: str) -> str:
     shown, position = "", 0
     schemes = list(_SCHEME.finditer(line))

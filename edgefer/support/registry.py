@@ -145,8 +145,9 @@ class Registry:
             UsageError: an unknown name or option, a value that does not fit, or a target that is missing or
                 not taken.
         """
-        remember(text)
         head, *pairs = split_options(text)
+        for part in (head, *pairs):  # each by itself: what follows an address is not a part of it
+            remember(part)
         text = scrub(text)  # for messages
         name, colon, target = head.partition(":")
         entry = self.find(name)

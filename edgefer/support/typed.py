@@ -52,10 +52,15 @@ def meaning_of(kind: inspect.Type) -> str:
     return ""
 
 
-def is_model_path(kind: inspect.Type) -> bool:
-    """Whether a field names a model directory, which a profile gives relative to itself."""
+#: What a field's type may say of its value: the path of a model directory, of a file that is read, of one that nobody
+#: else may see. A profile gives all of them relative to itself.
+MODEL_PATH, READ_FILE, SECRET_FILE = "model path", "file", "secret file"
+
+
+def is_marked(kind: inspect.Type, *marks: str) -> bool:
+    """Whether a field's type has one of these marks."""
     while isinstance(kind, inspect.Metadata):
-        if kind.extra and kind.extra.get("model path"):
+        if kind.extra and any(kind.extra.get(mark) for mark in marks):
             return True
         kind = kind.type
     return False

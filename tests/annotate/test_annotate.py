@@ -165,7 +165,7 @@ def test_what_was_ended_in_the_midst_of_a_film_goes_on_and_gives_the_same_bytes(
     workers = workers_of(process)
     process.send_signal(number)
     said = process.communicate(timeout=30)[1]
-    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 1}[number]
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 1}[number], said
     assert workers and not output.exists()
     deadline = time.monotonic() + 20
     while any(worker.exists() and "edgefer" in (worker / "cmdline").read_text() for worker in workers):

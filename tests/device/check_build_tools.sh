@@ -20,3 +20,5 @@ command -v "${CXX:-g++}" >/dev/null 2>&1 ||
 header=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 [ -f "$header" ] ||
 	fail "the Python headers are missing ($header); to fix: $install python$version-dev"
+printf '#include <linux/videodev2.h>\n' | "${CXX:-g++}" -E -x c - >/dev/null 2>&1 ||
+	fail "linux/videodev2.h is missing, which cameras need; to fix: $install linux-libc-dev"

@@ -31,4 +31,4 @@ if [ -n "$machine" ] && [ -f "$(dirname "$headers")/$machine/$version/pyconfig.h
 fi
 
 make --no-print-directory BUILD=build/arm CXX="$compiler" OPTIMISE="-O3 -Werror" \
-  INCLUDES="-isystem $work -isystem $headers -isystem $pybind" library build/arm/edgefer/_kernels.so
+  INCLUDES="-isystem $work -isystem $headers -isystem $pybind" library build/arm/edgefer/_kernels.so build/arm/edgefer/sources/camera/_v4l2.so

@@ -12,6 +12,7 @@ import pytest
 
 from edgefer import config
 from edgefer.device import unit
+from edgefer.sinks.registry import OUTPUTS
 
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
@@ -48,6 +49,39 @@ def test_the_network_is_there_only_for_a_camera_that_is_reached_over_it(device, 
     assert ("RestrictAddressFamilies=AF_UNIX" in lines(camera=camera(device))) == alone
 
 
+def outputs(*texts: str) -> dict:
+    return {"outputs": [OUTPUTS.parse(text) for text in texts]}
+
+
+@pytest.mark.parametrize(
+    ("texts", "allowed"),
+    [
+        (["jsonl:a.jsonl"], None),
+        (["mqtt:mqtt://127.0.0.1"], "127.0.0.1"),
+        (["mqtt:mqtts://10.0.0.2:8883", "jsonl:a.jsonl"], "10.0.0.2"),
+        (["mqtt:mqtt://localhost", "mqtt:mqtts://[fd00::2],id=b"], "fd00::2 localhost"),
+        (["mqtt:mqtt://10.0.0.2", "mqtt:mqtts://broker.local"], ""),
+        (["metrics:9840"], "localhost"),
+        (["metrics:0.0.0.0:9840"], ""),
+    ],
+)
+def test_outputs_that_need_the_network_have_it_and_only_with_those_they_name(texts, allowed):
+    """None: there is no network; empty: who is behind a name is not known when the unit is written."""
+    unit_lines = lines(**outputs(*texts))
+    assert ("PrivateNetwork=yes" in unit_lines) == (allowed is None)
+    assert [line for line in unit_lines if line.startswith("IPAddressAllow=")] == (
+        [f"IPAddressAllow={allowed}"] if allowed else []
+    )
+
+
+def test_systemd_hands_over_secrets_which_the_service_could_not_read():
+    """Under the name by which the output looks for them; certificates, which are no secret, it reads itself."""
+    named = "mqtt:mqtts://h,user=x,password_file=/etc/edgefer/my word,ca_file=/home/pi/ca.pem"
+    unit_lines = lines(prefix="/opt/edgefer", **outputs(named))
+    assert "LoadCredential=etc_edgefer_my_word:/etc/edgefer/my word" in unit_lines
+    assert any(line.startswith("BindReadOnlyPaths=") and "/home/pi/ca.pem" in line for line in unit_lines)
+
+
 def test_processors_may_be_chosen_only_by_a_profile_that_does():
     pinned = msgspec.structs.replace(config.load_profile("pi4").compute, pin=[0])
     assert "SystemCallFilter=sched_setaffinity" in lines(compute=pinned)
@@ -55,10 +89,20 @@ def test_processors_may_be_chosen_only_by_a_profile_that_does():
 
 
 @needs_systemd
-@pytest.mark.parametrize(("device", "most"), [(0, 0.5), ("rtsp://10.0.0.2/live", 1.5)])
-def test_systemd_finds_little_that_is_exposed(tmp_path, device, most):
+@pytest.mark.parametrize(
+    ("device", "texts", "most"),
+    [
+        (0, [], 0.5),
+        (0, ["jsonl:a.jsonl"], 0.5),
+        ("rtsp://10.0.0.2/live", [], 1.5),
+        (0, ["mqtt:mqtts://broker.local,user=x,password_file=/etc/edgefer/password"], 1.5),
+    ],
+)
+def test_systemd_finds_little_that_is_exposed(tmp_path, device, texts, most):
     path = tmp_path / unit.NAME
-    path.write_text("\n".join(lines(camera=camera(device))).replace("/opt/edgefer/bin/", "/usr/bin/"))
+    path.write_text(
+        "\n".join(lines(camera=camera(device), **outputs(*texts))).replace("/opt/edgefer/bin/", "/usr/bin/")
+    )
     words = [ANALYZE, "security", "--offline=true", "--no-pager", str(path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     score = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
@@ -69,6 +113,7 @@ def test_systemd_finds_little_that_is_exposed(tmp_path, device, most):
 @needs_systemd
 def test_systemd_understands_every_line(tmp_path):
     path = tmp_path / unit.NAME
-    path.write_text("\n".join(lines()).replace("/opt/edgefer/bin/python", "/bin/true #"))
+    named = "mqtt:mqtts://10.0.0.2,user=x,password_file=/etc/edgefer/my word"
+    path.write_text("\n".join(lines(**outputs(named))).replace("/opt/edgefer/bin/python", "/bin/true #"))
     done = subprocess.run([ANALYZE, "verify", "--man=no", str(path)], capture_output=True, text=True, check=False)
     assert not [line for line in done.stderr.splitlines() if unit.NAME in line], done.stderr

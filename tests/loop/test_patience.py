@@ -115,7 +115,7 @@ def test_pauses_grow_to_a_bound():
     for _ in range(8):
         seen.append(pauses.next_s)
         pauses.grow()
-    assert seen == [0.25, 0.5, 1, 2, 4, 8, 8, 8]
+    assert seen == [0.25, 0.5, 1, 1, 1, 1, 1, 1]
 
 
 def test_what_worked_before_may_come_back_whatever_it_says_but_for_a_wrong_password():

@@ -183,3 +183,15 @@ def test_a_region_may_reach_outside_but_not_lie_there():
     assert Readings(source, loop, region=(70, 50, 500, 500)).step().faces
     with pytest.raises(SourceError, match="region 80,0,90,10 lies outside its picture of 80x60 pixels"):
         Readings(source, loop, region=(80, 0, 90, 10)).step()
+
+
+def test_nothing_is_read_at_rest():
+    """And the health of the run says why."""
+    source = FileSource(3)
+    readings = Readings(source, pipeline(face(1)))
+    assert readings.step().frame == 0
+    readings.rest(True)
+    assert readings.step() is None and readings.health.source == "resting" and not readings.ended
+    readings.rest(False)
+    assert readings.step().frame == 1 and readings.health.source == "running"
+    readings.close()

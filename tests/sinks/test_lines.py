@@ -277,7 +277,7 @@ def test_a_video_without_a_file_is_told_how_it_is_written():
         open_sink("video")
 
 
-@pytest.mark.parametrize("spec", ["", "json", "jsonl:", "csv:", "video:", "table:x", "mqtt://host"])
+@pytest.mark.parametrize("spec", ["", "json", "jsonl:", "csv:", "video:", "table:x", "udp://host"])
 def test_an_unknown_output_lists_the_known_ones(spec):
     with pytest.raises(UsageError, match="available: table, jsonl") as caught:
         open_sink(spec)

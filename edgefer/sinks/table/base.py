@@ -89,6 +89,8 @@ def trouble_of(health: Health | None) -> str:
     words = []
     if health.source == "stalled":
         words.append("no picture, opening the source again")
+    if health.source == "resting":
+        words.append("switched off by an output")
     if health.governor_level:
         words.append(f"governor at level {health.governor_level}")
     if health.throttled:

@@ -26,7 +26,7 @@ class Bytes(Interruptible, Protocol):
 class Pictures(Source):
     """What both have in common: a decoder, and a deadline for the next picture that can be shown."""
 
-    live = True
+    live = repeats = True
 
     def __init__(self, name: str, file: Interruptible, stall_s: float) -> None:
         """Args:

@@ -1,0 +1,137 @@
+"""Processes forked from one that has loaded what reading a film takes: it is loaded once, however many there are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from edgefer.errors import EdgeferError
+
+
+class Process:
+    """One that reads films, as seen from the process that asked for it."""
+
+    def __init__(self, talk: socket.socket, fate: socket.socket) -> None:
+        """Args: talk: pickles both ways. fate: the process's number, and later how it ended."""
+        self._talk, self._fate = talk, fate
+        self._answers = talk.makefile("rb")
+        self._number: int | None = None
+        self._code: int | None = None
+        self._over = False
+        self._turn = threading.Lock()
+
+    def tell(self, what: object) -> None:
+        """Raises OSError where the process has ended."""
+        self._talk.sendall(pickle.dumps(what))
+
+    def answer(self) -> Any:
+        """What it answers next.
+
+        Raises:
+            EdgeferError: it answers one. EOFError, UnpicklingError, OSError: it has ended.
+        """
+        answer = pickle.load(self._answers)
+        if isinstance(answer, EdgeferError):
+            raise answer
+        return answer
+
+    def terminate(self) -> None:
+        """Has it end: it drops what it is in the midst of."""
+        with contextlib.suppress(OSError):
+            self._talk.shutdown(socket.SHUT_RDWR)
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        while self._number is None and not self._over:
+            self._hear(None)
+        if self._number is not None and not self._over:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._number, signal.SIGKILL)
+
+    def wait(self, limit_s: float | None = None) -> int | None:
+        """Until it has ended: its exit code, or a signal as a number below 0; None where nobody knows.
+
+        Raises:
+            TimeoutError: it has not, after so long.
+        """
+        end = None if limit_s is None else time.monotonic() + limit_s
+        while not self._over:
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError
+            self._hear(left)
+        return self._code
+
+    def _hear(self, limit_s: float | None) -> None:
+        """Takes one message about its fate, where one comes; several threads may wait for it."""
+        select.select([self._fate], [], [], limit_s)
+        with self._turn, contextlib.suppress(BlockingIOError):
+            told = self._fate.recv(32, socket.MSG_DONTWAIT)
+            if told and self._number is None:
+                self._number = int(told)
+            else:
+                self._code = int(told) if told else None
+                self._over = True
+
+    def close(self) -> None:
+        """Lets go of it."""
+        self._answers.close()
+        self._talk.close()
+        self._fate.close()
+
+
+class Nursery:
+    """Where they come from: `python -m edgefer.annotate.worker`, begun when this is made.
+
+    It has a session of its own, so that Ctrl-C reaches this process alone, which then ends the others. Where this
+    process is killed, they find that nobody talks to them any more, and end as well.
+    """
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._elder = subprocess.Popen(
+                [sys.executable, "-m", "edgefer.annotate.worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[theirs.fileno()],
+                # one thread: what has several is not to be forked
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
+                start_new_session=True,
+            )
+
+    def start(self) -> Process:
+        """One more; it begins as soon as everything is loaded."""
+        talk, theirs = socket.socketpair()
+        fate, told = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, told, contextlib.suppress(OSError):  # seen when it is talked to
+            socket.send_fds(self._control, [b"fork"], [theirs.fileno(), told.fileno()])
+        return Process(talk, fate)
+
+    @property
+    def ended(self) -> int | None:
+        """How it ended itself, as Process.wait tells; None while it runs."""
+        return self._elder.poll()
+
+    def close(self, patience_s: float) -> None:
+        """Ends it; processes that it started go on."""
+        self._control.close()  # it sees that once it has loaded
+        self._elder.terminate()
+        try:
+            self._elder.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._elder.kill()
+            self._elder.wait()

@@ -1,0 +1,117 @@
+"""The options of the outputs that other machines see."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from edgefer.support.registry import Options
+from edgefer.support.typed import READ_FILE, SECRET_FILE
+
+#: HOST:PORT, [IPv6]:PORT, or a port alone.
+_ADDRESS = r"^(?:(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):)?[0-9]{1,5}$"
+_TOPIC = r"^[^+#\s/][^+#\s]*[^+#\s/]$|^[^+#\s/]$"
+
+
+class Network(Options, frozen=True):
+    """Options of an output that speaks to other machines."""
+
+    @property
+    def peer(self) -> str:
+        """The host it speaks to; "localhost" where that is this machine alone, empty where it may be anyone."""
+        return ""
+
+
+class Mqtt(Network, frozen=True):
+    """The options of the output to an MQTT broker."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"(?i)^mqtts?://[^/\s]+/?$",
+            examples=["mqtts://broker.local", "mqtt://127.0.0.1:1883"],
+            description="the broker; mqtts is MQTT over TLS",
+        ),
+    ]
+    user: Annotated[str, Meta(max_length=256, description="name at the broker; none where it is empty")] = ""
+    password_file: Annotated[
+        str, Meta(description="file with the password on its one line", extra={SECRET_FILE: True})
+    ] = ""
+    ca_file: Annotated[
+        str,
+        Meta(
+            description="certificates (PEM) that the broker's is checked against, in place of the system's",
+            extra={READ_FILE: True},
+        ),
+    ] = ""
+    cert_file: Annotated[
+        str, Meta(description="certificate (PEM) by which the broker knows this device", extra={READ_FILE: True})
+    ] = ""
+    key_file: Annotated[
+        str, Meta(description="its private key (PEM), without a password", extra={SECRET_FILE: True})
+    ] = ""
+    id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_-]{0,64}$",
+            examples=["hall", "pi4-door"],
+            description="name of this device in topics and at the broker, one for each run; made of the machine's name"
+            " and identity where it is empty",
+        ),
+    ] = ""
+    topic: Annotated[
+        str, Meta(pattern=_TOPIC, examples=["edgefer", "home/edgefer"], description="what all topics begin with")
+    ] = "edgefer"
+    discovery: Annotated[
+        str,
+        Meta(
+            pattern=rf"^$|{_TOPIC}",
+            examples=["homeassistant"],
+            description="where Home Assistant looks for devices; empty: it is told nothing",
+        ),
+    ] = "homeassistant"
+    interval_s: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=3600,
+            description="how often the state is sent, s; a face or an expression that comes or goes is sent at once",
+        ),
+    ] = 5.0
+    readings: Annotated[bool, Meta(description="every reading is sent, too, as a line of jsonl has it")] = False
+
+    @property
+    def peer(self) -> str:
+        from urllib.parse import urlsplit  # takes time to load, and most runs have no network
+
+        return urlsplit(self.url).hostname or ""
+
+
+class Serving(Network, frozen=True):
+    """Options of an output that others connect to."""
+
+    address: Annotated[
+        str,
+        Meta(
+            pattern=_ADDRESS,
+            examples=["127.0.0.1:9840", "0.0.0.0:9840", "9840"],
+            description="address of this machine to listen at, and port; 0.0.0.0 for all of its addresses",
+        ),
+    ]
+    names: Annotated[
+        str,
+        Meta(
+            max_length=1000,
+            description="further names by which others may ask, as a/b; addresses and the machine's own name are known",
+        ),
+    ] = ""
+
+    @property
+    def peer(self) -> str:
+        host = self.address.rpartition(":")[0].strip("[]")
+        return "localhost" if host in ("", "localhost", "::1") or host.startswith("127.") else ""
+
+
+class Metrics(Serving, frozen=True):
+    """The options of the metrics."""
