@@ -58,7 +58,7 @@ def test_pairs_of_a_film_are_its_pictures_with_their_truth(face):
 
 def test_a_run_learns_goes_on_and_is_kept(tmp_path):
     pytest.importorskip("keras")
-    training = relative.RelativeTraining(epochs=5, batch=16, rate=3e-3, average=0.9)
+    training = relative.RelativeTraining(epochs=4, batch=16, rate=3e-3, average=0.9)
     done = relative.run(training, held(160), held(40), tmp_path / "run")
     assert done == json.loads((tmp_path / "run" / "done.json").read_text())
     assert done["people"] == {"train": 40, "val": 10}
@@ -66,7 +66,7 @@ def test_a_run_learns_goes_on_and_is_kept(tmp_path):
     assert relative.run(further, held(160), held(40), tmp_path / "on")["rows"]["train"] == 64
     model, _ = against.trained(tmp_path / "run")
     rows = relative.judged(relative.predicted(model, held(40)), held(40))
-    assert rows[0].icc > 0.5
+    assert rows[0].pcc > 0.6
 
 
 def test_without_a_run_or_pairs_what_is_missing_is_said(tmp_path):

@@ -91,8 +91,8 @@ def _export(args: argparse.Namespace) -> int:
     import json
 
     from edgefer.train.units.against import Films
-    from edgefer.train.units.export import chain, export
-    from edgefer.train.units.fit import WEIGHTS, UnitsTraining
+    from edgefer.train.units.export import export
+    from edgefer.train.units.fit import WEIGHTS, UnitsTraining, chain
     from edgefer.train.units.material import load
 
     if args.rest and not args.labels:
@@ -118,7 +118,7 @@ def _export(args: argparse.Namespace) -> int:
             *fits,
             *([films.command()] if films else []),
             f"python -m edgefer.train.units export {names[-1]} --faces FACES"
-            + (" --rest REST --labels LABELS" if films else ""),
+            + (f" --rest {films.names()[-1]} --labels LABELS" if films else ""),
         ]
     )
     _, table = export(args.run, args.out, {name: load(args.faces, name) for name in kinds}, command, films)

@@ -38,6 +38,9 @@ def trained(run: Path) -> tuple[Any, dict[str, Any]]:
     """
     try:
         done = json.loads((run / "done.json").read_text())
+        done["processor_seconds"] = sum(
+            json.loads((each / "done.json").read_text())["processor_seconds"] for each in fit.chain(run)
+        )
         model = relative.build()
         model.load_weights(run / fit.WEIGHTS)
     except FileNotFoundError as error:
@@ -78,15 +81,24 @@ class Films:
     data: Path
     labels: Path
 
+    def names(self) -> list[str]:
+        """What the runs are called in commands, the first first."""
+        count = len(fit.chain(self.run))
+        return ["REST"] if count == 1 else [f"REST{number}" for number in range(1, count + 1)]
+
     def command(self) -> str:
-        """What trained the run."""
-        given = trained(self.run)[1]["training"]
-        options = [
-            f" --{each.name.replace('_', '-')} {given[each.name]}"
-            for each in fields(relative.RelativeTraining)
-            if given.get(each.name, each.default) != each.default
-        ]
-        return f"python -m edgefer.train.units relative FACES{''.join(options)} --out REST"
+        """What trained the run, and those that it goes on from."""
+        runs, names, commands = fit.chain(self.run), self.names(), []
+        for number, (run, name) in enumerate(zip(runs, names, strict=True)):
+            given = trained(run)[1]["training"]
+            options = [
+                f" --{each.name.replace('_', '-')} {given[each.name]}"
+                for each in fields(relative.RelativeTraining)
+                if each.name != "further" and given.get(each.name, each.default) != each.default
+            ]
+            begin = f" --further {names[number - 1]}/{fit.WEIGHTS}" if number else ""
+            commands.append(f"python -m edgefer.train.units relative FACES{begin}{''.join(options)} --out {name}")
+        return " && ".join(commands)
 
 
 def added(model: UnitsManifest, alone: bytes, films: Films) -> tuple[UnitsManifest, bytes, str, dict[str, Any]]:

@@ -22,6 +22,7 @@ from edgefer.train.data.synthetic.units import UNITS
 from edgefer.train.export.models import CARD_NAME, SELF_TEST_SEEDS, install
 from edgefer.train.export.quantise import quantisation, quantise
 from edgefer.train.units import against, fit
+from edgefer.train.units.fit import chain
 from edgefer.train.units.material import LAYOUT, Rows
 
 PAPER = (
@@ -40,19 +41,6 @@ LICENCE = manifest.Licence(
 #: Most that quantisation may add to the mean squared error of intensities, and take from F1.
 LOSS_MSE, LOSS_F1 = 0.03, 0.02
 DATA = "photographs of faces at rest, warped along their action units at any strength; none of these people in training"
-
-
-def chain(run: Path) -> list[Path]:
-    """A run and those that it goes on from, the first first.
-
-    Raises:
-        UsageError: one is not finished.
-    """
-    try:
-        further = json.loads((run / "done.json").read_text())["training"].get("further", "")
-    except FileNotFoundError as error:
-        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
-    return [*(chain(Path(further).parent) if further else []), run]
 
 
 def trained(run: Path) -> tuple[Any, dict[str, Any]]:

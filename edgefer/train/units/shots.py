@@ -29,8 +29,9 @@ from edgefer.train.units.material import SIDES, looked, shown
 QUIET, RATE, PICTURES = 8, 3.0, {"train": 24, "turned": 24, "val": 20, "test": 30}
 #: In training heads sway up to so many times as much, and the face at rest is the median of at least so many frames.
 SWAY, FEWEST = 2.0, 3
-#: Besides, half the people of train turn their heads much more, and their faces stand out of the plane as they do.
-TURNED, EVERY = (1.0, 3.0), 2
+#: Besides, so many of the people of train, every second one, turn their heads much more, and their faces stand out of
+#: the plane as they do; each such pair counts twice.
+TURNED, TURNING = (1.0, 3.0), 250
 
 
 SEEDS = (*identities.PARTS, "turned")
@@ -78,7 +79,7 @@ def make(data: Path, labels: Path, out: Path, seed: int = 1, parts: Sequence[str
         if (out / f"shots_{part}.npz").exists():
             continue
         people = identities.photographs(data, labels, "train" if part == "turned" else part)
-        people = people[::EVERY] if part == "turned" else people
+        people = people[::2][:TURNING] if part == "turned" else people
         most = len(people) * PICTURES[part]
         shape = (most, pairs.ROWS, pairs.COLUMNS, pairs.PLANES)
         planes = np.lib.format.open_memmap(out / f"shots_{part}.npy", "w+", np.int8, shape)
@@ -125,7 +126,7 @@ def _pairs(
 
 
 def load(folder: Path, part: str) -> Shots:
-    """Pairs of a folder; with train those of heads that turn.
+    """Pairs of a folder; with train those of heads that turn, twice.
 
     Raises:
         UsageError: they are not there.
@@ -139,4 +140,4 @@ def load(folder: Path, part: str) -> Shots:
     if part != "train":
         return shots
     turned = load(folder, "turned")
-    return Shots(*(np.concatenate([getattr(each, name) for each in (shots, turned)]) for name in _FIELDS))
+    return Shots(*(np.concatenate([getattr(each, name) for each in (shots, turned, turned)]) for name in _FIELDS))
