@@ -87,6 +87,17 @@ class UnitsMetrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, fro
     real: dict[str, Share]
 
 
+class UnitsAlone(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """How far the network of one picture is heard about a unit where a face at rest is known.
+
+    Attributes:
+        share: of what it says, in the mean of both. clear: intensity from which it is believed where it says more.
+    """
+
+    share: Annotated[float, Meta(ge=0, le=1)]
+    clear: Annotated[float, Meta(ge=0, le=5)]
+
+
 class UnitsRest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """The network that judges a face against the same face at rest; see preprocess/pairs.py.
 
@@ -100,7 +111,7 @@ class UnitsRest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen
         f1, icc, pcc, mse, mae: means over the units. f1_alone, icc_alone, mse_alone: of the network of one picture, on
             the same frames.
         training: where its weights come from.
-        also: unit names to the intensity from which what one picture alone says counts where it is more.
+        alone: what one picture says besides, by unit name.
     """
 
     name: Text
@@ -113,7 +124,7 @@ class UnitsRest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen
     value_range: tuple[float, float]
     output_scale: Scale
     output_zero_point: ZeroPoint
-    also: dict[str, Annotated[float, Meta(ge=0, le=5)]] = {}
+    alone: dict[str, UnitsAlone] = {}
     training: Training
     data: Text
     rows: Count
@@ -167,6 +178,6 @@ class UnitsManifest(Manifest, tag="units", frozen=True, kw_only=True):
         yield from range_faults(self.input)
         if self.rest is not None:
             yield from range_faults(self.rest)
-            for name in self.rest.also:
+            for name in self.rest.alone:
                 if name not in self.units:
-                    yield f"rest.also: expected units of output.units, got {name!r}"
+                    yield f"rest.alone: expected units of output.units, got {name!r}"

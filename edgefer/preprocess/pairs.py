@@ -121,6 +121,6 @@ def mirrored(planes: np.ndarray) -> np.ndarray:
     return result
 
 
-def middle(crops: Sequence[np.ndarray]) -> np.ndarray:
+def middle(crops: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     """The median of each pixel of some crops, uint8: what most of them show, without their noise."""
-    return np.rint(np.median(np.stack(crops), axis=0)).astype(np.uint8)
+    return np.rint(np.median(np.asarray(crops), axis=0)).astype(np.uint8)

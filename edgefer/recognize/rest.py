@@ -1,8 +1,8 @@
 """How each face looks at rest: what most of its calmer crops show, over all of its track so far.
 
 Crops are taken in media time, the more seldom the longer a face is known, so that they are spread over its whole track
-whatever the frame rate. Of these the calmer half counts, and of each pixel the median: a blink, a word or a smile that
-passes leaves no trace. A face that never rests has no other face at rest than its commonest.
+whatever the frame rate. Of these the calmer half counts, and of each pixel the median; then the half that is nearest to
+that: a blink, a word or a smile that passes leaves no trace. A face that never rests has its commonest look for rest.
 """
 
 from __future__ import annotations
@@ -64,8 +64,7 @@ class Rests:
                 # the newest stays, so that the next is due a whole step after it
                 del values[-2::-2]
         if len(kept.crops) >= FEWEST and (kept.rest or media_ns - kept.times_ns[0] >= FIRST_S * NS):
-            calm = np.argsort(kept.movement, kind="stable")[: max(FEWEST, (len(kept.crops) + 1) // 2)]
-            kept.rest = pairs.at_rest(pairs.middle([kept.crops[i] for i in calm.tolist()]))
+            kept.rest = pairs.at_rest(_most_common(kept.crops, kept.movement))
 
     def of(self, track: int) -> pairs.Rest | None:
         """A face at rest; None while it is not known."""
@@ -75,3 +74,15 @@ class Rests:
         """Drops what is kept of faces that will not come back."""
         for track in tracks:
             self._tracks.pop(track, None)
+
+
+def _most_common(crops: list[np.ndarray], movement: list[float]) -> np.ndarray:
+    """The median of the calmer half by movement; then of the half that is nearest to it, which sees more units."""
+    count = max(FEWEST, (len(crops) + 1) // 2)
+    calm = np.argsort(movement, kind="stable")[:count]
+    stack = np.stack(crops)
+    first = pairs.middle(stack[calm])
+    apart = stack.astype(np.float32) - first
+    apart -= apart.mean(axis=(1, 2), keepdims=True)  # another light is no movement
+    near = np.argsort(np.abs(apart).mean(axis=(1, 2)), kind="stable")[:count]
+    return pairs.middle(stack[near])

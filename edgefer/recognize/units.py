@@ -2,7 +2,7 @@
 
 A photograph, and a face in a film before it is known at rest, is judged alone: from its aligned crop. From then on a
 second network judges it against its own face at rest (rest.py), which tells low brows from lowered ones. That one has
-learnt from warped faces alone: of the units that one picture tells well on people, what it shows clearly counts too.
+learnt from warped faces alone: of the units that one picture tells well on people, the first network is heard too.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class UnitsRecognizer:
         shape = manifest.input
         self._layout = Layout(shape.height, shape.width, shape.eyes_px, shape.eyes_y)
         self._rests = Rests()
-        also = manifest.rest.also if manifest.rest else {}
-        self._clear = np.array([also.get(name, np.inf) for name in self.units], np.float32)
+        heard = manifest.rest.alone if manifest.rest else {}
+        both = [(heard[name].share, heard[name].clear) if name in heard else (0, np.inf) for name in self.units]
+        self._share, self._clear = np.array(both, np.float32).T
 
     def observe(self, frame: Frame, face: Face) -> Observation | None:
         """The units of a face in this frame; None without landmarks, or where they are those of no face."""
@@ -104,9 +105,9 @@ class UnitsRecognizer:
         if rest is None:
             return alone
         units = self.compare(rest, wider)
+        units += self._share * (alone - units)
         clear = (alone[0] >= self._clear) & (alone[0] > units[0])
-        units[:, clear] = np.maximum(units, alone)[:, clear]
-        return units
+        return np.where(clear, np.maximum(units, alone), units)
 
 
 def said(levels: np.ndarray, scale: float, zero_point: int) -> np.ndarray:

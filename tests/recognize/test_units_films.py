@@ -11,7 +11,7 @@ import pytest
 from edgefer.errors import ModelError
 from edgefer.geometry import Box
 from edgefer.models import directory, manifest, store
-from edgefer.models.units import UnitsManifest, UnitsRest
+from edgefer.models.units import UnitsAlone, UnitsManifest, UnitsRest
 from edgefer.preprocess import pairs
 from edgefer.preprocess.aligned import STILL
 from edgefer.recognize.units import UnitsRecognizer, open_networks
@@ -70,10 +70,10 @@ def test_after_a_second_a_face_is_judged_against_its_own_rest(model):
     assert model._against.asked == 40 - said.index(last)
 
 
-def test_what_one_picture_shows_clearly_counts_where_the_model_says_so(spec):
-    """Of AU1 from 1 on, of AU2 from 4 on."""
-    rest = msgspec.structs.replace(spec.rest, also={"AU1": 1.0, "AU2": 4.0})
-    spec = msgspec.structs.replace(spec, rest=rest)
+def test_one_picture_is_heard_about_the_units_that_the_model_names(spec):
+    """Of AU1 it is believed where it says much, of AU2 by its share, of the others not at all."""
+    heard = {"AU1": UnitsAlone(share=0.0, clear=1.0), "AU2": UnitsAlone(share=0.25, clear=4.0)}
+    spec = msgspec.structs.replace(spec, rest=msgspec.structs.replace(spec.rest, alone=heard))
     model = UnitsRecognizer(spec, Fake(60, len(spec.units)), Fake(-10, len(spec.units)))
     frames = [Frame(0, GREY, round(t * NS), 0) for t in np.arange(0, 2, 0.05)]
     seen = Face(1, Box(40, 40, 120, 120), Quality(80, 1, 100), landmarks=POINTS)
@@ -81,7 +81,8 @@ def test_what_one_picture_shows_clearly_counts_where_the_model_says_so(spec):
     alone = model.judge(model.crop(GREY, POINTS))
     assert 1 < alone[0, 0] < 4
     np.testing.assert_array_equal(units[:, 0], alone[:, 0])
-    assert (units[0, 1:] == 0).all() and (units[1, 1:] < 0.5).all()
+    assert units[0, 1] == pytest.approx(0.25 * alone[0, 1])
+    assert (units[0, 2:] == 0).all() and (units[1, 2:] < 0.5).all()
 
 
 def test_photographs_are_judged_alone(model):
@@ -113,7 +114,7 @@ def test_a_manifest_says_where_its_networks_are(spec):
     assert spec.network == "model.npz" and list(spec.faults()) == []
     assert msgspec.structs.replace(spec, rest=None).network == "model.tflite"
     assert "in films F1" in spec.figures()[2]
-    unknown = msgspec.structs.replace(spec.rest, also={"AU99": 2.0})
+    unknown = msgspec.structs.replace(spec.rest, alone={"AU99": UnitsAlone(share=0, clear=2)})
     assert "AU99" in "".join(msgspec.structs.replace(spec, rest=unknown).faults())
     wrong = msgspec.structs.replace(spec.rest, self_test=(manifest.SelfTest(seed=0, output=(1, 2)),))
     assert "self_test" in "".join(msgspec.structs.replace(spec, rest=wrong).faults())
