@@ -7,7 +7,7 @@ NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/* edgefer/sources/camera/v4l
 KERNEL_TESTS = tests/kernels
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
-.PHONY: soak library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang
+.PHONY: soak library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -74,6 +74,12 @@ fuzz-abi:  ## FUZZ_RUNS calls of the C functions with arbitrary arguments, under
 
 fuzz-files: $(VENV)/.dev  ## FUZZ_FILES cut and FUZZ_FILES spoilt copies of each kind of film and photograph through the command line
 	$(BIN)/python tests/fuzz/damaged_files.py --cases $(FUZZ_FILES)
+
+damage: $(VENV)/.dev  ## 500 of each of six kinds of damage to model files: each refused in one line
+	$(BIN)/python tests/fuzz/damaged_models.py
+
+kill-updates: $(VENV)/.dev  ## model updates killed at every system call and at 1000 random moments; needs strace
+	$(BIN)/python tests/fuzz/killed_updates.py
 
 # One test limits the address space, which ASan cannot live with.
 test-sanitized: $(VENV)/.dev  ## the kernel tests on an extension that reports wrong addresses and undefined arithmetic

@@ -175,12 +175,13 @@ def make_pipeline(
 
     governor, how = None, settings.recognizer
     turns = Turns(how.rate_hz, how.turns_hz, how.max_faces if live else None)
-    if live and settings.governor.enabled:
+    if live:
         governor = Governor(
             limits(settings, "total").p95,
             settings.governor.window_frames,
             settings.governor.max_temperature_c,
             heat=read_heat,
+            acts=settings.governor.enabled,
         )
     marks = None
     always = need_landmarks(settings, recognizers, outputs, landmarks)

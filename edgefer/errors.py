@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 #: Exit code after Ctrl-C, which is no error: 128 + SIGINT, as shells have it.
 INTERRUPTED = 130
 
@@ -35,7 +37,14 @@ class ModelError(EdgeferError):
 
 
 class SourceStalled(SourceError):
-    """A live source that is not there, or gives no frame, for the moment; opening it again may help."""
+    """A live source that is not there, or gives no frame, for the moment; opening it again may help.
+
+    Attributes:
+        heard: where its return can be heard of: has a method called when it may be back, for as long as the method's
+            object lives; gives False where that cannot be heard of after all.
+    """
+
+    heard: Callable[[Callable[[], None]], bool] | None = None
 
 
 class SourceRefused(SourceError):

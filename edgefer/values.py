@@ -204,10 +204,12 @@ class Reading(Struct):
 
 
 class Heat(NamedTuple):
-    """State of the processor: its hottest zone, None where the system does not report it, and throttling."""
+    """State of the processor: its hottest zone, None where the system does not report it; whether it is slowed down,
+    by its firmware or by the kernel; and whether its supply gives too little."""
 
     temperature_c: float | None
     throttled: bool
+    under_voltage: bool = False
 
 
 class Health(Struct):
@@ -220,7 +222,8 @@ class Health(Struct):
         age_ms: of the last reading.
         reconnects: how often the source was opened again.
         governor_level: 0 for full work; greater where work is left out to keep the budget.
-        temperature_c: of the processor, None where the system does not report it. throttled: by its firmware.
+        temperature_c: of the processor, None where the system does not report it. throttled: slowed down by its
+            firmware or the kernel. under_voltage: its supply gives too little.
         source: "running"; "stalled" while it gives no picture that can be read, and is opened again; "resting" while
             an output has switched it off; or "ended".
         trouble: why it is stalled, in words; empty where it is not.
@@ -242,4 +245,5 @@ class Health(Struct):
     length: int | None = None
     first_index: int = 0
     trouble: str = ""
+    under_voltage: bool = False
     restarts: int = 0

@@ -165,7 +165,7 @@ def loaded_after(code: str) -> set[str]:
 
 
 HEAVY = {"av", "cv2", "ai_edge_litert", "tflite_runtime", "rich", "matplotlib", "keras", "tensorflow", "torch"}
-HEAVY |= {"PIL", "pandas", "pyarrow", "distributed"}
+HEAVY |= {"PIL", "pandas", "pyarrow", "distributed", "nacl"}
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def gather() -> dict[str, Any]:
         "board": board or "no device tree (a PC or a virtual machine)",
         "processor": f"{model_name()}, {len(os.sched_getaffinity(0))} threads" + (f" at {limit:.3g}" if limit else ""),
         "memory": "not told" if memory is None else f"{memory[0]} of {memory[1]} MiB available",
-        "temperature": temperature + (", throttled" if heat.throttled else ""),
+        "temperature": temperature + ", throttled" * heat.throttled + ", voltage too low" * heat.under_voltage,
         "packages": _versions(),
         "kernels": {
             op: {"active": kernels.active(op), "variants": list(kernels.variants(op))} for op in kernels.operations()

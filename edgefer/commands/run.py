@@ -22,9 +22,12 @@ from edgefer.commands.arguments import (
     whole_number,
 )
 from edgefer.commands.console import Commands
+from edgefer.commands.self_test import self_test
+from edgefer.config.settings import model_names
 from edgefer.detect.registry import DETECTORS
 from edgefer.device.restarts import counted_restarts
 from edgefer.device.service import Notifier, StopSignals
+from edgefer.device.update import FirstMinute
 from edgefer.errors import SourceError
 from edgefer.sinks.registry import OUTPUTS, STDOUT, TERMINAL, check_outputs
 from edgefer.sources.registry import SOURCES
@@ -34,6 +37,7 @@ from edgefer.support.words import to_width
 if TYPE_CHECKING:
     from edgefer.config import Settings
     from edgefer.loop.summary import RunSummary
+    from edgefer.reader.options import StreamOptions
     from edgefer.reader.streaming import Stream
     from edgefer.values import Health
 
@@ -95,10 +99,25 @@ def _run(
 ) -> tuple[RunSummary, SourceError | None]:
     """What was read, and the failure that ended it or that one of several sources met."""
     from edgefer import assemble
-    from edgefer.reader import Reader
 
     options = options_from(args, settings.camera)
     assemble.prepare_process(settings)
+    with FirstMinute(model_names(settings), self_test) as minute:
+        return _read(args, settings, specs, options, outputs, stop, minute)
+
+
+def _read(
+    args: argparse.Namespace,
+    settings: Settings,
+    specs: Sequence[str],
+    options: StreamOptions,
+    outputs: Sequence[Choice],
+    stop: StopSignals,
+    minute: FirstMinute,
+) -> tuple[RunSummary, SourceError | None]:
+    from edgefer import assemble
+    from edgefer.reader import Reader
+
     reader = Reader.of_settings(settings, args.landmarks)
     stream = reader.open(specs, options, outputs, stop.event)
 
@@ -122,8 +141,10 @@ def _run(
     notifier = Notifier()
     progress = _progress(stream, len(specs), outputs)
 
-    def beat(written: int) -> None:
-        notifier.beat(written > 0, lambda: _status(stream.health))
+    def beat(written: int, hanging: str) -> None:
+        notifier.beat(written > 0, lambda: f"{hanging} hangs" if hanging else _status(stream.health), not hanging)
+        if not hanging:
+            minute.beat(written)
         next(progress, None)
 
     gc.freeze()  # what is loaded stays: no collection need walk over it while a frame waits
@@ -145,6 +166,7 @@ def _status(health: Health) -> str:
     if not health.frames:
         return "waiting for the first frame"
     heat = "" if health.temperature_c is None else f", {health.temperature_c:.0f} C"
+    heat += ", throttled" * health.throttled + ", voltage too low" * health.under_voltage
     faces = f"{health.faces} face{'' if health.faces == 1 else 's'}"
     return f"{health.source}: {health.fps:.1f} fps, age {health.age_ms:.0f} ms, {faces}{heat}"
 

@@ -15,7 +15,7 @@ from edgefer import defaults
 from edgefer.detect.registry import DETECTORS
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.sources.registry import CameraOptions
-from edgefer.support.registry import Choice, Options
+from edgefer.support.registry import Choice, Options, split_options
 from edgefer.support.typed import converted
 from edgefer.values import STAGES
 
@@ -244,6 +244,13 @@ def settings_of(data: Mapping[str, Any]) -> Settings:
         detector_choice=DETECTORS.choose(chosen.detector.kind, **options),
         outputs=tuple(OUTPUTS.choose(table.pop("kind"), **table) for table in outputs),
     )
+
+
+def model_names(settings: Settings) -> list[str]:
+    """Names or paths of all models that a run with these settings opens."""
+    detector = getattr(settings.detector_choice.options, "model", "")
+    models = [split_options(model)[0] for model in settings.recognizer.models]
+    return [name for name in (*models, settings.landmarks.model, detector) if name]
 
 
 def split_detector(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

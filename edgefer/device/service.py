@@ -94,10 +94,11 @@ class Notifier:
             if os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
                 self._beat_s = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 / 3
 
-    def beat(self, ready: bool, status: Callable[[], str] | None = None) -> None:
+    def beat(self, ready: bool, status: Callable[[], str] | None = None, alive: bool = True) -> None:
         """Call it often: it sends READY once `ready` is true, WATCHDOG a few times in each period, and STATUS.
 
         Args:
+            alive: whether every stage makes progress; where one does not, systemd hears nothing and ends the service.
             status: what to say of the run, asked for every STATUS_S.
         """
         if not self._address:
@@ -108,7 +109,7 @@ class Notifier:
         if ready and not self._ready:
             self._ready = True
             self._send("READY=1")
-        if self._beat_s > 0 and time.monotonic() >= self._next_beat:
+        if alive and self._beat_s > 0 and time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + self._beat_s
             self._send("WATCHDOG=1")
 

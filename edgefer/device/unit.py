@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edgefer.config.settings import Settings
+from edgefer.config.settings import Settings, model_names
 from edgefer.sinks.registry import NETWORK
 from edgefer.support.credentials import credential_name
 from edgefer.support.typed import READ_FILE, SECRET_FILE, fields_of, is_marked
@@ -89,8 +89,9 @@ SystemCallFilter=~@privileged @resources
 [Install]
 WantedBy=multi-user.target
 """
-_ALONE = "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any\n"
-_REACHING = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n"
+# Netlink is how the kernel says that a camera came.
+_ALONE = "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX AF_NETLINK\nIPAddressDeny=any\n"
+_REACHING = "RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6\n"
 
 
 def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
@@ -108,9 +109,7 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
     given = str(Path(profile).absolute()) if is_file else profile
     needed = {prefix, Path(sys.base_prefix), Path(__file__).resolve().parents[1]}
     needed |= {Path(given)} if is_file else set()
-    detector = getattr(settings.detector_choice.options, "model", "")
-    named = (*settings.recognizer.models, settings.landmarks.model, detector)
-    needed |= {Path(model) for model in named if os.sep in model}
+    needed |= {Path(model) for model in model_names(settings) if os.sep in model}
     python = prefix / "bin" / Path(sys.executable).name
     words = (str(python), "-m", "edgefer", "run", "--profile", given)
     needed |= {Path(path) for path in _files(settings, READ_FILE)}

@@ -99,13 +99,11 @@ class Capture:
                 somebody else, as a pipe does.
             endless: its end is a stall, as that of a camera.
         """
-        self.dropped = 0
-        self.reconnects = 0
+        self.dropped = self.reconnects = 0
         self._live = reopen is not None
         self._reopen = reopen if patience_s > 0 else None
         self._patience_s = patience_s
-        self._clock = clock
-        self._whole, self._endless = whole, endless
+        self._clock, self._whole, self._endless = clock, whole, endless
         self._pictures = PictureWatch(clock)
         self._changed = threading.Condition()
         self._newest: Frame | None = None
@@ -120,8 +118,7 @@ class Capture:
         self._ended = False
         self._damaged = 0  # of sources that were closed
         self._left: list[threading.Thread] = []
-        self._stop = threading.Event()
-        self._resting = False
+        self._stop, self._resting = threading.Event(), False
         self._turn = _Turn(source)
         self._thread = self._start(None)
 
@@ -179,6 +176,7 @@ class Capture:
             if resting == self._resting:
                 return
             self._resting = resting
+            self._pauses.ring()
             if not self._whole:
                 self._newest = None
             self._changed.notify_all()
@@ -211,6 +209,7 @@ class Capture:
     def close(self, timeout_s: float = 2.0) -> None:
         """Stops the thread and closes the source; the thread does so itself where it is stuck in a read."""
         self._stop.set()
+        self._pauses.ring()
         with self._changed:
             self._changed.notify_all()
         turn = self._turn
@@ -354,7 +353,8 @@ class Capture:
                 self._away_s = began_s
         if began_s - self._opened_s > STEADY_S:
             self._pauses.reset()
-        while not (self._stop.wait(0.0 if rested else self._pauses.next_s) or turn.left):
+        ends_s = began_s if rested else began_s + self._patience_s
+        while not (self._pauses.wait(self._stop, turn.stall, ends_s - self._clock()) or turn.left):
             if self._resting:
                 return True
             turn.ask()
@@ -368,8 +368,9 @@ class Capture:
                         raise type(error)(f"{error}; tried for {self._patience_s:g} s") from None
                     raise
                 if rested:  # from here on it is a stall as any other
-                    rested, self._away_s, turn.stall = False, began_s, SourceStalled(str(error))
+                    rested, self._away_s, ends_s = False, began_s, began_s + self._patience_s
                     log.warning("%s; trying again", error)
+                turn.stall = error if isinstance(error, SourceStalled) else SourceStalled(str(error))
                 log.info("still without a picture: %s", error)
                 self._pauses.grow()
                 continue

@@ -1,4 +1,4 @@
-"""Keeping the budget: when frames take too long or the processor is too hot, ask for less work.
+"""Keeping the budget: when frames take too long, the processor is too hot or its supply too weak, ask for less work.
 
 The detector's rate goes down first, then the recognizer's. Every change holds for a while, rising needs clear
 room below the budget, and a rise that has to be taken back makes the next one wait twice as long.
@@ -37,6 +37,8 @@ ROOM = 0.7
 #: Degrees below the limit at which the processor counts as cool again.
 COOL_BY_C = 5.0
 _CHECK_HEAT_EVERY_S = 2.0
+#: Between two steps down because of heat: a processor takes its time to cool.
+_HOT_STEP_S = 5.0
 _LONGEST_HOLD = 64
 
 
@@ -50,6 +52,7 @@ class Governor:
         max_temperature_c: float = defaults.MAX_TEMPERATURE_C,
         heat: Callable[[], Heat] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        acts: bool = True,
     ) -> None:
         """
         Args:
@@ -58,6 +61,7 @@ class Governor:
             max_temperature_c: from here on the level goes down.
             heat: gives the state of the processor; without it only the times count.
             clock: seconds.
+            acts: whether rates are changed; without it the heat is only told.
         """
         self.budget_p95_ms = budget_p95_ms
         self.level = 0
@@ -65,16 +69,19 @@ class Governor:
         self._max_temperature_c = max_temperature_c
         self._heat = heat
         self._clock = clock
+        self._acts = acts
         self._window = Window(window_frames)
         self._hold = 1  # windows that must be calm before a rise
         self._calm = 0
         self._rose = False
         self._state = Heat(None, False)
         self._heat_read: float | None = None
+        self._heat_acted: float | None = None
 
     @property
     def heat(self) -> Heat:
-        """The state of the processor when it was last looked at."""
+        """The state of the processor, not older than a few seconds."""
+        self._read_heat()
         return self._state
 
     @property
@@ -85,11 +92,19 @@ class Governor:
     def observe(self, total_ms: float) -> bool:
         """Takes the time of one frame; True when the rates changed."""
         self._window.add(total_ms)
-        if len(self._window) < self._window_frames:
+        hot, cool = self._read_heat()
+        if not self._acts:
+            return False
+        now_s = self._clock()
+        full = len(self._window) >= self._window_frames
+        # heat does not wait for a window of a slow camera
+        urgent = hot and self._heat_acted is not None and now_s - self._heat_acted >= _HOT_STEP_S
+        if not (full or urgent):
+            self._heat_acted = now_s if self._heat_acted is None else self._heat_acted
             return False
         p95 = self._window.spread().p95
         self._window = Window(self._window_frames)
-        hot, cool = self._read_heat()
+        self._heat_acted = now_s
         slow = self.budget_p95_ms is not None and p95 > self.budget_p95_ms
         roomy = self.budget_p95_ms is None or p95 < ROOM * self.budget_p95_ms
         if slow or hot:
@@ -127,17 +142,38 @@ class Governor:
         return True
 
     def _read_heat(self) -> tuple[bool, bool]:
-        """Whether the processor is too hot, and whether it is clearly not."""
+        """Whether the processor is too hot or its supply too weak, and whether both are clearly not so."""
         now = self._clock()
+        before = self._state
         due = self._heat_read is None or now - self._heat_read >= _CHECK_HEAT_EVERY_S
         if self._heat is not None and due:
             self._state, self._heat_read = self._heat(), now
+            self._tell(before)
         temperature = self._state.temperature_c
-        hot = self._state.throttled or (temperature is not None and temperature >= self._max_temperature_c)
+        slowed = self._state.throttled or self._state.under_voltage
+        hot = slowed or (temperature is not None and temperature >= self._max_temperature_c)
         cool = not hot and (temperature is None or temperature < self._max_temperature_c - COOL_BY_C)
         return hot, cool
 
+    def _tell(self, before: Heat) -> None:
+        """Says what has changed of what the hardware complains about."""
+        for now, then, begun, over in (
+            (self._state.throttled, before.throttled, "the processor is throttled; cool it", "throttled"),
+            (
+                self._state.under_voltage,
+                before.under_voltage,
+                "the voltage is too low; use a supply and a cable for more current",
+                "short of voltage",
+            ),
+        ):
+            if now and not then:
+                log.warning("%s", begun)
+            elif then and not now:
+                log.warning("the processor is no longer %s", over)
+
     def _why(self) -> str:
+        if self._state.under_voltage:
+            return "the voltage is too low"
         if self._state.throttled:
             return "the processor is throttled"
         return f"the processor is at {self._state.temperature_c:.0f} °C"

@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 FIRST_DELAY_S = 0.25
 #: What is back is seen within a second; to ask for what is not there costs next to nothing.
 LONGEST_DELAY_S = 1.0
+#: After its return was heard of, a device may take so long until its permissions and links are set.
+SETTLED_AFTER_S = 3.0
+#: Where a source's return is heard of, it is asked for this seldom without that.
+HEARD_DELAY_S = 60.0
 #: A source opens or fails in less; one that does neither hangs in its driver.
 LONGEST_ATTEMPT_S = 15.0
 _POLL_S = 0.05
@@ -37,10 +41,32 @@ def may_come(error: Exception, worked_before: bool = False) -> bool:
 
 
 class Pauses:
-    """Growing pauses between attempts."""
+    """Pauses between attempts: growing ones, or, where the source's return can be heard of, until it is."""
 
     def __init__(self) -> None:
         self.next_s = FIRST_DELAY_S
+        self._bell = threading.Event()
+        self._listens = False
+        self._rang_s = 0.0
+
+    def wait(self, stop: threading.Event, stall: Exception | None, longest_s: float) -> bool:
+        """Waits until the next attempt is due; whether `stop` is set, which whoever sets it has to `ring` for.
+
+        Args:
+            stall: why the last attempt failed. longest_s: of the wait.
+        """
+        heard = getattr(stall, "heard", None)
+        if heard is not None and not self._listens and (listens := heard(self.ring)):
+            self._listens, self._rang_s = listens, time.monotonic()  # it may have come before anybody listened
+        told = heard is not None and self._listens and time.monotonic() - self._rang_s > SETTLED_AFTER_S
+        if not stop.is_set() and self._bell.wait(min(HEARD_DELAY_S if told else self.next_s, max(longest_s, 0.0))):
+            self._bell.clear()
+        return stop.is_set()
+
+    def ring(self) -> None:
+        """Ends a wait: the source may be back, or is not waited for any more."""
+        self._rang_s, self.next_s = time.monotonic(), FIRST_DELAY_S
+        self._bell.set()
 
     def grow(self) -> None:
         """After an attempt that failed."""
@@ -93,6 +119,7 @@ class _Opening:
         self.name = ""
         self._make, self._patience_s, self._clock = make, patience_s, clock
         self.began_s = clock()
+        self._pauses = Pauses()
         self._source: Any = None
         self._error: BaseException | None = None
         self._left = threading.Event()
@@ -110,6 +137,7 @@ class _Opening:
         """Nobody waits any more: what is open and not taken is closed, what opens later as well."""
         with self._lock:
             self._left.set()
+            self._pauses.ring()
             source, self._source = self._source, None
         if source is not None:
             source.close()
@@ -128,7 +156,7 @@ class _Opening:
             self.done.set()
 
     def _try(self) -> Any | None:
-        pauses, said = Pauses(), False
+        said = False
         while not self._left.is_set():
             try:
                 return self._make()
@@ -142,6 +170,6 @@ class _Opening:
                 if not said:
                     log.warning("%s; trying for %g s", error, self._patience_s)
                     said = True
-                self._left.wait(min(pauses.next_s, left_s))
-                pauses.grow()
+                self._pauses.wait(self._left, error, left_s)
+                self._pauses.grow()
         return None

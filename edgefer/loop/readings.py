@@ -14,7 +14,7 @@ from edgefer.geometry import Box
 from edgefer.loop.capture import Capture
 from edgefer.loop.pipeline import Pipeline
 from edgefer.loop.summary import RunSummary, Tally
-from edgefer.values import Event, Frame, Health, Reading
+from edgefer.values import Event, Frame, Health, Heat, Reading
 
 #: While no frame comes, whoever takes the steps gets its turn after so long.
 POLL_S = 0.1
@@ -238,7 +238,7 @@ class Readings:
     def health(self) -> Health:
         """How the run is doing."""
         governor, capture, last = self._pipeline.governor, self._capture, self._tally.last
-        temperature_c, throttled = governor.heat if governor else (None, False)
+        heat = governor.heat if governor else Heat(None, False)
         state: Literal["running", "stalled", "resting", "ended"] = "running"
         if self.ended or self._closed:
             state = "ended"
@@ -254,8 +254,9 @@ class Readings:
             age_ms=last.age_ms if last is not None else 0.0,
             reconnects=capture.reconnects if capture is not None else 0,
             governor_level=governor.level if governor else 0,
-            temperature_c=temperature_c,
-            throttled=throttled,
+            temperature_c=heat.temperature_c,
+            throttled=heat.throttled,
+            under_voltage=heat.under_voltage,
             source=state,
             trouble=capture.trouble if capture is not None and state == "stalled" else "",
             length=getattr(self._source, "length", None),

@@ -27,6 +27,7 @@ class SinkSet:
         self._sinks = list(sinks)
         self._had_any = bool(sinks)
         self._stop = stop
+        self._hanging = ""
 
     def write(self, reading: Reading, frame: Frame) -> None:
         for sink in self._sinks:
@@ -43,6 +44,16 @@ class SinkSet:
         if any(getattr(sink, "end_asked", False) for sink in self._sinks):
             self._stop.set()
         readings.rest(any(getattr(sink, "rest_asked", False) for sink in self._sinks))
+
+    def hanging(self) -> str:
+        """The name of a sink that does not come back from a call; said once. Empty where none hangs."""
+        hanging = next((sink.name for sink in self._sinks if getattr(sink, "hangs", False)), "")
+        if hanging and not self._hanging:
+            log.error("%s: does not come back from a call", hanging)
+        elif self._hanging and not hanging:
+            log.warning("%s: came back", self._hanging)
+        self._hanging = hanging
+        return hanging
 
     def close(self) -> None:
         for sink in self._sinks:
@@ -88,7 +99,7 @@ def run(
     readings: Steps,
     sinks: Sequence[Any] = (),
     stop: threading.Event | None = None,
-    on_beat: Callable[[int], None] | None = None,
+    on_beat: Callable[[int, str], None] | None = None,
     restarts: int = 0,
 ) -> RunSummary:
     """Writes readings to the sinks to their end, or until told to stop; closes both whatever happens.
@@ -97,7 +108,8 @@ def run(
         readings: as Steps has them.
         sinks: each a sinks.SinkThread, or what has its `write`, `report`, `take_error` and `close`.
         stop: set from outside (another thread, a signal) to end after the current frame.
-        on_beat: called on this thread with the number of readings written, after each turn and while none comes.
+        on_beat: called on this thread after each turn, and while no reading comes, with the number of readings
+            written and the name of an output that hangs, empty where none does.
         restarts: what the sinks are told of the runs before this one.
 
     Raises:
@@ -124,7 +136,7 @@ def run(
                     outputs.report(health)
                 outputs.heed(readings)
                 if on_beat is not None:
-                    on_beat(written)
+                    on_beat(written, outputs.hanging())
             health = readings.health
             health.source, health.fps, health.restarts = "ended", 0.0, restarts
             outputs.report(health)

@@ -24,17 +24,20 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 from edgefer.errors import ModelError
 from edgefer.models import clip as clip  # kinds are known once they are imported
 from edgefer.models import geometry as geometry
+from edgefer.models import keys, slots
 from edgefer.models import micro as micro
-from edgefer.models import slots
 from edgefer.models import units as units
 from edgefer.models.manifest import FrameManifest, Manifest, from_fields
+from edgefer.models.release import Release
 from edgefer.support.atomic import write_bytes
 from edgefer.support.toml import dumps
 
@@ -47,21 +50,27 @@ FILE_MAX_BYTES = 64 * 1024 * 1024
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _SEAL = re.compile(rb'(?<=\n)\[seal\]\nsha256 = "([0-9a-f]{64})"\n\Z')
 _SEAL_HEAD = b"[seal]\n"
+Admit: TypeAlias = "Callable[[str, bytes, bytes, Release | None], object]"
 _ADVICE = "restore the directory from its source"
 
 
-def load(directory: str | os.PathLike) -> Manifest:
+def load(directory: str | os.PathLike, admit: Admit | None = None) -> Manifest:
     """The manifest of a model directory, after every file in it was checked against its hash.
+
+    Args:
+        directory: of the model.
+        admit: called with a name for messages, the bytes of model.toml and of model.sig, and the manifest's release,
+            where there is a signature that has not been accepted before; keys.admit by default.
 
     Raises:
         ModelError: the directory or a file is missing, unreadable, too large, not a plain file, not named in
             the manifest or not what its hash says; or the manifest is not valid TOML, has an unknown key, a
             wrong type or a value out of range.
     """
-    return read(directory)[0]
+    return read(directory, admit)[0]
 
 
-def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
+def read(directory: str | os.PathLike, admit: Admit | None = None) -> tuple[Manifest, bytes]:
     """Like `load`, with the checked bytes of the network."""
     directory = Path(directory)
     found = names(directory)
@@ -71,9 +80,7 @@ def read(directory: str | os.PathLike) -> tuple[Manifest, bytes]:
     signature = _bytes(directory, SIGNATURE_NAME, SIGNATURE_MAX_BYTES) if SIGNATURE_NAME in found else b""
     manifest = _parse(directory, head)
     if not slots.is_pinned(directory, head, signature) and SIGNATURE_NAME in found:
-        raise ModelError(
-            f"model {_shown(directory)}: has a {SIGNATURE_NAME}, which this version cannot check; remove it"
-        )
+        (admit or keys.admit)(_shown(directory), head, signature, manifest.release)
     expected = {*manifest.files, MANIFEST_NAME} | found & {SIGNATURE_NAME}
     unknown, missing = sorted(found - expected), sorted(expected - found)
     if missing:

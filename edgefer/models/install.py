@@ -15,15 +15,18 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from edgefer.errors import ModelError, UsageError
-from edgefer.models import directory, slots, store
+from edgefer.models import directory, keys, place, rules, slots, store
+from edgefer.models.keys import Trust
 from edgefer.models.manifest import DetectorManifest, LandmarkManifest, Manifest
 from edgefer.models.place import hand_over, locked, sync_folder, told, write_record
 from edgefer.models.slots import Copy, Record
 from edgefer.support.names import shown
+from edgefer.support.redact import url_name
 
 log = logging.getLogger(__name__)
 
@@ -31,22 +34,45 @@ _STAGING = ".staging"
 _MOST_FILES = 64
 
 
-def install(source: str | os.PathLike, slot: str | None, self_test: Callable[[Path], None]) -> tuple[str, Copy, bool]:
+class How(NamedTuple):
+    """How a model is installed.
+
+    Attributes:
+        slot: where to; the slot of the model's own name when None.
+        device: class of this device, where `edgefer models trust --device` has not said it.
+        allow_downgrade: whether a lower version will do, or one that was given up here.
+        allow_http: whether an address may begin with http.
+    """
+
+    slot: str | None = None
+    device: str = ""
+    allow_downgrade: bool = False
+    allow_http: bool = False
+
+
+_PLAINLY = How()
+
+
+def install(
+    source: str | os.PathLike, self_test: Callable[[Path], None], how: How = _PLAINLY
+) -> tuple[str, Copy, bool]:
     """Installs a model; the one in use stays in use until the new one is on the disk and has passed its self-test.
 
     Args:
-        source: a model directory.
-        slot: where to; the slot of the model's own name when None.
+        source: a model directory, an archive of one, or the address of such an archive.
         self_test: opens the model of a directory as a run would, in another process; raises ModelError.
+        how: see How.
 
     Returns:
         The slot, the copy in use, and whether it was installed now rather than before.
 
     Raises:
-        UsageError: a name that is no slot. ModelError: the model is refused. EdgeferError: the state folder cannot be
-        written.
+        UsageError: a name that is no slot, or no such address. ModelError: the model is refused. EdgeferError: it
+        cannot be fetched, or the state folder cannot be written.
     """
-    slot = None if slot is None else slots.slot_name(slot)
+    source = os.fspath(source)
+    slot = None if how.slot is None else slots.slot_name(how.slot)
+    name = url_name(source) if "://" in source else shown(source)
     with locked() as folder:
         staging = folder / _STAGING
         with told(folder):
@@ -54,41 +80,74 @@ def install(source: str | os.PathLike, slot: str | None, self_test: Callable[[Pa
         try:
             with told(folder):
                 staging.mkdir()
-                fetched = staging / "new"
-                fetched.mkdir()
-                _copy(Path(source), fetched)
-            try:
-                manifest = directory.load(fetched)
-                slot = slot or manifest.name
-                return _accept(folder, slot, fetched, manifest, self_test)
-            except ModelError as error:
-                raise ModelError(re.sub(rf"{re.escape(str(staging))}/\w+", shown(source), str(error))) from None
+                fetched = _fetched(source, name, staging, how.allow_http)
+            return _accept(folder, slot, fetched, how, self_test)
+        except ModelError as error:
+            raise ModelError(re.sub(rf"{re.escape(str(staging))}/\w+", lambda _: name, str(error))) from None
         finally:
             with contextlib.suppress(OSError):  # the next command that takes the lock tries again
                 _clear(folder, slot)
 
 
+def _fetched(source: str, name: str, staging: Path, allow_http: bool) -> Path:
+    """The files of a source, in a folder of our own, whatever they are: they are checked where they will be run."""
+    target = staging / "new"
+    target.mkdir()
+    archive = Path(source)
+    if "://" in source:
+        from edgefer.models.fetch import fetch
+
+        archive = staging / "archive"
+        fetch(source, archive, allow_http)
+    if archive.is_file():
+        from edgefer.models.archive import unpack
+
+        unpack(archive, target, name)
+    else:
+        _copy(archive, target)
+    return target
+
+
 def _accept(
-    folder: Path, slot: str, fetched: Path, manifest: Manifest, self_test: Callable[[Path], None]
+    folder: Path, slot: str | None, fetched: Path, how: How, self_test: Callable[[Path], None]
 ) -> tuple[str, Copy, bool]:
-    """Tries what was fetched, and takes it into use."""
-    try:
-        record = slots.read(slot) or Record()
-    except ModelError as error:
-        log.warning("%s; it is begun again, and what it knew of versions is lost", error)
-        record = Record()
+    """Judges and tries what was fetched, and takes it into use."""
+    trust = after = keys.read()
+
+    def admit(*signed: Any) -> None:
+        nonlocal after
+        after = keys.admit(*signed)
+
+    manifest = directory.load(fetched, admit)
+    head, signature = (
+        directory.content(fetched, each) if (fetched / each).exists() else b""
+        for each in (directory.MANIFEST_NAME, directory.SIGNATURE_NAME)
+    )
+    slot = slot or manifest.name
+    record = _record(slot)
     _check_role(slot, record, manifest)
+    release = manifest.release if signature else None
     here = folder / slot
     numbers = [int(each.name) for each in here.iterdir() if each.name.isdigit()] if here.is_dir() else []
     copy = slots.copy_of(
-        max(numbers, default=0) + 1, manifest.name, (fetched / directory.MANIFEST_NAME).read_bytes(), b"", 0
+        max(numbers, default=0) + 1, manifest.name, head, signature, release.version if release is not None else 0
     )
     current = record.current
-    if (
-        current is not None
-        and (current.manifest, current.signature) == (copy.manifest, copy.signature)
-        and whole(slot, current)
-    ):
+    if not signature and trust.keys:
+        raise ModelError(
+            f"model {fetched}: is not signed, and this device takes models signed by {trust.titles()} alone;"
+            " sign it: edgefer models sign"
+        )
+    if signature and release is None:
+        raise ModelError(f"model {fetched}: is signed without a [release] with its version; use edgefer models sign")
+    if release is not None:
+        certain = rules.check(copy, release, slot, record, trust.device or how.device, how.allow_downgrade)
+        highest = record.highest
+        highest = copy if highest is None or copy.version >= highest.version else highest
+        record = replace(record, seen_s=certain, highest=highest)
+    same = current is not None and (current.manifest, current.signature) == (copy.manifest, copy.signature)
+    if current is not None and same and whole(slot, current):
+        _rotate(trust, after)
         return slot, current, False
     staged = folder / _STAGING / str(copy.number)
     with told(folder):
@@ -96,6 +155,7 @@ def _accept(
         _sync(staged)
         write_record(folder / _STAGING / slots.RECORD, Record(current=copy))
     self_test(staged)
+    _rotate(trust, after)
     with told(folder):
         target = slots.folder_of(slot, copy)
         target.parent.mkdir(exist_ok=True)
@@ -108,6 +168,23 @@ def _accept(
             previous, returns = record.previous, record.returns
         slots.write(slot, replace(record, current=copy, previous=previous, returns=returns, trial="new", why=""))
     return slot, copy, True
+
+
+def _record(slot: str) -> Record:
+    """The record of a slot, a new one where it is damaged."""
+    try:
+        return slots.read(slot) or Record()
+    except ModelError as error:
+        log.warning("%s; it is begun again, and what it knew of versions is lost", error)
+        return Record()
+
+
+def _rotate(before: Trust, after: Trust) -> None:
+    """Trusts the key that a model has brought: before the model is in use, which needs no key any more."""
+    if after != before:
+        with told(place.models_folder()):
+            keys.write(after)
+        log.warning("this device now trusts: %s", after.titles())
 
 
 def _check_role(slot: str, record: Record, manifest: Manifest) -> None:

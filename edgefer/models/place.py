@@ -19,6 +19,7 @@ import msgspec
 from edgefer.errors import EdgeferError, ModelError
 from edgefer.support.atomic import write_bytes
 from edgefer.support.names import shown
+from edgefer.support.typed import converted
 
 #: The folder that systemd makes for the service.
 SERVICE = Path("/var/lib/edgefer")
@@ -52,8 +53,11 @@ def models_folder() -> Path:
 
 
 @contextmanager
-def locked() -> Iterator[Path]:
+def locked(wait_s: float | None = None) -> Iterator[Path]:
     """The folder of the installed models, made where it is missing, for one process at a time.
+
+    Args:
+        wait_s: for another process; LOCK_S when None.
 
     Raises:
         EdgeferError: it cannot be written, or another process does not finish.
@@ -65,7 +69,8 @@ def locked() -> Iterator[Path]:
             hand_over(folder)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        deadline = time.monotonic() + LOCK_S
+        wait_s = LOCK_S if wait_s is None else wait_s
+        deadline = time.monotonic() + wait_s
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,7 +78,7 @@ def locked() -> Iterator[Path]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise EdgeferError(
-                        f"{shown(folder)}: another process has been changing the models for {LOCK_S:g} s;"
+                        f"{shown(folder)}: another process has been changing the models for {wait_s:g} s;"
                         " wait for it to finish"
                     ) from None
                 time.sleep(0.05)
@@ -146,6 +151,6 @@ def read_record(path: Path, kind: type[Value], advice: str) -> Value | None:
     try:
         if seal != hashlib.sha256(line).hexdigest().encode() + b"\n":
             raise ValueError("its bytes do not agree with its sha256")
-        return msgspec.json.decode(line, type=kind)
+        return converted(msgspec.json.decode(line), kind)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelError(f"{shown(path)}: is damaged: {error}; {advice}") from None

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 Date = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 DeviceClass = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+SlotName = DeviceClass
 PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{56}$")]
 
 
@@ -27,6 +28,7 @@ class Release(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
         signed: the day on which it was signed, UTC: today is no earlier, whatever a clock says.
         expires: the last day on which it may be installed, UTC; any day without it. What is installed stays in use.
         devices: classes of device that may install it; all without it.
+        slot: the only one it may be installed in; any without it.
         rotation: the change of keys that comes with it.
     """
 
@@ -34,4 +36,5 @@ class Release(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     signed: Date
     expires: Date | None = None
     devices: Annotated[tuple[DeviceClass, ...], Meta(max_length=64)] = ()
+    slot: SlotName | None = None
     rotation: Rotation | None = None

@@ -73,17 +73,27 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     seen_s: int = 0
 
 
+def is_name(text: str) -> bool:
+    """Whether it may be the name of a slot, or of a class of devices."""
+    return bool(_NAME.fullmatch(text))
+
+
 def slot_name(name: str) -> str:
     """The slot of a name: "default" is the slot of the default model.
 
     Raises:
         UsageError: nothing can be installed under this name.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(
             f"slot {shown(name)!r}: expected up to 64 lower-case letters, digits, '_', '.' and '-', with a letter or a"
             " digit first"
         )
+    return named(name)
+
+
+def named(name: str) -> str:
+    """What is looked for under a name, which may be a path; "default" is the default model."""
     return defaults.MODEL if name == DEFAULT else name
 
 
@@ -93,7 +103,7 @@ def read(slot: str) -> Record | None:
     Raises:
         ModelError: it is damaged.
     """
-    if not _NAME.fullmatch(slot):
+    if not is_name(slot):
         return None
     return read_record(
         models_folder() / slot / RECORD, Record, f"install the model again: edgefer models install … --as {slot}"
@@ -113,7 +123,7 @@ def folder_of(slot: str, copy: Copy) -> Path:
 def names() -> list[str]:
     """The slots in use: those whose model is an installed one, and those whose record is damaged."""
     try:
-        folders = sorted(entry.name for entry in models_folder().iterdir() if _NAME.fullmatch(entry.name))
+        folders = sorted(entry.name for entry in models_folder().iterdir() if is_name(entry.name))
     except OSError:
         return []
     return [name for name in folders if _in_use(name)]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from edgefer import defaults
 from edgefer.errors import ModelError, UsageError
 from edgefer.models import slots
 from edgefer.models.directory import MANIFEST_NAME, load
@@ -87,7 +86,7 @@ def find(model: str | os.PathLike) -> Path:
         is damaged.
     """
     text = os.fspath(model)
-    name = defaults.MODEL if text == slots.DEFAULT else text
+    name = slots.named(text)
     installed = slots.installed(name)
     if installed is not None:
         return installed

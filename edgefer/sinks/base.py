@@ -10,11 +10,14 @@ class Sink:
 
     Attributes:
         name: what a message calls it.
+        waits: True where a write may wait for somebody else for any time, as for the reader of a pipe; a call of any
+            other sink that takes very long is taken for a hang, and the service is begun again.
         end_asked: set once a person asks, through this sink, for the end of the run.
         rest_asked: set while a person wants, through this sink, that nothing is read.
     """
 
     name: str = ""
+    waits: bool = False
     end_asked: bool = False
     rest_asked: bool = False
 

@@ -31,6 +31,8 @@ _BLOCK = 1 << 16
 #: A lock that someone else holds for longer is done without.
 _LOCK_S = 1.0
 _FIFO_POLL_S = 0.05
+#: Why a disk cannot be written that may pass: full, over a quota, read-only after an error, failing, out of reach.
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EHOSTDOWN, errno.ETIMEDOUT)
 
 
 def open_lines(options: Lines) -> LineOutput:
@@ -49,6 +51,7 @@ class LineOutput:
 
     Attributes:
         name: what a message calls it.
+        waits: whether a write may wait for a reader, as that of a pipe.
         head: the line that begins each file, with its line break; empty for none. It is set before the first
             write.
     """
@@ -64,16 +67,19 @@ class LineOutput:
             keep: how many full files stay.
 
         Raises:
-            SinkError: it cannot be opened for writing.
+            SinkError: it cannot be opened for writing, and that will not pass; what may pass, as a disk that is full
+                or read-only, is met again by the first line.
         """
         fd = STANDARD.get(path or "-")
         self.name = "standard output" if fd == 1 else path or ""
         self.head = head
+        self.waits = True
         self._target: _Target | None
         try:
             if fd is not None:
                 self._target = _Stream(self.name, fd)
             elif stat.S_ISREG(mode := _mode(str(path))):
+                self.waits = False
                 self._target = _File(str(path), append, size, keep)
             elif stat.S_ISFIFO(mode):
                 self._target = _Fifo(str(path))
@@ -195,7 +201,12 @@ class _File:
         self._fd: int | None = None
         self._checked = False  # whether the end and the head of what is open have been looked at
         self._fixed_size = False
-        self._open()
+        try:
+            self._open()
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+            log.warning("%s: cannot be written: %s", path, error.strerror)
 
     def _open(self) -> int:
         # Not blocking: someone may have put a named pipe in the file's place.

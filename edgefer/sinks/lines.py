@@ -104,7 +104,7 @@ class JsonLines(Sink):
     def __init__(self, output: LineOutput) -> None:
         """Args: output: where the lines go."""
         self._output = output
-        self.name = output.name
+        self.name, self.waits = output.name, output.waits
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         self._output.write(msgspec.json.encode(reading_values(reading)).decode() + "\n")
@@ -153,7 +153,7 @@ class Csv(Sink):
         units: names of the action units that are read.
         """
         self._output = output
-        self.name = output.name
+        self.name, self.waits = output.name, getattr(output, "waits", False)
         self._labels = tuple(labels)
         self._models = None if models is None else {name: tuple(each) for name, each in models.items()}
         self._empty = empty

@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edgefer.errors import UsageError
-from edgefer.sinks.network.options import Metrics, Mqtt
+from edgefer.sinks.network.options import Metrics, Mqtt, Web
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
 FRAMES, LANDMARKS, MODELS = "frames", "landmarks", "models"
@@ -216,6 +216,16 @@ OUTPUTS.add(
         Metrics,
         "address",
         frozenset({NETWORK}),
+    )
+)
+OUTPUTS.add(
+    Entry(
+        "web",
+        "a live page at http://HOST:PORT/: picture, boxes, bars, the last minutes, health; needs the extra web",
+        "edgefer.sinks.network.web:open_web",
+        Web,
+        "address",
+        frozenset({NETWORK, FRAMES}),
     )
 )
 

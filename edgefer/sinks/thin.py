@@ -20,7 +20,7 @@ class Thinned(Sink):
         every: the count; 1 is every reading, and with on_change none beside the changes.
         on_change: by change.
         """
-        self.name = sink.name
+        self.name, self.waits = sink.name, sink.waits
         self._sink = sink
         self._every, self._on_change = every, on_change
         self._seen = 0

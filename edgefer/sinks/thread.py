@@ -13,6 +13,9 @@ from edgefer.values import Frame, Health, Reading
 
 log = logging.getLogger(__name__)
 
+#: A call of a sink that takes so long hangs; a card that tidies up its memory may take some seconds.
+HANGS_AFTER_S = 10.0
+
 
 class SinkThread:
     """Feeds one sink from a queue.
@@ -47,6 +50,7 @@ class SinkThread:
         self._lost = 0  # how many they are
         self._failed = False
         self._closing = False
+        self._called_s: float | None = None  # when the call of the sink that is going on began
         self._stop: threading.Event | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
         self._thread.start()
@@ -59,6 +63,12 @@ class SinkThread:
     def end_asked(self) -> bool:
         """Whether a person has asked, through the sink, for the end of the run."""
         return self.sink.end_asked
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the sink does not come back from a call, and waits for nobody else."""
+        called_s = self._called_s
+        return called_s is not None and not self.sink.waits and time.monotonic() - called_s > HANGS_AFTER_S
 
     @property
     def rest_asked(self) -> bool:
@@ -139,10 +149,12 @@ class SinkThread:
     def _run(self) -> None:
         try:
             while (item := self._take()) is not None:
+                self._called_s = time.monotonic()
                 if isinstance(item, Health):
                     self.sink.report(item)
                 else:
                     self._write(*item)
+                self._called_s = None
             if self._stalled is not None:
                 raise self._stalled
         except SinkError as error:
@@ -150,6 +162,7 @@ class SinkThread:
         except Exception as error:  # a thread must not end unnoticed; the loop reports it
             log.debug("sink %s failed", self.name, exc_info=True)
             self._fail(SinkError(f"{self.name}: {type(error).__name__}: {error}"))
+        self._called_s = None
         try:
             self.sink.close()
         except EdgeferError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from edgefer.errors import SinkError, UsageError
+from edgefer.errors import SinkError, SinkStalled, UsageError
 from edgefer.sinks.base import Sink
 from edgefer.sinks.draw import annotate, colour_image, fitted
 from edgefer.sinks.events import Recent
@@ -14,6 +16,10 @@ from edgefer.sinks.film import CONTAINERS, NS_PER_S, Film, FilmFile
 from edgefer.sinks.registry import Video
 from edgefer.values import Frame, Reading
 
+log = logging.getLogger(__name__)
+
+#: After a failure of the disk another film is begun at the earliest.
+_RETRY_S = 10.0
 #: A photograph is shown for so long.
 _STILL_NS = NS_PER_S
 #: A longer pause of the source is shown as one of this length; the containers' counters have an end.
@@ -27,13 +33,17 @@ class AnnotatedVideo(Sink):
     disk that fills up, costs the last moments alone. A frame is shown until the next one, also where a live
     source dropped frames between. All frames get the size of the first, rounded down to even sides; others are
     fitted into it.
+
+    Where the disk fails and can be written again, what was written stays, and a film of the next name begins: after
+    `seen.mp4` comes `seen-2.mp4`.
     """
 
-    def __init__(self, path: str, fps: float | None = None) -> None:
+    def __init__(self, path: str, fps: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         """Args:
             path: ends as one of CONTAINERS does; replaced at the first frame.
             fps: frames a second: how long a last frame is shown that does not say it, and the rate of an AVI; 30
                 when None.
+            clock: seconds; for tests.
 
         Raises:
             UsageError: another suffix, or PyAV is missing.
@@ -48,6 +58,8 @@ class AnnotatedVideo(Sink):
         self._fps = fps if fps and math.isfinite(fps) and 0 < fps <= 240 else 30.0
         self._period_ns = round(NS_PER_S / self._fps)
         self._file = FilmFile(path)
+        self._clock = clock
+        self._failed: tuple[float, str] | None = None  # when the disk did, and what was said
         self._film: Film | None = None
         self._recent = Recent()
         self._last_ns: int | None = None  # time of the newest frame in its source
@@ -58,6 +70,8 @@ class AnnotatedVideo(Sink):
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         if frame is None:
             raise SinkError(f"{self.name}: a video needs the frames, got a reading alone")
+        if self._failed is not None:
+            self._begin_again(*self._failed)
         image = annotate(colour_image(frame), reading, self._recent.add(reading))
         try:
             if self._film is None:
@@ -68,7 +82,24 @@ class AnnotatedVideo(Sink):
         except OSError as error:
             self._give_up()
             what = f"{self.name}: cannot be written: {error.strerror}; the video ends before frame {frame.index}"
-            raise SinkError(what) from None
+            self._failed = self._clock(), what
+            raise SinkStalled(what) from None
+
+    def _begin_again(self, failed_s: float, what: str) -> None:
+        """Opens the film after the one that could not be written. Raises SinkStalled: it is too early, or no use."""
+        if self._clock() - failed_s < _RETRY_S:
+            raise SinkStalled(what)
+        stem, suffix = os.path.splitext(self.name)
+        number = 2
+        while os.path.lexists(path := f"{stem}-{number}{suffix}"):
+            number += 1
+        try:
+            self._file = FilmFile(path)
+        except SinkError:
+            self._failed = self._clock(), what
+            raise SinkStalled(what) from None
+        log.warning("%s: goes on in %s", self.name, path)
+        self._failed, self._last_ns, self._shown_ns = None, None, 0
 
     def _time_of(self, frame: Frame) -> int:
         """When the film shows the frame, ns: with the source's gaps, but never back, as where another one begins."""

@@ -44,7 +44,7 @@ class FaultyDevice:
     """The faults of one camera, through all openings: one after the other, each for a while.
 
     Attributes:
-        played: so far.
+        played: so far. holds: while it is set no fault begins.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class FaultyDevice:
         clock: seconds.
         """
         self.played: list[Played] = []
+        self.holds = False
         self._make = make
         self._kinds = itertools.cycle(kinds)
         self._every_s, self._lasting_s, self._sticks = every_s, lasting_s, sticks
@@ -100,7 +101,7 @@ class FaultyDevice:
                 return last
             if self._next_s is None:
                 self._next_s = now_s + self._every_s
-            elif now_s >= self._next_s:
+            elif now_s >= self._next_s and not self.holds:
                 self._next_s = None
                 self.played.append(Played(next(self._kinds), now_s, now_s + self._lasting_s))
                 log.info("the fault %s is played for %g s", self.played[-1].kind, self._lasting_s)

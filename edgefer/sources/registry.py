@@ -33,23 +33,13 @@ Index = Annotated[int, Meta(ge=0, le=255)]
 Text = Annotated[str, Meta(min_length=1)]
 
 
-class CameraOptions(Options, frozen=True):
-    """The camera that `edgefer run` opens when neither --camera nor --source is given."""
+class Mounted(Options, frozen=True):
+    """What is asked of any camera, and how it is mounted."""
 
-    device: Annotated[
-        Index | Text, Meta(description="index of the camera, or its path: one in /dev/v4l/by-id stays the same")
-    ] = 0
     size: Annotated[
         list[Side], Meta(min_length=2, max_length=2, description="width and height asked of the camera, pixels")
     ] = msgspec.field(default_factory=lambda: [640, 480])
     fps: Annotated[float, Meta(ge=1, le=240, description="frames a second asked of the camera")] = 30.0
-    format: Annotated[
-        Literal["auto", "grey", "yuyv", "uyvy", "nv12", "yu12", "mjpeg"],
-        Meta(description="pixel format asked of the camera; grey, nv12 and yu12 give luma without a copy"),
-    ] = "auto"
-    controls: Annotated[
-        list[Text], Meta(max_length=32, description="controls to set, each NAME=VALUE, in order: docs/cameras.md")
-    ] = msgspec.field(default_factory=list)
     rotate: Annotated[
         Literal[0, 90, 180, 270], Meta(description="degrees clockwise by which its pictures are turned upright")
     ] = 0
@@ -57,6 +47,38 @@ class CameraOptions(Options, frozen=True):
         Literal["none", "horizontal", "vertical"],
         Meta(description="mirrors its pictures after that; horizontal exchanges left and right"),
     ] = "none"
+
+
+class CameraOptions(Mounted, frozen=True):
+    """The camera that `edgefer run` opens when neither --camera nor --source is given."""
+
+    device: Annotated[
+        Index | Text, Meta(description="index of the camera, or its path: one in /dev/v4l/by-id stays the same")
+    ] = 0
+    format: Annotated[
+        Literal["auto", "grey", "yuyv", "uyvy", "nv12", "yu12", "mjpeg"],
+        Meta(description="pixel format asked of the camera; grey, nv12 and yu12 give luma without a copy"),
+    ] = "auto"
+    controls: Annotated[
+        list[Text], Meta(max_length=32, description="controls to set, each NAME=VALUE, in order: docs/cameras.md")
+    ] = msgspec.field(default_factory=list)
+
+
+class PicameraOptions(Mounted, frozen=True):
+    """A CSI camera of a Raspberry Pi, by picamera2."""
+
+    device: Annotated[Index, Meta(description="number of the camera, as rpicam-hello --list-cameras shows it")] = 0
+    controls: Annotated[
+        list[Text], Meta(max_length=32, description="controls of libcamera, each NAME=VALUE: docs/cameras.md")
+    ] = msgspec.field(default_factory=list)
+
+
+class GstreamerOptions(Mounted, frozen=True):
+    """A camera that GStreamer reads, such as one on a Jetson's CSI socket."""
+
+    element: Annotated[
+        Text, Meta(description="GStreamer's element with its properties, as in `nvarguscamerasrc sensor-id=0`")
+    ] = "nvarguscamerasrc"
 
 
 class DemoOptions(Options, frozen=True):
@@ -143,6 +165,26 @@ SOURCES.add(
         "edgefer.sources.camera:open_camera",
         CameraOptions,
         "device",
+        frozenset({ENDLESS, AWAITED}),
+    )
+)
+SOURCES.add(
+    Entry(
+        "picamera",
+        "camera on a Raspberry Pi's CSI socket, by picamera2",
+        "edgefer.sources.camera.picamera:open_picamera",
+        PicameraOptions,
+        "device",
+        frozenset({ENDLESS, AWAITED}),
+    )
+)
+SOURCES.add(
+    Entry(
+        "gstreamer",
+        "camera on a Jetson's CSI socket, or what else GStreamer reads",
+        "edgefer.sources.camera.gstreamer:open_gstreamer",
+        GstreamerOptions,
+        "element",
         frozenset({ENDLESS, AWAITED}),
     )
 )

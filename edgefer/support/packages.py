@@ -34,6 +34,7 @@ RUNTIMES = (Package("ai_edge_litert", "LiteRT"), Package("tflite_runtime", "tfli
 OPTIONAL = (
     Package("av", "PyAV", "film", "films and network streams"),
     Package("pillow_heif", "pillow-heif", "heif", "photographs in HEIC and AVIF"),
+    Package("nacl", "PyNaCl", "sign", "signed models"),
     Package("pyarrow", "PyArrow", "parquet", "Parquet files", False),
     Package("paho", "paho-mqtt", "mqtt", "the output mqtt"),
     Package("prometheus_client", "prometheus-client", "metrics", "the output metrics", False),

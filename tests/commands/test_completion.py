@@ -40,7 +40,17 @@ def offered(capsys, tmp_path):
 def test_bash_offers_commands_actions_and_options(offered):
     assert offered("edgefer", "") == list(COMMANDS)
     assert offered("edgefer", "do") == ["doctor"]
-    assert offered("edgefer", "models", "") == ["list", "show", "verify", "install", "rollback", "pack"]
+    assert offered("edgefer", "models", "") == [
+        "list",
+        "show",
+        "verify",
+        "install",
+        "rollback",
+        "trust",
+        "keygen",
+        "sign",
+        "pack",
+    ]
     assert offered("edgefer", "run", "--out") == ["--output"]
     assert offered("edgefer", "annotate", "--sh") == ["--shard"]
     assert offered("edgefer", "config", "init", "--o") == ["--output"]

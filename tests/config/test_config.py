@@ -26,7 +26,7 @@ BROKEN = {
     "unknown key at the top": ("bord = 'x'\n", 1, "bord", ["did you mean 'board'?"]),
     "unknown key in a table": ("[camera]\nfps = 30\nfsp = 30\n", 3, "camera.fsp", ["did you mean 'fps'?"]),
     "unknown table": ("[camra]\nfps = 30\n", 1, "camra", ["did you mean 'camera'?"]),
-    "unknown key, nothing alike": ("[camera]\nzoom = 2\n", 2, "camera.zoom", ["device, size, fps, format"]),
+    "unknown key, nothing alike": ("[camera]\nzoom = 2\n", 2, "camera.zoom", ["size, fps, rotate, flip"]),
     "key in the wrong table": ("[camera]\nlag_ms = 2\n", 2, "camera.lag_ms", ["belongs in [smoothing]"]),
     "table key at the top": ("min_face_px = 80\n", 1, "min_face_px", ["belongs in [detector]"]),
     "unknown stage": ("[budget_ms]\ninference = { p95 = 3 }\n", 2, "budget_ms.inference", ["unknown key"]),

@@ -46,7 +46,7 @@ def test_of_a_home_only_what_is_needed_is_seen():
 @pytest.mark.parametrize(("device", "alone"), [(0, True), ("/dev/video2", True), ("rtsp://10.0.0.2/live", False)])
 def test_the_network_is_there_only_for_a_camera_that_is_reached_over_it(device, alone):
     assert ("PrivateNetwork=yes" in lines(camera=camera(device))) == alone
-    assert ("RestrictAddressFamilies=AF_UNIX" in lines(camera=camera(device))) == alone
+    assert ("RestrictAddressFamilies=AF_UNIX AF_NETLINK" in lines(camera=camera(device))) == alone
 
 
 def outputs(*texts: str) -> dict:
@@ -63,6 +63,8 @@ def outputs(*texts: str) -> dict:
         (["mqtt:mqtt://10.0.0.2", "mqtt:mqtts://broker.local"], ""),
         (["metrics:9840"], "localhost"),
         (["metrics:0.0.0.0:9840"], ""),
+        (["web:8080", "mqtt:mqtt://127.0.0.1"], "127.0.0.1 localhost"),
+        (["web:0.0.0.0:8080,token_file=/etc/token"], ""),
     ],
 )
 def test_outputs_that_need_the_network_have_it_and_only_with_those_they_name(texts, allowed):
@@ -96,6 +98,7 @@ def test_processors_may_be_chosen_only_by_a_profile_that_does():
         (0, ["jsonl:a.jsonl"], 0.5),
         ("rtsp://10.0.0.2/live", [], 1.5),
         (0, ["mqtt:mqtts://broker.local,user=x,password_file=/etc/edgefer/password"], 1.5),
+        (0, ["web:0.0.0.0:8080,token_file=/etc/token", "metrics:0.0.0.0:9840"], 1.5),
     ],
 )
 def test_systemd_finds_little_that_is_exposed(tmp_path, device, texts, most):

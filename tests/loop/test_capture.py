@@ -286,19 +286,13 @@ def test_patience_with_a_stalled_source_ends():
     now = [0.0]
     pauses = []
 
-    class Waits:
-        """Stands in for the capture's stop event: waiting takes no time but the clock moves."""
+    class Waits(threading.Event):
+        """Stands in for what ends a pause early: waiting takes no time but the clock moves."""
 
         def wait(self, seconds: float) -> bool:
             pauses.append(seconds)
             now[0] += seconds
             return False
-
-        def is_set(self) -> bool:
-            return False
-
-        def set(self) -> None:
-            pass
 
     def reopen():
         raise SourceError("still unplugged")
@@ -312,7 +306,7 @@ def test_patience_with_a_stalled_source_ends():
 
     source = Held(0)
     capture = Capture(source, reopen, patience_s=10.0, clock=lambda: now[0])
-    capture._stop = Waits()
+    capture._pauses._bell = Waits()
     source.gate.set()
     with pytest.raises(SourceError, match="still unplugged"):
         capture.take(2.0)

@@ -86,7 +86,7 @@ def test_heat_lowers_the_rates_and_coolness_raises_them():
     now = [0.0]
 
     def clock():
-        now[0] += 3
+        now[0] += 0.2
         return now[0]
 
     subject = governor(heat=lambda: heat[0], clock=clock)
@@ -100,6 +100,49 @@ def test_heat_lowers_the_rates_and_coolness_raises_them():
 def test_throttling_counts_as_heat():
     """The firmware knows better than the thermometer."""
     assert feed(governor(heat=lambda: Heat(50.0, True)), 1.0) == [1]
+
+
+def test_a_supply_that_is_too_weak_counts_as_heat_and_is_said_when_it_begins_and_ends(log_lines):
+    heat, now = [Heat(50.0, False, True)], [0.0]
+
+    def clock():
+        now[0] += 0.2
+        return now[0]
+
+    subject = governor(heat=lambda: heat[0], clock=clock)
+    assert feed(subject, 1.0) == [1]
+    heat[0] = COLD
+    assert feed(subject, 1.0, 5)[-1] == 0 and subject.heat == COLD
+    said = [line for line in log_lines if "voltage" in line]
+    assert len(said) == 3, said
+    assert "use a supply" in said[0] and "level 1" in said[1] and "no longer short" in said[2]
+
+
+def test_heat_does_not_wait_for_the_window_of_a_slow_camera():
+    """At two pictures a second ten windows take minutes."""
+    now = [0.0]
+    subject = governor(heat=lambda: HOT, clock=lambda: now[0])
+    levels = []
+    for _ in range(9):
+        subject.observe(5.0)
+        levels.append(subject.level)
+        now[0] += 3.0
+    assert levels == [0, 0, 1, 1, 2, 2, 3, 3, 4]
+
+
+def test_one_that_may_not_act_tells_the_heat_all_the_same():
+    """`[governor] enabled = false`."""
+    subject = Governor(20.0, window_frames=10, heat=lambda: HOT, acts=False)
+    assert feed(subject, 90.0, 5) == [0] * 5 and subject.heat == HOT
+
+
+def test_the_heat_is_told_while_no_frame_comes():
+    """As while the camera is away."""
+    now, states = [0.0], [COLD, HOT]
+    subject = governor(heat=lambda: states.pop(0), clock=lambda: now[0])
+    assert subject.heat == COLD
+    now[0] = 3.0
+    assert subject.heat == HOT
 
 
 def test_without_a_budget_heat_alone_counts():

@@ -121,3 +121,45 @@ def test_pauses_grow_to_a_bound():
 def test_what_worked_before_may_come_back_whatever_it_says_but_for_a_wrong_password():
     assert may_come(SourceError("404"), worked_before=True) and not may_come(SourceError("404"))
     assert not may_come(SourceRefused("401"), worked_before=True)
+
+
+def test_a_source_whose_return_is_heard_of_is_not_asked_for_in_between(monkeypatch):
+    """Once that is settled which came while nobody listened yet; and as soon as it is heard of."""
+    now, waits = [100.0], []
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+
+    class Bell(threading.Event):
+        def wait(self, seconds: float) -> bool:
+            waits.append(seconds)
+            now[0] += seconds
+            return False
+
+    told, stop = [], threading.Event()
+    stall = SourceStalled("unplugged")
+    stall.heard = lambda changed: bool(told.append(changed)) or True
+    pauses = Pauses()
+    pauses._bell = Bell()
+    for _ in range(8):
+        assert not pauses.wait(stop, stall, 1000.0)
+        pauses.grow()
+    assert waits == [0.25, 0.5, 1, 1, 1, 60, 60, 60] and len(told) == 1
+    told[0]()
+    waits.clear()
+    for _ in range(5):
+        pauses.wait(stop, stall, 1000.0)
+        pauses.grow()
+    assert waits == [0.25, 0.5, 1, 1, 1]
+    assert not pauses.wait(stop, stall, 7.0) and waits[-1] == 7.0  # patience ends before
+    stop.set()
+    assert pauses.wait(stop, stall, 1000.0)
+
+
+def test_a_ring_ends_a_pause_at_once():
+    pauses = Pauses()
+    stall = SourceStalled("unplugged")
+    stall.heard = lambda changed: True
+    pauses.next_s = 60.0
+    threading.Timer(0.05, pauses.ring).start()
+    began = time.monotonic()
+    assert not pauses.wait(threading.Event(), stall, 60.0)
+    assert time.monotonic() - began < 30

@@ -142,7 +142,7 @@ def test_a_reader_that_goes_away_is_a_clean_end():
 def test_the_beat_goes_on_while_no_frame_comes():
     """A watchdog must not end a service whose camera is silent for a moment."""
     beats = []
-    run_readings(CameraSource(1, 0.35), pipeline(), on_beat=beats.append)
+    run_readings(CameraSource(1, 0.35), pipeline(), on_beat=lambda written, hanging: beats.append(written))
     assert beats.count(0) >= 2
     assert beats[-1] == 1
 

@@ -16,7 +16,7 @@ from edgefer import assemble, defaults
 from edgefer.commands.console import main
 from edgefer.errors import EdgeferError, ModelError, UsageError
 from edgefer.models import directory, place, slots, store
-from edgefer.models.install import install, roll_back
+from edgefer.models.install import How, install, roll_back
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def opened(name):
     return directory.load(store.find(name)).name
 
 
-def put(source, slot=None):
+def put(source, slot=None, **how):
     """Installs, with the self-test in this process."""
-    return install(source, slot, assemble.verify_model)
+    return install(source, assemble.verify_model, How(slot, "pi4", **how))
 
 
 def files(folder):
@@ -116,7 +116,7 @@ def test_a_model_that_fails_its_self_test_leaves_the_old_one(state, model):
         raise ModelError(f"model {path}: it does not work")
 
     with pytest.raises(ModelError, match="made/second: it does not work"):
-        install(model("second"), "x", fails)
+        install(model("second"), fails, How("x"))
     assert (files(state), slots.read("x")) == before and opened("x") == "first"
 
 
@@ -295,3 +295,81 @@ def test_root_uses_the_folder_of_the_service_where_there_is_one(tmp_path, monkey
     assert place.state() == tmp_path
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert place.state() != tmp_path
+
+
+def as_nobody(arguments, folder):
+    """A command by a user who owns nothing; its exit code and what it says."""
+    program = (
+        "import os, sys; from edgefer.commands.console import main\n"
+        # What is loaded here that user may not be allowed to read.
+        "main(['models', 'verify', 'edgefer-s']), main(['models', 'install', '/nowhere'])\n"
+        "os.environ['EDGEFER_STATE'] = sys.argv[1]; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "sys.exit(main(sys.argv[2:]))"
+    )
+    environment = {**os.environ, "EDGEFER_STATE": str(folder.parent / "warm")}
+    command = [sys.executable, "-c", program, str(folder), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    return done.returncode, "".join(done.stderr.splitlines(True)[1:])  # of /nowhere
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+
+
+@pytest.fixture
+def open_folder(tmp_path):
+    """A folder that everybody may pass through."""
+    for path in (tmp_path, *tmp_path.parents[:3]):
+        if path.stat().st_uid == os.geteuid() and path != Path("/tmp"):
+            path.chmod(0o755)
+    return tmp_path
+
+
+@needs_root
+def test_what_root_installs_belongs_to_the_owner_of_the_state(state, model):
+    """As the service has it, whose user systemd makes up."""
+    state.mkdir()
+    os.chown(state, 61234, 61234)
+    put(model("first"), "x")
+    put(model("second"), "x")
+    roll_back("x")
+    assert {path.lstat().st_uid for path in [state, *state.rglob("*")]} == {61234}
+
+
+@needs_root
+def test_a_folder_of_another_user_is_told_in_one_line(state, model, open_folder):
+    put(model("first"), "x")
+    before = files(state), slots.read("x")
+    code, said = as_nobody(["models", "install", str(model("second")), "--as", "x"], state)
+    assert code == 1 and "cannot be written: Permission denied" in said and said.count("\n") == 1
+    code, said = as_nobody(["models", "rollback", "x"], state)
+    assert code == 1 and said.count("\n") == 1
+    assert (files(state), slots.read("x")) == before
+    assert as_nobody(["models", "verify", "x"], state)[0] == 0, "who may read it may use it"
+
+
+@needs_root
+def test_a_state_that_cannot_be_read_is_refused_and_not_passed_over(state, model, open_folder):
+    """The model that ships would be another one."""
+    put(model("first"), "default")
+    (state / "models").chmod(0o700)
+    code, said = as_nobody(["models", "verify", "default"], state)
+    assert code == 4 and "cannot be read: Permission denied" in said and said.count("\n") == 1
+
+
+def test_a_run_under_way_goes_on_while_models_are_installed(state, model):
+    """Through two updates, after which its files are gone."""
+    put(model("first"), "default")
+    program = "import sys; from edgefer.commands.console import main; sys.exit(main(sys.argv[1:]))"
+    command = ["run", "--source", "demo", "--realtime", "--model", "default", "--output", "jsonl"]
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert '"faces"' in running.stdout.readline()
+    for name in ("second", "third"):
+        put(model(name), "default")
+    for _ in range(20):
+        assert '"faces"' in running.stdout.readline()
+    running.terminate()
+    said = running.communicate()[1]
+    assert running.returncode == 0 and "Traceback" not in said
+    assert opened("default") == "third" and slots.read("edgefer-s").trial == "new"

@@ -135,9 +135,9 @@ def test_a_file_that_is_not_listed_is_refused_but_dot_files_are_not(directory):
     assert "'model (copy).tflite' is not listed" in refusal(directory)
 
 
-def test_a_signature_that_nobody_checks_is_not_accepted(directory):
+def test_a_signature_that_is_not_checked_is_not_accepted(directory):
     (directory / "model.sig").write_bytes(b"signature")
-    assert "has a model.sig, which this version cannot check" in refusal(directory)
+    assert "model.sig expected the four lines of a signature" in refusal(directory)
 
 
 def test_a_directory_that_is_none_is_refused(tmp_path):

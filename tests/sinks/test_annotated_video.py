@@ -14,8 +14,10 @@ import pytest
 from readings import face, frame, reading
 
 from edgefer.commands.console import main
-from edgefer.errors import SinkError, UsageError
+from edgefer.errors import SinkError, SinkStalled, UsageError
 from edgefer.sinks import film, open_sink
+from edgefer.sinks.film import FilmFile
+from edgefer.sinks.video import AnnotatedVideo
 
 SUFFIXES = list(film.CONTAINERS)
 LIGHT = ".mkv"  # for tests about anything but the container
@@ -361,6 +363,38 @@ def test_a_disk_that_fills_up_ends_the_film_where_it_can_still_be_played(tmp_pat
     finally:
         time.sleep(0.05)  # the last request for the disk may still be under way
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_that_can_be_written_again_gets_the_next_film(tmp_path, monkeypatch):
+    """What was written before stays as it is."""
+    now, full = [0.0], []
+    path = tmp_path / "out.mp4"
+    write = FilmFile._write
+
+    def failing(self, fd, view):
+        if full:
+            raise OSError(28, "No space left on device")
+        write(self, fd, view)
+
+    monkeypatch.setattr(FilmFile, "_write", failing)
+    sink = AnnotatedVideo(str(path), 25, clock=lambda: now[0])
+    for index in range(60):
+        sink.write(reading(index), at(index, 40 * index))
+    full.append(True)
+    for index in range(60, 120):
+        with contextlib.suppress(SinkStalled):
+            sink.write(reading(index), at(index, 40 * index))
+    first = path.read_bytes()
+    full.clear()
+    with pytest.raises(SinkStalled, match="the video ends before frame"):
+        sink.write(reading(120), at(120, 4800))
+    now[0] += 11
+    for index in range(121, 150):
+        sink.write(reading(index), at(index, 40 * index))
+    sink.close()
+    assert path.read_bytes() == first and len(frames_of(path)[0]) > 40
+    times, _ = frames_of(tmp_path / "out-2.mp4")
+    assert times == [40 * number for number in range(29)]
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGHUP", "SIGTERM"])

@@ -231,3 +231,26 @@ def test_writing_after_close_is_harmless():
 def test_a_queue_without_room_is_refused():
     with pytest.raises(ValueError, match="capacity must be at least 1, got 0"):
         SinkThread(Recorder(), capacity=0)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_call_that_does_not_come_back_is_a_hang_but_where_the_sink_waits_for_somebody_else(monkeypatch, waits):
+    monkeypatch.setattr("edgefer.sinks.thread.HANGS_AFTER_S", 0.05)
+    inside, release = threading.Event(), threading.Event()
+
+    class Hanging(Recorder):
+        def write(self, reading, frame=None):
+            inside.set()
+            release.wait(10)
+
+    sink = Hanging()
+    sink.waits = waits
+    thread = SinkThread(sink)
+    assert not thread.hangs
+    thread.write(reading(0))
+    assert inside.wait(5)
+    time.sleep(0.1)
+    assert thread.hangs == (not waits)
+    release.set()
+    thread.close()
+    assert not thread.hangs

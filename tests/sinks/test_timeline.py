@@ -216,6 +216,25 @@ def test_a_disk_that_fills_up_keeps_the_last_picture(tmp_path, monkeypatch):
         sink.close()
 
 
+def test_a_disk_that_can_be_written_again_gets_the_whole_picture(tmp_path, monkeypatch, caplog):
+    """It is said once that it cannot, and once that it can."""
+    now, written = [0.0], []
+
+    def full(path, data):
+        raise OSError(30, "Read-only file system")
+
+    sink = TimelinePicture(str(tmp_path / "seen.svg"), FERPLUS8, clock=lambda: now[0])
+    monkeypatch.setattr("edgefer.sinks.timeline.write_bytes", full)
+    for index in range(4):
+        sink.write(at(100.0 * index, face(1)))
+        now[0] += 100
+    monkeypatch.setattr("edgefer.sinks.timeline.write_bytes", lambda path, data: written.append(path))
+    sink.write(at(500.0, face(1)))
+    sink.close()
+    assert len(written) == 2
+    assert ["tried again" in record.getMessage() for record in caplog.records] == [True, False]
+
+
 def test_strange_names_become_text(tmp_path):
     path = tmp_path / "seen.svg"
     sink = TimelinePicture(str(path), FERPLUS8, "<a>\x1b[31m&\udce9" + "x" * 500)

@@ -93,6 +93,7 @@ def lose(
             count = len(device.played)
             if count > len(losses):
                 losses.append(Loss(device.played[-1].kind))
+                device.holds = True
             if frame is not None:
                 back_steps += not (frame.index > last[0] and frame.media_ns > last[1])
                 last = frame.index, frame.media_ns
@@ -104,6 +105,7 @@ def lose(
             taken_after = frame is not None and frame.captured_ns >= fault.over_s * NS_PER_S
             if loss.back_s is None and taken_after and frame is not None and is_good(frame) and not capture.stalled:
                 loss.back_s = max(0.0, now_s - fault.over_s)
+                device.holds = False
                 if len(losses) >= cycles:
                     break
             if now_s > fault.over_s + 30:

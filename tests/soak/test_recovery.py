@@ -61,7 +61,7 @@ def test_a_camera_that_stays_away_is_asked_for_about_once_a_second(monkeypatch):
         over.set() if len(waited) > 100 else None
         return over.is_set()
 
-    monkeypatch.setattr(reader._stop, "wait", wait)
+    monkeypatch.setattr(reader._pauses._bell, "wait", wait)
     assert over.wait(10)
     reader.close()
     assert sum(waited) >= 0.9 * len(openings) - 2

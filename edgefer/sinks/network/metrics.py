@@ -13,6 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from edgefer import __version__
 from edgefer.labels import UNCERTAIN
 from edgefer.sinks.base import Sink
+from edgefer.sinks.network.discovery import SOURCE_STATES
 from edgefer.sinks.network.listen import Address, Opening, may_ask
 from edgefer.sinks.network.options import Metrics
 from edgefer.support import packages
@@ -31,7 +32,6 @@ _AGE_S = (0.005, 0.01, 0.02, 0.033, 0.05, 0.067, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5,
 _LONGEST_GAP_S = 1.0
 #: Requests at a time, and how long one may take; others are sent away.
 _AT_ONCE, _REQUEST_S = 8, 5.0
-SOURCE_STATES = ("running", "stalled", "resting", "ended")
 
 
 class MetricsOutput(Sink):
@@ -168,7 +168,8 @@ class _HealthMetrics:
         for name, help_text, value in (
             ("edgefer_readings_per_second", "Readings a second, over the last seconds", health.fps),
             ("edgefer_governor_level", "0 for full work, more where work is left out", health.governor_level),
-            ("edgefer_throttled", "1 while the processor's firmware throttles it", health.throttled),
+            ("edgefer_throttled", "1 while the processor is slowed down", health.throttled),
+            ("edgefer_under_voltage", "1 while the supply gives too little voltage", health.under_voltage),
             ("edgefer_temperature_celsius", "Of the processor", health.temperature_c),
         ):
             if value is not None:

@@ -115,3 +115,25 @@ class Serving(Network, frozen=True):
 
 class Metrics(Serving, frozen=True):
     """The options of the metrics."""
+
+
+class Web(Serving, frozen=True):
+    """The options of the live page."""
+
+    token_file: Annotated[
+        str,
+        Meta(
+            description="file with the token that viewers have to give, on its one line; needed where the address is"
+            " not this machine's alone",
+            extra={SECRET_FILE: True},
+        ),
+    ] = ""
+    picture: Annotated[
+        bool, Meta(description="no: boxes, bars and health alone; no picture is made, and none leaves the device")
+    ] = True
+    rate: Annotated[float, Meta(ge=0.2, le=60, description="how often a viewer gets a picture, a second, at most")] = 10
+    width: Annotated[int, Meta(ge=80, le=3840, description="of the picture that viewers get, pixels, at most")] = 640
+    cert_file: Annotated[str, Meta(description="certificate (PEM), for https", extra={READ_FILE: True})] = ""
+    key_file: Annotated[
+        str, Meta(description="its private key (PEM), without a password", extra={SECRET_FILE: True})
+    ] = ""

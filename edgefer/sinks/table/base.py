@@ -95,11 +95,15 @@ def trouble_of(health: Health | None) -> str:
         words.append(f"governor at level {health.governor_level}")
     if health.throttled:
         words.append("processor throttled")
+    if health.under_voltage:
+        words.append("voltage too low")
     return ", ".join(words)
 
 
 class Table(Sink):
     """Keeps the figures, shows them now and then, and says at once what goes wrong."""
+
+    waits = True  # a terminal that someone holds up
 
     def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s

@@ -54,7 +54,7 @@ class TimelinePicture(Sink):
         self._labels = list(labels)
         self._lanes = Lanes()
         self._due_s: float | None = None
-        self._closed = False
+        self._closed = self._failing = False
         suffix = self._path.suffix.lower()
         if suffix not in SUFFIXES:
             raise UsageError(f"timeline:{path}: unknown kind of picture {suffix!r}; available: {', '.join(SUFFIXES)}")
@@ -89,8 +89,15 @@ class TimelinePicture(Sink):
         try:
             write_bytes(self._path, canvas.svg() if self._svg else canvas.png())
         except OSError as error:
-            self._closed = True
-            raise SinkError(f"{self.name}: cannot be written: {error.strerror}; the picture is not there") from None
+            if self._closed:
+                raise SinkError(f"{self.name}: cannot be written: {error.strerror}; the picture is not there") from None
+            if not self._failing:  # the lanes are kept, so that a later picture has it all
+                log.error("%s: cannot be written: %s; it is tried again", self.name, error.strerror)
+            self._failing = True
+        else:
+            if self._failing:
+                log.warning("%s: can be written again", self.name)
+            self._failing = False
 
     def close(self) -> None:
         if self._closed:

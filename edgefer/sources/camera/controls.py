@@ -65,7 +65,7 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def split(texts: Sequence[str]) -> list[tuple[str, str]]:
+def pairs_of(texts: Sequence[str]) -> list[tuple[str, str]]:
     """`name=value` texts as pairs.
 
     Raises:
@@ -76,7 +76,7 @@ def split(texts: Sequence[str]) -> list[tuple[str, str]]:
         name, sign, value = text.partition("=")
         if not sign or not name.strip() or not value.strip():
             raise UsageError(f"camera control {text!r}: expected NAME=VALUE, as in gain=20")
-        pairs.append((plain(name), value.strip()))
+        pairs.append((name.strip(), value.strip()))
     return pairs
 
 
@@ -88,7 +88,8 @@ def apply(path: str, device: Controlled, texts: Sequence[str]) -> None:
         SourceError: the camera has no such control, or it does not take that value.
         OSError: the camera is gone.
     """
-    for name, value in split(texts):
+    for given, value in pairs_of(texts):
+        name = plain(given)
         known = {plain(control.name): control for control in device.controls() if control.kind in _SETTABLE}
         control = next((known[each] for each in (*SHORT.get(name, ()), name) if each in known), None)
         if control is None:

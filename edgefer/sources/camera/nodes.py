@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgefer.errors import SourceError, SourceStalled
+from edgefer.sources.camera import uevents
 from edgefer.sources.camera.device import Device
 from edgefer.sources.camera.offers import Offer
 
@@ -56,7 +57,9 @@ def failure(path: str, error: OSError) -> SourceError:
     """What an error of the system means for a camera, and what to do about it."""
     code = error.errno
     if code in _GONE:
-        return SourceStalled(f"{path}: no such camera; this machine has {_listed()}")
+        stall = SourceStalled(f"{path}: no such camera; this machine has {_listed()}")
+        stall.heard = uevents.heard
+        return stall
     if code in (errno.EACCES, errno.EPERM):
         return SourceError(f"{path}: no permission; add the user to the group 'video' and log in again")
     if code == errno.EBUSY:

@@ -31,7 +31,11 @@ _MOST_TORN = 30
 
 
 class Camera(Source):
-    """The newest picture of a V4L2 device. Luma lies where the driver wrote it, where the format allows that."""
+    """The newest picture of a V4L2 device. Luma lies where the driver wrote it, where the format allows that.
+
+    Attributes:
+        stamp_ns: the driver's own, of the last picture, whether it is believed or not; None where it has no such clock.
+    """
 
     live = True
 
@@ -45,6 +49,7 @@ class Camera(Source):
         self._index = self._damaged = 0
         self._first_ns: int | None = None
         self._last_ns = 0
+        self.stamp_ns: int | None = None
         self._clock_said = self._closed = False
         try:
             self._device = nodes.opened(self.name)
@@ -112,10 +117,11 @@ class Camera(Source):
     def _captured_ns(self, picture: Picture) -> int:
         """The driver's time stamp where it is on the monotonic clock and plausible, else now; never back."""
         now = time.monotonic_ns()
-        stamp = picture.stamp_ns
+        self.stamp_ns = stamp = picture.stamp_ns
         if stamp is None or not now - _OLDEST_STAMP_NS < stamp <= now:
             if not self._clock_said:
-                log.info("%s: its driver's stamps are not of the monotonic clock; age counts from arrival", self.name)
+                what = "not of the monotonic clock" if stamp is None else "implausible"
+                log.info("%s: its driver's stamps are %s; age counts from arrival", self.name, what)
                 self._clock_said = True
             stamp = now
         self._last_ns = max(stamp, self._last_ns)

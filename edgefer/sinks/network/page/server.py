@@ -1,0 +1,265 @@
+"""The server of the live page, a process of its own: whatever its viewers do, the run does not share its time with it.
+
+It is handed the socket that it listens at, and one by which the run speaks to it: messages of four bytes that give the
+length, one that names the kind, and JSON. It answers with a byte, whether anyone is looking. When that socket is
+closed the run has ended, and the server ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import socket
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from edgefer.sinks.network.listen import may_ask
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+FOLDER = Path(__file__).parent
+#: Seconds of the past that a viewer is told who comes, a sample each.
+PAST_S = 300
+#: Those who look at the page at a time, and all connections.
+VIEWERS, CONNECTIONS = 32, 96
+#: A viewer that takes nothing for so long is left, s.
+STALLED_S = 20.0
+#: Between two wrong tokens, s, whoever sends them.
+GUESS_S = 1.0
+COOKIE = "edgefer_token"
+_MONTH_S = 30 * 24 * 3600
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class Settings(msgspec.Struct):
+    """What the run says first.
+
+    Attributes:
+        names: of this machine, besides those it knows.
+        token: that has to be given; empty where none has.
+        secure: whether it is reached by https.
+        hello: what every viewer is told first.
+        cert_file, key_file: for https.
+    """
+
+    names: list[str]
+    token: str
+    secure: bool
+    hello: dict[str, Any]
+    cert_file: str = ""
+    key_file: str = ""
+
+
+class Hub:
+    """The newest message of each kind, and those who wait for it. A slow viewer misses messages; none wait for it."""
+
+    def __init__(self) -> None:
+        self.newest: dict[str, tuple[int, bytes]] = {}
+        self.past: deque[bytes] = deque(maxlen=PAST_S)
+        self.viewers = 0
+        self._count = 0
+        self._news = asyncio.Event()
+
+    def put(self, kind: str, data: bytes) -> None:
+        self._count += 1
+        self.newest[kind] = self._count, b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+        if kind == "sample":
+            self.past.append(data)
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def after(self, seen: int) -> tuple[int, bytes]:
+        """What is newer than the message with a number, and the number of the newest."""
+        while self._count <= seen:
+            await self._news.wait()
+        messages = sorted(message for message in self.newest.values() if message[0] > seen)
+        return self._count, b"".join(data for _, data in messages)
+
+
+class Page:
+    """The application: who may ask, and what is answered."""
+
+    def __init__(self, settings: Settings, hub: Hub, on_viewers: Callable[[int], None]) -> None:
+        self._settings, self._hub, self._on_viewers = settings, hub, on_viewers
+        self._cookie = hashlib.sha256(b"edgefer page\0" + settings.token.encode()).hexdigest()
+        self._guessing = asyncio.Lock()
+        files = {"/style.css": "style.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
+        routes = [Route(path, _file(name)) for path, name in files.items()]
+        routes += [Route("/", self._index), Route("/token", self._take_token, methods=["POST"])]
+        self._routes = Starlette(routes=routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope)
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *more]
+            await send(message)
+
+        answer = self._refusal(request)
+        if answer is not None:
+            await answer(scope, receive, send_with_headers)
+        elif scope["path"] == "/events":
+            await self._events(receive, send_with_headers)
+        else:
+            await self._routes(scope, receive, send_with_headers)
+
+    def _refusal(self, request: Request) -> Response | None:
+        """Why a request is not answered; None where it is."""
+        if not may_ask(request.headers.get("host"), self._settings.names):
+            return PlainTextResponse("this name is none of this machine's; add it to names=\n", 403)
+        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _is_visit(request):
+            return PlainTextResponse("another site's page may not ask\n", 403)
+        open_to_all = request.url.path in ("/", "/token", "/style.css", "/icon.svg")
+        if not open_to_all and not self._is_known(request):
+            return PlainTextResponse("the token is missing\n", 401)
+        return None
+
+    def _is_known(self, request: Request) -> bool:
+        if not self._settings.token:
+            return True
+        given = request.cookies.get(COOKIE, "").encode()
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        by_cookie = hmac.compare_digest(given, self._cookie.encode())
+        return hmac.compare_digest(bearer, self._settings.token.encode()) or by_cookie
+
+    async def _index(self, request: Request) -> Response:
+        known = self._is_known(request)
+        return FileResponse(FOLDER / ("index.html" if known else "login.html"), 200 if known else 401)
+
+    async def _take_token(self, request: Request) -> Response:
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > 8192:
+                return PlainTextResponse("too long\n", 413)
+        given = parse_qs(body.decode(errors="replace")).get("token", [""])[0].strip()
+        if not hmac.compare_digest(given.encode(), self._settings.token.encode()):
+            async with self._guessing:  # one guess at a time
+                await asyncio.sleep(GUESS_S)
+            return RedirectResponse("/", 303)
+        answer = RedirectResponse("/", 303)
+        secure = self._settings.secure
+        answer.set_cookie(COOKIE, self._cookie, max_age=_MONTH_S, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+    async def _events(self, receive: Receive, send: Send) -> None:
+        """The stream of a viewer, to its end."""
+        if self._hub.viewers >= VIEWERS:
+            await PlainTextResponse("too many viewers\n", 503)({"type": "http"}, receive, send)
+            return
+        self._count(+1)
+        gone = asyncio.ensure_future(_until_gone(receive))
+        try:
+            await send(
+                {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
+            )
+            past = b",".join(self._hub.past)
+            hello = msgspec.json.encode(self._settings.hello)[:-1] + b',"history":[' + past + b"]}"
+            seen, data = 0, b"event: hello\ndata: " + hello + b"\n\n"
+            while not gone.done():
+                message = {"type": "http.response.body", "body": data, "more_body": True}
+                await asyncio.wait_for(send(message), STALLED_S)
+                news = asyncio.ensure_future(self._hub.after(seen))
+                await asyncio.wait((news, gone), return_when=asyncio.FIRST_COMPLETED)
+                if not news.done():
+                    news.cancel()
+                    return
+                seen, data = news.result()
+        except (asyncio.TimeoutError, OSError):
+            pass
+        finally:
+            gone.cancel()
+            self._count(-1)
+
+    def _count(self, step: int) -> None:
+        self._hub.viewers += step
+        self._on_viewers(self._hub.viewers)
+
+
+def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return FileResponse(FOLDER / name)
+
+    return answer
+
+
+def _is_visit(request: Request) -> bool:
+    """Whether somebody follows a link to the page."""
+    return request.method == "GET" and request.headers.get("sec-fetch-mode") == "navigate"
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def serve(listening: socket.socket, run: socket.socket) -> None:
+    """Serves until the run has closed its socket, and ends the process then."""
+    import uvicorn
+
+    run.setblocking(False)
+    reader, writer = await asyncio.open_connection(sock=run, limit=1 << 24)
+    settings = msgspec.json.decode((await _message(reader))[1], type=Settings)
+    hub = Hub()
+    page = Page(settings, hub, lambda viewers: writer.write(bytes([min(viewers, 255)])))
+    config = uvicorn.Config(
+        page, loop="asyncio", http="h11", ws="none", lifespan="off", interface="asgi3", log_config=None,
+        log_level="critical", access_log=False, server_header=False, date_header=False, proxy_headers=False,
+        limit_concurrency=CONNECTIONS, timeout_keep_alive=10, timeout_graceful_shutdown=1,
+        ssl_certfile=settings.cert_file or None, ssl_keyfile=settings.key_file or None,
+    )  # fmt: skip
+    serving = asyncio.ensure_future(uvicorn.Server(config).serve([listening]))
+    try:
+        while not serving.done():
+            kind, data = await _message(reader)
+            hub.put(kind, data)
+    except (asyncio.IncompleteReadError, OSError):
+        pass
+    os._exit(0)  # nothing is left to be kept, and viewers must not hold up the end
+
+
+_KINDS = {b"s": "settings", b"r": "reading", b"t": "sample", b"h": "health"}
+
+
+async def _message(reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    length = int.from_bytes(await reader.readexactly(4), "big")
+    data = await reader.readexactly(length)
+    return _KINDS[data[:1]], data[1:]
+
+
+def main() -> None:
+    """Args, of the process: the numbers of the two sockets."""
+    listening, run = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    try:
+        asyncio.run(serve(listening, run))
+    except KeyboardInterrupt:
+        os._exit(0)

@@ -1,0 +1,205 @@
+"""The first minute of a new model: what counts as well, what counts as a failure, and what is used then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import tiny_model
+
+from edgefer import assemble
+from edgefer.commands.console import main
+from edgefer.device import update
+from edgefer.device.update import FirstMinute
+from edgefer.errors import ModelError, SourceError
+from edgefer.models import directory, place, slots, store
+from edgefer.models.install import How, install
+
+PROGRAM = "import sys; from edgefer.commands.console import main; sys.exit(main(sys.argv[1:]))"
+QUICK = "import edgefer.device.update as update; update.MINUTE_S = 0.5; " + PROGRAM
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Two models in the slot x, the second on trial."""
+    monkeypatch.setenv("EDGEFER_STATE", str(tmp_path / "state"))
+    for name in ("first", "second"):
+        install(tiny_model.make_directory(tmp_path / name, name=name), assemble.verify_model, How("x"))
+    return tmp_path
+
+
+def opened():
+    return directory.load(store.find("x")).name
+
+
+def trial():
+    return slots.read("x").trial
+
+
+def minute():
+    return FirstMinute(["x", "edgefer-face", "/no/slot", "default"], assemble.verify_model)
+
+
+def crash():
+    """A run that begins and says nothing more."""
+    run = minute()
+    run.__enter__()
+    for _, file in run._trials.values():
+        os.close(file)  # as the system does
+
+
+def test_a_minute_of_readings_ends_the_trial(installed, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with minute() as run:
+        assert trial() == "begun"
+        run.beat(0)
+        now[0] += 1000  # without a reading nothing is known
+        run.beat(1)
+        now[0] += 59.9
+        run.beat(2)
+        assert run._told is None
+        now[0] += 0.2
+        run.beat(3)
+    assert (opened(), trial()) == ("second", "")
+    crash()
+    with minute():
+        assert opened() == "second", "what happens later is not the model's fault"
+
+
+def test_a_run_that_did_not_live_through_it_returns_to_the_model_before(installed, caplog):
+    crash()
+    assert opened() == "second"
+    with minute():
+        assert (opened(), trial()) == ("first", "")
+    assert "slot x: second is given up: a run did not live through its first minute; back to first" in caplog.text
+    crash()
+    with minute():
+        assert opened() == "first"
+
+
+def test_it_returns_to_what_ships(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEFER_STATE", str(tmp_path / "state"))
+    install(tiny_model.make_directory(tmp_path / "m"), assemble.verify_model, How("default"))
+    crash()
+    with minute():
+        assert store.find("default") == store.SHIPPED / "edgefer-s"
+
+
+def test_without_a_model_before_the_new_one_goes_on(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("EDGEFER_STATE", str(tmp_path / "state"))
+    install(tiny_model.make_directory(tmp_path / "m"), assemble.verify_model, How("x"))
+    crash()
+    with minute():
+        assert opened() == "tiny" and trial() == "begun"
+    assert "there is no model before it" in caplog.text
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt(), SourceError("no camera")], ids=str)
+def test_a_run_that_ends_sooner_leaves_it_on_trial(installed, error):
+    try:
+        with minute():
+            if error is not None:
+                raise error
+    except type(error or ValueError()):
+        pass
+    assert (opened(), trial()) == ("second", "new")
+
+
+def test_a_run_beside_another_says_nothing_of_it(installed):
+    with minute() as run:
+        with minute() as other:
+            assert not other._trials and opened() == "second"
+        assert trial() == "begun"
+        run.beat(1)
+
+
+def test_a_model_that_is_refused_is_given_up_at_once_and_another_is_not(installed):
+    with pytest.raises(ModelError), minute():
+        raise ModelError("of another path")
+    assert (opened(), trial()) == ("second", "new")
+    (store.find("x") / "model.tflite").write_bytes(b"worn")
+    with pytest.raises(ModelError), minute():
+        opened()
+    assert opened() == "first"
+
+
+def test_also_a_model_that_wore_out_later(installed, monkeypatch):
+    monkeypatch.setattr(update, "MINUTE_S", 0.0)
+    with minute() as run:
+        run.beat(1)
+    assert trial() == ""
+    (store.find("x") / "model.tflite").write_bytes(b"worn")
+    with pytest.raises(ModelError), minute():
+        opened()
+    assert opened() == "first"
+
+
+def test_an_installation_in_between_begins_a_trial_of_its_own(installed, monkeypatch):
+    monkeypatch.setattr(update, "MINUTE_S", 0.0)
+    with minute() as run:
+        install(tiny_model.make_directory(installed / "third", name="third"), assemble.verify_model, How("x"))
+        run.beat(1)
+    assert (opened(), trial()) == ("third", "new")
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_not_to_run(installed, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(place, "write_bytes", refuse)
+    with minute() as run:
+        run.beat(1)
+    assert opened() == "second" and "the new model is not watched" in caplog.text
+
+
+def test_a_start_does_not_wait_for_a_long_installation(installed, monkeypatch, caplog):
+    monkeypatch.setattr(update, "_WAIT_S", 0.1)
+    done = threading.Event()
+    busy = threading.Event()
+
+    def hold():
+        with place.locked():
+            busy.set()
+            done.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    busy.wait(20)
+    with minute():
+        assert opened() == "second"
+    done.set()
+    holder.join()
+    assert "another process has been changing the models" in caplog.text
+
+
+def test_a_run_killed_in_its_first_minute_is_followed_by_one_with_the_old_model(tmp_path, monkeypatch, capfd):
+    """With the default model, in processes of their own."""
+    monkeypatch.setenv("EDGEFER_STATE", str(tmp_path / "state"))
+    assert main(["models", "install", str(tiny_model.make_directory(tmp_path / "m")), "--as", "default"]) == 0
+    command = ["run", "--source", "demo", "--realtime", "--model", "default", "--output", "jsonl", "-q"]
+    running = subprocess.Popen([sys.executable, "-c", PROGRAM, *command], stdout=subprocess.PIPE)
+    assert b'"faces"' in running.stdout.readline()
+    assert slots.read("edgefer-s").trial == "begun"
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *command[:-1], "--frames", "1"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and '"faces"' in done.stdout
+    assert "slot edgefer-s: tiny is given up: a run did not live through its first minute" in done.stderr
+    assert store.find("default") == store.SHIPPED / "edgefer-s"
+
+
+def test_a_run_that_is_well_says_so(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("EDGEFER_STATE", str(tmp_path / "state"))
+    assert main(["models", "install", str(tiny_model.make_directory(tmp_path / "m")), "--as", "default"]) == 0
+    command = ["run", "--source", "demo", "--realtime", "--frames", "60", "--model", "default", "--output", "jsonl"]
+    done = subprocess.run([sys.executable, "-c", QUICK, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert slots.read("edgefer-s").trial == "" and store.find("default") != store.SHIPPED / "edgefer-s"

@@ -1,0 +1,397 @@
+"""The live page: who may see it, what leaves the device, and that its viewers hold up nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="no uvicorn here: the extra web")
+pytest.importorskip("starlette", reason="no starlette here: the extra web")
+
+import browser as browsers
+from broker import eventually, free_port, make_certificates
+from browser import needs_browser
+from readings import face, frame, reading
+
+from edgefer.errors import UsageError
+from edgefer.labels import FERPLUS8
+from edgefer.sinks import open_sink
+from edgefer.sinks.network import web
+from edgefer.values import Health
+
+TOKEN = "open-sesame-and-more"
+
+
+def health(**changes) -> Health:
+    values = {"frames": 90, "dropped": 7, "faces": 1, "fps": 29.9, "age_ms": 7.7, "reconnects": 2, "restarts": 3}
+    values |= {"governor_level": 0, "temperature_c": 61.25, "throttled": False, "source": "running"}
+    return Health(**{**values, **changes})
+
+
+class Run:
+    """Readings that go on while a test looks at the page."""
+
+    def __init__(self, more: str = "", host: str = "127.0.0.1") -> None:
+        self.port = free_port()
+        self.sink = open_sink(f"web:{host}:{self.port},rate=30{more}", labels=FERPLUS8, title="camera 0")
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.faces = [face(1, "happiness")]
+        self.health = health()
+        self.longest_s = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._feed)
+        self._thread.start()
+
+    def _feed(self) -> None:
+        index = 0
+        while not self._stop.wait(0.02):
+            begin = time.monotonic()
+            if self.health.source == "running":
+                self.sink.write(reading(index, *self.faces), frame(index))
+            if index % 5 == 0:
+                self.sink.report(self.health)
+            self.longest_s = max(self.longest_s, time.monotonic() - begin)
+            index += 1
+
+    def ask(self, path: str = "/", data: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], str]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.url + path, data, named)
+        try:
+            with urllib.request.build_opener(Stay).open(request, timeout=20) as answer:
+                return answer.status, dict(answer.headers), answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read().decode()
+
+    def is_there(self) -> bool:
+        try:
+            return bool(self.ask()[0])
+        except OSError:
+            return False
+
+    def events(self, count: int, **headers: str) -> list[tuple[str, dict]]:
+        """So many events of the stream."""
+        events: list[tuple[str, dict]] = []
+        request = urllib.request.Request(self.url + "/events", headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as stream:
+            kind = ""
+            while len(events) < count:
+                line = stream.readline().decode().rstrip("\n")
+                if line.startswith("event: "):
+                    kind = line[7:]
+                elif line.startswith("data: "):
+                    events.append((kind, json.loads(line[6:])))
+        return events
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.sink.close()
+
+
+class Stay(urllib.request.HTTPRedirectHandler):
+    """Where a page leads elsewhere, the test wants to know."""
+
+    def redirect_request(self, *args):
+        return None
+
+
+@pytest.fixture(scope="module")
+def shared():
+    run = Run()
+    eventually(run.is_there)
+    yield run
+    run.close()
+
+
+@pytest.fixture
+def own(request, tmp_path):
+    runs: list[Run] = []
+
+    def begin(more: str = "", host: str = "127.0.0.1") -> Run:
+        (tmp_path / "token").write_text(TOKEN + "\n")
+        runs.append(Run(more.replace("TOKEN", f"token_file={tmp_path}/token"), host))
+        eventually(runs[-1].is_there)
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.close()
+
+
+def test_the_stream_tells_everything_of_a_reading(shared):
+    events = shared.events(12)
+    assert events[0][0] == "hello"
+    hello = events[0][1]
+    assert hello["labels"] == list(FERPLUS8) and hello["title"] == "camera 0" and hello["picture"] is True
+    kinds = {kind for kind, _ in events}
+    assert {"reading", "sample", "health"} <= kinds
+    (one, *_) = [values for kind, values in events if kind == "reading"]
+    assert (one["width"], one["height"]) == (160, 120)
+    assert one["faces"][0]["expression"] == "happiness" and one["faces"][0]["track"] == 1
+    assert one["picture"].startswith("/9j/")  # a JPEG
+    (told, *_) = [values for kind, values in events if kind == "health"]
+    assert told["temperature_c"] == 61.25 and told["restarts"] == 3
+
+
+def test_who_comes_later_is_told_of_the_time_before(shared):
+    eventually(lambda: len(shared.events(1)[0][1]["history"]) >= 3)
+    assert shared.events(1)[0][1]["history"][-1] == {"faces": 1, "expression": "happiness", "confidence": 0.7}
+
+
+def test_nothing_but_boxes_leaves_a_device_that_is_told_so(own, monkeypatch):
+    """No picture is made at all, whoever looks."""
+    monkeypatch.setattr(web, "picture_of", lambda *_: pytest.fail("a picture was made"))
+    run = own(",picture=no")
+    events = run.events(12)
+    assert "picture" not in json.dumps([values for kind, values in events if kind != "hello"])
+    assert events[0][1]["picture"] is False and any(values.get("faces") for kind, values in events)
+
+
+def test_no_picture_is_made_while_nobody_looks(own, monkeypatch):
+    made = []
+    monkeypatch.setattr(web, "picture_of", lambda *_: made.append(1) or "")
+    run = own()
+    time.sleep(0.3)
+    assert not made
+    run.events(6)
+    assert made
+
+
+def test_a_request_by_a_foreign_name_is_refused(shared):
+    """What DNS rebinding leads to: a page of somebody else whose name is given the address of this machine."""
+    for host in ("evil.example", f"evil.example:{shared.port}", "127.0.0.1.evil.example", ""):
+        assert shared.ask("/events", Host=host)[0] in (400, 403)
+    assert shared.ask("/", Host=f"localhost:{shared.port}")[0] == 200
+
+
+def test_another_sites_page_may_not_ask(shared):
+    assert shared.ask("/events", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors")[0] == 403
+    assert shared.ask("/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200
+
+
+def test_every_answer_forbids_what_comes_from_elsewhere(shared):
+    for path in ("/", "/page.js", "/style.css", "/icon.svg", "/nothing"):
+        status, headers, text = shared.ask(path)
+        assert status == (404 if path == "/nothing" else 200)
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+        assert headers["x-content-type-options"] == "nosniff" and headers["cache-control"] == "no-store"
+        assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
+    assert shared.ask("/../server.py")[0] == 404 and shared.ask("/server.py")[0] == 404
+
+
+def test_a_page_that_others_reach_needs_a_token(tmp_path):
+    with pytest.raises(UsageError, match="is open to other machines and needs a token; add token_file="):
+        open_sink("web:0.0.0.0:8080")
+    (tmp_path / "short").write_text("abc\n")
+    with pytest.raises(UsageError, match="expected 16 characters at least, got 3"):
+        open_sink(f"web:0.0.0.0:8080,token_file={tmp_path}/short")
+
+
+def test_the_token_opens_the_page_and_nothing_else_does(own, monkeypatch):
+    run = own(",TOKEN", "0.0.0.0")
+    status, _, text = run.ask("/")
+    assert status == 401 and "<form" in text and "/events" not in text
+    assert run.ask("/events")[0] == run.ask("/page.js")[0] == 401
+    assert run.ask("/events", Authorization="Bearer wrong")[0] == 401
+    assert run.ask("/events", Cookie=f"edgefer_token={TOKEN}")[0] == 401
+    wrong = urllib.parse.urlencode({"token": "open-sesame"}).encode()
+    begin = time.monotonic()
+    status, headers, _ = run.ask("/token", wrong)
+    assert status == 303 and "set-cookie" not in headers and time.monotonic() - begin >= 1.0
+    status, headers, _ = run.ask("/token", urllib.parse.urlencode({"token": TOKEN}).encode())
+    assert (status, headers["location"]) == (303, "/")
+    cookie = headers["set-cookie"]
+    assert "HttpOnly" in cookie and "samesite=strict" in cookie.lower() and TOKEN not in cookie
+    assert "/page.js" in run.ask("/", Cookie=cookie.partition(";")[0])[2]
+    assert run.events(1, Cookie=cookie.partition(";")[0])[0][0] == "hello"
+    assert run.events(1, Authorization=f"Bearer {TOKEN}")[0][0] == "hello"
+
+
+def test_https_with_a_certificate_of_ones_own(own, tmp_path):
+    import ssl
+
+    if browsers.shutil.which("openssl") is None:
+        pytest.skip("no openssl here")
+    make_certificates(tmp_path)
+    port = free_port()
+    certificate = f"cert_file={tmp_path}/server.crt,key_file={tmp_path}/server.key"
+    sink = open_sink(f"web:127.0.0.1:{port},{certificate}", labels=FERPLUS8)
+    try:
+        sink.report(health())
+        context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+
+        def asked() -> int:
+            try:
+                with urllib.request.urlopen(f"https://127.0.0.1:{port}/", context=context, timeout=20) as answer:
+                    return answer.status
+            except OSError:
+                return 0
+
+        assert eventually(asked) == 200
+    finally:
+        sink.close()
+    with pytest.raises(UsageError, match="expected a certificate and its key in PEM"):
+        open_sink(f"web:{port},cert_file={tmp_path}/ca.crt,key_file={tmp_path}/server.key")
+
+
+def test_viewers_that_stall_hold_up_neither_the_run_nor_the_others(own):
+    """Eight take nothing from their streams; a ninth sees everything."""
+    run = own()
+    stalled = []
+    for _ in range(8):
+        one = socket.create_connection(("127.0.0.1", run.port))
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        stalled.append(one)
+    run.longest_s = 0.0
+    for _ in range(3):
+        assert len(run.events(20)) == 20
+    for one in stalled:
+        one.close()
+    assert run.longest_s < 2.0
+
+
+def test_a_server_that_dies_is_started_again(own, monkeypatch, caplog):
+    monkeypatch.setattr(web, "_AGAIN_S", 0.1)
+    run = own()
+    os.kill(run.sink._server._process.pid, signal.SIGKILL)
+    eventually(lambda: "its server has ended" in caplog.text)
+    eventually(run.is_there)
+    assert run.events(1)[0][0] == "hello"
+
+
+def test_a_server_that_hangs_costs_half_a_second_and_is_started_again(own, monkeypatch, caplog):
+    monkeypatch.setattr(web, "_AGAIN_S", 0.1)
+    run = own()
+    viewer = urllib.request.urlopen(run.url + "/events", timeout=20)  # so that pictures are handed over
+    eventually(lambda: run.sink._server is not None and run.sink._server.viewers)
+    os.kill(run.sink._server._process.pid, signal.SIGSTOP)
+    run.longest_s = 0.0
+    eventually(lambda: "its server has ended" in caplog.text)
+    eventually(run.is_there)
+    assert run.longest_s < 5.0
+    viewer.close()
+
+
+def test_the_end_of_a_run_is_the_end_of_its_server(own):
+    run = own()
+    process = run.sink._server._process
+    begin = time.monotonic()
+    run.close()
+    assert process.poll() is not None and time.monotonic() - begin < 5
+    with pytest.raises(OSError):
+        run.ask()
+
+
+def test_a_port_that_is_taken_is_said_and_the_run_goes_on(caplog):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        sink = open_sink(f"web:{other.getsockname()[1]}", labels=FERPLUS8)
+        for index in range(5):
+            sink.write(reading(index, face()), frame(index))
+        sink.close()
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+        "cannot be opened: Address already in use; trying again"
+    ]
+
+
+# --- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browsers.browsing() as opened:
+        yield opened
+
+
+def picture_bytes(browser) -> list[int]:
+    """Red, green and blue of a pixel of the picture that no box covers."""
+    return browser.run(
+        "return [...document.getElementById('picture').getContext('2d').getImageData(5, 110, 1, 1).data]"
+    )
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_page_shows_faces_bars_time_and_health_and_asks_nobody_else(shared, browser, scheme, tmp_path):
+    browser.show(1280, 900, scheme)
+    browser.open(shared.url)
+    text = lambda: browser.run("return document.body.innerText")  # noqa: E731
+    eventually(lambda: "happiness" in text() and "61 °C" in text())
+    assert "running" in text() and "70 %" in text() and "Restarts" in text()
+    # the picture's grey, and the strip with a colour of the expression
+    assert all(abs(value - 90) < 8 for value in picture_bytes(browser)[:3])
+    strip = (
+        "const strip = document.getElementById('strip');"
+        "return [...strip.getContext('2d').getImageData(strip.width - 2, strip.height - 2, 1, 1).data]"
+    )
+    eventually(lambda: browser.run(strip)[:3] == [0xF0, 0xC4, 0x19])
+    widths = browser.run("return [...document.querySelectorAll('.bar .fill')].map((e) => e.style.width)")
+    assert len(widths) == len(FERPLUS8) and "70%" in widths
+    assert len(browser.screenshot()) > 10_000
+    assert browser.complaints() == []
+    asked = [url for url in browser.requested() if not url.startswith("data:image/jpeg")]
+    assert asked and all(url.startswith(shared.url + "/") for url in asked)
+
+
+@needs_browser
+def test_the_page_fits_a_telephone(shared, browser):
+    browser.show(360, 740, "dark", 2.0)
+    browser.open(shared.url)
+    eventually(lambda: "happiness" in browser.run("return document.body.innerText"))
+    assert browser.run("return document.documentElement.scrollWidth") <= 360
+    smallest = browser.run(
+        "return Math.min(...[...document.querySelectorAll('main *')].filter((e) => e.innerText)"
+        ".map((e) => parseFloat(getComputedStyle(e).fontSize)))"
+    )
+    assert smallest >= 12
+
+
+@needs_browser
+def test_the_page_says_that_the_camera_is_away_and_that_the_device_is_gone(own, browser):
+    run = own()
+    browser.show(1280, 900)
+    browser.open(run.url)
+    state = lambda: browser.run("return document.getElementById('state').innerText")  # noqa: E731
+    eventually(lambda: state() == "running")
+    run.health = health(source="stalled", trouble="camera 0: unplugged", fps=0.0)
+    eventually(lambda: state() == "camera away")
+    assert browser.run("return document.getElementById('notice').innerText") == "camera 0: unplugged"
+    eventually(lambda: "Nobody" in browser.run("return document.getElementById('people').innerText"))
+    run.close()
+    eventually(lambda: state() == "connection lost")
+
+
+@needs_browser
+def test_a_page_with_boxes_alone_shows_no_picture(own, browser):
+    run = own(",picture=no")
+    browser.show(1280, 900)
+    browser.open("about:blank")
+    browser.requested()
+    browser.open(run.url)
+    eventually(lambda: "happiness" in browser.run("return document.body.innerText"))
+    assert "No picture leaves the device" in browser.run("return document.body.innerText")
+    assert max(picture_bytes(browser)[:3]) < 32
+    assert not [url for url in browser.requested() if url.startswith("data:image/jpeg")]
+
+
+@needs_browser
+def test_a_person_types_the_token_in(own, browser):
+    run = own(",TOKEN", "0.0.0.0")
+    browser.show(1280, 900)
+    browser.open(run.url)
+    browser.run(
+        "document.getElementById('token').value = arguments[0]; document.querySelector('button').click()", TOKEN
+    )
+    eventually(lambda: "happiness" in browser.run("return document.body.innerText"))
+    assert not browser.run("return document.cookie")
