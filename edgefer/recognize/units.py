@@ -91,7 +91,7 @@ class UnitsRecognizer:
         """Of a crop of pairs.LAYOUT against the face at rest, what `judge` gives."""
         assert self._against is not None and self.manifest.rest is not None
         output = self.manifest.rest
-        levels = self._against.run(pairs.levels(pairs.against(rest, crop))[None])[0]
+        levels = both_ways(self._against, pairs.levels(pairs.against(rest, crop)))
         return said(levels, output.output_scale, output.output_zero_point)
 
     def _in_film(self, frame: Frame, track: int, points: np.ndarray, crop: np.ndarray) -> np.ndarray:
@@ -110,8 +110,14 @@ class UnitsRecognizer:
         return np.where(clear, np.maximum(units, alone), units)
 
 
+def both_ways(network: Network, planes: np.ndarray) -> np.ndarray:
+    """The mean of what a network says of a pair, int8 levels, and of its mirror; sides of a face are not told apart."""
+    first, second = (network.run(np.ascontiguousarray(each)[None])[0] for each in (planes, pairs.mirrored(planes)))
+    return (first.astype(np.float32) + second) / 2
+
+
 def said(levels: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    """Of a network's int8 output, (2 * units,): float32 (2, units), intensities and probabilities."""
+    """Of an output, levels or means of them, (2 * units,): float32 (2, units), intensities and probabilities."""
     logits, intensity = ((levels.astype(np.float32) - zero_point) * np.float32(scale)).reshape(2, -1)
     return np.stack([np.clip(intensity, 0, FULL), 1 / (1 + np.exp(-logits))])
 

@@ -14,7 +14,7 @@ from edgefer.train.data.synthetic import drawn
 from edgefer.train.data.synthetic.script import Camera
 from edgefer.train.data.synthetic.units import UNITS
 from edgefer.train.data.synthetic.warp import Face
-from edgefer.train.units import against, filmed, fit, relative, shots
+from edgefer.train.units import against, filmed, fit, people, relative, shots
 
 COUNT = len(UNITS)
 
@@ -86,3 +86,25 @@ def test_tables_of_films_have_sizes_of_faces_and_the_single_picture_beside():
     assert "| the same pictures, each alone | 60 | 0.000 | 0.000 |" in words
     assert "eyes below 50 pixels apart" in words and "eyes 70 and more pixels apart" in words
     assert words.count("| 1.000 | 1.000 | 0.000 |") == COUNT + 1 + 5
+
+
+def test_films_of_people_have_the_teacher_beside():
+    rng = np.random.default_rng(3)
+    teacher = rng.uniform(0, 5, (30, COUNT)).astype(np.float32)
+    words = people.words(people.Told(teacher, teacher, np.zeros_like(teacher), 2))
+    assert "2 films, 30 frames" in words
+    assert all(f"| AU{unit} | 1.000 | 0.000 |" in words for unit in fit.SURE_UNITS)
+
+
+def test_a_command_names_all_runs_in_their_order(tmp_path, monkeypatch):
+    for name, training in (("one", {"rows": 7}), ("two", {"further": str(tmp_path / "one" / "w"), "epochs": 3})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "done.json").write_text(json.dumps({"training": training, "processor_seconds": 1}))
+    films = against.Films(tmp_path / "two", tmp_path, tmp_path, tmp_path)
+    assert films.names() == ["REST1", "REST2"]
+    monkeypatch.setattr(against, "trained", lambda run: (None, json.loads((run / "done.json").read_text())))
+    first, second = films.command().split(" && ")
+    assert first == "python -m edgefer.train.units relative FACES --rows 7 --out REST1"
+    assert (
+        second == f"python -m edgefer.train.units relative FACES --further REST1/{fit.WEIGHTS} --epochs 3 --out REST2"
+    )

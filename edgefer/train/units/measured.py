@@ -10,7 +10,7 @@ from edgefer import recognize
 from edgefer.errors import UsageError
 from edgefer.measure.agreement import agreement, always_zero, pcc, table
 from edgefer.recognize.units import UnitsRecognizer
-from edgefer.train.units import filmed, fit
+from edgefer.train.units import filmed, fit, people
 from edgefer.train.units.material import Rows, load
 
 
@@ -34,9 +34,9 @@ def measured(name: str, folder: Path, part: str, data: Path, labels: Path | None
     made, real = load(folder, f"made_{part}"), load(folder, f"real_{part}")
     said = readings(model, made)
     rows = agreement(model.units, made.units, said[:, 1] >= 0.5, said[:, 0])
-    people = len(set(made.names.tolist()))
+    count = len(set(made.names.tolist()))
     lines = [
-        f"Synthetic: {len(made.crops)} pictures of {people} people of {part}; occurrence from intensity "
+        f"Synthetic: {len(made.crops)} pictures of {count} people of {part}; occurrence from intensity "
         f"{model.manifest.output.shown:g} on.",
         "",
         table(rows, always_zero(model.units, made.units)),
@@ -60,4 +60,6 @@ def measured(name: str, folder: Path, part: str, data: Path, labels: Path | None
             "",
             filmed.words(model.units, found, others),
         ]
+    if model.manifest.rest is not None and part == "test" and (seen := people.told(model, data)) is not None:
+        lines += ["", people.words(seen)]
     return "\n".join(lines) + "\n"
