@@ -95,10 +95,12 @@ compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
 	  build/clang/edgefer/_kernels.so build/clang/edgefer/sources/camera/_v4l2.so build/clang/fuzz/differential
 
-soak: $(VENV)/.dev  ## LOSSES losses of a camera, of every kind
+soak: $(VENV)/.dev  ## LOSSES losses of a camera, of every kind; then SOAK_FRAMES frames as fast as they go
 	$(BIN)/python tests/soak/losses.py --cycles $(LOSSES)
+	$(BIN)/python tests/soak/frames.py --frames $(SOAK_FRAMES)
 
-LOSSES ?= 1000
+LOSSES      ?= 1000
+SOAK_FRAMES ?= 1000000
 
 # What setuptools left goes first, or modules that have moved would be packed once more.
 wheel: $(VENV)/.dev  ## build the wheel into dist/

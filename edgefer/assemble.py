@@ -312,11 +312,15 @@ class Parts:
         self.settings = settings
         self._landmarks = landmarks
         self._lock = Guard()
-        self._models = Background(lambda: open_models(settings))
+        self._models = Background(self._open)
         self._detector: Detector | None = None
         self._landmarker: Background[Landmarker] | None = None
         if landmarks or settings.landmarks.points or settings.quality.cover:
             self._landmarker = Background(partial(open_landmarker, settings))
+
+    def _open(self) -> list[Recognizer]:
+        self._found = store.pinned(self.settings.recognizer.models)  # what is installed later is for later programs
+        return [open_model(model, self.settings) for model in self._found]
 
     def recognizers(self) -> list[Recognizer]:
         """The models for one more pipeline; one that remembers a window of a face is opened again for each.
@@ -327,7 +331,7 @@ class Parts:
         shared = self._models.result()
         if not any(recognizer.needs.window_s > 0 for recognizer in shared):
             return shared
-        return open_models(self.settings)
+        return [open_model(model, self.settings) for model in self._found]
 
     def detector(self) -> Detector:
         """The detector. Raises UsageError and ModelError as open_faces."""

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from edgefer.reader.options import Region, StreamOptions
 
 
+def camera(text: str) -> str:
+    """A camera's index, or its path."""
+    return text if text.startswith("/dev/") else str(whole_number(0, 255)(text))
+
+
 def add_source(parser: argparse.ArgumentParser, default: str) -> None:
     """--source and --camera."""
     which = parser.add_mutually_exclusive_group()
@@ -30,14 +35,14 @@ def add_source(parser: argparse.ArgumentParser, default: str) -> None:
         help="video, image, folder of images, camera index, /dev/videoN, rtsp://…, or a source by its kind: "
         f"{SOURCES.shapes()} (default: {default})",
     )
-    which.add_argument("--camera", metavar="N", type=whole_number(0, 255), help="the same as --source N for a camera")
+    which.add_argument("--camera", metavar="N", type=camera, help="the same as --source N for a camera")
 
 
 def source_of(args: argparse.Namespace, default: str | None) -> str | None:
     """The source that the command line names, else the default."""
     if args.source is not None:
         return args.source
-    return default if args.camera is None else str(args.camera)
+    return default if args.camera is None else args.camera
 
 
 _SOURCES_HELP = (
@@ -52,7 +57,7 @@ def add_sources(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--source", metavar="S", nargs="+", action="extend", default=[], help="the same; may be repeated"
     )
-    parser.add_argument("--camera", metavar="N", type=whole_number(0, 255), help="the same as --source N for a camera")
+    parser.add_argument("--camera", metavar="N", type=camera, help="the same as --source N for a camera")
 
 
 def sources_of(args: argparse.Namespace, default: str) -> list[str]:
@@ -65,7 +70,7 @@ def sources_of(args: argparse.Namespace, default: str) -> list[str]:
     if args.camera is not None:
         if named:
             raise UsageError(f"argument --camera: not allowed with other sources, got {named[0]!r}")
-        return [str(args.camera)]
+        return [args.camera]
     return expanded(named) or [default]
 
 

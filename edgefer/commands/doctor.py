@@ -16,7 +16,7 @@ from edgefer.commands.console import Commands
 from edgefer.config import Settings, profiles
 from edgefer.config.settings import limits
 from edgefer.device import doctor
-from edgefer.device.doctor import Check
+from edgefer.device.findings import Check
 from edgefer.errors import SourceError
 from edgefer.support.redact import scrub
 
@@ -60,12 +60,13 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def line(check: Check) -> str:
-    """One check as it is printed: what to do stands on a line of its own where the terminal is narrow."""
+    """One check as it is printed: what to do stands on a line of its own where the terminal is narrow, and a command
+    always, so that it can be taken whole."""
     text = f"{check.state:<5} {check.name:<12} {check.found}"
-    if not check.advice:
-        return text
-    joined = f"{text}; {check.advice}"
-    return joined if len(joined) <= shutil.get_terminal_size().columns else f"{text}\n{'':<18} {check.advice}"
+    if check.advice:
+        joined = f"{text}; {check.advice}"
+        text = joined if len(joined) <= shutil.get_terminal_size().columns else f"{text}\n{'':<18} {check.advice}"
+    return f"{text}\n{'':<18} $ {check.command}" if check.command else text
 
 
 def _checks(profile: profiles.Profile) -> Iterator[Check]:
@@ -88,7 +89,7 @@ def _profile(profile: profiles.Profile) -> Iterator[Check]:
     lines = profile.lines(problems)
     if lines:
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-        yield Check("profile", "fail", lines[0] + more, f"see `edgefer config check {profile.path}`")
+        yield Check("profile", "fail", lines[0] + more, "it lists them all", f"edgefer config check {profile.path}")
     else:
         yield Check("profile", "ok", f"{profile.path}: a run takes it")
 

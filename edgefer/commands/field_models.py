@@ -196,20 +196,7 @@ def roll_back_model(args: argparse.Namespace) -> int:
 
 def state_lines() -> Iterator[str]:
     """What `edgefer models list` says of the installed models."""
-    for slot in slots.names():
-        try:
-            record = slots.read(slot)
-        except ModelError:
-            continue  # the table says so
-        if record is None or record.current is None:
-            continue
-        words = f"{slot}: {record.current.title}"
-        if record.trial:
-            words += ", on trial until a run has been well for its first minute"
-        if record.why:
-            words += f"; the one before was given up: {record.why}"
-        if record.returns:
-            words += f"; before it: {record.previous.title if record.previous else 'the model that ships'}"
-        yield words
-    if slots.names():
+    lines = [line for line, _ in slots.described()]
+    yield from lines
+    if lines:
         yield f"installed in {shown(models_folder())}"

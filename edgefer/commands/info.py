@@ -9,7 +9,7 @@ from typing import Any
 
 from edgefer import __version__, config, kernels
 from edgefer.commands.console import Commands
-from edgefer.device.cameras import camera_devices
+from edgefer.device.cameras import camera_devices, offered
 from edgefer.device.doctor import memory_mb
 from edgefer.device.heat import read_heat
 from edgefer.models import store
@@ -63,7 +63,10 @@ def gather() -> dict[str, Any]:
         "profile": config.fitting_profile(board),
         "profiles": config.shipped_profiles(),
         "models": [entry.name + (" (refused)" if entry.refused else "") for entry in store.entries()],
-        "cameras": [f"{camera.path} ({camera.name})" for camera in camera_devices()],
+        "cameras": [
+            f"{camera.path} ({camera.name}){f', {camera.link}' if camera.link else ''}: {offered(camera.path).formats}"
+            for camera in camera_devices()
+        ],
     }
 
 

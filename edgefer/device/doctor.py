@@ -5,17 +5,20 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import shlex
 import shutil
 import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from edgefer import config, kernels
 from edgefer.config import Settings
+from edgefer.device import findings
 from edgefer.device.cameras import CameraDevice, camera_devices
+from edgefer.device.findings import Check, pip
 from edgefer.device.heat import read_heat
 from edgefer.errors import EdgeferError
 from edgefer.support import packages
@@ -28,22 +31,7 @@ LEAST_MEMORY_MB = 200
 LEAST_DISK_MB = 100
 #: edgefer did not exist before; a board without a battery starts in 1970, or when its card was written.
 FIRST_YEAR = 2025
-
-
-class Check(NamedTuple):
-    """One line of the page.
-
-    Attributes:
-        name: what was looked at.
-        state: "fail" where a run cannot work, "warn" where it is slower or less than it could be.
-        found: what is there.
-        advice: what to do; empty where nothing need be done.
-    """
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    advice: str = ""
+_SYNCHRONISE = "sudo timedatectl set-ntp true"
 
 
 def checks(settings: Settings) -> Iterator[Check]:
@@ -51,13 +39,17 @@ def checks(settings: Settings) -> Iterator[Check]:
     rows: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("system", _system),
         ("python", _python),
+        ("wheel", findings.wheel),
         ("processor", lambda: _processor(settings)),
+        ("frequency", findings.frequency),
         ("kernels", _kernels),
         ("packages", _packages),
         ("models", _networks),
+        ("installed", _installed),
         ("extras", _extras),
-        ("cameras", lambda: _cameras(camera_devices())),
+        ("cameras", lambda: _cameras(camera_devices(), settings)),
         ("temperature", lambda: _temperature(settings)),
+        ("supply", findings.supply),
         ("memory", _memory),
         ("disk", lambda: _disk(Path.cwd())),
         ("clock", _clock),
@@ -121,7 +113,13 @@ def _kernels() -> Iterator[Check]:
     active = {kernels.active(op) for op in kernels.operations()}  # raises where EDGEFER_ISA is wrong
     words = ", ".join(sorted(active))
     if forced := os.environ.get("EDGEFER_ISA"):
-        yield Check("kernels", "warn", f"{words}, by EDGEFER_ISA={forced}", "unset it, for the best of this processor")
+        yield Check(
+            "kernels",
+            "warn",
+            f"{words}, by EDGEFER_ISA={forced}",
+            "unset it, for the best of this processor",
+            "unset EDGEFER_ISA",
+        )
     elif "scalar" in active:
         yield Check("kernels", "warn", f"{words}: this processor has no AVX2", "a frame takes some times as long")
     else:
@@ -132,14 +130,17 @@ def _packages() -> Iterator[Check]:
     runtimes = [package for package in packages.RUNTIMES if packages.version_of(package)]
     needed = [*packages.REQUIRED, *(runtimes or packages.RUNTIMES[:1])]
     versions = {package: packages.version_of(package) for package in needed}
+    again = pip("--force-reinstall", "edgefer")
     for package, version in versions.items():
         if version is None or version.startswith("broken"):
-            yield Check("packages", "fail", f"{package.title}: {version or 'not installed'}", "install edgefer again")
+            yield Check(
+                "packages", "fail", f"{package.title}: {version or 'not installed'}", "install edgefer again", again
+            )
     words = ", ".join(f"{package.title} {version}" for package, version in versions.items() if version)
     import cv2
 
     if int(cv2.__version__.split(".")[0]) != 4:
-        yield Check("packages", "warn", words, "edgefer is made for OpenCV 4; pip install 'opencv-python-headless<5'")
+        yield Check("packages", "warn", words, "edgefer is made for OpenCV 4", pip("opencv-python-headless<5"))
     else:
         yield Check("packages", "ok", words)
 
@@ -148,7 +149,7 @@ def _networks() -> Iterator[Check]:
     from edgefer import recognize
     from edgefer.detect import DETECTORS, open_detector
     from edgefer.landmarks.network import open_network
-    from edgefer.models import directory, runtime, store
+    from edgefer.models import directory, runtime, slots, store
     from edgefer.models.manifest import DetectorManifest, LandmarkManifest
 
     names = store.available()
@@ -163,14 +164,25 @@ def _networks() -> Iterator[Check]:
             openers.get(type(manifest), lambda name, manifest: recognize.open(name))(name, manifest)
         except EdgeferError as error:
             refused = True
-            yield Check("models", "fail", str(error))
+            own = name in slots.names()
+            advice = "return to the one before" if own else "install edgefer again"
+            again = f"edgefer models rollback {shlex.quote(name)}" if own else pip("--force-reinstall", "edgefer")
+            yield Check("models", "fail", str(error), advice, again)
     if not refused:
         yield Check("models", "ok", f"{', '.join(names)}: hashes and self-tests agree")
     if reason := runtime.slowness():
         found, _, advice = reason.partition("; ")
-        yield Check("networks", "warn", found, advice)
+        hidden = runtime.hidden_files()
+        yield Check("networks", "warn", found, advice, "" if hidden else pip("--force-reinstall", "ai-edge-litert"))
     else:
         yield Check("networks", "ok", f"{runtime.NAME} with XNNPACK")
+
+
+def _installed() -> Iterator[Check]:
+    from edgefer.models import slots
+
+    for line, failed in slots.described():
+        yield Check("installed", "warn", line, "install a mended version") if failed else Check("installed", "ok", line)
 
 
 def _extras() -> Iterator[Check]:
@@ -178,10 +190,11 @@ def _extras() -> Iterator[Check]:
         version = packages.version_of(package)
         if version is None:
             state: Literal["ok", "warn"] = "warn" if package.extra == "film" else "ok"
-            found, _, advice = packages.missing(package).partition(": ")
-            yield Check(package.extra, state, found, advice)
+            found = packages.missing(package).partition(": ")[0]
+            yield Check(package.extra, state, found, "install it where it is wanted", pip(f"edgefer[{package.extra}]"))
         elif version.startswith("broken"):
-            yield Check(package.extra, "warn", f"{package.title} is {version}", "install it again")
+            again = pip("--force-reinstall", f"edgefer[{package.extra}]")
+            yield Check(package.extra, "warn", f"{package.title} is {version}", "install it again", again)
         elif package.extra == "film":
             yield from _film(version)
         else:
@@ -197,21 +210,29 @@ def _film(version: str) -> Iterator[Check]:
     yield Check("film", "ok", f"PyAV {version} with FFmpeg {ffmpeg}")
 
 
-def _cameras(devices: list[CameraDevice]) -> Iterator[Check]:
+def _cameras(devices: list[CameraDevice], settings: Settings) -> Iterator[Check]:
     if not devices:
         yield Check("cameras", "warn", "none", "plug one in, or read a film or stream; in a container pass /dev/video0")
     for device in devices:
         words = f"{device.path} ({device.name})"
         if not device.allowed:
-            advice = "add the user to the group 'video' and log in again"
-            yield Check("cameras", "fail", f"{words}: no permission", advice)
+            yield Check("cameras", "fail", f"{words}: no permission", *findings.joining(device.path))
         elif device.raw:
-            advice = f"run it through libcamera: libcamerify edgefer run --source {device.path}"
-            yield Check("cameras", "warn", f"{words}: gives raw images", advice)
+            advice = "read it through libcamera (docs/cameras.md)"
+            yield Check("cameras", "warn", f"{words}: gives raw images", advice, "edgefer run --source picamera")
         elif device.users:
-            yield Check("cameras", "warn", f"{words}: used by {', '.join(device.users)}", "end that program first")
+            used = f"{words}: used by {', '.join(device.users)}"
+            yield Check("cameras", "warn", used, "end that program first", ending(device.users))
         else:
-            yield Check("cameras", "ok", words)
+            yield findings.formats(device, settings)
+
+
+def ending(users: list[str]) -> str:
+    """The command that ends programs, each told as `name (number)`; the service is stopped by its manager."""
+    if any(user.startswith("edgefer ") for user in users):
+        return "sudo systemctl stop edgefer"
+    numbers = [user.rpartition("(")[2].rstrip(")") for user in users]
+    return f"kill {' '.join(numbers)}"
 
 
 def _temperature(settings: Settings) -> Iterator[Check]:
@@ -252,21 +273,34 @@ def _disk(folder: Path) -> Iterator[Check]:
     free = shutil.disk_usage(folder).free >> 20
     words = f"{free} MiB free in {folder}"
     if free < LEAST_DISK_MB:
-        yield Check("disk", "warn", words, "make room for outputs, or give size= and keep= to those that grow")
+        advice = "make room for outputs, or give size= and keep= to those that grow"
+        yield Check("disk", "warn", words, advice, f"du -xh {shlex.quote(str(folder))} | sort -h | tail")
+    elif read_only(folder):
+        command = f"sudo mount -o remount,rw {shlex.quote(str(_mount_of(folder)))}"
+        yield Check("disk", "warn", f"{words}, which is read-only", "look for errors of the disk in `dmesg`", command)
     elif not os.access(folder, os.W_OK):
         yield Check("disk", "warn", f"{words}, which may not be written", "give outputs a path elsewhere")
     else:
         yield Check("disk", "ok", words)
 
 
+def read_only(folder: Path) -> bool:
+    """Whether the disk of a folder is read-only."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def _mount_of(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.parents) if each.is_mount())
+
+
 def _clock() -> Iterator[Check]:
     now, synchronised = time.gmtime(), clock_is_synchronised()
     words = time.strftime("%Y-%m-%d %H:%M:%S UTC", now)
     if now.tm_year < FIRST_YEAR:
-        yield Check("clock", "warn", words, "set it: readings would carry this time")
+        yield Check("clock", "warn", words, "set it: readings would carry this time", _SYNCHRONISE)
     elif synchronised is False:
-        advice = "readings may carry a wrong time; see `timedatectl`"
-        yield Check("clock", "warn", f"{words}, not known to be synchronised", advice)
+        advice = "readings may carry a wrong time; `timedatectl` shows more"
+        yield Check("clock", "warn", f"{words}, not known to be synchronised", advice, _SYNCHRONISE)
     else:
         yield Check("clock", "ok", words + (", synchronised" if synchronised else ""))
 

@@ -103,6 +103,8 @@ def _fetched(source: str, name: str, staging: Path, allow_http: bool) -> Path:
         from edgefer.models.archive import unpack
 
         unpack(archive, target, name)
+    elif not archive.exists() and store.is_shipped(source):  # by its name, for a name of one's own
+        _copy(store.SHIPPED / source, target)
     else:
         _copy(archive, target)
     return target
@@ -124,6 +126,7 @@ def _accept(
         for each in (directory.MANIFEST_NAME, directory.SIGNATURE_NAME)
     )
     slot = slot or manifest.name
+    place.refuse_link(folder / slot)
     record = _record(slot)
     _check_role(slot, record, manifest)
     release = manifest.release if signature else None
@@ -152,6 +155,7 @@ def _accept(
     staged = folder / _STAGING / str(copy.number)
     with told(folder):
         fetched.rename(staged)
+        hand_over(staged)
         _sync(staged)
         write_record(folder / _STAGING / slots.RECORD, Record(current=copy))
     self_test(staged)
@@ -229,7 +233,7 @@ def roll_back(name: str) -> tuple[str, Copy | None]:
                 f"slot {slot}: there is no model before the one in use; `edgefer models list` shows what is there"
             )
         with told(folder):
-            give_up(slot, record, "rolled back by hand")
+            give_up(slot, record, slots.BY_HAND)
             _clear(folder, slot)
         return slot, record.previous
 
@@ -281,6 +285,7 @@ def _clear(folder: Path, *touched: str | None) -> None:
     if (folder / _STAGING).exists():
         shutil.rmtree(folder / _STAGING)
     for slot in [name for name in touched if name] or [each.name for each in folder.iterdir() if each.is_dir()]:
+        place.refuse_link(folder / slot)
         try:
             record = slots.read(slot)
         except (ModelError, UsageError):

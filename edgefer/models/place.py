@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from edgefer.errors import EdgeferError, ModelError
-from edgefer.support.atomic import write_bytes
+from edgefer.support.atomic import replacing
 from edgefer.support.names import shown
 from edgefer.support.typed import converted
 
@@ -64,6 +64,7 @@ def locked(wait_s: float | None = None) -> Iterator[Path]:
     """
     folder = models_folder()
     with told(folder):
+        refuse_link(folder)
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             hand_over(folder)
@@ -107,10 +108,17 @@ def hand_over(path: Path) -> None:
     if os.geteuid() != 0:
         return
     owner = state().stat()
-    inside = [Path(folder, name) for folder, *names in os.walk(path) for name in (*names[0], *names[1])]
-    for each in (path, *inside):
-        if each.lstat().st_uid != owner.st_uid:
-            os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    ids = owner.st_uid, owner.st_gid
+    for _, folders, files, inside in os.fwalk(path):  # follows no links
+        for name in (*folders, *files):
+            os.chown(name, *ids, dir_fd=inside, follow_symlinks=False)
+    os.chown(path, *ids, follow_symlinks=False)
+
+
+def refuse_link(path: Path) -> None:
+    """Raises EdgeferError where a folder is a link: its owner, a service, must not lead root elsewhere by one."""
+    if path.is_symlink():
+        raise EdgeferError(f"{shown(path)}: is a link, expected a folder; remove it")
 
 
 def sync_folder(path: Path) -> None:
@@ -129,8 +137,9 @@ def write_record(path: Path, value: msgspec.Struct) -> None:
         OSError: it cannot be written.
     """
     line = msgspec.json.encode(value)
-    write_bytes(path, line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n")
-    hand_over(path)
+    with replacing(path) as scratch:
+        scratch.write_bytes(line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n")
+        hand_over(scratch)
     sync_folder(path.parent)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,8 @@ from edgefer.support.names import shown
 RECORD = "slot"
 #: What the default model is called, whatever it is.
 DEFAULT = "default"
+#: Why a model was given up, where a person has asked for it.
+BY_HAND = "rolled back by hand"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -120,13 +123,35 @@ def folder_of(slot: str, copy: Copy) -> Path:
     return models_folder() / slot / str(copy.number)
 
 
-def names() -> list[str]:
-    """The slots in use: those whose model is an installed one, and those whose record is damaged."""
+def _folders() -> list[str]:
     try:
-        folders = sorted(entry.name for entry in models_folder().iterdir() if is_name(entry.name))
+        return sorted(entry.name for entry in models_folder().iterdir() if is_name(entry.name))
     except OSError:
         return []
-    return [name for name in folders if _in_use(name)]
+
+
+def names() -> list[str]:
+    """The slots in use: those whose model is an installed one, and those whose record is damaged."""
+    return [name for name in _folders() if _in_use(name)]
+
+
+def described() -> Iterator[tuple[str, bool]]:
+    """A line of each slot for people, and whether its last model failed; a damaged record is for who opens the slot."""
+    for slot in _folders():
+        try:
+            record = read(slot)
+        except ModelError:
+            continue
+        if record is None or (record.current is None and not record.why):
+            continue
+        words = f"{slot}: {record.current.title if record.current is not None else 'the model that ships'}"
+        if record.trial:
+            words += ", on trial until a run has been well for its first minute"
+        if record.why:
+            words += f"; the one after it was given up: {record.why}"
+        if record.returns:
+            words += f"; before it: {record.previous.title if record.previous is not None else 'the model that ships'}"
+        yield words, bool(record.why) and record.why != BY_HAND
 
 
 def _in_use(slot: str) -> bool:

@@ -15,6 +15,8 @@ __all__ = ["OUTPUTS", "Sink", "SinkThread", "check_outputs", "open_sink", "start
 
 #: Readings that may wait for a sink; frames are large, so few of them may.
 WAITING, WAITING_WITH_FRAMES = 32, 4
+#: Other machines do not mind a reading that is so much older, where another one follows it, s.
+NETWORK_PACE_S = 0.05
 
 
 def open_sink(
@@ -66,5 +68,6 @@ def start_sink(
     """A sink on a thread of its own; `drop` as SinkThread has it, the rest as open_sink."""
     sink = open_sink(output, labels=labels, title=title, fps=fps, models=models, units=units)
     frames = FRAMES in output.entry.needs
-    drop = drop or NETWORK in output.entry.needs
-    return SinkThread(sink, WAITING_WITH_FRAMES if frames else WAITING, drop=drop, frames=frames)
+    network = NETWORK in output.entry.needs
+    waiting = WAITING_WITH_FRAMES if frames else WAITING
+    return SinkThread(sink, waiting, drop=drop or network, frames=frames, pace_s=NETWORK_PACE_S if network else 0.0)

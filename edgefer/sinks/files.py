@@ -21,7 +21,8 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from edgefer.errors import SinkClosed, SinkError, SinkStalled
-from edgefer.sinks.registry import STANDARD, Lines, bytes_of
+from edgefer.sinks.registry import STANDARD, Lines, bytes_of, seconds_of
+from edgefer.sinks.retention import LOOK_S, Retention, older_files, put_aside
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,14 @@ _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, er
 
 def open_lines(options: Lines) -> LineOutput:
     """The file or stream that an output's options name. Raises SinkError as LineOutput does."""
-    size = None if options.size is None else bytes_of(options.size)
-    return LineOutput(options.path or None, append=options.append, size=size, keep=options.keep)
+    retention = Retention(
+        size=bytes_of(options.size) if options.size else None,
+        period_s=seconds_of(options.period) if options.period else 0.0,
+        keep=options.keep,
+        max_age_s=seconds_of(options.max_age) if options.max_age else 0.0,
+        total=bytes_of(options.total) if options.total else 0,
+    )
+    return LineOutput(options.path or None, append=options.append, retention=retention)
 
 
 class _Target(Protocol):
@@ -57,14 +64,13 @@ class LineOutput:
     """
 
     def __init__(
-        self, path: str | None, *, append: bool = True, size: int | None = None, keep: int = 5, head: str = ""
+        self, path: str | None, *, append: bool = True, retention: Retention | None = None, head: str = ""
     ) -> None:
         """Args:
             path: file to write, or None for standard output.
             append: a file that exists goes on; otherwise it is replaced, when the first line comes and not
                 before: a run that fails before it has read anything destroys nothing.
-            size: bytes after which a file is full: it becomes `path.1`, that one `path.2`, and so on.
-            keep: how many full files stay.
+            retention: when a file is full, which then becomes `path.1`, that one `path.2`, and which of these stay.
 
         Raises:
             SinkError: it cannot be opened for writing, and that will not pass; what may pass, as a disk that is full
@@ -80,7 +86,7 @@ class LineOutput:
                 self._target = _Stream(self.name, fd)
             elif stat.S_ISREG(mode := _mode(str(path))):
                 self.waits = False
-                self._target = _File(str(path), append, size, keep)
+                self._target = _File(str(path), append, retention or Retention())
             elif stat.S_ISFIFO(mode):
                 self._target = _Fifo(str(path))
             else:
@@ -193,14 +199,15 @@ class _Fifo:
 class _File:
     """A regular file by its path. What is open follows the path: after a rename it is opened again."""
 
-    def __init__(self, path: str, append: bool, size: int | None, keep: int) -> None:
+    def __init__(self, path: str, append: bool, retention: Retention) -> None:
         self._path = os.path.abspath(path)
         self._name = path
-        self._append, self._size, self._keep = append, size, keep
+        self._append, self._retention = append, retention
         self._created = self._begun = False
         self._fd: int | None = None
         self._checked = False  # whether the end and the head of what is open have been looked at
         self._fixed_size = False
+        self._look_s = 0.0  # when the older files are looked at
         try:
             self._open()
         except OSError as error:
@@ -250,9 +257,12 @@ class _File:
                     return False
                 state = os.fstat(fd)
             size = state.st_size
-            full = self._size is not None and size > len(head) and size + len(data) > self._size
-            if full and not self._fixed_size and self._put_aside(fd, self._keep):
+            full = self._retention.is_full(state, len(data), len(head))
+            if full and not self._fixed_size and self._put_aside(fd, self._retention.keep):
                 return False
+            if time.monotonic() >= self._look_s:
+                self._look_s = time.monotonic() + LOOK_S
+                self._retention.prune(older_files(os.path.realpath(self._path)), size)
             _write_all(fd, data if size else head + data, size)  # one emptied by copytruncate gets its head, too
             return True
         finally:
@@ -278,7 +288,7 @@ class _File:
             begin = file.read(len(head))
             if begin != head:
                 number = f"{self._name}.1"
-                if not self._put_aside(fd, max(1, self._keep) if self._size else _ALL):
+                if not self._put_aside(fd, max(1, self._retention.keep) if self._retention.rotates else _ALL):
                     raise OSError(errno.EEXIST, "it has other columns")
                 log.warning("%s: has other columns than this run gives; it is %s now", self._name, number)
                 return False
@@ -294,12 +304,8 @@ class _File:
             if keep == 0:
                 os.ftruncate(fd, 0)
                 return True
-            number = 1
-            while number < keep and os.path.lexists(f"{base}.{number}"):
-                number += 1
-            for older in range(number, 1, -1):
-                os.replace(f"{base}.{older - 1}", f"{base}.{older}")
-            os.replace(base, f"{base}.1")
+            put_aside(base, keep)
+            self._look_s = 0.0
         except OSError as error:
             self._fixed_size = True
             log.warning("%s: cannot be renamed (%s) and grows on", self._name, error.strerror)

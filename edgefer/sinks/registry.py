@@ -52,6 +52,27 @@ def bytes_of(size: str) -> int:
 Every = Annotated[int, Meta(ge=1, description="each N-th reading is written from the first on, and each with an event")]
 
 
+_PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PERIOD = r"^0*([1-9][0-9]{0,5}) ?([smhdw])$"
+Period = Annotated[str, Meta(pattern=_PERIOD, examples=["30m", "1h", "7d"])]
+
+
+def seconds_of(period: str) -> float:
+    """What an option of the type Period amounts to: "30m" is 1800.
+
+    Raises:
+        ValueError: it is no such period.
+    """
+    match = re.match(_PERIOD, period)
+    if match is None:
+        raise ValueError(f"expected a period such as 30m, 1h or 7d, got {period!r}")
+    return float(int(match[1]) * _PERIODS[match[2]])
+
+
+MaxAge = Annotated[Period | None, Meta(description="a full file goes when it is so old; none: whatever its age")]
+Total = Annotated[Bytes | None, Meta(description="all files together take no more; the oldest full ones go")]
+
+
 class Lines(Options, frozen=True):
     """Where text goes."""
 
@@ -63,7 +84,13 @@ class Lines(Options, frozen=True):
         Bytes | None,
         Meta(description="a file that would grow beyond it becomes FILE.1, that one FILE.2, and a new one begins"),
     ] = None
-    keep: Annotated[int, Meta(ge=0, le=999, description="how many full files stay, where there is a size")] = 5
+    period: Annotated[
+        Period | None,
+        Meta(description="a file is full as well when a period is over, counted from midnight: 1h is each full hour"),
+    ] = None
+    keep: Annotated[int, Meta(ge=0, le=999, description="how many full files stay, where there are any")] = 5
+    max_age: MaxAge = None
+    total: Total = None
 
 
 class Readings(Lines, frozen=True):
@@ -86,6 +113,26 @@ class Rows(Readings, frozen=True):
         bool,
         Meta(description="a row for a frame without a face, track and scores empty; on=change has them in any case"),
     ] = False
+
+
+class ParquetFiles(Options, frozen=True):
+    """The options of Parquet."""
+
+    path: Annotated[str, Meta(min_length=1, description="folder, which gets a file for each period, named by its time")]
+    period: Annotated[
+        Period, Meta(description="how often a file is written; a power cut costs what came since the last")
+    ] = "5m"
+    rows: Annotated[int, Meta(ge=100, le=1_000_000, description="rows after which a file is written in any case")] = (
+        50_000
+    )
+    keep: Annotated[int, Meta(ge=0, le=99_999, description="how many files stay; 0: all")] = 0
+    max_age: MaxAge = None
+    total: Total = None
+    empty: Annotated[bool, Meta(description="a row for a frame without a face, track and scores empty")] = False
+    every: Every = 1
+    on: Annotated[
+        Literal["frame", "change"], Meta(description="change: as for CSV; every=N adds each N-th reading")
+    ] = "frame"
 
 
 class Video(Options, frozen=True):
@@ -167,6 +214,16 @@ OUTPUTS.add(
 OUTPUTS.add(
     Entry(
         "csv", "one row a face, line by line", "edgefer.sinks.lines:open_csv", Rows, "path", frozenset({STDOUT, MODELS})
+    )
+)
+OUTPUTS.add(
+    Entry(
+        "parquet",
+        "the rows of CSV in a folder of Parquet files; needs the extra parquet",
+        "edgefer.sinks.parquet:open_parquet",
+        ParquetFiles,
+        "path",
+        frozenset({FOLDER, MODELS}),
     )
 )
 OUTPUTS.add(

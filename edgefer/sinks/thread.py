@@ -25,7 +25,9 @@ class SinkThread:
         dropped: readings that found no room or came after the sink had failed.
     """
 
-    def __init__(self, sink: Sink, capacity: int = 32, drop: bool = True, frames: bool = False) -> None:
+    def __init__(
+        self, sink: Sink, capacity: int = 32, drop: bool = True, frames: bool = False, pace_s: float = 0.0
+    ) -> None:
         """Starts the thread.
 
         Args:
@@ -34,6 +36,8 @@ class SinkThread:
             drop: when the queue is full, drop the oldest (a live source), or wait for room (a file that is
                 processed whole).
             frames: whether the sink looks at the frames; without it they are not kept.
+            pace_s: how often a reading wakes the sink's thread at most, 0: each does. A thread that is woken takes the
+                processor from the one that wakes it; by a reading it is woken when a frame is done, and not within one.
         """
         if capacity < 1:
             raise ValueError(f"SinkThread: capacity must be at least 1, got {capacity}")
@@ -42,6 +46,8 @@ class SinkThread:
         self._capacity = capacity
         self._drop = drop
         self._frames = frames
+        self._pace_s = pace_s
+        self._woken_s = 0.0
         self._health: Health | None = None  # the newest, not yet handed over
         self._queue: deque[tuple[Reading, Frame | None]] = deque()
         self._changed = threading.Condition()
@@ -102,7 +108,10 @@ class SinkThread:
                 self._queue.popleft()
                 self.dropped += 1
             self._queue.append((reading, frame if self._frames else None))
-            self._changed.notify_all()
+            now_s = time.monotonic()
+            if now_s - self._woken_s >= self._pace_s or 2 * len(self._queue) >= self._capacity:
+                self._woken_s = now_s
+                self._changed.notify_all()
 
     def report(self, health: Health) -> None:
         """Hands over the state of the run; where the sink is busy only the newest one waits."""

@@ -9,7 +9,7 @@ import pytest
 from edgefer.commands import doctor
 from edgefer.commands.console import main
 from edgefer.config import load_profile
-from edgefer.device.doctor import Check
+from edgefer.device.findings import Check
 from edgefer.errors import SourceError
 from edgefer.sources.demo import portrait_path
 
@@ -21,16 +21,23 @@ except Exception:
 
 
 def test_the_page_has_a_line_a_check_and_json_has_the_same(capsys, monkeypatch):
-    found = [Check("a", "ok", "fine"), Check("b", "warn", "slow", "hurry")]
+    found = [Check("a", "ok", "fine"), Check("b", "warn", "slow", "hurry", "sudo hurry")]
     monkeypatch.setattr(doctor, "_checks", lambda profile: iter(found))
     monkeypatch.setenv("COLUMNS", "100")
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["ok    a            fine", "warn  b            slow; hurry", "", "1 ok, 1 to look at, 0 failed"]
+    assert lines[:3] == ["ok    a            fine", "warn  b            slow; hurry", " " * 19 + "$ sudo hurry"]
+    assert lines[3:] == ["", "1 ok, 1 to look at, 0 failed"]
     assert main(["doctor", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["passed"] is True
-    assert content["checks"][1] == {"name": "b", "state": "warn", "found": "slow", "advice": "hurry"}
+    assert content["checks"][1] == {
+        "name": "b",
+        "state": "warn",
+        "found": "slow",
+        "advice": "hurry",
+        "command": "sudo hurry",
+    }
 
 
 def test_a_failure_is_exit_code_1(capsys, monkeypatch):

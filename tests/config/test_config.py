@@ -104,7 +104,7 @@ BROKEN = {
         '[[output]]\nkind = "table"\npath = "x"\n',
         3,
         "output[0].path",
-        ['with kind = "table"', "belongs to jsonl and csv and video"],
+        ['with kind = "table"', "belongs to jsonl and csv and parquet and video"],
     ),
     "p50 over p95": ("[budget_ms]\ntotal = { p50 = 9, p95 = 8 }\n", 2, "budget_ms.total.p95", ["at least p50, 9"]),
     "p95 over p99": (

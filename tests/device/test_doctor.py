@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from collections import namedtuple
@@ -10,9 +11,10 @@ from collections import namedtuple
 import pytest
 
 from edgefer.config import load_profile
-from edgefer.device import doctor
-from edgefer.device.cameras import CameraDevice
+from edgefer.device import doctor, findings
+from edgefer.device.cameras import CameraDevice, Offered
 from edgefer.errors import ModelError
+from edgefer.sources.camera.offers import Mode
 from edgefer.support import packages
 from edgefer.values import Heat
 
@@ -91,7 +93,7 @@ def test_a_missing_package_fails_and_another_opencv_is_named(monkeypatch):
     assert [check.found for check in failed] == ["msgspec: not installed"]
     monkeypatch.setattr(packages, "version_of", lambda package: "1.0")
     monkeypatch.setattr("cv2.__version__", "5.0.0")
-    assert "opencv-python-headless<5" in only(doctor._packages()).advice
+    assert "opencv-python-headless<5" in only(doctor._packages()).command
 
 
 def test_a_refused_model_fails_and_slow_networks_are_a_warning(monkeypatch):
@@ -113,23 +115,122 @@ def test_extras_that_are_not_there_are_named_with_their_command(monkeypatch):
     assert states(found) == {
         package.extra: "warn" if package.extra == "film" else "ok" for package in packages.OPTIONAL
     }
-    assert all(f"pip install 'edgefer[{check.name}]'" in check.advice for check in found)
+    assert all(f"pip install 'edgefer[{check.name}]'" in check.command for check in found)
     monkeypatch.setattr(packages, "version_of", lambda package: "broken: no libX")
     assert set(states(doctor._extras()).values()) == {"warn"}
 
 
-def test_cameras_are_judged_by_what_stands_in_the_way():
+def test_cameras_are_judged_by_what_stands_in_the_way(monkeypatch):
     cameras = [
-        CameraDevice("/dev/video0", "HD", False, True, []),
+        CameraDevice("/dev/video0", "HD", False, True, [], "/dev/v4l/by-id/usb-HD"),
         CameraDevice("/dev/video1", "HD", False, False, []),
         CameraDevice("/dev/video2", "unicam", True, True, []),
         CameraDevice("/dev/video3", "HD", False, True, ["motion (77)"]),
+        CameraDevice("/dev/video4", "HD", False, True, ["edgefer (78)"]),
     ]
-    found = list(doctor._cameras(cameras))
-    assert [check.state for check in found] == ["ok", "fail", "warn", "warn"]
-    words = ["", "group 'video'", "libcamerify", "end that program"]
+    offered = Offered("YUYV 640x480 (30)", True, Mode("YUYV", 640, 480, 30.0))
+    monkeypatch.setattr(findings, "offered", lambda path, wish: offered)
+    monkeypatch.setattr(findings, "_user", lambda: "pi")
+    found = list(doctor._cameras(cameras, SETTINGS))
+    assert [check.state for check in found] == ["ok", "fail", "warn", "warn", "warn"]
+    assert found[0].found == "/dev/video0 (HD), /dev/v4l/by-id/usb-HD: YUYV 640x480 (30)"
+    words = ["", "group 'video'", "libcamera", "end that program", "end that program"]
     assert all(word in check.advice for word, check in zip(words, found, strict=True))
-    assert only(doctor._cameras([])).state == "warn"
+    commands = ["", "usermod -aG video pi", "--source picamera", "kill 77", "systemctl stop edgefer"]
+    assert all(command in check.command for command, check in zip(commands, found, strict=True))
+    assert only(doctor._cameras([], SETTINGS)).state == "warn"
+
+
+@pytest.mark.parametrize(
+    ("offered", "state", "words"),
+    [
+        (Offered("MJPG 640x480 (30)", True, Mode("MJPG", 640, 480, 30.0)), "ok", "MJPG 640x480 (30)"),
+        (Offered("YUYV 320x240 (15)", True, Mode("YUYV", 320, 240, 15.0)), "warn", "gives YUYV 320x240 at 15"),
+        (Offered("H264", False), "warn", "H264"),
+        (Offered("no answer for 3 s; its driver hangs", False), "warn", "hangs"),
+    ],
+    ids=["as asked", "less", "nothing to read", "hangs"],
+)
+def test_what_a_camera_offers_is_compared_with_the_profile(monkeypatch, offered, state, words):
+    monkeypatch.setattr(findings, "offered", lambda path, wish: offered)
+    check = findings.formats(CameraDevice("/dev/video0", "HD", False, True, []), SETTINGS)
+    assert check.state == state and words in check.found and bool(check.advice) == (state != "ok")
+
+
+def processors(root, **files) -> object:
+    """A tree of two processors whose frequency is told by these files."""
+    for number in range(2):
+        folder = root / f"cpu{number}" / "cpufreq"
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name).write_text(f"{text}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({}, ""),
+        ({"scaling_governor": "ondemand", "scaling_driver": "cpufreq-dt"}, ""),
+        ({"scaling_governor": "powersave", "scaling_driver": "intel_pstate"}, ""),
+        ({"scaling_governor": "powersave", "scaling_driver": "cpufreq-dt"}, "echo schedutil | sudo tee"),
+        (
+            {"scaling_governor": "schedutil", "scaling_max_freq": 600000, "cpuinfo_max_freq": 1800000},
+            "cpuinfo_max_freq",
+        ),
+    ],
+    ids=["not told", "by demand", "chooses by itself", "lowest", "capped"],
+)
+def test_a_frequency_that_is_held_down_is_a_warning(tmp_path, files, command):
+    check = only(findings.frequency(processors(tmp_path, **files)))
+    assert (check.state == "warn") == bool(command) and command in check.command
+
+
+@pytest.mark.parametrize(
+    ("bits", "words"),
+    [("0", "enough"), ("50005", "too low, and"), ("10000", "at times"), ("40000", "slowed down at times")],
+)
+def test_a_weak_supply_is_a_warning_now_and_later(tmp_path, bits, words):
+    file = tmp_path / "devices/platform/soc/soc:firmware/get_throttled"
+    file.parent.mkdir(parents=True)
+    file.write_text(bits)
+    assert words in only(findings.supply(tmp_path)).found
+
+
+def test_a_wheel_for_another_python_or_processor_fails_with_what_replaces_it(monkeypatch):
+    here = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    other = "aarch64" if platform.machine() != "aarch64" else "x86_64"
+    assert findings.fits(f"{here}-{here}-manylinux_2_28_{platform.machine()}") and findings.fits("py3-none-any")
+    assert not findings.fits(f"{here}-{here}-manylinux_2_28_{other}")
+    assert not findings.fits(f"cp299-cp299-linux_{platform.machine()}")
+    tags = [f"Tag: {here}-{here}-linux_{other}"]
+
+    class Installed:
+        version = "1.2"
+
+        def read_text(self, name):
+            return "\n".join(tags)
+
+    monkeypatch.setattr(findings.importlib.metadata, "distribution", lambda name: Installed())
+    check = only(findings.wheel())
+    assert check.state == "fail" and "--force-reinstall edgefer" in check.command
+    tags[:] = [f"Tag: {here}-{here}-linux_{platform.machine()}"]
+    assert only(findings.wheel()).state == "ok"
+
+
+def test_a_runtime_and_a_numpy_that_do_not_fit_fail(monkeypatch):
+    versions = {"numpy": "2.1.0", "tflite_runtime": "2.14.0"}
+    monkeypatch.setattr(packages, "version_of", lambda package: versions.get(package.module))
+    check = only(findings.wheel())
+    assert check.state == "fail" and "NumPy 1" in check.found and "numpy<2" in check.command
+    versions["numpy"] = "1.26.4"
+    assert only(findings.wheel()).state == "ok"
+
+
+def test_a_read_only_disk_is_a_warning_with_the_command_that_mends_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "read_only", lambda folder: True)
+    check = only(doctor._disk(tmp_path))
+    assert check.state == "warn" and "remount,rw /" in check.command
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import tiny_model
 
 from edgefer import assemble
 from edgefer.commands.console import main
-from edgefer.device import update
+from edgefer.device import doctor, update
 from edgefer.device.update import FirstMinute
 from edgefer.errors import ModelError, SourceError
 from edgefer.models import directory, place, slots, store
@@ -78,6 +78,10 @@ def test_a_run_that_did_not_live_through_it_returns_to_the_model_before(installe
     with minute():
         assert (opened(), trial()) == ("first", "")
     assert "slot x: second is given up: a run did not live through its first minute; back to first" in caplog.text
+    (line,) = slots.described()
+    assert line == ("x: first; the one after it was given up: a run did not live through its first minute", True)
+    (check,) = doctor._installed()
+    assert check.state == "warn" and check.advice == "install a mended version"
     crash()
     with minute():
         assert opened() == "first"
@@ -152,7 +156,7 @@ def test_a_folder_that_cannot_be_written_is_no_reason_not_to_run(installed, monk
     def refuse(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(place, "write_bytes", refuse)
+    monkeypatch.setattr(slots, "write_record", refuse)
     with minute() as run:
         run.beat(1)
     assert opened() == "second" and "the new model is not watched" in caplog.text

@@ -2,6 +2,7 @@
 
     python tests/fuzz/killed_updates.py                       every call of every kind of change, then 1000 random kills
     python tests/fuzz/killed_updates.py --every 20 --random 50
+    python tests/fuzz/killed_updates.py --command             besides, every call of the command as it is typed
 
 Each change begins in a state that is copied for it and runs in a child of this process, which has loaded everything:
 the calls that are counted are the update's own and not those of Python's start. After the kill the model that the slot
@@ -17,12 +18,14 @@ import ctypes
 import logging
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -135,6 +138,24 @@ def _rotation(folder: Path) -> Change:
     return Change("an update that changes the key", begin, make, "signed", "brings")
 
 
+class Call(NamedTuple):
+    """A system call: the n-th of its name, as strace counts them."""
+
+    name: str
+    number: int
+
+
+def _calls(log: Path) -> list[Call]:
+    """Those in a log of strace, in order."""
+    names = re.findall(r"^(\w+)\(", log.read_text(errors="replace"), re.M)
+    seen: Counter[str] = Counter()
+    made = []
+    for name in names:
+        seen[name] += 1
+        made.append(Call(name, seen[name]))
+    return made
+
+
 class Range:
     """A folder in which changes are killed."""
 
@@ -172,25 +193,64 @@ class Range:
         os.close(waits)
         return child, goes
 
-    def killed_at(self, change: Change, call: int) -> bool:
-        """Kills a change as it makes its n-th system call; false where it makes fewer."""
+    def calls(self, change: Change) -> list[Call]:
+        """The system calls that a change makes."""
+        log = self._folder / "calls"
         child, goes = self.start(change)
-        command = ["strace", "-p", str(child), "-o", "/dev/null", "-e", "trace=all"]
-        tracer = subprocess.Popen(
-            [*command, "-e", f"inject=all:signal=KILL:when={call}"], stderr=subprocess.PIPE, text=True
-        )
+        tracer = self._traced(child, "-o", str(log))
+        os.write(goes, b"x")
+        os.close(goes)
+        self.judge(change, "only watched", os.waitpid(child, 0)[1])
+        tracer.communicate()
+        return _calls(log)
+
+    def killed_at(self, change: Change, call: Call) -> bool:
+        """Kills a change as it makes a system call; false where it makes fewer of this name."""
+        child, goes = self.start(change)
+        tracer = self._traced(child, "-o", "/dev/null", "-e", f"inject={call.name}:signal=KILL:when={call.number}")
+        with contextlib.suppress(BrokenPipeError):  # killed while it waits
+            os.write(goes, b"x")
+        os.close(goes)
+        status = os.waitpid(child, 0)[1]
+        tracer.communicate()
+        self.judge(change, f"killed at {call.name} number {call.number}", status)
+        return os.WIFSIGNALED(status)
+
+    def _traced(self, child: int, *options: str) -> subprocess.Popen[str]:
+        """strace on a child, once it watches it."""
+        tracer = subprocess.Popen(["strace", "-p", str(child), *options], stderr=subprocess.PIPE, text=True)
         assert tracer.stderr is not None
         said = tracer.stderr.readline()
         if "attached" not in said:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             raise SystemExit(f"strace cannot watch a process here: {said.strip()}")
-        os.write(goes, b"x")
-        os.close(goes)
-        status = os.waitpid(child, 0)[1]
-        tracer.communicate()
-        self.judge(change, f"killed at call {call}", status)
-        return os.WIFSIGNALED(status)
+        return tracer
+
+    def command(self, change: Change, *options: str) -> int:
+        """The whole of `edgefer models install`, Python's start and the self-test included, under strace."""
+        self._fresh(change)
+        program = "import sys; from edgefer.commands.console import main; sys.exit(main(sys.argv[1:]))"
+        arguments = ["models", "install", str(self._folder / change.new), "--as", "x"]
+        done = subprocess.run(["strace", *options, sys.executable, "-c", program, *arguments], capture_output=True)
+        return done.returncode
+
+    def calls_of_command(self, change: Change) -> list[Call]:
+        """The system calls of the command, from the first that has to do with the state on."""
+        log = self._folder / "calls"
+        self.command(change, "-o", str(log))
+        lines = log.read_bytes().splitlines()
+        start = next(number for number, line in enumerate(lines) if os.fsencode(self._state) in line)
+        return _calls(log)[start:]
+
+    def command_killed_at(self, change: Change, call: Call) -> bool:
+        """Kills the command as it makes a system call; false where it makes fewer of this name."""
+        code = self.command(change, "-o", "/dev/null", "-e", f"inject={call.name}:signal=KILL:when={call.number}")
+        killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        self.judge(
+            change, f"command killed at {call.name} number {call.number}", signal.SIGKILL if killed else code << 8
+        )
+        return killed
 
     def killed_after(self, change: Change, seconds: float) -> None:
         """Kills a change some time after it began."""
@@ -235,17 +295,20 @@ class Range:
             directory.load(slots.folder_of("x", record.previous))
 
 
-def run(every: int, kills: int, seed: int, tell: Callable[[str], None]) -> list[str]:
+def run(every: int, kills: int, seed: int, commands: bool, tell: Callable[[str], None]) -> list[str]:
     """Kills changes; gives what was found wrong."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         at = Range(Path(folder))
         for change in at.changes:
-            call, killed = chance.randrange(every) + 1, 0
-            while at.killed_at(change, call):
-                call += every
-                killed += 1
-            tell(f"{change.name}: killed at {killed} system calls, one in {every}")
+            calls = at.calls(change)
+            killed = sum(at.killed_at(change, call) for call in calls[chance.randrange(every) :: every])
+            tell(f"{change.name}: {len(calls)} system calls, killed at {killed}")
+        if commands:
+            update = next(change for change in at.changes if change.name == "an update")
+            calls = at.calls_of_command(update)
+            killed = sum(at.command_killed_at(update, call) for call in calls[chance.randrange(every) :: every])
+            tell(f"the command as it is typed: {len(calls)} system calls, killed at {killed}")
         lengths = []
         for change in at.changes:  # how long each takes
             child, goes = at.start(change)
@@ -267,10 +330,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="kill at every N-th system call (default: 1)")
     parser.add_argument("--random", type=int, default=1000, metavar="N", help="kills at random moments (default: 1000)")
+    parser.add_argument("--command", action="store_true", help="also the command as it is typed, 2 s a call")
     parser.add_argument("--seed", type=int, default=0, help="of the chance (default: 0)")
     arguments = parser.parse_args()
     logging.getLogger("edgefer").setLevel(logging.ERROR)  # what it says of each rollback
-    failures = run(arguments.every, arguments.random, arguments.seed, lambda line: print(line, flush=True))
+    failures = run(
+        arguments.every, arguments.random, arguments.seed, arguments.command, lambda line: print(line, flush=True)
+    )
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0

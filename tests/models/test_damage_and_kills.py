@@ -33,10 +33,10 @@ def test_damage_that_is_not_seen_would_be_told(monkeypatch):
 def test_an_update_killed_at_any_system_call_leaves_a_whole_model():
     lines = []
     try:
-        assert killed_updates.run(40, 24, 1, lines.append) == []
+        assert killed_updates.run(80, 12, 1, False, lines.append) == []
     except SystemExit as refused:
         pytest.skip(str(refused))
-    assert lines[-2].startswith("24 kills")
+    assert lines[-2].startswith("12 kills")
 
 
 def test_a_model_that_is_half_there_would_be_told(tmp_path):

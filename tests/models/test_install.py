@@ -373,3 +373,34 @@ def test_a_run_under_way_goes_on_while_models_are_installed(state, model):
     said = running.communicate()[1]
     assert running.returncode == 0 and "Traceback" not in said
     assert opened("default") == "third" and slots.read("edgefer-s").trial == "new"
+
+
+def test_links_in_the_state_lead_nowhere(state, model, tmp_path):
+    """The owner of the folder is a service, and root installs."""
+    target = tmp_path / "elsewhere"
+    (target / "7").mkdir(parents=True)
+    put(model("first"))
+    (state / "models" / "x").symlink_to(target)
+    with pytest.raises(EdgeferError, match="models/x: is a link"):
+        put(model("second"), "x")
+    (state / "models" / "x").unlink()
+    (state / "models").rename(tmp_path / "moved")
+    (state / "models").symlink_to(tmp_path / "moved")
+    with pytest.raises(EdgeferError, match="models: is a link"):
+        put(model("second"), "x")
+    assert [each.name for each in target.iterdir()] == ["7"]
+
+
+def test_a_model_that_ships_is_installed_by_its_name(state):
+    put("edgefer-nano", "default")
+    assert opened("default") == "edgefer-nano"
+
+
+def test_a_program_keeps_the_models_it_began_with(state, model, tmp_path):
+    """One that has a window of time is opened again for each stream."""
+    put(store.SHIPPED / "micro", "movements")
+    with edgefer.Reader(["edgefer-nano", "movements"], profile="generic") as reader:
+        put(store.SHIPPED / "edgefer-clip", "movements")
+        kinds = [type(each).__name__ for each in reader._opened().recognizers()]
+    assert kinds == ["FrameRecognizer", "MicroRecognizer"]
+    assert opened("movements") == "edgefer-clip"

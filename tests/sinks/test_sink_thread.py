@@ -8,6 +8,7 @@ from readings import frame, reading
 
 from edgefer.errors import SinkClosed, SinkError, SinkStalled
 from edgefer.sinks import Sink, SinkThread
+from edgefer.values import Health
 
 
 class Recorder(Sink):
@@ -254,3 +255,41 @@ def test_a_call_that_does_not_come_back_is_a_hang_but_where_the_sink_waits_for_s
     release.set()
     thread.close()
     assert not thread.hangs
+
+
+def test_a_sink_with_a_pace_gets_everything_without_being_woken_for_each():
+    """The first wakes it; those that come soon after wait for one that may, for many, or for the end."""
+
+    class Counted(Sink):
+        name = "counted"
+
+        def __init__(self) -> None:
+            self.frames: list[int] = []
+            self.reports = 0
+
+        def write(self, reading, frame=None) -> None:
+            self.frames.append(reading.frame)
+
+        def report(self, health) -> None:
+            self.reports += 1
+
+    sink = Counted()
+    thread = SinkThread(sink, capacity=8, pace_s=3600.0)
+    thread.write(reading(0))
+    time.sleep(0.1)
+    for index in range(1, 4):
+        thread.write(reading(index))
+    time.sleep(0.1)
+    assert sink.frames == [0] and sink.reports == 0
+    for index in range(4, 8):  # half of the room is taken
+        thread.write(reading(index))
+    thread.report(Health(1, 0, 0, 30.0, 5.0, 0, 0, None, False, "running"))
+    deadline = time.monotonic() + 20
+    while len(sink.frames) < 8 or not sink.reports:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    thread.write(reading(8))
+    time.sleep(0.1)
+    assert sink.frames == list(range(8))
+    thread.close()
+    assert sink.frames == list(range(9)) and thread.dropped == 0

@@ -119,10 +119,25 @@ def test_a_frame_that_is_kept_never_changes_and_never_starves_the_driver(plug_in
     assert len(plug_in.driver.queued) == 2
     assert [int(frame.grey[3, 3]) for frame in frames] == list(range(1, 26))
     source.close()
+    assert plug_in.driver.detached == 4  # or their mappings would keep the device open, and busy
     assert [int(frame.grey[3, 3]) for frame in frames] == list(range(1, 26))  # their memory outlives the camera
     frames.clear()
     gc.collect()
     assert len(plug_in.driver.queued) == 2  # nothing is handed to a device that is closed
+
+
+def test_where_the_driver_had_no_buffer_left_the_next_frame_is_waited_for(plug_in):
+    """All were full, so the newest of them may be from long ago."""
+    pictures = [np.full_like(GREY, value) for value in range(1, 9)]
+    source = plug_in(pictures, {"GREY": {(64, 48): [30.0]}})
+    assert source.read().grey[0, 0] == 1
+    plug_in.driver.passes = 4
+    frame = source.read()
+    assert (int(frame.grey[0, 0]), frame.index) == (2, 5)
+    del frame
+    plug_in.driver.passes = 5
+    frame = source.read()
+    assert (int(frame.grey[0, 0]), frame.index) == (4, 12)
 
 
 def test_size_rate_and_format_are_asked_for(plug_in):
@@ -183,6 +198,33 @@ def test_torn_pictures_are_passed_over_and_counted(plug_in, fourcc, torn):
     source = plug_in([torn, torn, RAW[fourcc]], {fourcc: {(64, 48): [30.0]}})
     assert source.read().grey.shape == (48, 64)
     assert source.damaged == 2
+
+
+def test_a_jpeg_that_lacks_its_end_is_torn_but_for_a_camera_that_never_writes_one(plug_in):
+    """A decoder fills what is missing with grey and says nothing."""
+    whole = RAW["MJPG"]
+    cut, unmarked, padded = whole[:, : whole.size * 2 // 3], whole[:, :-2], np.pad(whole, ((0, 0), (0, 99)))
+    modes = {"MJPG": {(64, 48): [30.0]}}
+    source = plug_in([padded, cut, whole], modes)
+    first, second = source.read(), source.read()
+    assert np.array_equal(first.grey, second.grey) and source.damaged == 1
+    source = plug_in([unmarked, unmarked], modes)
+    assert np.array_equal(source.read().grey, first.grey) and source.damaged == 0
+
+
+def test_a_jpeg_without_huffman_tables_is_read(plug_in):
+    """Webcams leave out those that every motion JPEG has."""
+    data = RAW["MJPG"].tobytes()
+    bare = bytearray(data[:2])
+    at = 2
+    while data[at + 1] != 0xDA:
+        length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        bare += b"" if data[at + 1] == 0xC4 else data[at : at + length]
+        at += length
+    bare += data[at:]
+    assert len(bare) < len(data) - 300
+    source = plug_in([np.frombuffer(bytes(bare), np.uint8)], {"MJPG": {(64, 48): [30.0]}})
+    assert np.abs(source.read().grey.astype(int) - GREY).max() <= 12
 
 
 def test_nothing_but_torn_pictures_is_a_stall(plug_in):

@@ -47,7 +47,7 @@ class Driver:
         self.settings: dict[int, int] = {}
         self.buffers: list = []
         self.queued: list[int] = []
-        self.given = 0
+        self.given = self.detached = self.passes = 0
         self.closed = self.stopped = False
         self.asked: dict[str, object] = {}
 
@@ -114,6 +114,10 @@ class Driver:
     def camera_unmap(self, data, length):
         pass
 
+    def camera_detach(self, data, length):
+        self.detached += 1
+        return 0
+
     def camera_start(self, device, kind):
         return self._failed("start")
 
@@ -127,7 +131,7 @@ class Driver:
         return 0
 
     def camera_next(self, device, kind, wake, timeout_ms, out):
-        out.passed = out.damaged = 0
+        out.passed, out.damaged, self.passes = self.passes, 0, 0
         picture = self.pictures[min(self.given, len(self.pictures) - 1)]
         if picture is None:
             return 0

@@ -51,6 +51,8 @@ _WAITING = 64
 _SHORTEST_GAP_S = 0.25
 #: How often health is sent while nothing in it goes wrong, s.
 _HEALTH_S = 10.0
+#: A line of the log is not written again for so long, s.
+_SAID_S = 600.0
 #: What is left at the end has so long to go out, s.
 _LEAVE_S = 1.0
 _ON, _OFF = "ON", "OFF"
@@ -94,7 +96,8 @@ class MqttOutput(Sink):
         self._state: dict[str, Any] = nobody()
         self._sent_s = self._health_s = -_LONGEST_PAUSE_S
         self._was: object = None  # what the last health was about
-        self._said = ""  # the last thing that was logged of the broker
+        self._said: dict[str, float] = {}  # what was logged of the broker, and when
+        self._away = False  # whether it was said that it is
         self._refused = False
         self._closing = threading.Event()
         self._connected = threading.Event()
@@ -250,6 +253,7 @@ class MqttOutput(Sink):
                 self._waiting.clear()
             if self._closing.is_set():
                 return
+            self._away = True
             self._say(logging.ERROR if self._refused else logging.WARNING, f"{why}; trying again")
             self._closing.wait(_LONGEST_PAUSE_S if self._refused else pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -267,10 +271,14 @@ class MqttOutput(Sink):
         return ""
 
     def _say(self, level: int, what: str) -> None:
-        """Logs what is new about the broker, once."""
-        if what != self._said:
-            self._said = what
-            log.log(level, "%s", scrub(f"{self.name}: {what}"))
+        """Logs what is new about the broker; what was said a short while ago is not worth a line again."""
+        now_s = time.monotonic()
+        if now_s - self._said.get(what, -_SAID_S) < _SAID_S:
+            level = logging.DEBUG
+        else:
+            self._said = {said: at_s for said, at_s in self._said.items() if now_s - at_s < _SAID_S}
+            self._said[what] = now_s
+        log.log(level, "%s", scrub(f"{self.name}: {what}"))
 
     def _on_connect(self, client: Client, data: Any, flags: Any, code: Any, properties: Any) -> None:
         if code.is_failure:
@@ -279,9 +287,9 @@ class MqttOutput(Sink):
             if code.value in (134, 135):  # bad user name or password, not authorized
                 self._why_refused += "; correct user and password_file"
             return
-        if self._said:
+        if self._away:
             self._say(logging.WARNING, "connected")
-        self._said = ""
+        self._away = False
         client.subscribe([(self._topics.command, 1)])
         if self._options.discovery:
             client.subscribe([(f"{self._options.discovery}/status", 0)])

@@ -124,6 +124,8 @@ def _number(path: str, device: Controlled, control: Control, name: str, value: s
             for index, (title, stands_for) in entries.items()
         )
         raise SourceError(f"{path}: control {name}: expected one of {listed}, got {value!r}")
+    if control.kind == _BUTTON:  # it is pressed, whatever the value
+        return 0
     number = _WORDS.get(value.lower()) if control.kind == _BOOLEAN else None
     if number is None:
         try:
@@ -145,6 +147,7 @@ def described(device: Controlled) -> list[str]:
                 entries = device.menu(control.id, control.low, control.high)
                 takes = ", ".join(f"{title} ({index})" for index, (title, _) in entries.items())
             else:
-                takes = "yes or no" if control.kind == _BOOLEAN else f"{control.low} to {control.high}"
+                words = {_BOOLEAN: "yes or no", _BUTTON: "any value, which presses it"}
+                takes = words.get(control.kind, f"{control.low} to {control.high}")
             lines.append(f"{plain(control.name)} = {control.value}: {takes}; usual {control.usual}")
     return lines

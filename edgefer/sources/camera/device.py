@@ -203,21 +203,29 @@ class Device:
         Raises:
             OSError: ENODEV where the camera is gone, EPIPE where its stream was reset.
         """
-        deadline, damaged = time.monotonic() + timeout_s, 0
+        deadline, passed, damaged = time.monotonic() + timeout_s, 0, 0
         while True:
             left_ms = max(0, round(1000 * (deadline - time.monotonic())))
             result = self._lib.camera_next(self._descriptor, self._type, self._wake, left_ms, self._frame)
-            damaged += self._frame.damaged
+            passed, damaged = passed + self._frame.passed, damaged + self._frame.damaged
             if result == 1:
-                return self._taken(damaged)
+                if not self._ran_dry():
+                    return self._taken(passed, damaged)
+                passed += 1
+                _checked(self._lib.camera_queue(self._descriptor, self._type, self._frame.index))
             if result in (0, -errno.ECANCELED):
                 return None
-            if result not in (-errno.EINTR, -errno.EAGAIN):
+            if result not in (1, -errno.EINTR, -errno.EAGAIN):
                 _checked(result)
             if time.monotonic() >= deadline:
                 return None
 
-    def _taken(self, damaged: int) -> Picture:
+    def _ran_dry(self) -> bool:
+        """Whether all of the driver's buffers were full: then even the newest frame may be old, and another comes."""
+        queued = self._count - len(self._out)
+        return queued > _LEAST_QUEUED and self._frame.passed + self._frame.damaged + 1 >= queued
+
+    def _taken(self, passed: int, damaged: int) -> Picture:
         frame = self._frame
         index, filled = frame.index, frame.bytes
         base, length = self._mapped[index]
@@ -228,7 +236,7 @@ class Device:
         if self._count - len(self._out) < _LEAST_QUEUED:
             data = data.copy()  # the buffer goes back now
         stamp = frame.stamp_ns if frame.clock and frame.stamp_ns > 0 else None
-        return Picture(data, stamp, frame.sequence, frame.passed, damaged)
+        return Picture(data, stamp, frame.sequence, passed, damaged)
 
     def _returned(self, index: int, base: Any, lent: Any) -> None:
         """A buffer that nothing refers to any more; `base` keeps its memory until then, whatever was closed."""
@@ -251,10 +259,13 @@ class Device:
         if descriptor >= 0:
             if self._mapped:
                 self._lib.camera_stop(descriptor, self._type)
+            with self._lock:
+                for index in self._out:
+                    self._lib.camera_detach(*self._mapped[index])
+                self._mapped.clear()
             self._lib.camera_close(descriptor)
         if wake >= 0:
             os.close(wake)
-        self._mapped.clear()
 
 
 def _unmapped(unmap: Any, length: int, data: Any) -> None:

@@ -26,6 +26,8 @@ SILENT_S, SILENT_PERIODS = 2.0, 2.5
 FIRST_S = 5.0
 #: A driver's stamp is believed when it is not in the future and at most this old.
 _OLDEST_STAMP_NS = 2 * NS_PER_S
+#: A JPEG's last marker, which some cameras write zeros behind.
+_EOI, _END_BYTES = b"\xff\xd9", 4096
 #: Torn pictures in a row, as some cameras begin with; with more of them something is wrong.
 _MOST_TORN = 30
 
@@ -50,7 +52,7 @@ class Camera(Source):
         self._first_ns: int | None = None
         self._last_ns = 0
         self.stamp_ns: int | None = None
-        self._clock_said = self._closed = False
+        self._clock_said = self._closed = self._marks_ends = False
         try:
             self._device = nodes.opened(self.name)
             try:
@@ -142,13 +144,21 @@ class Camera(Source):
 
             from edgefer.support.stills import decode_image
 
-            decoded = decode_image(data, cv2.IMREAD_GRAYSCALE)
-            if decoded is None:
+            jpeg = self._with_end(data)
+            decoded = None if jpeg is None else decode_image(jpeg, cv2.IMREAD_GRAYSCALE)
+            if jpeg is None or decoded is None:
                 return None
-            grey, colours = decoded, partial(decode_image, data, cv2.IMREAD_COLOR)
+            grey, colours = decoded, partial(decode_image, jpeg, cv2.IMREAD_COLOR)
         if self._first_ns is None:
             self._first_ns = captured_ns
         return Frame(index, grey, captured_ns - self._first_ns, captured_ns, colours)
+
+    def _with_end(self, data: np.ndarray) -> np.ndarray | None:
+        """A JPEG with its last marker; None for a torn one, which has none though others of this camera have."""
+        if _EOI in data[-_END_BYTES:].tobytes():
+            self._marks_ends = True
+            return data
+        return None if self._marks_ends else np.append(data, np.frombuffer(_EOI, np.uint8))
 
     @property
     def damaged(self) -> int:

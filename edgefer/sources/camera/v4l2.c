@@ -1,6 +1,9 @@
 // The functions of v4l2.h by ioctl.
 //
 // Reference: the kernel's Video for Linux API, chapters "Streaming I/O (Memory Mapping)" and "User Controls".
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE  // mremap
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -190,6 +193,17 @@ int camera_map(int device, uint32_t type, uint32_t index, struct camera_buffer *
 }
 
 void camera_unmap(uint8_t *data, uint64_t length) { munmap(data, length); }
+
+int camera_detach(uint8_t *data, uint64_t length) {
+  void *copy = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (copy == MAP_FAILED) return -errno;
+  memcpy(copy, data, length);
+  // In one step, so that whoever reads the picture meanwhile reads the one or the other.
+  if (mremap(copy, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, data) != MAP_FAILED) return 0;
+  const int error = errno;
+  munmap(copy, length);
+  return -error;
+}
 
 int camera_start(int device, uint32_t type) {
   struct v4l2_event_subscription change = {.type = V4L2_EVENT_SOURCE_CHANGE};

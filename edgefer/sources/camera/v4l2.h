@@ -65,6 +65,8 @@ int camera_set_rate(int device, uint32_t type, uint32_t *over, uint32_t *under);
 int camera_request(int device, uint32_t type, uint32_t count);
 int camera_map(int device, uint32_t type, uint32_t index, struct camera_buffer *out);
 void camera_unmap(uint8_t *data, uint64_t length);
+// Puts a copy in memory of this process in the place of a buffer: a mapping keeps its device open, and busy.
+int camera_detach(uint8_t *data, uint64_t length);
 int camera_start(int device, uint32_t type);
 int camera_stop(int device, uint32_t type);
 int camera_queue(int device, uint32_t type, uint32_t index);

@@ -40,6 +40,8 @@ VIEWERS, CONNECTIONS = 32, 96
 STALLED_S = 20.0
 #: Between two wrong tokens, s, whoever sends them.
 GUESS_S = 1.0
+#: The run goes before its viewers where there is not time for both.
+_NICE = 10
 COOKIE = "edgefer_token"
 _MONTH_S = 30 * 24 * 3600
 
@@ -258,6 +260,7 @@ async def _message(reader: asyncio.StreamReader) -> tuple[str, bytes]:
 
 def main() -> None:
     """Args, of the process: the numbers of the two sockets."""
+    os.nice(_NICE)
     listening, run = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     try:
         asyncio.run(serve(listening, run))
