@@ -6,8 +6,8 @@ BUILD  ?= build
 NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/* edgefer/sources/camera/v4l2*)
 KERNEL_TESTS = tests/kernels
 
-.PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
-.PHONY: soak library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
+.PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel wheels docs clean
+.PHONY: soak test-device test-device-arm library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -95,15 +95,27 @@ compile-clang: $(VENV)/.dev  ## compile the library and the extension with clang
 	@$(MAKE) --no-print-directory BUILD=build/clang CXX=$(CLANGXX) OPTIMISE="-O3 -Werror" library \
 	  build/clang/edgefer/_kernels.so build/clang/edgefer/sources/camera/_v4l2.so build/clang/fuzz/differential
 
-soak: $(VENV)/.dev  ## LOSSES losses of a camera, of every kind
+soak: $(VENV)/.dev  ## LOSSES losses of a camera, of every kind; then SOAK_FRAMES frames as fast as they go
 	$(BIN)/python tests/soak/losses.py --cycles $(LOSSES)
+	$(BIN)/python tests/soak/frames.py --frames $(SOAK_FRAMES)
 
-LOSSES ?= 1000
+LOSSES      ?= 1000
+SOAK_FRAMES ?= 1000000
 
 # What setuptools left goes first, or modules that have moved would be packed once more.
 wheel: $(VENV)/.dev  ## build the wheel into dist/
 	@rm -rf build/lib.*
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+wheels: wheel $(VENV)/.wheels  ## build the wheels of PYTHONS and MACHINES, by default of all, into dist/
+	$(BIN)/python -m tools.wheels $(PYTHONS:%=--python %) $(MACHINES:%=--machine %)
+
+test-device: wheel  ## boot a virtual device with a camera and systemd, and do it harm; SCENARIOS=short boots once; root on Debian
+	EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual && cat build/device/measured.txt
+
+test-device-arm: wheels  ## the same on an emulated ARM processor, which takes hours
+	EDGEFER_DEVICE_ARCH=arm64 EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual
+	cat build/device/measured.txt
 
 docs: $(VENV)/.dev  ## write the pages and tables that are generated from code and results
 	$(BIN)/python -c 'from edgefer import config; print(config.documentation(), end="")' > docs/configuration.md
@@ -191,6 +203,11 @@ $(VENV)/.dev: $(NATIVE) | $(VENV)/bin/python
 $(VENV)/.train: $(VENV)/.dev
 	@echo "edgefer: installing the training tools into $(VENV) (several minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train,search]'
+	@touch $@
+
+$(VENV)/.wheels: $(VENV)/.dev
+	@echo "edgefer: installing a cross compiler into $(VENV) (100 MB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,wheels]'
 	@touch $@
 
 $(VENV)/bin/python:
