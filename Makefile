@@ -125,7 +125,7 @@ docs: $(VENV)/.dev  ## write the pages and tables that are generated from code a
 	$(BIN)/python -m tools.readme
 
 clean:  ## remove everything that was built
-	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so .pytest_cache .mypy_cache .ruff_cache .benchmarks
+	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so edgefer/sources/camera/*.so .pytest_cache .mypy_cache .ruff_cache .benchmarks
 
 # The kernels and the C functions as libraries, by the flags of setup.py; another compiler or other flags get another
 # BUILD folder.
