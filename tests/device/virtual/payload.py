@@ -16,6 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 BUILD = REPOSITORY / "build/device"
 #: vivid's analogue input: PAL.
 WIDTH, HEIGHT, FPS = 720, 576, 25
+#: vivid loops what goes out where both sides have one pixel format; the camera alone would give luma as it is.
+FORMAT = "yuyv"
 #: The extras that the scenarios use.
 EXTRAS = "[mqtt]"
 READINGS = "/var/lib/private/edgefer/readings.jsonl"
@@ -27,6 +29,7 @@ board = "virtual device"
 device = "/dev/video0"
 size = [{WIDTH}, {HEIGHT}]
 fps = {FPS}
+format = "{FORMAT}"
 
 [compute]
 threads = 1
