@@ -33,10 +33,16 @@ out=$PWD/build/device/$release-$arch-$recipe
 [ -f "$out/disk.img" ] && { echo "$out"; exit; }
 
 work=$out.work
-rm -rf "$work"
-mkdir -p "$work" build/device/packages
 root=$work/root
-trap 'rm -rf "$work"' EXIT
+# debootstrap mounts the kernel's files there, and one that was killed leaves them mounted: nothing is removed through them.
+clear_work() {
+  awk -v under="$work/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
+  rm -rf --one-file-system "$work"
+}
+clear_work
+mkdir -p "$work" build/device/packages
+trap clear_work EXIT
+trap 'exit 1' HUP INT TERM
 
 foreign=
 [ "$arch" = "$(dpkg --print-architecture)" ] || foreign=--foreign
@@ -108,7 +114,7 @@ fi
 
 truncate -s 3G "$work/disk.tmp"
 mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 -O ^metadata_csum_seed -d "$root" "$work/disk.tmp"
-rm -rf "$root" "$work/init"
+rm -rf --one-file-system "$root" "$work/init"
 if [ "$foreign" ]; then
   qemu-system-aarch64 -machine virt -cpu cortex-a72 -accel tcg,thread=multi -smp 2 -m 2048 -display none -monitor none \
     -serial stdio -nic none -no-reboot -kernel "$work/vmlinuz" -initrd "$work/initrd.img" \
