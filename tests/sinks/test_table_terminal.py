@@ -29,6 +29,7 @@ RUN = """if True:
             {each}
             self.ended = self.count == {most}
             return Reading(self.count, self.count / 50, "2026-11-21T10:00:00Z", 1.0, latency_ms={{"total": 1.0}})
+        def rest(self, asked): pass
         def close(self): pass
     with _log_to_stderr(), StopSignals() as stop:
         sinks = [start_sink(OUTPUTS.parse(text), labels=("a", "b"), title="stub", fps=None, drop=True)
