@@ -6,8 +6,8 @@ BUILD  ?= build
 NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/* edgefer/sources/camera/v4l2*)
 KERNEL_TESTS = tests/kernels
 
-.PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel docs clean
-.PHONY: soak library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
+.PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel wheels docs clean
+.PHONY: soak test-device test-device-arm library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -107,6 +107,16 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 	@rm -rf build/lib.*
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
+wheels: wheel $(VENV)/.wheels  ## build the wheels of PYTHONS and MACHINES, by default of all, into dist/
+	$(BIN)/python -m tools.wheels $(PYTHONS:%=--python %) $(MACHINES:%=--machine %)
+
+test-device: wheel  ## boot a virtual device with a camera and systemd, and do it harm; SCENARIOS=short boots once; root on Debian
+	EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual && cat build/device/measured.txt
+
+test-device-arm: wheels  ## the same on an emulated ARM processor, which takes hours
+	EDGEFER_DEVICE_ARCH=arm64 EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual
+	cat build/device/measured.txt
+
 docs: $(VENV)/.dev  ## write the pages and tables that are generated from code and results
 	$(BIN)/python -c 'from edgefer import config; print(config.documentation(), end="")' > docs/configuration.md
 	$(BIN)/python -m tools.reproduction
@@ -115,7 +125,7 @@ docs: $(VENV)/.dev  ## write the pages and tables that are generated from code a
 	$(BIN)/python -m tools.readme
 
 clean:  ## remove everything that was built
-	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so .pytest_cache .mypy_cache .ruff_cache .benchmarks
+	rm -rf $(VENV) .venv-alternative-* .arm build dist *.egg-info edgefer/*.so edgefer/sources/camera/*.so .pytest_cache .mypy_cache .ruff_cache .benchmarks
 
 # The kernels and the C functions as libraries, by the flags of setup.py; another compiler or other flags get another
 # BUILD folder.
@@ -193,6 +203,11 @@ $(VENV)/.dev: $(NATIVE) | $(VENV)/bin/python
 $(VENV)/.train: $(VENV)/.dev
 	@echo "edgefer: installing the training tools into $(VENV) (several minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train,search]'
+	@touch $@
+
+$(VENV)/.wheels: $(VENV)/.dev
+	@echo "edgefer: installing a cross compiler into $(VENV) (100 MB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,wheels]'
 	@touch $@
 
 $(VENV)/bin/python:

@@ -155,6 +155,7 @@ def _accept(
     staged = folder / _STAGING / str(copy.number)
     with told(folder):
         fetched.rename(staged)
+        hand_over(staged)
         _sync(staged)
         write_record(folder / _STAGING / slots.RECORD, Record(current=copy))
     self_test(staged)

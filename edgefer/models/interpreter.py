@@ -166,8 +166,9 @@ class Interpreter(Network):
 
 
 def channel_count(channels: str) -> int:
-    """Planes of a channels name: grey 1, sobel 2, laplacian 1, sketch 1, across and down 1 each."""
-    return len(channels.split("+")) + ("sobel" in channels)
+    """Planes of a channels name: grey 1, sobel 2, laplacian 1, sketch 1, across and down 1 each; a pair of crops 25
+    (preprocess/pairs.py)."""
+    return sum({"sobel": 2, "pair": 25}.get(name, 1) for name in channels.split("+"))
 
 
 class Tested(Protocol):

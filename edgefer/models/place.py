@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from edgefer.errors import EdgeferError, ModelError
-from edgefer.support.atomic import write_bytes
+from edgefer.support.atomic import replacing
 from edgefer.support.names import shown
 from edgefer.support.typed import converted
 
@@ -137,8 +137,9 @@ def write_record(path: Path, value: msgspec.Struct) -> None:
         OSError: it cannot be written.
     """
     line = msgspec.json.encode(value)
-    write_bytes(path, line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n")
-    hand_over(path)
+    with replacing(path) as scratch:
+        scratch.write_bytes(line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n")
+        hand_over(scratch)
     sync_folder(path.parent)
 
 

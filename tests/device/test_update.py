@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_written_is_no_reason_not_to_run(installed, monk
     def refuse(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(place, "write_bytes", refuse)
+    monkeypatch.setattr(slots, "write_record", refuse)
     with minute() as run:
         run.beat(1)
     assert opened() == "second" and "the new model is not watched" in caplog.text

@@ -208,7 +208,8 @@ class Range:
         """Kills a change as it makes a system call; false where it makes fewer of this name."""
         child, goes = self.start(change)
         tracer = self._traced(child, "-o", "/dev/null", "-e", f"inject={call.name}:signal=KILL:when={call.number}")
-        os.write(goes, b"x")
+        with contextlib.suppress(BrokenPipeError):  # killed while it waits
+            os.write(goes, b"x")
         os.close(goes)
         status = os.waitpid(child, 0)[1]
         tracer.communicate()

@@ -79,7 +79,7 @@ def test_a_run_in_figures(sink):
     assert (told["edgefer_frames_total"], told["edgefer_frames_dropped_total"]) == (90, 7)
     assert (told["edgefer_restarts_total"], told["edgefer_source_reopened_total"]) == (3, 2)
     assert (told["edgefer_temperature_celsius"], told["edgefer_throttled"]) == (61.5, 1)
-    assert told["edgefer_governor_level"] == 1
+    assert (told["edgefer_governor_level"], told["edgefer_under_voltage"]) == (1, 0)
     assert told["edgefer_source_state{state=running}"] == 1 and told["edgefer_source_state{state=stalled}"] == 0
 
 

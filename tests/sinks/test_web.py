@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -290,6 +292,27 @@ def test_the_end_of_a_run_is_the_end_of_its_server(own):
     assert process.poll() is not None and time.monotonic() - begin < 5
     with pytest.raises(OSError):
         run.ask()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_ends_a_run_without_a_word(number, tmp_path):
+    """As Ctrl-C in a terminal and systemd's stop send it: the server leaves the end to the run."""
+    port = free_port()
+    words = [sys.executable, "-m", "edgefer", "run", "-q", "--source", "demo:600", "--output", f"web:{port}"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True, text=True)
+
+    def is_there() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    eventually(is_there)
+    os.killpg(process.pid, number)
+    said = process.communicate(timeout=20)[1]
+    assert "its server has ended" not in said and "Traceback" not in said
+    assert process.returncode == (130 if number == signal.SIGINT else 0)
 
 
 def test_a_port_that_is_taken_is_said_and_the_run_goes_on(caplog):

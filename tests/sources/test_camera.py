@@ -161,7 +161,7 @@ def test_a_wish_that_cannot_be_met_takes_the_nearest_and_lists_what_there_is(plu
     ("modes", "asked", "message"),
     [
         ({"YUYV": {(64, 48): [30.0]}}, {"format": "nv12"}, "expected format nv12; it offers YUYV 64x48 (30)"),
-        ({"H264": {(64, 48): []}}, {}, "it offers H264 64x48"),
+        ({"H264": {(64, 48): []}}, {}, "it offers H264"),
         ({"pRAA": {(64, 48): []}}, {}, "read it through libcamera (--source picamera"),
     ],
     ids=["format", "none that is read", "raw sensor"],

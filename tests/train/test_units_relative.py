@@ -1,49 +1,110 @@
-"""What moves between a face at rest and the same face now."""
+"""Action units against the face at rest: films to learn from, the network, and what it is held to."""
 
 from __future__ import annotations
 
-import cv2
+import json
+
 import numpy as np
 import pytest
-from test_units_material import rows
 
-from edgefer.train.units import relative
+from edgefer.errors import UsageError
+from edgefer.landmarks.network import open_network
+from edgefer.preprocess import pairs
+from edgefer.train.data.synthetic import drawn
+from edgefer.train.data.synthetic.script import Camera
+from edgefer.train.data.synthetic.units import UNITS
+from edgefer.train.data.synthetic.warp import Face
+from edgefer.train.units import against, filmed, fit, people, relative, shots
+
+COUNT = len(UNITS)
+
+
+def held(count: int) -> shots.Shots:
+    """Pairs whose first unit can be read off their first plane."""
+    rng = np.random.default_rng(count)
+    planes = rng.integers(-40, 40, (count, pairs.ROWS, pairs.COLUMNS, pairs.PLANES)).astype(np.int8)
+    units = np.zeros((count, COUNT), np.float32)
+    units[:, 0] = rng.choice([0.0, 4.0], count)
+    planes[units[:, 0] > 0, :, :, 0] += 60
+    planes[units[:, 0] > 0, :, :, pairs.CELL - 1] += 60
+    return shots.Shots(
+        planes, units, np.array([f"face {i // 4}" for i in range(count)]), np.full(count, 60, np.float32)
+    )
 
 
 @pytest.fixture(scope="module")
-def crop() -> np.ndarray:
-    noise = np.random.default_rng(4).integers(0, 256, (104, 88), np.uint8)
-    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2.5), None, 30, 220, cv2.NORM_MINMAX)
+def face() -> Face:
+    return Face(drawn.drawn(3))
 
 
-def test_a_face_that_does_not_move_has_no_movement(crop):
-    """Not in another light, either."""
-    flow = relative.make_flow()
-    assert np.abs(relative.movement(flow, crop, crop)).max() < 1e-3
-    darker = np.rint(crop * 0.7).astype(np.uint8)
-    assert np.abs(relative.movement(flow, crop, darker)[4:-4, 4:-4, :2]).mean() < 0.1
+def test_a_film_begins_at_rest_and_rests_between_its_pictures(face):
+    taken = shots.film(face, np.random.default_rng(5), pictures=6, camera=Camera(), between=1)
+    shown = taken.units.sum(axis=1)
+    assert len(shown) == shots.QUIET + 12
+    assert (shown[: shots.QUIET] == 0).all() and (shown[shots.QUIET + 1 :: 2] == 0).all()
+    assert (shown[shots.QUIET :: 2] > 0).sum() >= 3
 
 
-def test_the_flow_is_how_far_skin_has_moved(crop):
-    moved = np.roll(crop, (1, 2), axis=(0, 1))
-    found = relative.movement(relative.make_flow(), crop, moved)
-    assert found.shape == (*relative.GRID, relative.PLANES)
-    assert np.median(found[4:-4, 4:-4, 0]) == pytest.approx(2, abs=0.1)
-    assert np.median(found[4:-4, 4:-4, 1]) == pytest.approx(1, abs=0.1)
+def test_pairs_of_a_film_are_its_pictures_with_their_truth(face):
+    found = list(shots._pairs(face, "val", open_network(), np.random.default_rng(5)))
+    assert len(found) == shots.PICTURES["val"]
+    planes, units, eyes_px = zip(*found, strict=True)
+    assert {each.shape for each in planes} == {(pairs.ROWS, pairs.COLUMNS, pairs.PLANES)}
+    assert {each.dtype for each in planes} == {np.dtype(np.int8)} and min(eyes_px) > 20
+    moved = [np.abs(each[..., : pairs.DIFFERENCES].astype(int)).mean() for each in planes]
+    strength = np.stack(units).sum(axis=1)
+    assert np.corrcoef(moved, strength)[0, 1] > 0.4
 
 
-def test_in_a_mirror_what_went_right_goes_left():
-    found = np.random.default_rng(1).normal(size=(40, *relative.GRID, relative.PLANES)).astype(np.float32)
-    for one, before in zip(relative.mirrored(found, np.random.default_rng(2)), found, strict=True):
-        there = before[:, ::-1] * (-1, 1, 1, 1)
-        assert (one == before).all() or np.allclose(one, there)
+def test_a_run_learns_goes_on_and_is_kept(tmp_path):
+    pytest.importorskip("keras")
+    training = relative.RelativeTraining(epochs=4, batch=16, rate=3e-3, average=0.9)
+    done = relative.run(training, held(160), held(40), tmp_path / "run")
+    assert done == json.loads((tmp_path / "run" / "done.json").read_text())
+    assert done["people"] == {"train": 40, "val": 10}
+    further = relative.RelativeTraining(further=str(tmp_path / "run" / fit.WEIGHTS), rows=64, epochs=1, batch=16)
+    assert relative.run(further, held(160), held(40), tmp_path / "on")["rows"]["train"] == 64
+    model, _ = against.trained(tmp_path / "run")
+    rows = relative.judged(relative.predicted(model, held(40)), held(40))
+    assert rows[0].pcc > 0.6
 
 
-def test_each_face_has_its_rest():
-    """Where it is shown at rest, there; else where it is calmest."""
-    some = rows(6)
-    some.units[:] = 1.0
-    some.units[3] = 0.01
-    some.units[4, 0] = 0.5
-    rest = relative.at_rest(some)
-    assert rest["face 1"].tolist() == [3] and rest["face 2"].tolist() == [4] and len(rest["face 0"]) == 1
+def test_without_a_run_or_pairs_what_is_missing_is_said(tmp_path):
+    with pytest.raises(UsageError, match="done.json: not there; expected a finished run"):
+        against.trained(tmp_path)
+    with pytest.raises(UsageError, match=r"shots_val.npz: not there; python -m edgefer.train.units make writes it"):
+        shots.load(tmp_path, "val")
+
+
+def test_tables_of_films_have_sizes_of_faces_and_the_single_picture_beside():
+    rng = np.random.default_rng(2)
+    truth = rng.uniform(0, 5, (60, COUNT)).astype(np.float32)
+    right = np.stack([truth, (truth >= 2).astype(np.float32)], axis=1)
+    found = filmed.Read(truth, right, np.zeros_like(right), rng.uniform(40, 80, 60).astype(np.float32), 3)
+    words = filmed.words(fit.NAMES, found, {"others": found})
+    assert "| against the face at rest | 60 | 1.000 | 1.000 | 0.000 |" in words
+    assert "| the same pictures, each alone | 60 | 0.000 | 0.000 |" in words
+    assert "eyes below 50 pixels apart" in words and "eyes 70 and more pixels apart" in words
+    assert words.count("| 1.000 | 1.000 | 0.000 |") == COUNT + 1 + 5
+
+
+def test_films_of_people_have_the_teacher_beside():
+    rng = np.random.default_rng(3)
+    teacher = rng.uniform(0, 5, (30, COUNT)).astype(np.float32)
+    words = people.words(people.Told(teacher, teacher, np.zeros_like(teacher), 2))
+    assert "2 films, 30 frames" in words
+    assert all(f"| AU{unit} | 1.000 | 0.000 |" in words for unit in fit.SURE_UNITS)
+
+
+def test_a_command_names_all_runs_in_their_order(tmp_path, monkeypatch):
+    for name, training in (("one", {"rows": 7}), ("two", {"further": str(tmp_path / "one" / "w"), "epochs": 3})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "done.json").write_text(json.dumps({"training": training, "processor_seconds": 1}))
+    films = against.Films(tmp_path / "two", tmp_path, tmp_path, tmp_path)
+    assert films.names() == ["REST1", "REST2"]
+    monkeypatch.setattr(against, "trained", lambda run: (None, json.loads((run / "done.json").read_text())))
+    first, second = films.command().split(" && ")
+    assert first == "python -m edgefer.train.units relative FACES --rows 7 --out REST1"
+    assert (
+        second == f"python -m edgefer.train.units relative FACES --further REST1/{fit.WEIGHTS} --epochs 3 --out REST2"
+    )

@@ -136,9 +136,13 @@ def _entities(topics: Topics, labels: Sequence[str]) -> Iterator[tuple[str, str,
         values |= {"unit_of_measurement": unit} if unit else {}
         values |= {"device_class": {"ms": "duration", "°C": "temperature"}[unit]} if unit in ("ms", "°C") else {}
         yield "sensor", entity, values
-    for entity, name in (("dropped", "Frames dropped"), ("reconnects", "Camera reopened")):
+    for entity, name in (("dropped", "Frames dropped"), ("reconnects", "Camera reopened"), ("restarts", "Restarts")):
         counted = {**health, **aside, "state_class": "total_increasing", "name": name}
         yield "sensor", entity, {**counted, "value_template": f"{{{{ value_json.{entity} }}}}"}
-    throttled = "{{ 'ON' if value_json.throttled else 'OFF' }}"
-    problem = {**health, **aside, "name": "Processor throttled", "device_class": "problem"}
-    yield "binary_sensor", "throttled", {**problem, "value_template": throttled}
+    for entity, name in (("throttled", "Processor throttled"), ("under_voltage", "Supply too weak")):
+        problem = {**health, **aside, "name": name, "device_class": "problem"}
+        yield (
+            "binary_sensor",
+            entity,
+            {**problem, "value_template": f"{{{{ 'ON' if value_json.{entity} else 'OFF' }}}}"},
+        )

@@ -163,7 +163,8 @@ class MqttOutput(Sink):
         if health.source != "running":  # nobody is seen, whoever was seen last
             self._state = nobody()
         self._send_state()
-        now_s, state = time.monotonic(), (health.source, health.throttled, health.governor_level, health.reconnects)
+        now_s = time.monotonic()
+        state = health.source, health.throttled, health.under_voltage, health.governor_level, health.reconnects
         if state != self._was or now_s - self._health_s >= _HEALTH_S:
             self._was, self._health_s = state, now_s
             values = {**msgspec.structs.asdict(health), "fps": round(health.fps, 1), "age_ms": round(health.age_ms, 1)}

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgefer.errors import SourceError
 from edgefer.sources.camera.controls import Control
-from edgefer.sources.camera.formats import Layout
+from edgefer.sources.camera.formats import PREFERENCE, Layout
 from edgefer.sources.camera.offers import Offer, Rates, Sizes
 
 #: Buffers asked for: one is filled, one waits to be, and frames that are looked at hold up to four.
@@ -109,10 +109,13 @@ class Device:
     # -- what it offers
 
     def offers(self) -> list[Offer]:
-        """The formats it has, each with its sizes."""
+        """The formats it has, with the sizes of those that are read."""
         listed = self._list("camera_format_at", "struct camera_format *", self._type)
         formats = {fourcc_name(item.fourcc): item.fourcc for item in listed}
-        return [Offer(name, self._sizes(code), partial(self._rates, code)) for name, code in formats.items()]
+        return [
+            Offer(name, self._sizes(code) if name in PREFERENCE else [], partial(self._rates, code))
+            for name, code in formats.items()
+        ]
 
     def _sizes(self, code: int) -> list[Sizes]:
         return [

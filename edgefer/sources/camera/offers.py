@@ -81,16 +81,21 @@ def choose(offers: Iterable[Offer], size: tuple[int, int], fps: float, fourcc: s
     Returns:
         None where no format will do.
     """
-    best: tuple[tuple[float, float, int], Mode] | None = None
-    for offer in offers:
-        if offer.fourcc not in PREFERENCE or fourcc not in (None, offer.fourcc):
-            continue
-        for width, height in {sizes.nearest(size) for sizes in offer.sizes} or {size}:
-            rate = _nearest_rate(offer.rates(width, height), fps)
-            short = 0.0 if rate is None or rate >= _SAME_RATE * fps else 1 - rate / fps
-            key = _difference((width, height), size), short, PREFERENCE.index(offer.fourcc)
-            if best is None or key < best[0]:
-                best = key, Mode(offer.fourcc, width, height, rate)
+    found = [
+        (_difference(each, size), PREFERENCE.index(offer.fourcc), each, offer)
+        for offer in offers
+        if offer.fourcc in PREFERENCE and fourcc in (None, offer.fourcc)
+        for each in {sizes.nearest(size) for sizes in offer.sizes} or {size}
+    ]
+    least = min((difference for difference, *_ in found), default=0.0)
+    best: tuple[float, Mode] | None = None
+    for _, _, (width, height), offer in sorted((each for each in found if each[0] == least), key=lambda each: each[1]):
+        rate = _nearest_rate(offer.rates(width, height), fps)  # the driver is asked for no more than decides
+        short = 0.0 if rate is None or rate >= _SAME_RATE * fps else 1 - rate / fps
+        if best is None or short < best[0]:
+            best = short, Mode(offer.fourcc, width, height, rate)
+        if not short:
+            break
     return None if best is None else best[1]
 
 

@@ -2,10 +2,10 @@
 
 python -m edgefer.train.units make --data DATA --labels LABELS --out FACES    crops to learn from and to judge with
 python -m edgefer.train.units fit FACES --start WEIGHTS --out RUN             our own network
-python -m edgefer.train.units export RUN --faces FACES                        a model directory of it
-python -m edgefer.train.units measure FACES                                   a shipped model's table
+python -m edgefer.train.units relative FACES --out REST                       the one against the face at rest
+python -m edgefer.train.units export RUN --rest REST --faces FACES            a model directory of both
+python -m edgefer.train.units measure FACES                                   a shipped model's tables
 python -m edgefer.train.units paper FACES --out RUN                           the paper's heads, beside its figures
-python -m edgefer.train.units relative FACES --out RUN                        a study: against the face at rest
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from edgefer.errors import INTERRUPTED, EdgeferError
+from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.models import store
 
 DATA = Path(os.environ.get("EDGEFER_DATA", "../shared/data"))
@@ -33,26 +33,35 @@ def _parser() -> argparse.ArgumentParser:
     _fit_arguments(actions.add_parser("fit", help="train our own network"))
     export = actions.add_parser("export", help="write a model directory of a run")
     export.add_argument("run", type=Path)
+    export.add_argument("--rest", type=Path, help="run of the network against the face at rest; default: none")
     export.add_argument("--faces", type=Path, required=True, help="folder of crops")
+    _films_arguments(export)
     export.add_argument("--out", type=Path, default=store.SHIPPED / "units", help="default: %(default)s")
     export.set_defaults(execute=_export)
     _paper_arguments(actions.add_parser("paper", help="train the paper's heads and print them beside its figures"))
-    relative = actions.add_parser("relative", help="read units against the same face at rest, and print the table")
+    relative = actions.add_parser("relative", help="train the network against the face at rest")
     relative.add_argument("faces", type=Path, help="folder of crops")
     relative.add_argument("--out", type=Path, required=True, help="directory of the run")
     _relative_arguments(relative)
     measure = actions.add_parser("measure", help="print how well a model reads units, by unit")
     measure.add_argument("faces", type=Path, help="folder of crops")
     measure.add_argument("--model", default="units", help="default: %(default)s")
+    _films_arguments(measure)
     measure.add_argument("--part", choices=("val", "test"), default="test", help="default: %(default)s")
     measure.set_defaults(execute=_measure)
     return parser
 
 
-def _make(args: argparse.Namespace) -> int:
-    from edgefer.train.units.material import make
+def _films_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, default=DATA, help="for films: default: %(default)s")
+    parser.add_argument("--labels", type=Path, help="for films: folder that edgefer.train.teachers wrote")
 
-    make(args.data, args.labels, args.out)
+
+def _make(args: argparse.Namespace) -> int:
+    from edgefer.train.units import material, shots
+
+    material.make(args.data, args.labels, args.out)
+    shots.make(args.data, args.labels, args.out)
     return 0
 
 
@@ -81,10 +90,14 @@ def _fit(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     import json
 
-    from edgefer.train.units.export import chain, export
-    from edgefer.train.units.fit import WEIGHTS, UnitsTraining
+    from edgefer.train.units.against import Films
+    from edgefer.train.units.export import export
+    from edgefer.train.units.fit import WEIGHTS, UnitsTraining, chain
     from edgefer.train.units.material import load
 
+    if args.rest and not args.labels:
+        raise UsageError("export --rest: needs --labels, the folder that edgefer.train.teachers wrote, for its films")
+    films = Films(args.rest, args.faces, args.data, args.labels) if args.rest else None
     kinds = ("made_train", "made_val", "made_test", "real_train", "real_test")
     runs = chain(args.run)
     names = ["RUN"] if len(runs) == 1 else [f"RUN{number}" for number in range(1, len(runs) + 1)]
@@ -103,10 +116,12 @@ def _export(args: argparse.Namespace) -> int:
             "python -m edgefer.train.teachers --data DATA --out LABELS",
             "python -m edgefer.train.units make --data DATA --labels LABELS --out FACES",
             *fits,
-            f"python -m edgefer.train.units export {names[-1]} --faces FACES",
+            *([films.command()] if films else []),
+            f"python -m edgefer.train.units export {names[-1]} --faces FACES"
+            + (f" --rest {films.names()[-1]} --labels LABELS" if films else ""),
         ]
     )
-    _, table = export(args.run, args.out, {name: load(args.faces, name) for name in kinds}, command)
+    _, table = export(args.run, args.out, {name: load(args.faces, name) for name in kinds}, command, films)
     print(table)
     return 0
 
@@ -146,18 +161,20 @@ def _relative_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _relative(args: argparse.Namespace) -> int:
-    from edgefer.train.units.material import load
+    import json
+
     from edgefer.train.units.relative import RelativeTraining, run
+    from edgefer.train.units.shots import load
 
     training = RelativeTraining(**{each.name: getattr(args, each.name) for each in fields(RelativeTraining)})
-    print(run(training, {part: load(args.faces, f"made_{part}") for part in ("train", "val", "test")}, args.out))
+    print(json.dumps(run(training, load(args.faces, "train"), load(args.faces, "val"), args.out), indent=2))
     return 0
 
 
 def _measure(args: argparse.Namespace) -> int:
     from edgefer.train.units.measured import measured
 
-    print(measured(args.model, args.faces, args.part), end="")
+    print(measured(args.model, args.faces, args.part, args.data, args.labels), end="")
     return 0
 
 

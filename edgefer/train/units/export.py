@@ -17,11 +17,12 @@ from edgefer.measure.agreement import SHOWN, Agreement, always_zero, table
 from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.units import UnitsInput, UnitsManifest, UnitsMetrics, UnitsOutput
-from edgefer.recognize.units import open_network
+from edgefer.recognize.units import open_alone
 from edgefer.train.data.synthetic.units import UNITS
 from edgefer.train.export.models import CARD_NAME, SELF_TEST_SEEDS, install
 from edgefer.train.export.quantise import quantisation, quantise
-from edgefer.train.units import fit
+from edgefer.train.units import against, fit
+from edgefer.train.units.fit import chain
 from edgefer.train.units.material import LAYOUT, Rows
 
 PAPER = (
@@ -40,19 +41,6 @@ LICENCE = manifest.Licence(
 #: Most that quantisation may add to the mean squared error of intensities, and take from F1.
 LOSS_MSE, LOSS_F1 = 0.03, 0.02
 DATA = "photographs of faces at rest, warped along their action units at any strength; none of these people in training"
-
-
-def chain(run: Path) -> list[Path]:
-    """A run and those that it goes on from, the first first.
-
-    Raises:
-        UsageError: one is not finished.
-    """
-    try:
-        further = json.loads((run / "done.json").read_text())["training"].get("further", "")
-    except FileNotFoundError as error:
-        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
-    return [*(chain(Path(further).parent) if further else []), run]
 
 
 def trained(run: Path) -> tuple[Any, dict[str, Any]]:
@@ -82,7 +70,7 @@ def outputs(model: Any, rows: Rows) -> np.ndarray:
 
 def shipped_outputs(content: bytes, draft: UnitsManifest, rows: Rows) -> np.ndarray:
     """Of the int8 network, dequantised."""
-    network = open_network(draft, content)
+    network = open_alone(draft, content)
     levels = [
         network.run((crop ^ np.uint8(128)).view(np.int8)[None, :, :, None])[0]
         for crop in map(np.ascontiguousarray, fit.middle(rows.crops))
@@ -90,16 +78,19 @@ def shipped_outputs(content: bytes, draft: UnitsManifest, rows: Rows) -> np.ndar
     return (np.array(levels, np.float32) - draft.output.zero_point) * np.float32(draft.output.scale)
 
 
-def export(run: Path, out: Path, parts: dict[str, Rows], command: str) -> tuple[UnitsManifest, str]:
+def export(
+    run: Path, out: Path, parts: dict[str, Rows], command: str, rest: against.Films | None = None
+) -> tuple[UnitsManifest, str]:
     """Write the model directory `out` for a finished run; a directory of that name is replaced.
 
     Args:
         parts: made_train and real_train, which set the ranges of the activations; made_test and real_test, measured
             on; made_val, measured as well.
         command: that trained the run.
+        rest: the network against the face at rest that goes with it, and what it is measured on.
 
     Returns:
-        The manifest, and the table of units.
+        The manifest, and the tables of units.
 
     Raises:
         UsageError: the run is not finished. EdgeferError: quantisation lost too much.
@@ -140,7 +131,7 @@ def export(run: Path, out: Path, parts: dict[str, Rows], command: str) -> tuple[
         licence=LICENCE,
         self_test=(manifest.SelfTest(seed=0, output=(0,) * (2 * len(UNITS))),),
     )  # fmt: skip
-    network = open_network(draft, content)
+    network = open_alone(draft, content)
     exact = fit.judge_made(outputs(model, made), made)[-1]
     rows = fit.judge_made(shipped_outputs(content, draft, made), made)
     shipped, none = rows[-1], always_zero(fit.NAMES, made.units)
@@ -171,13 +162,16 @@ def export(run: Path, out: Path, parts: dict[str, Rows], command: str) -> tuple[
         ),
     )
     chosen = fit.judge_made(shipped_outputs(content, draft, parts["made_val"]), parts["made_val"])[-1]
-    words = table(rows, none)
+    words, chapter, name, size = table(rows, none), "", manifest.MODEL_NAME, len(content)
+    if rest is not None:
+        final, content, films, its = against.added(final, content, rest)
+        chapter, name, words = against.card(final, films, its), final.network, f"{words}\n\n{films}"
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
-        (folder / manifest.MODEL_NAME).write_bytes(content)
-        (folder / CARD_NAME).write_text(card(final, done, words, chosen, len(content)))
+        (folder / name).write_bytes(content)
+        (folder / CARD_NAME).write_text(card(final, done, table(rows, none), chosen, size, chapter))
         directories.write(folder, final)
         install(folder, out)
     return final, words
@@ -193,8 +187,8 @@ def _representative(parts: dict[str, Rows]) -> np.ndarray:
     return next(fit.batches(parts["made_train"], parts["real_train"], training, 0))[0]
 
 
-def card(model: UnitsManifest, done: dict[str, Any], words: str, val: Agreement, size: int) -> str:
-    """What the model is, what it was made from, what it does and what it must not be used for."""
+def card(model: UnitsManifest, done: dict[str, Any], words: str, val: Agreement, size: int, chapter: str = "") -> str:
+    """What the model is, what it was made from, what it does and what it must not be used for; chapter: on films."""
 
     def text(sentence: str) -> str:
         return textwrap.fill(" ".join(sentence.split()), 110, break_on_hyphens=False)
@@ -218,7 +212,8 @@ def card(model: UnitsManifest, done: dict[str, Any], words: str, val: Agreement,
                     {len(model.units)} intensities. {done["parameters"]:,} parameters, {size / 1024:.0f} KiB. Its
                     convolutions began as those of edgefer-landmarks and went on learning."""
                 ),
-                "## What it does",
+                *([chapter] if chapter else []),
+                "## What it does with one picture",
                 text(
                     f"""Synthetic: {metrics.rows} pictures of {metrics.people} people who are not in training:
                     {metrics.data}. Most units do not show in most pictures, so one who always says zero scores well

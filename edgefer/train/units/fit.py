@@ -132,6 +132,19 @@ def judge_real(outputs: np.ndarray, rows: Rows) -> dict[str, float]:
     return result
 
 
+def chain(run: Path) -> list[Path]:
+    """A run and those that it goes on from, the first first.
+
+    Raises:
+        UsageError: one is not finished.
+    """
+    try:
+        further = json.loads((run / "done.json").read_text())["training"].get("further", "")
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
+    return [*(chain(Path(further).parent) if further else []), run]
+
+
 def fit_units(training: UnitsTraining, parts: dict[str, Rows], out: Path) -> dict[str, Any]:
     """Train, keep the averaged weights of the best epoch, and return what done.json holds.
 

@@ -156,15 +156,21 @@ def _real(data: Path, labels: Path, part: str, network: LandmarkNetwork, seed: i
 def _seen(
     grey: np.ndarray, points: np.ndarray, network: LandmarkNetwork, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """The crop that a device would take: from a square that is a little off, two looks."""
+    """The crop that a device would take."""
+    return aligned(grey, looked(grey, points, network, rng), LAYOUT.wider(ROOM))
+
+
+def looked(grey: np.ndarray, points: np.ndarray, network: LandmarkNetwork, rng: np.random.Generator) -> np.ndarray:
+    """The landmarks that a device would find: from a square that is a little off, two looks."""
     square = around_points(points)
     x, y = (np.array(square.centre) + rng.normal(0, 0.03, 2) * square.width).tolist()
     half = square.width / 2 * float(np.exp(rng.normal(0, 0.05)))
     box = Box(x - half, y - half, x + half, y + half)
+    found = points
     for _ in range(2):
         found = network.locate(grey, box).points
         box = network.around_points(found)
-    return aligned(grey, found, LAYOUT.wider(ROOM))
+    return found
 
 
 def _worse(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:

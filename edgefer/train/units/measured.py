@@ -10,7 +10,7 @@ from edgefer import recognize
 from edgefer.errors import UsageError
 from edgefer.measure.agreement import agreement, always_zero, pcc, table
 from edgefer.recognize.units import UnitsRecognizer
-from edgefer.train.units import fit
+from edgefer.train.units import filmed, fit, people
 from edgefer.train.units.material import Rows, load
 
 
@@ -19,8 +19,11 @@ def readings(model: UnitsRecognizer, rows: Rows) -> np.ndarray:
     return np.stack([model.judge(crop) for crop in fit.middle(rows.crops)])
 
 
-def measured(name: str, folder: Path, part: str) -> str:
-    """Tables of made faces, and of real ones against their teacher.
+def measured(name: str, folder: Path, part: str, data: Path, labels: Path | None = None) -> str:
+    """Tables of made faces, of real ones against their teacher, and of films where the model tells a face at rest.
+
+    Args:
+        data, labels: that films are made of; without labels there are none.
 
     Raises:
         UsageError: the model reads no units. ModelError: it is refused.
@@ -31,9 +34,9 @@ def measured(name: str, folder: Path, part: str) -> str:
     made, real = load(folder, f"made_{part}"), load(folder, f"real_{part}")
     said = readings(model, made)
     rows = agreement(model.units, made.units, said[:, 1] >= 0.5, said[:, 0])
-    people = len(set(made.names.tolist()))
+    count = len(set(made.names.tolist()))
     lines = [
-        f"Synthetic: {len(made.crops)} pictures of {people} people of {part}; occurrence from intensity "
+        f"Synthetic: {len(made.crops)} pictures of {count} people of {part}; occurrence from intensity "
         f"{model.manifest.output.shown:g} on.",
         "",
         table(rows, always_zero(model.units, made.units)),
@@ -48,4 +51,15 @@ def measured(name: str, folder: Path, part: str) -> str:
         known = np.isfinite(real.units[:, column])
         if known.any():
             lines.append(f"| {unit} | {pcc(real.units[known, column], intensity[known, column]):.3f} |")
+    if model.manifest.rest is not None and labels is not None:
+        found, others = filmed.read_all(model, data, labels, part)
+        lines += [
+            "",
+            f"Synthetic, in films: {len(found.truth)} pictures of {found.people} people of {part}, each against the "
+            "face at rest that the recognizer found by itself.",
+            "",
+            filmed.words(model.units, found, others),
+        ]
+    if model.manifest.rest is not None and part == "test" and (seen := people.told(model, data)) is not None:
+        lines += ["", people.words(seen)]
     return "\n".join(lines) + "\n"

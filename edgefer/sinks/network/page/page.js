@@ -169,6 +169,7 @@ function showHealth(health) {
     ["Dropped", health.dropped.toLocaleString("en")],
     ["Camera reopened", health.reconnects],
     ["Processor", health.throttled ? `${heat}, throttled` : heat, health.throttled],
+    ["Supply", health.under_voltage ? "too weak" : "good", health.under_voltage],
     ["Governor", health.governor_level ? `level ${health.governor_level}` : "full work", health.governor_level > 0],
     ["Restarts", health.restarts],
   ];

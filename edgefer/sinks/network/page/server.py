@@ -8,9 +8,11 @@ closed the run has ended, and the server ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
+import signal
 import socket
 import sys
 from collections import deque
@@ -239,7 +241,9 @@ async def serve(listening: socket.socket, run: socket.socket) -> None:
         limit_concurrency=CONNECTIONS, timeout_keep_alive=10, timeout_graceful_shutdown=1,
         ssl_certfile=settings.cert_file or None, ssl_keyfile=settings.key_file or None,
     )  # fmt: skip
-    serving = asyncio.ensure_future(uvicorn.Server(config).serve([listening]))
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # main
+    serving = asyncio.ensure_future(server.serve([listening]))
     try:
         while not serving.done():
             kind, data = await _message(reader)
@@ -260,9 +264,9 @@ async def _message(reader: asyncio.StreamReader) -> tuple[str, bytes]:
 
 def main() -> None:
     """Args, of the process: the numbers of the two sockets."""
-    os.nice(_NICE)
+    with contextlib.suppress(OSError):  # a service may not
+        os.nice(_NICE)
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are for the run, whose end is its server's
+        signal.signal(number, signal.SIG_IGN)
     listening, run = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
-    try:
-        asyncio.run(serve(listening, run))
-    except KeyboardInterrupt:
-        os._exit(0)
+    asyncio.run(serve(listening, run))

@@ -65,7 +65,7 @@ def film(
     uneven = np.clip(rng.normal(1, ASYMMETRY, (len(units.UNITS), 2)), LEAST, MOST)
     uneven /= uneven.mean(axis=1, keepdims=True)  # so that the intensity is the mean of both sides
     uneven[units.UNITS.index(43)] = 1.0
-    sway = script.Sway(rng, camera.sway)
+    sway = script.Sway(rng, camera.sway, camera.depth)
     develop = _Developing(rng, camera, side, seed)
     t = np.arange(max(1, round(seconds * fps))) / fps
     both, expression = sides([*events, *shut], t), truth(events, t)[1]

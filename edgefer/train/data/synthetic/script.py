@@ -136,6 +136,7 @@ class Camera:
         flicker: of the mains' light, part of the level.
         noise: deviation at most, grey levels.
         quality: least quality of its JPEG; 0: none.
+        depth: how far a face stands out of its plane as its head turns: 1 as a generic head, 0 not at all.
     """
 
     sway: float = 1.0
@@ -143,6 +144,7 @@ class Camera:
     flicker: float = 0.02
     noise: float = 5.0
     quality: int = 40
+    depth: float = 0.0
 
 
 STEADY = Camera(0.0, 0.0, 0.0, 0.0, 0)
@@ -154,6 +156,7 @@ class Sway:
 
     rng: np.random.Generator
     strength: float
+    depth: float = 0.0
     _parts: dict[str, Waves] = field(init=False)
     _rest: dict[str, float] = field(init=False)
 
@@ -165,4 +168,4 @@ class Sway:
 
     def __call__(self, t: float) -> Pose:
         at = {name: self._rest[name] + wave(t) for name, wave in self._parts.items()}
-        return Pose(**{**at, "size": float(np.exp(at["size"]))})
+        return Pose(**{**at, "size": float(np.exp(at["size"]))}, depth=self.depth)

@@ -134,11 +134,18 @@ MOVES = _moves()
 
 def extended(points: np.ndarray, size: float) -> np.ndarray:
     """The 68 points of an upright face and those between, (POINTS, 2); size: the eye distance in their pixels."""
-    sides = []
-    for sign, mirror in ((-1, np.arange(68)), (1, MIRROR)):
-        for corners, (out, down) in _BETWEEN.values():
-            sides.append(points[mirror[list(corners)]].mean(axis=0) + np.array([sign * out, down]) * size)
-    return np.vstack([points, sides])
+    steps = [(sign * out, down) for sign in (-1, 1) for _, (out, down) in _BETWEEN.values()]
+    whole: np.ndarray = between(points)
+    whole[68:] += np.array(steps) * size
+    return whole
+
+
+def between(values: np.ndarray) -> np.ndarray:
+    """What belongs to 68 points, (68, ...), and to those between them the means of their own, (POINTS, ...)."""
+    means = [
+        values[mirror[list(own)]].mean(axis=0) for mirror in (np.arange(68), MIRROR) for own, _ in _BETWEEN.values()
+    ]
+    return np.concatenate([values, means]).astype(np.float64)
 
 
 def moved(points: np.ndarray, size: float, strength: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from edgefer.landmarks.points import MIRROR, eye_distance
+from edgefer.landmarks.pose import HEAD
 from edgefer.landmarks.squares import SIDE
 from edgefer.train.data.synthetic import units
 
@@ -34,6 +35,8 @@ _LOWER = [40, 41, 46, 47, *range(55, 60), 65, 66, 67]
 #: The outlines of what lies behind: the eyes and the mouth's inside.
 _EYES, _MOUTH = (range(36, 42), range(42, 48)), range(60, 68)
 _NO_MAP = np.empty(0, np.float32)
+#: How far behind the plane of the eyes' corners each of the points that move lies, eye distances.
+_DEPTHS = units.between(HEAD[:, 2])
 _SHIFT = 4  # of OpenCV's fixed-point coordinates
 #: Pixels by which a photograph is continued beyond its edge, out of focus.
 _BEYOND = 80
@@ -74,7 +77,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a head is: shift in eye distances, size as a factor, roll in radians, and yaw and pitch in radians."""
+    """Where a head is: shift in eye distances, size as a factor, roll in radians, and yaw and pitch in radians.
+
+    Turned by yaw and pitch, a face stands out of its plane by `depth`: 1 as a generic head does, 0 not at all.
+    """
 
     x: float = 0.0
     y: float = 0.0
@@ -82,6 +88,7 @@ class Pose:
     roll: float = 0.0
     yaw: float = 0.0
     pitch: float = 0.0
+    depth: float = 0.0
 
 
 class Face:
@@ -174,6 +181,8 @@ class Face:
             uint8 (side, side); the 68 points, float64 (68, 2), its pixels.
         """
         at = self.moved(strength)
+        if pose.depth:
+            at = at - _DEPTHS[:, None] * (pose.depth * self._size * np.sin([pose.yaw, pose.pitch]))
         offset, shade = self._skin(at, strength)
         to_frame = self._to_frame(pose, side)
         back = np.linalg.inv(to_frame)
@@ -212,11 +221,11 @@ class Face:
         above = self._upper(at)[..., None]
         offset = inverse[1] + above * (inverse[0] - inverse[1])
         share = strength.ravel().astype(np.float32)
+        turned = cv2.transform(offset, self._place[:, :2].astype(np.float32))
         if not share.any():
-            return np.zeros_like(offset), None
+            return (turned if steps.any() else np.zeros_like(offset)), None
         shade = (share @ self._folds).reshape(GRID, GRID)
-        shade = _sampled(shade, self._nodes + offset)
-        return cv2.transform(offset, self._place[:, :2].astype(np.float32)), shade
+        return turned, _sampled(shade, self._nodes + offset)
 
     def _upper(self, at: np.ndarray) -> np.ndarray:
         """Float32 (GRID, GRID): 1 where the field with the upper lids and lip holds, 0 where the other does."""

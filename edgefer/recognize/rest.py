@@ -1,0 +1,88 @@
+"""How each face looks at rest: what most of its calmer crops show, over all of its track so far.
+
+Crops are taken in media time, the more seldom the longer a face is known, so that they are spread over its whole track
+whatever the frame rate. Of these the calmer half counts, and of each pixel the median; then the half that is nearest to
+that: a blink, a word or a smile that passes leaves no trace. A face that never rests has its commonest look for rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgefer.preprocess import pairs
+from edgefer.recognize.windows import NS
+
+#: Time between crops at first; how many are kept at most, then every second one goes and the time doubles; how many
+#: crops and how much time it takes until a face at rest is known; faces that are kept at most.
+EVERY_S, MOST, FEWEST, FIRST_S, TRACKS = 0.125, 16, 5, 1.0, 32
+
+
+@dataclass
+class _Track:
+    """Crops of one face.
+
+    Attributes:
+        every_ns: time between them. times_ns, crops, movement: of those that are kept, oldest first.
+        rest: made of them; None while there are too few.
+    """
+
+    every_ns: int = round(EVERY_S * NS)
+    times_ns: list[int] = field(default_factory=list)
+    crops: list[np.ndarray] = field(default_factory=list)
+    movement: list[float] = field(default_factory=list)
+    rest: pairs.Rest | None = None
+
+
+class Rests:
+    """The faces at rest of those that were seen last."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[int, _Track] = {}
+
+    def due(self, track: int, media_ns: int) -> bool:
+        """Whether a crop of this frame is wanted; a step back in time begins the track again."""
+        kept = self._tracks.pop(track, None)
+        if kept is None or (kept.times_ns and media_ns < kept.times_ns[-1]):
+            kept = _Track()
+        self._tracks[track] = kept  # the last to have been seen
+        if len(self._tracks) > TRACKS:
+            del self._tracks[next(iter(self._tracks))]
+        return not kept.times_ns or media_ns - kept.times_ns[-1] >= kept.every_ns
+
+    def add(self, track: int, media_ns: int, crop: np.ndarray, movement: float) -> None:
+        """Takes a crop that is due; movement: how far the face is from rest by itself, on any scale."""
+        kept = self._tracks[track]
+        kept.times_ns.append(media_ns)
+        kept.crops.append(crop)
+        kept.movement.append(movement)
+        if len(kept.crops) > MOST:
+            kept.every_ns *= 2
+            for values in (kept.times_ns, kept.crops, kept.movement):
+                # the newest stays, so that the next is due a whole step after it
+                del values[-2::-2]
+        if len(kept.crops) >= FEWEST and (kept.rest or media_ns - kept.times_ns[0] >= FIRST_S * NS):
+            kept.rest = pairs.at_rest(_most_common(kept.crops, kept.movement))
+
+    def of(self, track: int) -> pairs.Rest | None:
+        """A face at rest; None while it is not known."""
+        return self._tracks[track].rest if track in self._tracks else None
+
+    def forget(self, tracks: Collection[int]) -> None:
+        """Drops what is kept of faces that will not come back."""
+        for track in tracks:
+            self._tracks.pop(track, None)
+
+
+def _most_common(crops: list[np.ndarray], movement: list[float]) -> np.ndarray:
+    """The median of the calmer half by movement; then of the half that is nearest to it, which sees more units."""
+    count = max(FEWEST, (len(crops) + 1) // 2)
+    calm = np.argsort(movement, kind="stable")[:count]
+    stack = np.stack(crops)
+    first = pairs.middle(stack[calm])
+    apart = stack.astype(np.float32) - first
+    apart -= apart.mean(axis=(1, 2), keepdims=True)  # another light is no movement
+    near = np.argsort(np.abs(apart).mean(axis=(1, 2)), kind="stable")[:count]
+    return pairs.middle(stack[near])

@@ -1,0 +1,143 @@
+"""Pairs to learn from: a face in a film, and the same face at rest earlier in it.
+
+A film begins at rest; from its frames comes the face at rest, as a device finds it. Then units show, in other strengths
+in each frame, drawn as those of single pictures are (material.shown). One film has one size, one light and one head
+that sways, as a camera's has.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgefer.errors import UsageError
+from edgefer.landmarks.network import LandmarkNetwork, open_network
+from edgefer.preprocess import pairs
+from edgefer.preprocess.aligned import aligned
+from edgefer.support.atomic import write_bytes
+from edgefer.support.progress import progress_bar
+from edgefer.train.data.synthetic import films, identities
+from edgefer.train.data.synthetic.script import Camera, Event
+from edgefer.train.data.synthetic.warp import Face
+from edgefer.train.units.material import SIDES, looked, shown
+
+#: Frames at rest that a film begins with, frames a second, and pictures of each film by part.
+QUIET, RATE, PICTURES = 8, 3.0, {"train": 24, "turned": 24, "val": 20, "test": 30}
+#: In training heads sway up to so many times as much, and the face at rest is the median of at least so many frames.
+SWAY, FEWEST = 2.0, 3
+#: Besides, so many of the people of train, every second one, turn their heads much more, and their faces stand out of
+#: the plane as they do; each such pair counts twice.
+TURNED, TURNING = (1.0, 3.0), 250
+
+
+SEEDS = (*identities.PARTS, "turned")
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Pairs, and what they show.
+
+    Attributes:
+        planes: int8 (N, *pairs' planes). units: float32 (N, len(UNITS)), 0 to 5.
+        names: of the faces, (N,). eyes_px: float32 (N,), distance of the outer corners of the eyes in the frames.
+    """
+
+    planes: np.ndarray
+    units: np.ndarray
+    names: np.ndarray
+    eyes_px: np.ndarray
+
+
+_FIELDS = tuple(each.name for each in fields(Shots))
+
+
+def film(face: Face, rng: np.random.Generator, pictures: int, camera: Camera, between: int = 0) -> films.Film:
+    """A film that begins at rest and then shows so many pictures, with so many frames at rest after each."""
+    first, step = QUIET, 1 + between
+    t = np.arange(first + pictures * step) / RATE
+    events = [
+        Event(t[at] - 0.02, t[at], t[at] + 0.04, shown(rng), hold_s=0.02)
+        for at in range(first, first + pictures * step, step)
+    ]
+    side, seed = int(np.exp(rng.uniform(*np.log(SIDES)))), int(rng.integers(1 << 30))
+    return films.film(face, events, len(t) / RATE, RATE, side, seed, camera)
+
+
+def make(data: Path, labels: Path, out: Path, seed: int = 1, parts: Sequence[str] = ("val", "train", "turned")) -> None:
+    """Pairs as files in a folder; those that are there stay.
+
+    Args:
+        labels: directory with `faces.npz`, which `edgefer.train.teachers` writes. parts: to make, in order.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    network = open_network()
+    for part in parts:
+        if (out / f"shots_{part}.npz").exists():
+            continue
+        people = identities.photographs(data, labels, "train" if part == "turned" else part)
+        people = people[::2][:TURNING] if part == "turned" else people
+        most = len(people) * PICTURES[part]
+        shape = (most, pairs.ROWS, pairs.COLUMNS, pairs.PLANES)
+        planes = np.lib.format.open_memmap(out / f"shots_{part}.npy", "w+", np.int8, shape)
+        truth: list[np.ndarray] = []
+        names: list[str] = []
+        eyes: list[float] = []
+        for number, identity in enumerate(progress_bar(people, f"films, {part}")):
+            rng = np.random.default_rng((seed, 17, SEEDS.index(part), number))
+            for found, units, size in _pairs(Face(identity, seed=number), part, network, rng):
+                planes[len(names)] = found
+                truth.append(units)
+                names.append(identity.name)
+                eyes.append(size)
+        planes.flush()
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, units=np.stack(truth), names=names, eyes_px=np.array(eyes, np.float32))
+        write_bytes(out / f"shots_{part}.npz", file.getvalue())
+
+
+def _pairs(
+    face: Face, part: str, network: LandmarkNetwork, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+    camera = Camera()
+    if part == "train":
+        camera = replace(camera, sway=float(rng.uniform(1, SWAY)))
+    elif part == "turned":
+        camera = replace(camera, sway=float(rng.uniform(*TURNED)), depth=1.0)
+    taken = film(face, rng, PICTURES[part], camera)
+    size = float(np.linalg.norm(taken.landmarks[0, 45] - taken.landmarks[0, 36]))
+    crops = [
+        aligned(grey, looked(grey, points, network, rng), pairs.LAYOUT)
+        for grey, points in zip(taken.frames, taken.landmarks, strict=True)
+    ]
+    quiet = [crop for crop in crops[:QUIET] if crop is not None]
+    if len(quiet) < FEWEST:
+        return
+    rest = pairs.at_rest(pairs.middle(quiet))
+    for crop, units in zip(crops[QUIET:], taken.units[QUIET:], strict=True):
+        if part in ("train", "turned"):  # a device does not always have that many
+            some = rng.choice(len(quiet), rng.integers(FEWEST, len(quiet) + 1), replace=False)
+            rest = pairs.at_rest(pairs.middle([quiet[number] for number in some]))
+        if crop is not None:
+            yield pairs.levels(pairs.against(rest, crop)), units, size
+
+
+def load(folder: Path, part: str) -> Shots:
+    """Pairs of a folder; with train those of heads that turn, twice.
+
+    Raises:
+        UsageError: they are not there.
+    """
+    try:
+        with np.load(folder / f"shots_{part}.npz") as kept:
+            known = {key: kept[key] for key in ("units", "names", "eyes_px")}
+        shots = Shots(np.load(folder / f"shots_{part}.npy", mmap_mode="r")[: len(known["names"])], **known)
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename}: not there; python -m edgefer.train.units make writes it") from None
+    if part != "train":
+        return shots
+    turned = load(folder, "turned")
+    return Shots(*(np.concatenate([getattr(each, name) for each in (shots, turned, turned)]) for name in _FIELDS))
