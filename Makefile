@@ -26,7 +26,7 @@ test-scalar: $(VENV)/.dev  ## the kernel tests with SIMD switched off
 lint: $(VENV)/.dev  ## style and types of the Python code, style of the C++
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror $$(find csrc bench tests -name '*.[ch]' -o -name '*.cpp')
+	$(BIN)/clang-format --dry-run -Werror $$(find csrc bench edgefer tests -name '*.[ch]' -o -name '*.cpp')
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev  ## kernels and the whole frame beside OpenCV and other peers; prints the tables

@@ -247,7 +247,9 @@ def give_up(slot: str, record: Record, why: str) -> Record:
     if record.previous is not None:
         directory.load(slots.folder_of(slot, record.previous))
     failed = record.current.manifest if record.current is not None else ""
-    after = replace(record, current=record.previous, previous=None, returns=False, trial="", failed=failed, why=why)
+    failures = record.failures + 1 if failed == record.failed else 1
+    after = replace(record, current=record.previous, previous=None, returns=False, trial="", why=why)
+    after = replace(after, failed=failed, failures=rules.FAILURES if why == slots.BY_HAND else failures)
     slots.write(slot, after)
     return after
 

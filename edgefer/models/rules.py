@@ -18,6 +18,8 @@ from edgefer.models.slots import Copy, Record
 log = logging.getLogger(__name__)
 
 _DAY_S = 86400
+#: A model that was given up so often is not taken again: the first time it may have been the power.
+FAILURES = 2
 
 
 def check(copy: Copy, release: Release, slot: str, record: Record, device: str, allow_downgrade: bool) -> int:
@@ -49,7 +51,7 @@ def check(copy: Copy, release: Release, slot: str, record: Record, device: str, 
         raise refuse(f"another model was accepted here as version {copy.version}; sign this one with a higher version")
     if highest is not None and copy.version < highest.version and not allow_downgrade:
         raise refuse(f"version {highest.version} was accepted here, and this one is lower; --allow-downgrade takes it")
-    if copy.manifest == record.failed and not allow_downgrade:
+    if copy.manifest == record.failed and record.failures >= FAILURES and not allow_downgrade:
         raise refuse(f"was given up on this device ({record.why or 'no reason is known'}); --allow-downgrade takes it")
     try:
         signed, last = start_of(release.signed), start_of(release.expires or release.signed)

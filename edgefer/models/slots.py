@@ -61,7 +61,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         previous: what a rollback returns to, where `returns`; None: the model that ships.
         trial: "new": no run has used the current copy yet; "begun": one has, and has not said that it is well.
         highest: the copy of the highest version that was ever accepted, signed models alone.
-        failed: sha256 of the manifest that was given up last; why: for people.
+        failed: sha256 of the manifest that was given up last; failures: how often; why: for people.
         seen_s: the latest time that was ever certain, s since 1970.
     """
 
@@ -72,6 +72,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     trial: Literal["", "new", "begun"] = ""
     highest: Copy | None = None
     failed: str = ""
+    failures: int = 0
     why: str = ""
     seen_s: int = 0
 

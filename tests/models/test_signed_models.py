@@ -141,6 +141,22 @@ def test_the_version_is_remembered_after_a_rollback_and_what_was_given_up_is_not
     assert version() == 7
 
 
+def test_what_failed_is_taken_once_more_and_no_more(state, signed):
+    """The power may have gone in its first minute."""
+    from edgefer.models.install import give_up
+
+    put(signed(5))
+    for turn in range(2):
+        put(signed(6))
+        assert version() == 6
+        give_up("x", slots.read("x"), "it did not live")
+        assert version() == 5, turn
+    with pytest.raises(ModelError, match=r"given up on this device \(it did not live\)"):
+        put(signed(6))
+    put(signed(6), allow_downgrade=True)
+    assert version() == 6
+
+
 def test_devices_of_another_class_and_other_slots_are_refused(state, signed):
     put(signed(1, devices=("pi4", "pi5")))
     with pytest.raises(ModelError, match="of class pi5 or kiosk; this one is of class pi4"):

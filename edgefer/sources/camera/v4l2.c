@@ -24,7 +24,7 @@
 
 #include "v4l2.h"
 
-static int call(int device, unsigned long request, void *argument) {
+static int call(int device, unsigned long request, void* argument) {
   int result;
   do result = ioctl(device, request, argument);
   while (result < 0 && errno == EINTR);
@@ -33,19 +33,19 @@ static int call(int device, unsigned long request, void *argument) {
 
 static int several_planes(uint32_t type) { return type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE; }
 
-static void copy_text(char *out, size_t size, const void *text) {
+static void copy_text(char* out, size_t size, const void* text) {
   memcpy(out, text, size);
   out[size - 1] = 0;
 }
 
-int camera_open(const char *path) {
+int camera_open(const char* path) {
   const int device = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   return device < 0 ? -errno : device;
 }
 
 int camera_close(int device) { return close(device) < 0 ? -errno : 0; }
 
-int camera_identify(int device, struct camera_identity *out) {
+int camera_identify(int device, struct camera_identity* out) {
   struct v4l2_capability answer = {0};
   const int result = call(device, VIDIOC_QUERYCAP, &answer);
   if (result < 0) return result;
@@ -56,16 +56,16 @@ int camera_identify(int device, struct camera_identity *out) {
   out->capabilities = can;
   // A device that passes pictures through memory has both directions on one node, and is no camera.
   const int passes = can & (V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE);
-  out->type = passes || !(can & V4L2_CAP_STREAMING)   ? 0
-              : can & V4L2_CAP_VIDEO_CAPTURE          ? V4L2_BUF_TYPE_VIDEO_CAPTURE
-              : can & V4L2_CAP_VIDEO_CAPTURE_MPLANE   ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
-                                                      : 0;
+  out->type = passes || !(can & V4L2_CAP_STREAMING) ? 0
+              : can & V4L2_CAP_VIDEO_CAPTURE        ? V4L2_BUF_TYPE_VIDEO_CAPTURE
+              : can & V4L2_CAP_VIDEO_CAPTURE_MPLANE ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
+                                                    : 0;
   return 0;
 }
 
 // ------------------------------------------------------------------------------------------ formats, sizes, rates
 
-int camera_format_at(int device, uint32_t type, uint32_t index, struct camera_format *out) {
+int camera_format_at(int device, uint32_t type, uint32_t index, struct camera_format* out) {
   struct v4l2_fmtdesc answer = {.index = index, .type = type};
   const int result = call(device, VIDIOC_ENUM_FMT, &answer);
   if (result < 0) return result;
@@ -74,24 +74,24 @@ int camera_format_at(int device, uint32_t type, uint32_t index, struct camera_fo
   return 0;
 }
 
-int camera_size_at(int device, uint32_t fourcc, uint32_t index, struct camera_range *out) {
+int camera_size_at(int device, uint32_t fourcc, uint32_t index, struct camera_range* out) {
   struct v4l2_frmsizeenum answer = {.index = index, .pixel_format = fourcc};
   const int result = call(device, VIDIOC_ENUM_FRAMESIZES, &answer);
   if (result < 0) return result;
   if (answer.type == V4L2_FRMSIZE_TYPE_DISCRETE) {
-    const struct v4l2_frmsize_discrete *size = &answer.discrete;
+    const struct v4l2_frmsize_discrete* size = &answer.discrete;
     *out = (struct camera_range){size->width, size->height, size->width, size->height, 1, 1};
     return 0;
   }
   if (index) return -EINVAL;  // a range is all there is
-  const struct v4l2_frmsize_stepwise *range = &answer.stepwise;
+  const struct v4l2_frmsize_stepwise* range = &answer.stepwise;
   *out = (struct camera_range){range->min_width,  range->min_height, range->max_width,
                                range->max_height, range->step_width, range->step_height};
   return 0;
 }
 
 int camera_rate_at(int device, uint32_t fourcc, uint32_t width, uint32_t height, uint32_t index,
-                   struct camera_rate *out) {
+                   struct camera_rate* out) {
   struct v4l2_frmivalenum answer = {.index = index, .pixel_format = fourcc, .width = width, .height = height};
   const int result = call(device, VIDIOC_ENUM_FRAMEINTERVALS, &answer);
   if (result < 0) return result;
@@ -105,19 +105,19 @@ int camera_rate_at(int device, uint32_t fourcc, uint32_t width, uint32_t height,
   return 0;
 }
 
-int camera_set_layout(int device, uint32_t type, struct camera_layout *layout) {
+int camera_set_layout(int device, uint32_t type, struct camera_layout* layout) {
   struct v4l2_format format = {.type = type};
   int result = call(device, VIDIOC_G_FMT, &format);  // what is not asked for stays as it is
   if (result < 0) return result;
   if (several_planes(type)) {
-    struct v4l2_pix_format_mplane *pix = &format.fmt.pix_mp;
+    struct v4l2_pix_format_mplane* pix = &format.fmt.pix_mp;
     pix->width = layout->width;
     pix->height = layout->height;
     pix->pixelformat = layout->fourcc;
     pix->field = V4L2_FIELD_ANY;
     memset(pix->plane_fmt, 0, sizeof pix->plane_fmt);
   } else {
-    struct v4l2_pix_format *pix = &format.fmt.pix;
+    struct v4l2_pix_format* pix = &format.fmt.pix;
     pix->width = layout->width;
     pix->height = layout->height;
     pix->pixelformat = layout->fourcc;
@@ -127,21 +127,22 @@ int camera_set_layout(int device, uint32_t type, struct camera_layout *layout) {
   result = call(device, VIDIOC_S_FMT, &format);
   if (result < 0) return result;
   if (several_planes(type)) {
-    const struct v4l2_pix_format_mplane *pix = &format.fmt.pix_mp;
-    *layout = (struct camera_layout){pix->width, pix->height, pix->pixelformat, pix->plane_fmt[0].bytesperline,
-                                     pix->plane_fmt[0].sizeimage, pix->num_planes};
+    const struct v4l2_pix_format_mplane* pix = &format.fmt.pix_mp;
+    *layout = (struct camera_layout){
+        pix->width,     pix->height, pix->pixelformat, pix->plane_fmt[0].bytesperline, pix->plane_fmt[0].sizeimage,
+        pix->num_planes};
   } else {
-    const struct v4l2_pix_format *pix = &format.fmt.pix;
+    const struct v4l2_pix_format* pix = &format.fmt.pix;
     *layout = (struct camera_layout){pix->width, pix->height, pix->pixelformat, pix->bytesperline, pix->sizeimage, 1};
   }
   return 0;
 }
 
-int camera_set_rate(int device, uint32_t type, uint32_t *over, uint32_t *under) {
+int camera_set_rate(int device, uint32_t type, uint32_t* over, uint32_t* under) {
   struct v4l2_streamparm parameters = {.type = type};
   int result = call(device, VIDIOC_G_PARM, &parameters);
   if (result < 0) return result;
-  struct v4l2_fract *time = &parameters.parm.capture.timeperframe;
+  struct v4l2_fract* time = &parameters.parm.capture.timeperframe;
   if (parameters.parm.capture.capability & V4L2_CAP_TIMEPERFRAME) {
     time->numerator = *under;
     time->denominator = *over;
@@ -161,7 +162,7 @@ struct request {
   struct v4l2_plane planes[VIDEO_MAX_PLANES];
 };
 
-static void prepare(struct request *request, uint32_t type, uint32_t index) {
+static void prepare(struct request* request, uint32_t type, uint32_t index) {
   memset(request, 0, sizeof *request);
   request->buffer.index = index;
   request->buffer.type = type;
@@ -178,7 +179,7 @@ int camera_request(int device, uint32_t type, uint32_t count) {
   return result < 0 ? result : (int)request.count;
 }
 
-int camera_map(int device, uint32_t type, uint32_t index, struct camera_buffer *out) {
+int camera_map(int device, uint32_t type, uint32_t index, struct camera_buffer* out) {
   struct request request;
   prepare(&request, type, index);
   const int result = call(device, VIDIOC_QUERYBUF, &request.buffer);
@@ -186,16 +187,16 @@ int camera_map(int device, uint32_t type, uint32_t index, struct camera_buffer *
   const int planes = several_planes(type);
   const size_t length = planes ? request.planes[0].length : request.buffer.length;
   const off_t offset = planes ? request.planes[0].m.mem_offset : request.buffer.m.offset;
-  void *data = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, device, offset);
+  void* data = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, device, offset);
   if (data == MAP_FAILED) return -errno;
   *out = (struct camera_buffer){data, length};
   return 0;
 }
 
-void camera_unmap(uint8_t *data, uint64_t length) { munmap(data, length); }
+void camera_unmap(uint8_t* data, uint64_t length) { munmap(data, length); }
 
-int camera_detach(uint8_t *data, uint64_t length) {
-  void *copy = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+int camera_detach(uint8_t* data, uint64_t length) {
+  void* copy = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (copy == MAP_FAILED) return -errno;
   memcpy(copy, data, length);
   // In one step, so that whoever reads the picture meanwhile reads the one or the other.
@@ -223,8 +224,8 @@ int camera_queue(int device, uint32_t type, uint32_t index) {
   return call(device, VIDIOC_QBUF, &request.buffer);
 }
 
-static void describe(const struct request *request, struct camera_frame *out) {
-  const struct v4l2_buffer *buffer = &request->buffer;
+static void describe(const struct request* request, struct camera_frame* out) {
+  const struct v4l2_buffer* buffer = &request->buffer;
   out->index = buffer->index;
   out->bytes = several_planes(buffer->type) ? request->planes[0].bytesused : buffer->bytesused;
   out->sequence = buffer->sequence;
@@ -233,7 +234,7 @@ static void describe(const struct request *request, struct camera_frame *out) {
 }
 
 // Takes all frames that wait; 1 where one of them is whole, else -EAGAIN or what ended it.
-static int take_newest(int device, uint32_t type, struct camera_frame *out) {
+static int take_newest(int device, uint32_t type, struct camera_frame* out) {
   int found = 0;
   for (;;) {
     struct request request;
@@ -262,7 +263,7 @@ static int take_newest(int device, uint32_t type, struct camera_frame *out) {
   }
 }
 
-int camera_next(int device, uint32_t type, int wake, int timeout_ms, struct camera_frame *out) {
+int camera_next(int device, uint32_t type, int wake, int timeout_ms, struct camera_frame* out) {
   out->passed = out->damaged = 0;
   struct pollfd polled[2] = {{.fd = device, .events = POLLIN | POLLPRI}, {.fd = wake, .events = POLLIN}};
   const int ready = poll(polled, 2, timeout_ms);
@@ -282,7 +283,7 @@ int camera_next(int device, uint32_t type, int wake, int timeout_ms, struct came
 
 // ------------------------------------------------------------------------------------------ controls
 
-int camera_control_after(int device, uint32_t id, struct camera_control *out) {
+int camera_control_after(int device, uint32_t id, struct camera_control* out) {
   struct v4l2_query_ext_ctrl query = {.id = id | V4L2_CTRL_FLAG_NEXT_CTRL};
   const int result = call(device, VIDIOC_QUERY_EXT_CTRL, &query);
   if (result < 0) return result;
@@ -306,7 +307,7 @@ int camera_control_after(int device, uint32_t id, struct camera_control *out) {
   return 0;
 }
 
-int camera_menu_at(int device, uint32_t id, uint32_t index, char *name, int64_t *value) {
+int camera_menu_at(int device, uint32_t id, uint32_t index, char* name, int64_t* value) {
   struct v4l2_querymenu query = {.id = id, .index = index};
   const int result = call(device, VIDIOC_QUERYMENU, &query);
   if (result < 0) return result;
@@ -332,7 +333,7 @@ int camera_listen(void) {
   if (heard < 0) return -errno;
   // Group 1 is the kernel's own word, 2 that of udev, which comes once links and permissions are as they will be.
   struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1 | 2};
-  if (bind(heard, (struct sockaddr *)&address, sizeof address) < 0) {
+  if (bind(heard, (struct sockaddr*)&address, sizeof address) < 0) {
     const int error = errno;
     close(heard);
     return -error;

@@ -29,7 +29,7 @@ struct camera_layout {
 };
 
 struct camera_buffer {
-  uint8_t *data;
+  uint8_t* data;
   uint64_t length;
 };
 
@@ -39,8 +39,8 @@ struct camera_frame {
   uint32_t sequence;  // counted by the driver
   uint32_t clock;     // 1: the stamp is of CLOCK_MONOTONIC
   int64_t stamp_ns;
-  uint32_t passed;    // older frames that went back unread
-  uint32_t damaged;   // frames that the driver marked as damaged, which went back too
+  uint32_t passed;   // older frames that went back unread
+  uint32_t damaged;  // frames that the driver marked as damaged, which went back too
 };
 
 struct camera_control {
@@ -49,24 +49,25 @@ struct camera_control {
   int64_t low, high, step, usual, value;
 };
 
-int camera_open(const char *path);
+int camera_open(const char* path);
 int camera_close(int device);
-int camera_identify(int device, struct camera_identity *out);
-int camera_format_at(int device, uint32_t type, uint32_t index, struct camera_format *out);
-int camera_size_at(int device, uint32_t fourcc, uint32_t index, struct camera_range *out);
-int camera_rate_at(int device, uint32_t fourcc, uint32_t width, uint32_t height, uint32_t index, struct camera_rate *out);
+int camera_identify(int device, struct camera_identity* out);
+int camera_format_at(int device, uint32_t type, uint32_t index, struct camera_format* out);
+int camera_size_at(int device, uint32_t fourcc, uint32_t index, struct camera_range* out);
+int camera_rate_at(int device, uint32_t fourcc, uint32_t width, uint32_t height, uint32_t index,
+                   struct camera_rate* out);
 
 // In: what is wanted. Out: what the driver gives.
-int camera_set_layout(int device, uint32_t type, struct camera_layout *layout);
+int camera_set_layout(int device, uint32_t type, struct camera_layout* layout);
 // Rate wanted as over/under frames a second; out the one the driver gives, 0/0 where it has none.
-int camera_set_rate(int device, uint32_t type, uint32_t *over, uint32_t *under);
+int camera_set_rate(int device, uint32_t type, uint32_t* over, uint32_t* under);
 
 // Gives how many buffers there are, which may be more or fewer than wanted.
 int camera_request(int device, uint32_t type, uint32_t count);
-int camera_map(int device, uint32_t type, uint32_t index, struct camera_buffer *out);
-void camera_unmap(uint8_t *data, uint64_t length);
+int camera_map(int device, uint32_t type, uint32_t index, struct camera_buffer* out);
+void camera_unmap(uint8_t* data, uint64_t length);
 // Puts a copy in memory of this process in the place of a buffer: a mapping keeps its device open, and busy.
-int camera_detach(uint8_t *data, uint64_t length);
+int camera_detach(uint8_t* data, uint64_t length);
 int camera_start(int device, uint32_t type);
 int camera_stop(int device, uint32_t type);
 int camera_queue(int device, uint32_t type, uint32_t index);
@@ -74,11 +75,11 @@ int camera_queue(int device, uint32_t type, uint32_t index);
 // Waits for a frame and takes the newest; older ones that wait too go back to the driver.
 // Gives 1: there is one. 0: none came in time. -ECANCELED: `wake` became readable. -ENODEV: the camera is gone.
 // -EPIPE: its stream was reset or its signal changed. -EINTR: a signal came.
-int camera_next(int device, uint32_t type, int wake, int timeout_ms, struct camera_frame *out);
+int camera_next(int device, uint32_t type, int wake, int timeout_ms, struct camera_frame* out);
 
 // The control after one id; 0 begins.
-int camera_control_after(int device, uint32_t id, struct camera_control *out);
-int camera_menu_at(int device, uint32_t id, uint32_t index, char *name, int64_t *value);
+int camera_control_after(int device, uint32_t id, struct camera_control* out);
+int camera_menu_at(int device, uint32_t id, uint32_t index, char* name, int64_t* value);
 int camera_set_control(int device, uint32_t id, uint32_t kind, int64_t value);
 
 // Events of devices: a socket that hears what the kernel and udev say. Gives the socket.

@@ -1,5 +1,5 @@
-// The first program of the virtual device: loads the kernel modules that the disk needs, in the order of a list, and hands
-// over to the system on that disk. It takes a second where a general initrd takes ten, under emulation.
+// The first program of the virtual device: loads the kernel modules that the disk needs, in the order of a list, and
+// hands over to the system on that disk. It takes a second where a general initrd takes ten, under emulation.
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

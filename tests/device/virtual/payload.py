@@ -77,15 +77,16 @@ cp /mnt/edgefer.toml /etc/edgefer.toml
 /opt/edgefer/bin/edgefer service install --profile /etc/edgefer.toml
 """
 
-#: The output node bears another number after the driver was bound again. Newer kernels connect output and input by a
-#: control of the input, older ones by one of the output.
+#: The output node bears another number after the driver was bound again. A control of the input connects the two, which
+#: newer kernels call otherwise.
 PLAY = """\
 #!/bin/sh
 find() { for each in /sys/class/video4linux/video*; do grep -q "$1" "$each/name" && echo "/dev/${each##*/}"; done; }
 output=$(find vid-out) input=$(find vid-cap)
 [ "$output" ] && [ -c "$output" ] || exit 1
-v4l2-ctl -d "$output" --set-ctrl loop_video=1 2>/dev/null ||
-  v4l2-ctl -d "$input" --set-ctrl s_video_000_0_is_connected_to=1
+v4l2-ctl -d "$input" --set-ctrl loop_video=1 2>/dev/null ||
+  v4l2-ctl -d "$input" --list-ctrls | # the last of a menu of "nothing" and the outputs
+  sed -n 's/^ *\\(.*_is_connected_to\\) .*max=\\([0-9]*\\).*/\\1=\\2/p' | xargs -r v4l2-ctl -d "$input" --set-ctrl
 exec v4l2-ctl -d "$output" --stream-out-mmap=4 --stream-from=/mnt/clip.yuyv --stream-loop >/dev/null 2>&1
 """
 
