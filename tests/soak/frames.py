@@ -174,9 +174,10 @@ def soak(frames: int, folder: Path, stop: threading.Event | None = None) -> Resu
         start_sink(OUTPUTS.parse(f"csv:{away}/readings.csv,size=1MB,keep=1"), **options),
         SinkThread(flapping),
     ]
-    wall, cpu = np.zeros(frames, np.float32), np.zeros(frames, np.float32)
-    samples = np.zeros((frames // _SAMPLE_FRAMES + 2, 2))
-    last_cpu_ns, count, usages = [time.thread_time_ns()], [0], []
+    # written now, or the pages of what is kept here would be taken for growth
+    wall, cpu = np.full(frames, np.nan, np.float32), np.full(frames, np.nan, np.float32)
+    samples = np.full((frames // _SAMPLE_FRAMES + 2, 4), -1.0)
+    last_cpu_ns, count = [time.thread_time_ns()], [0]
 
     def beat(written: int, hanging: str) -> None:
         now_ns = time.thread_time_ns()
@@ -187,8 +188,7 @@ def soak(frames: int, folder: Path, stop: threading.Event | None = None) -> Resu
             taken.release()
             if not written % _SAMPLE_FRAMES:
                 held = usage()
-                usages.append((held.files, held.threads))
-                samples[written // _SAMPLE_FRAMES] = written, held.memory_mb
+                samples[written // _SAMPLE_FRAMES] = written, held.memory_mb, held.files, held.threads
             if not written % _FLAP_FRAMES:  # a disk that is gone, and back
                 shutil.rmtree(away) if written // _FLAP_FRAMES % 2 else away.mkdir(exist_ok=True)
             if not written % max(10_000, frames // 50):
@@ -209,7 +209,7 @@ def soak(frames: int, folder: Path, stop: threading.Event | None = None) -> Resu
     slope = float(np.polyfit(warm[:, 0] / 1e5, warm[:, 1], 1)[0]) if len(warm) > 2 else math.nan
     tenth = max(1, frames // 10)
     parts = slice(0, tenth), slice(frames - tenth, frames)
-    settled = usages[len(usages) // 10 :] or [(0, 0)]
+    least, most = samples[len(samples) // 10 :, 2:].min(axis=0), samples[len(samples) // 10 :, 2:].max(axis=0)
     return Result(
         frames,
         seconds,
@@ -218,8 +218,8 @@ def soak(frames: int, folder: Path, stop: threading.Event | None = None) -> Resu
         summary.frames_with_face / max(1, frames),
         slope,
         (float(warm[:1, 1].sum()), float(warm[-1:, 1].sum())),
-        (min(each[0] for each in settled), max(each[0] for each in settled)),
-        (min(each[1] for each in settled), max(each[1] for each in settled)),
+        (int(least[0]), int(most[0])),
+        (int(least[1]), int(most[1])),
         tuple(float(np.percentile(wall[part], 99)) for part in parts),
         tuple(float(np.percentile(cpu[part], 99)) for part in parts),
     )

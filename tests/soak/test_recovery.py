@@ -39,7 +39,7 @@ def test_every_kind_of_loss_is_seen_and_recovered_from_and_leaves_nothing_behind
     while threading.active_count() > before.threads and time.monotonic() < deadline:
         time.sleep(0.01)
     after = usage()
-    assert after.files == before.files and after.threads == before.threads
+    assert after.files <= before.files and after.threads <= before.threads  # others may end meanwhile
 
 
 def test_a_camera_that_stays_away_is_asked_for_about_once_a_second(monkeypatch):
