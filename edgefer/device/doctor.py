@@ -186,8 +186,12 @@ def _installed() -> Iterator[Check]:
 
 
 def _extras() -> Iterator[Check]:
+    told: set[str] = set()  # one extra may bring several packages
     for package in packages.OPTIONAL:
         version = packages.version_of(package)
+        if version is None and package.extra in told:
+            continue
+        told.add(package.extra)
         if version is None:
             state: Literal["ok", "warn"] = "warn" if package.extra == "film" else "ok"
             found = packages.missing(package).partition(": ")[0]
