@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from portrait import data_file
 
+from edgefer.models import store
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
 RUNNING = (ROOT / "docs" / "running.md").read_text()
@@ -44,7 +46,7 @@ def portrait() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with the files that the README's commands name: a clip, a data set, the profiles."""
+    """A folder with the files that the README's commands name: a clip, a data set, the profiles, a model."""
     where = tmp_path_factory.mktemp("readme")
     image = portrait()
     cv2.imwrite(str(where / "portrait.jpg"), image)
@@ -63,13 +65,15 @@ def folder(tmp_path_factory):
         rows.append(f"{emotion},{pixels},{usage}")
     (where / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
     shutil.copytree(ROOT / "firmware_configs", where / "firmware_configs")
+    shutil.copytree(store.SHIPPED / "edgefer-nano", where / "my-model")
     return where
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    places = {"EDGEFER_STATE": str(folder / "state")}
     return subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=120
+        command, cwd=folder, env={**os.environ, **places, "PATH": path}, capture_output=True, text=True, timeout=120
     )
 
 
