@@ -57,6 +57,11 @@ class UnitsTraining:
     seed: int = 1
 
 
+def rate_at(step: int, total: int, rate: float) -> float:
+    """The learning rate of a step: it rises for a hundred of them, then falls as a cosine to 0 at the last."""
+    return rate * min(1, step / 100 + 0.01) * (1 + math.cos(math.pi * step / total)) / 2
+
+
 def middle(crops: np.ndarray) -> np.ndarray:
     """The crops as a device takes them, uint8 (N, H, W)."""
     return crops[:, ROOM : ROOM + LAYOUT.height, ROOM : ROOM + LAYOUT.width]
@@ -175,9 +180,7 @@ def fit_units(training: UnitsTraining, parts: dict[str, Rows], out: Path) -> dic
         for epoch in range(training.stop or training.epochs):
             losses: list[float] = []
             for x, y in batches(parts["made_train"], parts["real_train"], training, epoch):
-                optimizer.learning_rate = (
-                    training.rate * min(1, step / 100 + 0.01) * (1 + math.cos(math.pi * step / total)) / 2
-                )
+                optimizer.learning_rate = rate_at(step, total, training.rate)
                 losses.append(float(model.train_on_batch(x, y)))
                 averaged.update(model)
                 step += 1

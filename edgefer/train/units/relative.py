@@ -121,9 +121,7 @@ def run(training: RelativeTraining, train: Shots, val: Shots, out: Path) -> dict
             losses: list[float] = []
             for chosen in rng.permutation(len(y))[: steps * training.batch].reshape(steps, -1):
                 rows = np.sort(chosen)
-                optimizer.learning_rate = (
-                    training.rate * min(1, step / 100 + 0.01) * (1 + math.cos(math.pi * step / total)) / 2
-                )
+                optimizer.learning_rate = fit.rate_at(step, total, training.rate)
                 losses.append(float(model.train_on_batch(altered(train.planes[rows], rng), y[rows])))
                 averaged.update(model)
                 step += 1
