@@ -63,28 +63,41 @@ def headers(python: str) -> Path:
 
 
 def _of_debian(python: str, release: str) -> Path:
-    """The headers in Debian's package, fetched once."""
+    """The headers in Debian's package, fetched once from where this machine's own packages come from."""
     root = WORK / f"debian-{python}"
     found = root / f"usr/include/python{python}"
     if not found.is_dir():
+        shutil.rmtree(root, ignore_errors=True)
         fetched = WORK / f"debian-{python}.part"
         shutil.rmtree(fetched, ignore_errors=True)
-        fetch = [
-            "debootstrap",
-            "--variant=minbase",
-            "--download-only",
-            f"--include=libpython{python}-dev",
-            release,
-            fetched,
-        ]
+        (fetched / "lists/partial").mkdir(parents=True)
         try:
-            subprocess.run(fetch, check=True, stdout=subprocess.DEVNULL)
+            sites = _output("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()
+            if not sites:
+                raise WheelError("its headers are not here, and apt-get has no address of Debian's packages")
+            key = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
+            (fetched / "sources").write_text(f"deb [{key}] {sites[0]} {release} main\n")
+            # lists and a status of its own: the machine's own packages stay as they are
+            own = {"State::Lists": fetched / "lists", "State::status": os.devnull, "Cache": fetched / "cache"}
+            own |= {"Etc::SourceList": fetched / "sources", "Etc::SourceParts": os.devnull}
+            options = [f"-oDir::{name}={path}" for name, path in own.items()]
+            options += ["-oAPT::Sandbox::User=", "-oAcquire::Languages=none"]
+            _output("apt-get", *options, "update")
+            _output("apt-get", *options, "download", f"libpython{python}-dev", folder=fetched)
+            (package,) = fetched.glob("*.deb")
+            _output("dpkg-deb", "--extract", str(package), str(root))
         except (OSError, subprocess.CalledProcessError) as error:
-            raise WheelError(f"its headers could not be fetched from Debian {release}: {error}") from None
-        for package in (fetched / "var/cache/apt/archives").glob(f"libpython{python}-dev_*.deb"):
-            subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
-        shutil.rmtree(fetched)
+            reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
+            raise WheelError(
+                f"its headers are not here, and could not be fetched from Debian {release}: {reason}"
+            ) from None
+        finally:
+            shutil.rmtree(fetched, ignore_errors=True)
     return found
+
+
+def _output(*command: str, folder: Path | None = None) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
 
 
 def include_flags(python: str, machine: str) -> str:

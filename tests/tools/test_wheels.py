@@ -66,3 +66,15 @@ def test_a_python_without_headers_anywhere_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(wheels.Path, "is_file", lambda path: False)
     with pytest.raises(wheels.WheelError, match="install it"):
         wheels.headers("3.10")
+
+
+def test_headers_that_cannot_be_fetched_are_one_line(monkeypatch, tmp_path):
+    """As on a machine that is not Debian, or has no network."""
+    monkeypatch.setattr(wheels, "WORK", tmp_path)
+    monkeypatch.setattr(wheels.shutil, "which", lambda name: None)
+    monkeypatch.setattr(wheels.Path, "is_file", lambda path: False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(wheels.WheelError, match=r"could not be fetched from Debian forky: .*apt-get") as caught:
+        wheels.headers("3.14")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "debian-3.14").exists()
