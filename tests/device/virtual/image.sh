@@ -15,7 +15,7 @@ cd "$here/../../.."
 
 arch=${1:-amd64}
 release=${RELEASE:-$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)}
-packages=systemd,systemd-sysv,udev,dbus,libnss-systemd,kmod,iproute2,v4l-utils,python3,python3-venv,mosquitto,mosquitto-clients,linux-image-$arch
+packages=systemd,systemd-sysv,udev,dbus,libnss-systemd,kmod,iproute2,v4l-utils,python3,python3-venv,mosquitto,mosquitto-clients,curl,linux-image-$arch
 case $arch in
 amd64) serial=ttyS0 compiler=cc ;;
 arm64) serial=ttyAMA0 compiler=aarch64-linux-gnu-gcc ;;

@@ -8,13 +8,15 @@ import re
 import select
 import shutil
 import subprocess
+import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 _EMULATED = {
-    "amd64": ["qemu-system-x86_64", "-machine", "pc", "-cpu", "max"],
+    "amd64": ["qemu-system-x86_64", "-machine", "pc", "-cpu", "max,la57=off"],
     "arm64": ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"],
 }
 #: No display, no network, no firmware that waits; the processor's own clock, for each look at another one leaves the
@@ -22,14 +24,36 @@ _EMULATED = {
 _KERNEL = {"amd64": "console=ttyS0 tsc=reliable clocksource=tsc nowatchdog", "arm64": "console=ttyAMA0 nowatchdog"}
 
 
+#: What a device without a screen and without people does at its start for nothing; under emulation each takes seconds.
+_MASKED = (
+    "systemd-logind.service",
+    "systemd-user-sessions.service",
+    "systemd-binfmt.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    *(f"modprobe@{module}.service" for module in ("configfs", "dm_mod", "drm", "efi_pstore", "fuse", "loop")),
+    "dev-hugepages.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+)
+
+
 class DeviceFailure(AssertionError):
     """A command failed in the machine, did not end, or the machine itself ended."""
 
 
-def overlay(base: Path, path: Path) -> Path:
-    """A disk that begins as `base` and keeps what is written to it in a file of its own."""
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base.resolve(), path], check=True)
-    return path
+@contextlib.contextmanager
+def overlay(base: Path) -> Iterator[Path]:
+    """A disk that begins as `base` and keeps what is written to it in a file of its own, for the length of a block.
+
+    The file is in memory, where there is a place for it: the machine's clock runs on while it waits for a disk. What
+    the machine has not flushed is lost with the emulator all the same.
+    """
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None, prefix="device-") as folder:
+        disk = Path(folder, "disk.qcow2")
+        command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base.resolve(), disk]
+        subprocess.run(command, check=True)
+        yield disk
 
 
 class NoNetwork(Exception):
@@ -54,12 +78,22 @@ class Machine:
         """
         # The machine's clock counts its instructions, a thousand million a second, and skips what it would sleep: its
         # seconds are the same however slow or busy this machine is.
-        command = [*_EMULATED[arch], "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            *_EMULATED[arch],
+            "-accel",
+            "tcg,thread=single",
+            "-icount",
+            "shift=0,sleep=off",
+        ]
         command += ["-m", "2048", "-no-reboot"]
         command += ["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults"]
         command += ["-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img")]
         quiet = "loglevel=1 mitigations=off systemd.show_status=no cryptomgr.notests"
-        command += ["-append", f"root=/dev/vda rw {_KERNEL[arch]} {quiet}"]
+        masked = " ".join(f"systemd.mask={unit}" for unit in _MASKED)
+        command += ["-append", f"root=/dev/vda rw {_KERNEL[arch]} {quiet} {masked}"]
         command += ["-drive", f"file={disk},if=virtio,format=qcow2"]
         if data is not None:
             command += ["-drive", f"file={data},if=virtio,format=raw,readonly=on"]
@@ -116,9 +150,15 @@ class Machine:
                     raise
             time.sleep(every_s)
 
-    def send(self, command: str) -> None:
-        """Types a command and waits for nothing: for what the power is cut under."""
-        self._type(f"{command} </dev/null")
+    def cut_power_under(self, command: str, after_s: float) -> None:
+        """Begins a command and cuts the power so many seconds later, by the machine's own clock."""
+        mark = uuid.uuid4().hex
+        self._type(f"(sleep {after_s:.3f}; echo {mark[:16]}''{mark[16:]}) & {command} </dev/null >/dev/null 2>&1")
+        if self._until(mark.encode(), after_s * 100 + 600) is None:
+            raise DeviceFailure(
+                f"{command}: the moment of the power cut did not come; the serial line said:\n{self.tail()}"
+            )
+        self.cut_power()
 
     def cut_power(self) -> None:
         """Ends the emulator at once: what the machine had not written to its disk is lost."""
@@ -131,7 +171,7 @@ class Machine:
 
     def switch_off(self, timeout_s: float = 120) -> None:
         """An orderly end."""
-        self.send("systemctl poweroff")
+        self._type("systemctl poweroff")
         self._process.wait(timeout_s)
         self.cut_power()
 

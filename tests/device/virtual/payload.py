@@ -19,10 +19,14 @@ WIDTH, HEIGHT, FPS = 720, 576, 25
 #: vivid loops what goes out where both sides have one pixel format; the camera alone would give luma as it is.
 FORMAT = "yuyv"
 #: The extras that the scenarios use.
-EXTRAS = "[mqtt]"
+EXTRAS = "[mqtt,web]"
 READINGS = "/var/lib/private/edgefer/readings.jsonl"
+#: Of this machine alone, which nobody reaches: what the broker and the page ask for.
+PASSWORD = "the password of the broker"
+TOKEN = "the-token-of-the-page"
+PAGE = "127.0.0.1:8080"
 
-PROFILE = f"""\
+ALONE = f"""\
 board = "virtual device"
 
 [camera]
@@ -40,11 +44,43 @@ enabled = false
 [[output]]
 kind = "jsonl"
 path = "readings.jsonl"
+"""
 
+#: With all that speaks over the network.
+PROFILE = f"""\
+{ALONE}
 [[output]]
 kind = "mqtt"
 url = "mqtt://127.0.0.1"
+user = "edgefer"
+password_file = "/etc/edgefer/broker.password"
 id = "virtual"
+
+[[output]]
+kind = "web"
+address = "{PAGE}"
+token_file = "/etc/edgefer/page.token"
+"""
+
+#: The broker takes nobody without the password; those who listen in the tests find it in their own settings.
+BROKER = f"""\
+set -e
+umask 077
+cat >/etc/mosquitto/conf.d/device.conf <<END
+listener 1883 127.0.0.1
+allow_anonymous false
+password_file /etc/mosquitto/passwords
+END
+mosquitto_passwd -b -c /etc/mosquitto/passwords edgefer '{PASSWORD}'
+chown mosquitto: /etc/mosquitto/passwords
+chmod 644 /etc/mosquitto/conf.d/device.conf
+mkdir -p /root/.config /etc/edgefer
+printf -- '-u edgefer\\n-P {PASSWORD}\\n' >/root/.config/mosquitto_sub
+echo '{PASSWORD}' >/etc/edgefer/broker.password
+echo '{TOKEN}' >/etc/edgefer/page.token
+systemctl unmask --quiet mosquitto.service
+systemctl enable --quiet mosquitto.service
+systemctl start --no-block mosquitto.service
 """
 
 #: One analogue input and one analogue output; what goes out comes in.
@@ -59,9 +95,8 @@ cp /mnt/play.sh /usr/local/bin/play.sh
 grep -q vdb /etc/fstab 2>/dev/null || echo '/dev/vdb /mnt ext4 ro 0 0' >>/etc/fstab
 systemctl daemon-reload
 modprobe vivid
-systemctl unmask --quiet mosquitto.service
-systemctl enable --quiet player.service mosquitto.service
-systemctl start --no-block player.service mosquitto.service
+systemctl enable --quiet player.service
+systemctl start --no-block player.service
 """
 
 #: As docs/device.md says; what edgefer depends on is there already, and so are the compiled forms of its modules, for
@@ -146,7 +181,8 @@ def wheel_for(python: str, machine: str) -> Path:
     wheels = [*(REPOSITORY / "dist").glob(f"edgefer-*-{tag}-*{machine}.whl")]
     if not wheels:
         raise FileNotFoundError(
-            f"no wheel of edgefer for Python {python} on {machine} in dist/; build it with: make wheels"
+            f"no wheel of edgefer for Python {python} on {machine} in dist/; "
+            f"build it with: make wheels PYTHONS={python} MACHINES={machine}"
         )
     return max(wheels, key=os.path.getmtime)
 
@@ -171,13 +207,21 @@ def dependencies(wheel: Path, python: str, machine: str) -> Path:
     return folder
 
 
-def compile_modules(folder: Path, python: str) -> None:
-    """Compiles the modules of a folder, where it is for this Python; else each start compiles what it imports."""
+def interpreter(python: str) -> str | None:
+    """A Python of a version on this machine, for what it compiles; of pyenv's, or on the PATH."""
     if python == f"{sys.version_info[0]}.{sys.version_info[1]}":
-        command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", folder]
-        subprocess.run(
-            command, check=False, stdout=subprocess.DEVNULL
-        )  # a package may hold templates that are no Python
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [str(path) for path in sorted(pyenv.glob(f"{python}.*/bin/python{python}"))]
+    return found[-1] if found else shutil.which(f"python{python}")
+
+
+def compile_modules(folder: Path, python: str) -> None:
+    """Compiles the modules of a folder, where this machine has that Python; else each start compiles them."""
+    if program := interpreter(python):
+        command = [program, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", folder]
+        # a package may hold templates that are no Python
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
 
 
 def build_payload(python: str, machine: str, path: Path) -> Path:
@@ -197,7 +241,9 @@ def build_payload(python: str, machine: str, path: Path) -> Path:
     clip().tofile(folder / "clip.yuyv")
     install = INSTALL.replace("{extras}", EXTRAS).replace("{python}", python)
     texts = {
+        "alone.toml": ALONE,
         "edgefer.toml": PROFILE,
+        "broker.sh": BROKER,
         "camera.sh": CAMERA,
         "install.sh": install,
         "service.sh": SERVICE,
