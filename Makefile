@@ -54,7 +54,7 @@ test-alternative:  ## the model tests on tflite-runtime with NumPy 1, where Pyth
 	sh tests/device/alternative_runtime.sh $(PYTHON)
 
 compile-arm: $(VENV)/.dev  ## compile the kernels and the cameras' module for aarch64 with a cross compiler
-	+@sh tests/device/compile_arm.sh
+	+@PYTHON=$(BIN)/python sh tests/device/compile_arm.sh
 
 library: $(BUILD)/libedgefer.so $(BUILD)/libedgefer.a  ## the kernels for programs without Python: docs/embedding.md
 

@@ -30,12 +30,14 @@ class RelativeTraining:
     """What decides a run.
 
     Attributes:
-        further: weights of a run, from which this one goes on. rows: of train, the first so many; 0 for all.
+        further: weights of a run, from which this one goes on. sets: of train, so many (shots.make).
+        rows: of those, the first so many; 0 for all.
         stop: leave off after this many epochs, at the rate of a run of all; 0 to run to the end.
         average: decay of the moving average of the weights, by step; the averaged weights are kept.
     """
 
     further: str = ""
+    sets: int = 1
     rows: int = 0
     epochs: int = 16
     stop: int = 0
