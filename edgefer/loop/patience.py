@@ -26,6 +26,8 @@ SETTLED_AFTER_S = 3.0
 HEARD_DELAY_S = 60.0
 #: A source opens or fails in less; one that does neither hangs in its driver.
 LONGEST_ATTEMPT_S = 15.0
+#: One that takes longer to open than this is not there yet, whatever it will say.
+SLOW_S = 2.5
 #: A live source that says nothing of it answers in this time, or in that of so many of its pictures.
 DEADLINE_S, DEADLINE_PICTURES = 2.5, 4
 _POLL_S = 0.05
@@ -94,6 +96,7 @@ def open_patiently(
     patience_s: float = PATIENCE_S,
     stop: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
+    on_wait: Callable[[str], None] | None = None,
 ) -> Any | None:
     """Opens a source for the first time, and waits for one that may come.
 
@@ -102,6 +105,8 @@ def open_patiently(
         patience_s: how long to try; 0: once.
         stop: ends the waiting at once, whatever `make` is doing.
         clock: seconds.
+        on_wait: called on this thread again and again while the source is not there, with why it is not; empty where
+            it has not said so for a while.
 
     Returns:
         The source; None when stopped.
@@ -119,6 +124,8 @@ def open_patiently(
                     f"{opening.name or 'source'}: no answer for {clock() - opening.began_s:.0f} s while it was opened;"
                     " its driver hangs; unplug it and plug it in again"
                 )
+            if on_wait is not None and (opening.trouble or clock() - opening.began_s > SLOW_S):
+                on_wait(opening.trouble)
         return opening.take()
     finally:
         opening.leave()
@@ -129,7 +136,7 @@ class _Opening:
 
     def __init__(self, make: Callable[[], Any], patience_s: float, clock: Callable[[], float]) -> None:
         self.done = threading.Event()
-        self.name = ""
+        self.name = self.trouble = ""
         self._make, self._patience_s, self._clock = make, patience_s, clock
         self.began_s = clock()
         self._pauses = Pauses()
@@ -180,6 +187,7 @@ class _Opening:
                 left_s = self._patience_s - (self._clock() - self.began_s)
                 if left_s <= 0:
                     raise type(error)(f"{error}; tried for {self._patience_s:g} s") from None
+                self.trouble = str(error)
                 if not said:
                     log.warning("%s; trying for %g s", error, self._patience_s)
                     said = True

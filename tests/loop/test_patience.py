@@ -163,3 +163,26 @@ def test_a_ring_ends_a_pause_at_once():
     began = time.monotonic()
     assert not pauses.wait(threading.Event(), stall, 60.0)
     assert time.monotonic() - began < 30
+
+
+def test_who_waits_hears_why_again_and_again():
+    source, heard = CameraSource(1, 0.0), []
+    opens = Attempts(SourceStalled("camera: not there"), SourceStalled("camera: busy"), source)
+    assert open_patiently(opens, 10, on_wait=heard.append) is source
+    assert set(heard) == {"camera: not there", "camera: busy"} and len(heard) > 2
+
+
+def test_who_waits_hears_of_a_source_that_does_not_say_a_word(monkeypatch):
+    monkeypatch.setattr(patience, "SLOW_S", 0.1)
+    come, heard, source = threading.Event(), [], CameraSource(1, 0.0)
+
+    def opens():
+        come.wait(10)
+        return source
+
+    def hear(why: str) -> None:
+        heard.append(why)
+        come.set()
+
+    assert open_patiently(opens, 10, on_wait=hear) is source
+    assert set(heard) == {""}

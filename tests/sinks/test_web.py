@@ -160,7 +160,8 @@ def test_nothing_but_boxes_leaves_a_device_that_is_told_so(own, monkeypatch):
 
 def test_no_picture_is_made_while_nobody_looks(own, monkeypatch):
     made = []
-    monkeypatch.setattr(web, "picture_of", lambda *_: made.append(1) or "")
+    made_by = web.picture_of
+    monkeypatch.setattr(web, "picture_of", lambda *given: made.append(1) or made_by(*given))
     run = own()
     time.sleep(0.3)
     assert not made
@@ -271,8 +272,9 @@ def test_a_server_that_dies_is_started_again(own, monkeypatch, caplog):
     assert run.events(1)[0][0] == "hello"
 
 
-def test_a_server_that_hangs_costs_half_a_second_and_is_started_again(own, monkeypatch, caplog):
+def test_a_server_that_hangs_holds_up_nobody_and_is_started_again(own, monkeypatch, caplog):
     monkeypatch.setattr(web, "_AGAIN_S", 0.1)
+    monkeypatch.setattr(web, "_STALLED_S", 1.0)
     run = own()
     viewer = urllib.request.urlopen(run.url + "/events", timeout=20)  # so that pictures are handed over
     eventually(lambda: run.sink._server is not None and run.sink._server.viewers)
@@ -282,6 +284,44 @@ def test_a_server_that_hangs_costs_half_a_second_and_is_started_again(own, monke
     eventually(run.is_there)
     assert run.longest_s < 5.0
     viewer.close()
+
+
+def test_a_server_that_gets_no_time_is_not_taken_for_one_that_hangs(own, caplog):
+    """It only has what the run leaves: its viewers then miss pictures, the run goes on, and nothing waits for them."""
+    run = own()
+    with urllib.request.urlopen(run.url + "/events", timeout=20):
+        eventually(lambda: run.sink._server is not None and run.sink._server.viewers)
+        server = run.sink._server
+        os.kill(server._process.pid, signal.SIGSTOP)
+        sent = server._sent
+        time.sleep(1.0)
+        assert server._sent - sent < 30  # health alone; of the readings, the last
+        os.kill(server._process.pid, signal.SIGCONT)
+        eventually(lambda: server._sent - sent > 60)
+    assert run.sink._server is server and "its server has ended" not in caplog.text
+
+
+def test_the_page_has_the_time_that_the_run_leaves(shared):
+    server = shared.sink._server._process.pid
+    eventually(lambda: shared.sink._server._taken)
+    if len(os.sched_getaffinity(0)) > 1:
+        eventually(lambda: os.sched_getscheduler(server) == os.SCHED_IDLE)
+    else:
+        eventually(lambda: os.getpriority(os.PRIO_PROCESS, server) == 19)
+
+
+@pytest.mark.parametrize(("width", "shape"), [(160, (120, 160)), (80, (60, 80))])
+def test_the_picture_is_as_wide_as_viewers_get_it(own, width, shape):
+    import base64
+
+    import cv2
+    import numpy as np
+
+    run = own(f",width={width}")
+    (one, *_) = [values for kind, values in run.events(6) if kind == "reading" and "picture" in values]
+    seen = cv2.imdecode(np.frombuffer(base64.b64decode(one["picture"]), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert seen.shape[:2] == shape and abs(int(seen[5, 5].flat[0]) - 90) < 8
+    assert (one["width"], one["height"]) == (160, 120)  # which boxes are told in
 
 
 def test_the_end_of_a_run_is_the_end_of_its_server(own):
