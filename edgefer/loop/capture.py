@@ -89,8 +89,8 @@ class Capture:
         Args:
             source: with `read()` and `close()`; read on the thread only, closed by `close`. Where it has them,
                 `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, `waits`
-                says that there is none, `repeats` that a still scene gives equal pictures, and `damaged` counts what
-                it left out.
+                says that there is none, `frozen_s` is for how long its pictures may be equal, and `damaged` counts
+                what it left out.
             reopen: gives a fresh source after a stall; without it a stall is final.
             patience_s: how long to try to open a stalled source again, from the stall on.
             clock: seconds.
@@ -279,7 +279,7 @@ class Capture:
                 if self._live and self._endless:
                     raise SourceStalled(f"{self._name}: it gives no more pictures")
                 return None
-            if self._reopen is None or self._pictures.look(self._name, frame, getattr(turn.source, "repeats", False)):
+            if self._reopen is None or self._pictures.look(self._name, frame, getattr(turn.source, "frozen_s", None)):
                 return frame
 
     def _put_away(self, turn: _Turn, stall: SourceStalled) -> None:

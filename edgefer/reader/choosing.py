@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -58,14 +59,18 @@ def _with_options(choice: Choice, options: StreamOptions) -> Choice:
     return Choice(choice.entry, msgspec.structs.replace(choice.options, **known)) if known else choice
 
 
-def opener_of(choice: Choice, options: StreamOptions) -> Callable[[], Source]:
-    """Opens the source, turned as the options say where its own do not."""
+def opener_of(
+    choice: Choice, options: StreamOptions, frozen_s: float | Literal["auto", "never"] = "auto"
+) -> Callable[[], Source]:
+    """Opens the source, turned as the options say where its own do not; `frozen_s` as [capture] has it."""
     fields = choice.options.__struct_fields__
     rotate: Rotation = 0 if "rotate" in fields else options.rotate or 0
     flip: Flip = "none" if "flip" in fields else options.flip or "none"
 
     def opened() -> Source:
         source: Source = choice.make()
+        if frozen_s != "auto":
+            source.frozen_s = math.inf if frozen_s == "never" else frozen_s
         if rotate or flip != "none":
             from edgefer.sources.view import View
 

@@ -240,7 +240,7 @@ class Stream(Iterator[Reading]):
         from edgefer.sources import paced
 
         options = self._options
-        opener = opener_of(choice, options)
+        opener = opener_of(choice, options, self._parts.settings.capture.frozen_s)
         if AWAITED in choice.entry.needs:
             from edgefer.loop.patience import open_patiently
 
