@@ -127,7 +127,7 @@ class WebOutput(Sink):
         server = self._serving()
         if server is not None and server.viewers and server.is_busy:  # as soon as it has taken the last one
             return
-        self._due_s = now_s + 1 / self._options.rate
+        self._due_s = max(self._due_s + 1 / self._options.rate, now_s)  # one that came late makes the next no later
         if server is None or not server.viewers:
             return
         height, width = frame.grey.shape if frame is not None else (0, 0)
