@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -176,6 +177,18 @@ def test_a_camera_that_never_comes_ends_the_run_in_one_line(monkeypatch, told, c
     assert told.closed == 1 and told.healths
     said = [line for line in capsys.readouterr().err.splitlines() if "tried for 0.5 s" in line]
     assert said == ["edgefer: /dev/video0: no such camera; tried for 0.5 s"]
+
+
+def test_systemd_hears_what_is_waited_for_and_that_nothing_hangs(monkeypatch, told, tmp_path):
+    cameras(monkeypatch, SourceStalled("/dev/video0: no such camera"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "10000000")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(tmp_path / "notify"))
+        channel.settimeout(10)
+        assert main(["run", "-q", "--camera", "0", "--patience", "0.5", "--output", "metrics:1"]) == 3
+        heard = {channel.recv(4096).decode() for _ in range(2)}
+    assert heard == {"STATUS=stalled: /dev/video0: no such camera", "WATCHDOG=1"}
 
 
 @pytest.mark.parametrize("source", ["nothing.mp4", "rtsp//camera"])

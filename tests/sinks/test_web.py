@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -312,8 +313,6 @@ def test_the_page_has_the_time_that_the_run_leaves(shared):
 
 @pytest.mark.parametrize(("width", "shape"), [(160, (120, 160)), (80, (60, 80))])
 def test_the_picture_is_as_wide_as_viewers_get_it(own, width, shape):
-    import base64
-
     import cv2
     import numpy as np
 
@@ -366,6 +365,66 @@ def test_a_port_that_is_taken_is_said_and_the_run_goes_on(caplog):
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "cannot be opened: Address already in use; trying again"
     ]
+
+
+def jpeg_of(width: int, height: int, tables: bool) -> bytes:
+    """A picture as a camera codes it, with its Huffman tables or, as many do, without."""
+    import cv2
+    import numpy as np
+
+    ramp = np.tile(np.linspace(0, 255, width).astype(np.uint8), (height, 1))
+    data = cv2.imencode(".jpg", cv2.merge([ramp, ramp, 255 - ramp]))[1].tobytes()
+    while not tables and (at := data.find(b"\xff\xc4")) >= 0:
+        data = data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
+    return data
+
+
+@pytest.mark.parametrize("tables", [True, False], ids=["with-tables", "without-tables"])
+@pytest.mark.parametrize("width", [160, 640, 1920, 5200])
+def test_a_cameras_own_jpeg_is_shown_and_not_wider_than_asked_for(width, tables):
+    import cv2
+    import numpy as np
+
+    from edgefer.sinks.network.page.server import as_shown
+
+    given = jpeg_of(width, width * 3 // 4, tables)
+    shown = as_shown(given, 640)
+    assert (shown == given) == (tables and width <= 640)
+    assert b"\xff\xc4" in shown[:4096]
+    seen = cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR)
+    assert seen.shape == (min(width, 640) * 3 // 4, min(width, 640), 3)
+    blue, _, red = seen[5, -5]
+    assert blue > 240 and red < 15
+
+
+def test_a_damaged_jpeg_is_no_picture():
+    from edgefer.sinks.network.page.server import as_shown
+
+    assert as_shown(b"\xff\xd8\xff" + b"nothing of a picture" * 9, 640) == b""
+
+
+def test_what_a_camera_has_coded_is_handed_over_as_it_is(own, monkeypatch):
+    """To decode it takes time that the run has a use for."""
+    import cv2
+    import numpy as np
+
+    class Colours:
+        jpeg = np.frombuffer(jpeg_of(160, 120, True), np.uint8)
+
+        def __call__(self):
+            pytest.fail("it was decoded")
+
+    run = own()
+    made_by = web.picture_of
+
+    def picture_of(given, width):
+        given.bgr = Colours()
+        return made_by(given, width)
+
+    monkeypatch.setattr(web, "picture_of", picture_of)
+    seen = [values["picture"] for kind, values in run.events(40) if kind == "reading"]
+    assert base64.b64encode(Colours.jpeg.tobytes()).decode() in seen
+    assert cv2.imdecode(np.frombuffer(base64.b64decode(seen[-1]), np.uint8), 1).shape == (120, 160, 3)
 
 
 # --- in a browser

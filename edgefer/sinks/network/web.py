@@ -75,6 +75,7 @@ class WebOutput(Sink):
             "names": [name for name in options.names.split("/") if name],
             "token": token,
             "secure": bool(options.cert_file),
+            "width": options.width,
             "hello": {
                 "title": readable(scrub(title)),
                 "labels": list(labels),
@@ -126,7 +127,7 @@ class WebOutput(Sink):
         server = self._serving()
         if server is not None and server.viewers and server.is_busy:  # as soon as it has taken the last one
             return
-        self._due_s = now_s + 1 / self._options.rate
+        self._due_s = max(self._due_s + 1 / self._options.rate, now_s)  # one that came late makes the next no later
         if server is None or not server.viewers:
             return
         height, width = frame.grey.shape if frame is not None else (0, 0)
@@ -147,7 +148,7 @@ class WebOutput(Sink):
             ],
         }
         picture = picture_of(frame, self._options.width) if self._options.picture and frame is not None else None
-        self._hand_over(b"r", values, picture)
+        self._hand_over(b"r" if picture is None else b"p", values, picture)
 
     def report(self, health: Health) -> None:
         if self._serving() is None:
@@ -251,7 +252,7 @@ class _Server:
         try:
             if picture is not None:
                 os.pwrite(self._memory, picture.data, 0)
-                kind, data = b"p", struct.pack(">3H", *picture.shape, *(1,) * (3 - picture.ndim)) + data
+                data = struct.pack(">3I", *picture.shape, *(0,) * (3 - picture.ndim)) + data
             self._socket.sendall((len(data) + 1).to_bytes(4, "big") + kind + data)
         except OSError:
             return False
@@ -299,9 +300,15 @@ class _Server:
 
 
 def picture_of(frame: Frame, width: int) -> np.ndarray:
-    """The picture as it is handed over: uint8, (H, W, 3) BGR, or (H, W) where it is grey; not wider than that."""
+    """The picture as it is handed over: uint8, (H, W, 3) BGR, (H, W) where it is grey, or the bytes of a JPEG.
+
+    Of BGR and grey, not wider than that: to make a JPEG smaller is left to the server as well.
+    """
     import numpy as np
 
+    jpeg: np.ndarray | None = getattr(frame.bgr, "jpeg", None)
+    if jpeg is not None:
+        return jpeg
     image = frame.bgr() if frame.bgr is not None else None
     if image is None:
         image = frame.grey

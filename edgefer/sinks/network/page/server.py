@@ -13,6 +13,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import math
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -31,6 +32,9 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from edgefer.sinks.network.listen import may_ask
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,6 +53,8 @@ GUESS_S = 1.0
 #: processor, which leaves it a hundredth (with SCHED_IDLE it would be a three-hundredth).
 _NICE, _NICE_ALONE = 10, 19
 _JPEG_QUALITY = 75
+#: In its first bytes a JPEG says how large it is, and has its tables if it has any.
+_JPEG_HEAD, _HUFFMAN = 4096, b"\xff\xc4"
 #: The answer to a message; any other byte is the number of viewers.
 _TAKEN = b"\xff"
 COOKIE = "edgefer_token"
@@ -74,6 +80,7 @@ class Settings(msgspec.Struct):
         names: of this machine, besides those it knows.
         token: that has to be given; empty where none has.
         secure: whether it is reached by https.
+        width: of a picture at most, pixels.
         hello: what every viewer is told first.
         cert_file, key_file: for https.
     """
@@ -81,6 +88,7 @@ class Settings(msgspec.Struct):
     names: list[str]
     token: str
     secure: bool
+    width: int
     hello: dict[str, Any]
     cert_file: str = ""
     key_file: str = ""
@@ -257,13 +265,13 @@ async def serve(listening: socket.socket, run: socket.socket, memory: int) -> No
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # main
     serving = asyncio.ensure_future(server.serve([listening]))
     if memory >= 0:
-        from edgefer.sources import opencv  # noqa: F401  now, for later there may not be the time to load it
+        from edgefer.support import stills  # noqa: F401  now, for later there may not be the time to load OpenCV
     _give_way()
     try:
         while not serving.done():
             kind, data = await _message(reader)
             if kind == "picture":
-                kind, data = "reading", _with_picture(data, memory)
+                kind, data = "reading", _with_picture(data, memory, settings.width)
             hub.put(kind, data)
             writer.write(_TAKEN)
     except (asyncio.IncompleteReadError, OSError):
@@ -280,16 +288,46 @@ async def _message(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     return _KINDS[data[:1]], data[1:]
 
 
-def _with_picture(data: bytes, memory: int) -> bytes:
-    """The reading with the picture that lies in the memory: three numbers, height, width and channels, precede it."""
+def _with_picture(data: bytes, memory: int, width: int) -> bytes:
+    """The reading with the picture that lies in the memory; its shape precedes it, three numbers."""
     import numpy as np
 
-    from edgefer.sources.opencv import cv2
+    shape = [number for number in struct.unpack_from(">3I", data) if number]
+    content = os.pread(memory, math.prod(shape), 0)
+    jpeg = as_shown(content, width) if len(shape) == 1 else _coded(np.frombuffer(content, np.uint8).reshape(shape))
+    return data[12:-1] + b',"picture":"' + base64.b64encode(jpeg) + b'"}'
 
-    height, width, channels = struct.unpack_from(">3H", data)
-    pixels = np.frombuffer(os.pread(memory, height * width * channels, 0), np.uint8)
-    _, jpeg = cv2.imencode(".jpg", pixels.reshape(height, width, channels), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return data[6:-1] + b',"picture":"' + base64.b64encode(jpeg.data) + b'"}'
+
+def as_shown(jpeg: bytes, width: int) -> bytes:
+    """A camera's JPEG as a browser can show it, and not wider than that; empty where it is damaged.
+
+    Many cameras leave the usual Huffman tables out, which browsers do not know.
+    """
+    import cv2
+
+    from edgefer.support.formats.jpeg import examine
+    from edgefer.support.stills import decode_image
+
+    head = jpeg[:_JPEG_HEAD]
+    size = examine(head).size
+    if size is not None and size[0] <= width and _HUFFMAN in head:
+        return jpeg
+    reduced = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+    fitting = [flags for factor, flags in reduced.items() if size is not None and size[0] >= factor * width]
+    image = decode_image(jpeg, fitting[-1] if fitting else cv2.IMREAD_COLOR)
+    if image is None:
+        return b""
+    if image.shape[1] > width:
+        height = max(1, round(image.shape[0] * width / image.shape[1]))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return _coded(image)
+
+
+def _coded(image: np.ndarray) -> bytes:
+    import cv2
+
+    _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return jpeg.tobytes()
 
 
 def _give_way() -> None:
