@@ -1,7 +1,7 @@
 """Waiting for a source that is not there: one rule for the first time it is opened and for all later ones.
 
 What may come is tried again, with growing pauses; what can never work ends at once. Nothing here is read yet, so a
-thread that is stuck in opening can be left to itself.
+thread that is stuck in opening can be left to itself. How long an open source may take to answer stands here as well.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ HEARD_DELAY_S = 60.0
 LONGEST_ATTEMPT_S = 15.0
 #: One that takes longer to open than this is not there yet, whatever it will say.
 SLOW_S = 2.5
+#: A live source that says nothing of it answers in this time, or in that of so many of its pictures.
+DEADLINE_S, DEADLINE_PICTURES = 2.5, 4
 _POLL_S = 0.05
 
 
@@ -40,6 +42,17 @@ def may_come(error: Exception, worked_before: bool = False) -> bool:
     if isinstance(error, SourceRefused):
         return False
     return worked_before or isinstance(error, SourceStalled)
+
+
+def deadline_s(source: Any) -> float | None:
+    """How long a read of the source may take; None where it may wait for somebody else."""
+    told_s: float | None = getattr(source, "deadline_s", None)
+    if told_s is not None:
+        return told_s
+    if getattr(source, "waits", False):
+        return None
+    fps = getattr(source, "fps", None)
+    return max(DEADLINE_S, DEADLINE_PICTURES / fps) if fps else DEADLINE_S
 
 
 class Pauses:

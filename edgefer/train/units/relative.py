@@ -19,8 +19,9 @@ from edgefer.errors import UsageError
 from edgefer.measure.agreement import Agreement, agreement
 from edgefer.preprocess import pairs
 from edgefer.support.atomic import write_bytes
+from edgefer.train.averaged import Averaged, swapped
 from edgefer.train.data.synthetic.units import UNITS
-from edgefer.train.fit import Averaged, hardware, swapped
+from edgefer.train.hardware import hardware
 from edgefer.train.units import fit
 from edgefer.train.units.shots import Shots
 
