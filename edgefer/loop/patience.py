@@ -119,9 +119,10 @@ def open_patiently(
         while not opening.done.wait(_POLL_S):
             if stop is not None and stop.is_set():
                 return None
-            if clock() - opening.began_s > patience_s + LONGEST_ATTEMPT_S:
+            asked_s = opening.asked_s
+            if asked_s is not None and clock() - asked_s > min(patience_s, PATIENCE_S) + LONGEST_ATTEMPT_S:
                 raise SourceStalled(
-                    f"{opening.name or 'source'}: no answer for {clock() - opening.began_s:.0f} s while it was opened;"
+                    f"{opening.name or 'source'}: no answer for {clock() - asked_s:.0f} s while it was opened;"
                     " its driver hangs; unplug it and plug it in again"
                 )
             if on_wait is not None and (opening.trouble or clock() - opening.began_s > SLOW_S):
@@ -139,6 +140,7 @@ class _Opening:
         self.name = self.trouble = ""
         self._make, self._patience_s, self._clock = make, patience_s, clock
         self.began_s = clock()
+        self.asked_s: float | None = None  # when the attempt that is going on began
         self._pauses = Pauses()
         self._source: Any = None
         self._error: BaseException | None = None
@@ -178,9 +180,11 @@ class _Opening:
     def _try(self) -> Any | None:
         said = False
         while not self._left.is_set():
+            self.asked_s = self._clock()
             try:
                 return self._make()
             except SourceError as error:
+                self.asked_s = None
                 self.name = str(error).partition(": ")[0]
                 if not may_come(error) or self._patience_s <= 0:
                     raise

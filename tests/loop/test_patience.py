@@ -110,6 +110,23 @@ def test_an_attempt_that_never_comes_back_is_given_up(monkeypatch):
     over.set()
 
 
+def test_a_later_attempt_that_never_comes_back_is_given_up_however_long_is_waited(monkeypatch):
+    monkeypatch.setattr(patience, "LONGEST_ATTEMPT_S", 0.1)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.1)
+    over, attempts = threading.Event(), []
+
+    def opens():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise SourceStalled("camera: not there")
+        over.wait(10)
+
+    with pytest.raises(SourceStalled, match="camera: no answer for 0 s while it was opened; its driver hangs"):
+        open_patiently(opens, 1e6)
+    assert len(attempts) == 2
+    over.set()
+
+
 def test_pauses_grow_to_a_bound():
     pauses, seen = Pauses(), []
     for _ in range(8):

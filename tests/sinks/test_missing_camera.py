@@ -188,7 +188,8 @@ def test_systemd_hears_what_is_waited_for_and_that_nothing_hangs(monkeypatch, to
         channel.settimeout(10)
         assert main(["run", "-q", "--camera", "0", "--patience", "0.5", "--output", "metrics:1"]) == 3
         heard = {channel.recv(4096).decode() for _ in range(2)}
-    assert heard == {"STATUS=stalled: /dev/video0: no such camera", "WATCHDOG=1"}
+    more = "EXTEND_TIMEOUT_USEC=30000000"
+    assert heard == {f"STATUS=stalled: /dev/video0: no such camera\n{more}", "WATCHDOG=1"}
 
 
 @pytest.mark.parametrize("source", ["nothing.mp4", "rtsp//camera"])
