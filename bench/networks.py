@@ -274,7 +274,7 @@ def _build_or_time(options: argparse.Namespace) -> None:
             record.write_text(json.dumps(costs, indent=2) + "\n")
             print(f"{name}: {costs[name]}", flush=True)
         return
-    from edgefer.train.fit import hardware
+    from edgefer.train.hardware import hardware
 
     costs = {name: costs[name] for name in CANDIDATES if name in costs}
     timed = measure(options.directory, costs, options.seconds)

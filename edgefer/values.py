@@ -47,7 +47,7 @@ class Frame(_WithArrays, eq=False):
         media_ns: time on the source's own clock, ns from its start; tracking and smoothing use it.
         captured_ns: time.monotonic_ns() at capture (the driver's, where it tells); age is measured from it.
         bgr: gives the uint8 (H, W, 3) colour image, or None where only grey exists; called only by sinks
-            that need it.
+            that need it. Where a camera gave it as a JPEG, the bytes of that are its attribute `jpeg`.
         source: name of the source, as it may be shown.
         still: True for a photograph, which has nothing to do with the frame before it.
         image: file name of a still; empty for what has none.

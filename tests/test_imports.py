@@ -96,6 +96,13 @@ def test_imports_point_one_way(path):
         assert RANK[other] <= RANK[room], f"{room} imports {other}, which stands further right"
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "models").glob("*.py")), ids=named)
+def test_reading_a_model_knows_nothing_of_how_it_got_here(path):
+    """Whatever opens a model needs its slot and its signature, and nothing that fetches, installs or signs one."""
+    names = imported_modules(ast.parse(path.read_text()), ["edgefer", "models"])
+    assert not [name for name in names if name.startswith("edgefer.models.field")]
+
+
 @pytest.mark.parametrize("path", TRAINING, ids=named)
 def test_training_looks_no_further_than_recognize_and_measure(path):
     assert imported_rooms(path) <= OPEN_TO_TRAINING | {"__init__"}

@@ -94,6 +94,9 @@ def test_a_command_of_the_pages_runs(line, folder):
 
 
 def test_the_profile_of_the_page_is_good(folder):
+    if not (folder / "yunet").exists():
+        shutil.copy(data_file(f"teachers/{YUNET}"), folder)
+        run(["edgefer", "models", "pack", YUNET, "yunet", "--decoding", "yunet"], folder)
     (folder / "page.toml").write_text(blocks("toml", RUNNING)[0])
     result = run(["edgefer", "config", "check", "page.toml"], folder)
     assert result.returncode == 0, result.stderr

@@ -228,8 +228,7 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
         say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except OSError as error:
         if verbose:
@@ -237,6 +236,8 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
         # What has no name is standard output: all else is opened by its name.
         name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "standard output"
         say(f"{name}: {error.strerror or error}")
+        if name == "standard output":
+            _drop_output()
         return 1
     except Exception as error:
         if interrupts.received:
@@ -246,6 +247,12 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
             logger.exception("unexpected error")
         say(f"unexpected {type(error).__name__}: {error}; this is a bug, please report what --verbose shows")
         return 1
+
+
+def _drop_output() -> None:
+    """What is still to be printed goes nowhere: Python would try again at its end, and make 120 the exit code."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(message: object) -> None:

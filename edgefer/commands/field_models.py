@@ -13,7 +13,8 @@ from edgefer.commands.arguments import whole_number
 from edgefer.commands.console import Commands
 from edgefer.commands.self_test import self_test
 from edgefer.errors import ModelError, UsageError
-from edgefer.models import rules, slots
+from edgefer.models import slots
+from edgefer.models.field import rules
 from edgefer.models.place import models_folder
 from edgefer.support.names import shown
 from edgefer.support.typed import converted
@@ -84,7 +85,7 @@ def add_parsers(actions: Commands) -> None:
 def install_model(args: argparse.Namespace) -> int:
     """Installs, and says what is in use now."""
     from edgefer import config
-    from edgefer.models.install import How, install
+    from edgefer.models.field.install import How, install
 
     how = How(args.slot, config.fitting_profile(config.board_model()), args.allow_downgrade, args.allow_http)
     slot, copy, fresh = install(args.source, self_test, how)
@@ -137,7 +138,7 @@ def _public_key(path: str) -> str:
 
 def make_key(args: argparse.Namespace) -> int:
     """Makes the two files."""
-    from edgefer.models import signing
+    from edgefer.models.field import signing
 
     password = _password(args, "new password (none: not encrypted): ", again=True)
     secret, public, key = signing.keygen(args.name, password)
@@ -148,7 +149,7 @@ def make_key(args: argparse.Namespace) -> int:
 
 def sign_model(args: argparse.Namespace) -> int:
     """Signs, and says what."""
-    from edgefer.models import signing
+    from edgefer.models.field import signing
     from edgefer.models.release import Release
 
     today = time.strftime("%Y-%m-%d", time.gmtime())
@@ -187,7 +188,7 @@ def _password(args: argparse.Namespace, question: str, again: bool = False) -> b
 
 def roll_back_model(args: argparse.Namespace) -> int:
     """Rolls back, and says what is in use now."""
-    from edgefer.models.install import roll_back
+    from edgefer.models.field.install import roll_back
 
     slot, copy = roll_back(args.name)
     print(f"{slot}: back to {copy.title if copy else 'the model that ships'}; runs that start from now on use it")

@@ -29,7 +29,7 @@ from edgefer.device.restarts import counted_restarts
 from edgefer.device.service import Notifier, StopSignals
 from edgefer.device.update import FirstMinute
 from edgefer.errors import SourceError
-from edgefer.sinks.registry import OUTPUTS, STDOUT, TERMINAL, check_outputs
+from edgefer.sinks.registry import NETWORK, OUTPUTS, STDOUT, TERMINAL, check_outputs
 from edgefer.sources.registry import SOURCES
 from edgefer.support.registry import Choice
 from edgefer.support.words import to_width
@@ -39,10 +39,13 @@ if TYPE_CHECKING:
     from edgefer.loop.summary import RunSummary
     from edgefer.reader.options import StreamOptions
     from edgefer.reader.streaming import Stream
+    from edgefer.sinks import SinkThread
     from edgefer.values import Health
 
 #: People of whom the summary has a line.
 _PEOPLE_SHOWN = 5
+#: How often outputs hear that a source is not there yet, s.
+_WAITING_S = 1.0
 
 
 def add_parser(commands: Commands) -> None:
@@ -115,31 +118,41 @@ def _read(
     stop: StopSignals,
     minute: FirstMinute,
 ) -> tuple[RunSummary, SourceError | None]:
-    from edgefer import assemble
     from edgefer.reader import Reader
 
     reader = Reader.of_settings(settings, args.landmarks)
-    stream = reader.open(specs, options, outputs, stop.event)
-
-    from edgefer.loop.run import run
-
-    try:
-        title = stream.name if len(specs) == 1 else f"{len(specs)} sources"
-        sinks = assemble.start_sinks(
-            outputs,
-            labels=stream.labels,
-            models=stream.models,
-            units=stream.units,
-            title=title,
-            fps=stream.fps,
-            live=stream.live,
-        )
-    except BaseException:
-        stream.close()
-        raise
-
     notifier = Notifier()
-    progress = _progress(stream, len(specs), outputs)
+    stream: Stream | None = None
+    try:
+        with counted_restarts() as restarts:
+            starting = _Starting(outputs, len(specs), notifier, restarts)
+            try:
+                stream = reader.open(specs, options, outputs, stop.event, starting.wait)
+                sinks = starting.all(stream)
+            except BaseException:
+                starting.close()
+                if stream is not None:
+                    stream.close()
+                raise
+            return _run_to_its_end(
+                stream, sinks, _progress(stream, len(specs), outputs), stop, notifier, minute, restarts
+            ), None
+    except SourceError as error:
+        if stream is None:
+            raise
+        return stream.summary, error
+
+
+def _run_to_its_end(
+    stream: Stream,
+    sinks: Sequence[SinkThread],
+    progress: Generator[Any, None, None],
+    stop: StopSignals,
+    notifier: Notifier,
+    minute: FirstMinute,
+    restarts: int,
+) -> RunSummary:
+    from edgefer.loop.run import run
 
     def beat(written: int, hanging: str) -> None:
         notifier.beat(written > 0, lambda: f"{hanging} hangs" if hanging else _status(stream.health), not hanging)
@@ -149,14 +162,57 @@ def _read(
 
     gc.freeze()  # what is loaded stays: no collection need walk over it while a frame waits
     try:
-        with counted_restarts() as restarts:
-            return run(stream, sinks, stop.event, beat, restarts), None
-    except SourceError as error:
-        return stream.summary, error
+        return run(stream, sinks, stop.event, beat, restarts)
     finally:
         gc.unfreeze()
         progress.close()
         notifier.stopping()
+
+
+class _Starting:
+    """The outputs of a run, each opened when what it needs is known."""
+
+    def __init__(self, outputs: Sequence[Choice], sources: int, notifier: Notifier, restarts: int) -> None:
+        self._left = list(outputs)
+        self._sources, self._notifier, self._restarts = sources, notifier, restarts
+        self._sinks: list[SinkThread] = []
+        self._next_s = 0.0
+
+    def wait(self, stream: Stream) -> None:
+        """While a source is not there: those that speak to other machines are opened, and all hear that it is not."""
+        hangs = any(sink.hangs for sink in self._sinks)
+        self._notifier.beat(False, lambda: _status(stream.health), not hangs)
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + _WAITING_S
+        self._open(stream, [output for output in self._left if NETWORK in output.entry.needs])
+        health = stream.health
+        health.restarts = self._restarts
+        for sink in self._sinks:
+            sink.report(health)
+
+    def all(self, stream: Stream) -> list[SinkThread]:
+        """All of them; the stream is open. Raises UsageError, SinkError: one cannot be opened."""
+        self._open(stream, list(self._left))
+        return self._sinks
+
+    def _open(self, stream: Stream, outputs: Sequence[Choice]) -> None:
+        from edgefer import assemble
+
+        self._sinks += assemble.start_sinks(
+            outputs,
+            labels=stream.labels,
+            models=stream.models,
+            units=stream.units,
+            title=stream.name if self._sources == 1 else f"{self._sources} sources",
+            fps=stream.fps,
+            live=stream.live,
+        )
+        self._left = [output for output in self._left if all(output is not each for each in outputs)]
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close()
 
 
 def _status(health: Health) -> str:

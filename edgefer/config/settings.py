@@ -6,7 +6,7 @@ The validator, its messages and docs/configuration.md are all derived from these
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -43,6 +43,14 @@ class CaptureTable(_Table, frozen=True):
             "later; 0: not at all. A wrong password ends at once",
         ),
     ] = defaults.PATIENCE_S
+    frozen_s: Annotated[
+        Annotated[float, Meta(ge=2.5, le=1e6)] | Literal["auto", "never"],
+        Meta(
+            description="how long one may give the same picture, to the last bit, until it is taken for frozen and "
+            "opened again; auto: 2.5 s, coded video 30 s; never: it may be still, or black, for ever, as a screen, a "
+            "test pattern or a simulation"
+        ),
+    ] = "auto"
 
 
 class ComputeTable(_Table, frozen=True):

@@ -16,6 +16,8 @@ from edgefer.errors import EdgeferError
 
 #: Between two lines of status, s.
 STATUS_S = 2.0
+#: A service that is not ready yet, as where it waits for its camera, may take so much longer from each of these on, s.
+_EXTEND_S = 30
 #: A stop that takes longer may be forced by another Ctrl-C.
 PATIENCE_S = 5.0
 #: What asks a run to stop: a person, the system, a terminal that is gone, the limit on processor time.
@@ -105,7 +107,8 @@ class Notifier:
             return
         if status is not None and time.monotonic() >= self._next_status:
             self._next_status = time.monotonic() + STATUS_S
-            self._send(f"STATUS={status()}")
+            more = f"\nEXTEND_TIMEOUT_USEC={_EXTEND_S * 1_000_000}" if alive and not (ready or self._ready) else ""
+            self._send(f"STATUS={status()}{more}")
         if ready and not self._ready:
             self._ready = True
             self._send("READY=1")

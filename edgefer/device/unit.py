@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edgefer.config.settings import Settings, model_names
-from edgefer.sinks.registry import NETWORK
+from edgefer.sinks.registry import NETWORK, PROCESS
 from edgefer.support.credentials import credential_name
 from edgefer.support.typed import READ_FILE, SECRET_FILE, fields_of, is_marked
 
@@ -100,7 +100,7 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
     Args:
         settings: of that profile; they decide what the service may do: the network only where its source is reached
             over it or an output speaks to it, and then with those alone whose addresses they say; a choice of
-            processors only where it makes one.
+            processors only where it makes one, and of priorities only where an output has a process that gives way.
         profile: a shipped profile by name, or the path of a file.
         prefix: of the Python installation; this one's when None.
     """
@@ -121,8 +121,16 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
             for path in _files(settings, SECRET_FILE)
         ),
         network=_network(settings),
-        calls="SystemCallFilter=sched_setaffinity\n" if settings.compute.pin else "",
+        calls="".join(f"SystemCallFilter={call}\n" for call in _calls(settings)),
     )
+
+
+def _calls(settings: Settings) -> Iterator[str]:
+    """System calls of @resources that the profile has a use for."""
+    if settings.compute.pin:
+        yield "sched_setaffinity"
+    if any(PROCESS in output.entry.needs for output in settings.outputs):
+        yield "sched_setscheduler setpriority"
 
 
 def _files(settings: Settings, mark: str) -> Iterator[str]:

@@ -132,7 +132,7 @@ class FirstMinute:
 
     def _given_up(self, slot: str, why: str) -> bool:
         """Returns to the model before, where there is one; for a holder of the lock."""
-        from edgefer.models.install import give_up
+        from edgefer.models.field.install import give_up
 
         record = slots.read(slot)
         if record is None or record.current is None or not record.returns:

@@ -15,18 +15,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError, SourceStalled
-from edgefer.loop.patience import LONGEST_ATTEMPT_S, Pauses, may_come
+from edgefer.loop.numbering import Numbering
+from edgefer.loop.patience import LONGEST_ATTEMPT_S, Pauses, deadline_s, may_come
 from edgefer.loop.watch import PictureWatch
 from edgefer.values import Frame
 
 log = logging.getLogger(__name__)
 
-#: A live source that says nothing of it answers in this time, or in that of so many of its pictures.
-DEADLINE_S, DEADLINE_PICTURES = 2.5, 4
 #: Of a wait that took longer than it was to, as where the process was suspended, so much counts against the source.
 _MOST_OVER_S = 0.5
 #: A source that gave frames for so long is steady: should it fail again, pauses begin short.
@@ -90,8 +89,8 @@ class Capture:
         Args:
             source: with `read()` and `close()`; read on the thread only, closed by `close`. Where it has them,
                 `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, `waits`
-                says that there is none, `repeats` that a still scene gives equal pictures, and `damaged` counts what
-                it left out.
+                says that there is none, `frozen_s` is for how long its pictures may be equal, and `damaged` counts
+                what it left out.
             reopen: gives a fresh source after a stall; without it a stall is final.
             patience_s: how long to try to open a stalled source again, from the stall on.
             clock: seconds.
@@ -108,9 +107,7 @@ class Capture:
         self._changed = threading.Condition()
         self._newest: Frame | None = None
         self._any_taken = False
-        self._last: tuple[int, int, int] | None = None  # index, media_ns and captured_ns of the last frame
-        self._index_base = self._media_base_ns = 0
-        self._begins = False  # the next frame is the first of a source that was opened again
+        self._numbering = Numbering()
         self._pauses = Pauses()
         self._opened_s = clock()
         self._away_s: float | None = None  # since when there is no picture that may be read
@@ -188,7 +185,7 @@ class Capture:
             return
         turn.waited_s += waited_s
         opening = turn.stall is not None
-        longest_s = LONGEST_ATTEMPT_S if opening else _deadline_s(turn.source)
+        longest_s = LONGEST_ATTEMPT_S if opening else deadline_s(turn.source)
         if longest_s is None or turn.waited_s <= longest_s:
             return
         stall = SourceStalled(f"{self._name}: no answer for {longest_s:g} s" + " while it was opened" * opening)
@@ -282,7 +279,7 @@ class Capture:
                 if self._live and self._endless:
                     raise SourceStalled(f"{self._name}: it gives no more pictures")
                 return None
-            if self._reopen is None or self._pictures.look(self._name, frame, getattr(turn.source, "repeats", False)):
+            if self._reopen is None or self._pictures.look(self._name, frame, getattr(turn.source, "frozen_s", None)):
                 return frame
 
     def _put_away(self, turn: _Turn, stall: SourceStalled) -> None:
@@ -308,7 +305,7 @@ class Capture:
 
     def _keep(self, frame: Frame, turn: _Turn) -> None:
         if self._live:
-            frame = self._continued(frame)
+            frame = self._numbering.continued(frame, self._name)
         if self._away_s is not None and not self._pictures.trouble:
             self._away_s = None
             log.warning("%s is back", self._name)
@@ -322,24 +319,6 @@ class Capture:
             self.dropped += self._newest is not None and self._any_taken and not self._whole
             self._newest = frame
             self._changed.notify_all()
-
-    def _continued(self, frame: Frame) -> Frame:
-        """The frame with an index and a time that go on from the last one, also where its source counts from 0."""
-        begins, self._begins = self._begins, False
-        if self._last is not None:
-            index, media_ns, captured_ns = self._last
-            back = frame.index + self._index_base <= index or frame.media_ns + self._media_base_ns <= media_ns
-            if begins or back:
-                if not begins:
-                    log.warning("%s: its pictures count from the beginning again", self._name)
-                self._index_base = index + 1 - frame.index
-                self._media_base_ns = media_ns + max(1, frame.captured_ns - captured_ns) - frame.media_ns
-        if self._index_base or self._media_base_ns:
-            frame = structs.replace(
-                frame, index=frame.index + self._index_base, media_ns=frame.media_ns + self._media_base_ns
-            )
-        self._last = frame.index, frame.media_ns, frame.captured_ns
-        return frame
 
     def _open_again(self, turn: _Turn, stall: SourceStalled) -> bool:
         """Opens the source again, with growing pauses; False when stopped. Raises when patience ends."""
@@ -382,19 +361,8 @@ class Capture:
             turn.stall = None
             self._pauses.grow()  # for one that fails again at once
             self._opened_s = self._clock()
-            self._begins = True
+            self._numbering.opened()
             self._pictures.opened()
             self.reconnects += not rested
             return True
         return False
-
-
-def _deadline_s(source: Any) -> float | None:
-    """How long a read of the source may take; None where it may wait for somebody else."""
-    told_s: float | None = getattr(source, "deadline_s", None)
-    if told_s is not None:
-        return told_s
-    if getattr(source, "waits", False):
-        return None
-    fps = getattr(source, "fps", None)
-    return max(DEADLINE_S, DEADLINE_PICTURES / fps) if fps else DEADLINE_S

@@ -1,7 +1,7 @@
 """Waiting for a source that is not there: one rule for the first time it is opened and for all later ones.
 
 What may come is tried again, with growing pauses; what can never work ends at once. Nothing here is read yet, so a
-thread that is stuck in opening can be left to itself.
+thread that is stuck in opening can be left to itself. How long an open source may take to answer stands here as well.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ SETTLED_AFTER_S = 3.0
 HEARD_DELAY_S = 60.0
 #: A source opens or fails in less; one that does neither hangs in its driver.
 LONGEST_ATTEMPT_S = 15.0
+#: One that takes longer to open than this is not there yet, whatever it will say.
+SLOW_S = 2.5
+#: A live source that says nothing of it answers in this time, or in that of so many of its pictures.
+DEADLINE_S, DEADLINE_PICTURES = 2.5, 4
 _POLL_S = 0.05
 
 
@@ -38,6 +42,17 @@ def may_come(error: Exception, worked_before: bool = False) -> bool:
     if isinstance(error, SourceRefused):
         return False
     return worked_before or isinstance(error, SourceStalled)
+
+
+def deadline_s(source: Any) -> float | None:
+    """How long a read of the source may take; None where it may wait for somebody else."""
+    told_s: float | None = getattr(source, "deadline_s", None)
+    if told_s is not None:
+        return told_s
+    if getattr(source, "waits", False):
+        return None
+    fps = getattr(source, "fps", None)
+    return max(DEADLINE_S, DEADLINE_PICTURES / fps) if fps else DEADLINE_S
 
 
 class Pauses:
@@ -81,6 +96,7 @@ def open_patiently(
     patience_s: float = PATIENCE_S,
     stop: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
+    on_wait: Callable[[str], None] | None = None,
 ) -> Any | None:
     """Opens a source for the first time, and waits for one that may come.
 
@@ -89,6 +105,8 @@ def open_patiently(
         patience_s: how long to try; 0: once.
         stop: ends the waiting at once, whatever `make` is doing.
         clock: seconds.
+        on_wait: called on this thread again and again while the source is not there, with why it is not; empty where
+            it has not said so for a while.
 
     Returns:
         The source; None when stopped.
@@ -101,11 +119,14 @@ def open_patiently(
         while not opening.done.wait(_POLL_S):
             if stop is not None and stop.is_set():
                 return None
-            if clock() - opening.began_s > patience_s + LONGEST_ATTEMPT_S:
+            asked_s = opening.asked_s
+            if asked_s is not None and clock() - asked_s > min(patience_s, PATIENCE_S) + LONGEST_ATTEMPT_S:
                 raise SourceStalled(
-                    f"{opening.name or 'source'}: no answer for {clock() - opening.began_s:.0f} s while it was opened;"
+                    f"{opening.name or 'source'}: no answer for {clock() - asked_s:.0f} s while it was opened;"
                     " its driver hangs; unplug it and plug it in again"
                 )
+            if on_wait is not None and (opening.trouble or clock() - opening.began_s > SLOW_S):
+                on_wait(opening.trouble)
         return opening.take()
     finally:
         opening.leave()
@@ -116,9 +137,10 @@ class _Opening:
 
     def __init__(self, make: Callable[[], Any], patience_s: float, clock: Callable[[], float]) -> None:
         self.done = threading.Event()
-        self.name = ""
+        self.name = self.trouble = ""
         self._make, self._patience_s, self._clock = make, patience_s, clock
         self.began_s = clock()
+        self.asked_s: float | None = None  # when the attempt that is going on began
         self._pauses = Pauses()
         self._source: Any = None
         self._error: BaseException | None = None
@@ -158,15 +180,18 @@ class _Opening:
     def _try(self) -> Any | None:
         said = False
         while not self._left.is_set():
+            self.asked_s = self._clock()
             try:
                 return self._make()
             except SourceError as error:
+                self.asked_s = None
                 self.name = str(error).partition(": ")[0]
                 if not may_come(error) or self._patience_s <= 0:
                     raise
                 left_s = self._patience_s - (self._clock() - self.began_s)
                 if left_s <= 0:
                     raise type(error)(f"{error}; tried for {self._patience_s:g} s") from None
+                self.trouble = str(error)
                 if not said:
                     log.warning("%s; trying for %g s", error, self._patience_s)
                     said = True

@@ -7,6 +7,7 @@ picture without any light may be a covered lens or a dark room as well as a faul
 from __future__ import annotations
 
 import logging
+import math
 import time
 import zlib
 from collections.abc import Callable
@@ -20,8 +21,6 @@ log = logging.getLogger(__name__)
 
 #: So long a picture may be the same, or without light, before that is a fault.
 FAULTY_AFTER_S = 2.5
-#: A source of coded video may give a still scene as the same picture until its next whole one.
-REPEATING_AFTER_S = 30.0
 #: No brighter than this is a picture without light: black of video is 16, a sensor in the dark has noise above it.
 BLACK = 24
 #: No darker than this everywhere is a sensor that light has driven to its end, which has no noise either.
@@ -62,12 +61,13 @@ class PictureWatch:
         self._opened = True
         self._next_s = max(self._next_s, self._clock() + self._wait_s)
 
-    def look(self, name: str, frame: Frame, repeats: bool = False) -> bool:
+    def look(self, name: str, frame: Frame, frozen_s: float | None = None) -> bool:
         """Judges the next picture.
 
         Args:
             name: of the source, for messages.
-            repeats: whether a still scene gives the same picture again and again.
+            frozen_s: for how long it may be the same picture, s; None: as long as a sensor's may. With inf it may be
+                the same, or black, for ever.
 
         Returns:
             Whether the picture may be read; False for one that shows what was before the camera some time ago.
@@ -85,14 +85,17 @@ class PictureWatch:
         dark = int(sample.max()) <= BLACK
         self._dark_s = (now_s if self._dark_s is None else self._dark_s) if dark else None
         same_s = self._unchanged_s(frame, sample, now_s)
-        limit_s = REPEATING_AFTER_S if repeats else FAULTY_AFTER_S
-        if self._dark_s is not None:
+        limit_s = FAULTY_AFTER_S if frozen_s is None else frozen_s
+        if self._dark_s is not None and limit_s < math.inf:
             if now_s - self._dark_s >= FAULTY_AFTER_S:
                 self._say(f"{name}: the picture is black; covered, dark, or the camera failed", now_s)
                 self._faulty(now_s)
             return True  # nobody can be seen in it, which is true
         if same_s >= limit_s and int(sample.min()) < WHITE:
-            self._say(f"{name}: the picture has not changed at all for {limit_s:g} s", now_s)
+            what = (
+                f"the picture has not changed at all for {limit_s:g} s; where it may be still, set [capture] frozen_s"
+            )
+            self._say(f"{name}: {what}", now_s)
             self._faulty(now_s)
             return False
         self.trouble = ""

@@ -13,7 +13,7 @@ comment is found as surely as one in the weights:
 
 This guards against damage (a worn card, a broken copy, an edit by hand), not against an attacker, who could
 seal his own file; that is what a signature is for. `write` makes the seal; a manifest is not edited by hand.
-A `model.sig` is the signature of model.toml, and so of all that it lists (models/signature.py). Where there is one
+A `model.sig` is the signature of model.toml, and so of all that it lists (models/keys.py). Where there is one
 it is checked: against the keys that this device trusts or, in an installed copy, against what was accepted
 (models/slots.py).
 """

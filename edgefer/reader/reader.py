@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -199,14 +199,15 @@ class Reader:
         options: StreamOptions,
         outputs: Sequence[Choice] = (),
         stop: threading.Event | None = None,
+        on_wait: Callable[[Stream], None] | None = None,
     ) -> Stream:
         """As `stream`, with sources and options that were checked, for outputs that will get the readings.
 
-        `stop` ends the wait for a source that is not there yet.
+        `stop` ends the wait for a source that is not there yet, and `on_wait` is called meanwhile.
         """
         from edgefer.reader.streaming import Stream
 
-        return Stream(self._opened(), specs, options, outputs=outputs, stop=stop)
+        return Stream(self._opened(), specs, options, outputs=outputs, stop=stop, on_wait=on_wait)
 
     # -- the end
 

@@ -8,15 +8,15 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from edgefer.assemble import Parts
 from edgefer.errors import SourceError, UsageError
-from edgefer.reader.options import Flip, Rotation, StreamOptions
-from edgefer.sources.registry import AWAITED, STILL, CameraOptions, endless, parse_source
+from edgefer.reader.choosing import choose_sources, opener_of
+from edgefer.reader.options import StreamOptions
+from edgefer.sources.registry import AWAITED, STILL, endless
 from edgefer.support.locks import Guard
 from edgefer.support.names import shown
 from edgefer.support.redact import scrub
@@ -26,14 +26,11 @@ from edgefer.values import Frame, Health, Reading
 if TYPE_CHECKING:  # these load the loop, and with it OpenCV
     import numpy as np
 
+    from edgefer.loop.pipeline import Pipeline
     from edgefer.loop.readings import Readings
     from edgefer.loop.summary import RunSummary
-    from edgefer.sources import Source
 
 log = logging.getLogger(__name__)
-
-#: A source as it was given, and what it is or why it cannot be read.
-Chosen: TypeAlias = "tuple[str, Choice | SourceError]"
 
 _NAMES_IN_A_MESSAGE = 3
 
@@ -65,6 +62,7 @@ class Stream(Iterator[Reading]):
         *,
         outputs: Sequence[Choice] = (),
         stop: threading.Event | None = None,
+        on_wait: Callable[[Stream], None] | None = None,
     ) -> None:
         """Opens the first source.
 
@@ -74,6 +72,7 @@ class Stream(Iterator[Reading]):
             options: how they are read.
             outputs: where the readings will go, for what they need.
             stop: set from outside to end the wait for a source that is not there yet; the stream has ended then.
+            on_wait: called again and again during that wait; name, labels and health of the stream are known.
 
         Raises:
             UsageError: sources or options that do not go together. SourceError: no source can be read.
@@ -83,7 +82,9 @@ class Stream(Iterator[Reading]):
 
         self._parts, self._options, self._outputs = parts, options, outputs
         self._lock = Guard()
-        self._stop = stop
+        self._stop, self._on_wait = stop, on_wait
+        self._trouble = ""  # why the source that is waited for is not there
+        self._made: tuple[bool, Pipeline] | None = None  # for it: whether it is live, and its pipeline
         patience_s = options.patience
         self._patience_s = parts.settings.capture.patience_s if patience_s is None else patience_s
         self._open = _Open()
@@ -172,7 +173,8 @@ class Stream(Iterator[Reading]):
         readings = self._open.readings
         if readings is not None:
             return readings.health
-        return Health(self._tally.frames, 0, 0, 0.0, 0.0, 0, 0, None, False, "ended")
+        waits, frames = self._trouble, self._tally.frames
+        return Health(frames, 0, 0, 0.0, 0.0, 0, 0, None, False, "stalled" if waits else "ended", trouble=waits)
 
     # -- the steps
 
@@ -238,11 +240,13 @@ class Stream(Iterator[Reading]):
         from edgefer.sources import paced
 
         options = self._options
-        opener = _opener(choice, options)
+        opener = opener_of(choice, options, self._parts.settings.capture.frozen_s)
         if AWAITED in choice.entry.needs:
             from edgefer.loop.patience import open_patiently
 
-            source = open_patiently(opener, self._patience_s, self._stop)
+            on_wait = partial(self._wait, self._on_wait, choice) if self._on_wait else None
+            source = open_patiently(opener, self._patience_s, self._stop, on_wait=on_wait)
+            self._trouble = ""
             if source is None:
                 self._queue.clear()
                 self.close()
@@ -254,7 +258,8 @@ class Stream(Iterator[Reading]):
             reopen = opener if source.live else None
             if options.realtime:
                 source = paced(source)
-            pipeline = self._parts.pipeline(choice, source.live, self._outputs)
+            pipeline = self._pipeline(choice, source.live)
+            self._made = None
             self._open.readings = Readings(
                 source,
                 pipeline,
@@ -275,8 +280,25 @@ class Stream(Iterator[Reading]):
         self._open.readings.rest(self._resting)
         self._still = still
         self.name, self.fps, self.size, self.length = source.name, source.fps, source.size, source.length
-        self.live, self.labels, self.models = source.live, pipeline.labels, pipeline.further_labels
-        self.units = pipeline.units
+        self.live = source.live
+
+    def _wait(self, on_wait: Callable[[Stream], None], choice: Choice, trouble: str) -> None:
+        self._pipeline(choice, True)  # most of what is waited for is live
+        self._trouble = trouble or f"{choice}: does not answer"
+        self.name, _, _ = self._trouble.partition(": ")
+        on_wait(self)
+
+    def _pipeline(self, choice: Choice, live: bool) -> Pipeline:
+        """For the source that is begun; with it, what will be read of it is known."""
+        if self._made is None or self._made[0] != live:
+            made = self._parts.pipeline(choice, live, self._outputs)
+            self._made, self.labels, self.models, self.units = (
+                (live, made),
+                made.labels,
+                made.further_labels,
+                made.units,
+            )
+        return self._made[1]
 
     def _source_failed(self, spec: str, error: SourceError) -> None:
         """Remembers the failure of one of several; that of a single one is raised."""
@@ -313,61 +335,6 @@ class _Open:
     def close(self) -> None:
         if os.getpid() == self.pid:  # a camera that a child of this process closed would stop for its parent, too
             self.end_source()
-
-
-def choose_sources(specs: Sequence[str | Choice], options: StreamOptions, camera: CameraOptions) -> list[Chosen]:
-    """The sources that texts name, with what the options set of theirs, or why one cannot be read.
-
-    Raises:
-        UsageError: they do not go together. SourceError: there is one only, and it cannot be read.
-    """
-    chosen: list[Chosen] = []
-    for given in specs:
-        spec = given if isinstance(given, str) else given.target
-        try:
-            choice = parse_source(given, camera) if isinstance(given, str) else given
-        except SourceError as error:
-            if len(specs) == 1:
-                raise
-            chosen.append((spec, error))
-            continue
-        choice = _with_options(choice, options)
-        if endless(choice) and len(chosen) < len(specs) - 1:
-            raise UsageError(f"{shown(spec)} does not end by itself, so nothing after it would be read")
-        chosen.append((spec, choice))
-    good = [choice for _, choice in chosen if isinstance(choice, Choice)]
-    timed = options.start > 0 or options.seconds is not None
-    if timed and good and all(STILL in choice.entry.needs for choice in good):
-        raise UsageError(f"{shown(good[0].target)}: photographs have no time; leave the start and the seconds out")
-    return chosen
-
-
-def _with_options(choice: Choice, options: StreamOptions) -> Choice:
-    """A source's own options where the stream's are among them; the rest is done around it."""
-    fields = choice.options.__struct_fields__
-    given: dict[str, Any] = {"rotate": options.rotate, "flip": options.flip}
-    given |= {"start": options.start or None, "loop": options.loop or None, "recursive": options.recursive or None}
-    if options.loop and "loop" not in fields:
-        raise UsageError(f"{choice}: only a film can be read over and over")
-    known = {name: value for name, value in given.items() if value is not None and name in fields}
-    return Choice(choice.entry, msgspec.structs.replace(choice.options, **known)) if known else choice
-
-
-def _opener(choice: Choice, options: StreamOptions) -> Callable[[], Source]:
-    """Opens the source, turned as the options say where its own do not."""
-    fields = choice.options.__struct_fields__
-    rotate: Rotation = 0 if "rotate" in fields else options.rotate or 0
-    flip: Flip = "none" if "flip" in fields else options.flip or "none"
-
-    def opened() -> Source:
-        source: Source = choice.make()
-        if rotate or flip != "none":
-            from edgefer.sources.view import View
-
-            return View(source, rotate, flip)
-        return source
-
-    return opened
 
 
 def _colours(frame: Frame) -> np.ndarray:

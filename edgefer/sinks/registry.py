@@ -11,6 +11,7 @@ A maker gets its options and, by name, `labels` (of the first model), `title` (w
     stdout      it writes to standard output where it has no path
     terminal    it draws on the terminal, and says at the end what the run amounted to
     network     it speaks to other machines: it loses readings rather than hold up a run, also one that reads a file
+    process     it has a process of its own, which lowers its own priority
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from edgefer.sinks.network.options import Metrics, Mqtt, Web
 from edgefer.support.registry import Choice, Entry, Options, Registry
 
 FRAMES, LANDMARKS, MODELS = "frames", "landmarks", "models"
-FOLDER, STDOUT, TERMINAL, NETWORK = "folder", "stdout", "terminal", "network"
+FOLDER, STDOUT, TERMINAL, NETWORK, PROCESS = "folder", "stdout", "terminal", "network", "process"
 
 #: Paths that stand for what the process was started with; a socket there, as systemd gives, could not be opened.
 STANDARD = {"-": 1, "/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
@@ -282,7 +283,7 @@ OUTPUTS.add(
         "edgefer.sinks.network.web:open_web",
         Web,
         "address",
-        frozenset({NETWORK, FRAMES}),
+        frozenset({NETWORK, FRAMES, PROCESS}),
     )
 )
 

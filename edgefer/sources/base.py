@@ -25,6 +25,10 @@ class Interruptible(Protocol):
     def close(self) -> None: ...
 
 
+#: Coded video may give a still scene as the same picture until its next whole one, s.
+CODED_FROZEN_S = 30.0
+
+
 class Source:
     """A stream of frames.
 
@@ -36,8 +40,8 @@ class Source:
         size: (width, height) of the first frame, pixels.
         length: number of frames the source says it has, or None where it does not know.
         waits: True where a read may wait for somebody else, as for the writer of a pipe; `interrupt` ends that.
-        repeats: True where a still scene may give the same picture again and again, to the last bit, as coded video
-            does; a sensor's own pictures have noise.
+        frozen_s: for how long it may give the same picture, to the last bit, until it is taken for frozen; None: for as
+            long as a sensor may, whose pictures have noise. With inf it may be still, or black, for ever.
         deadline_s: of a live source, how long a read may take before the source is left to itself and opened again;
             None where the loop is to say, from the rate.
     """
@@ -46,7 +50,7 @@ class Source:
     live: bool = False
     still: bool = False
     waits: bool = False
-    repeats: bool = False
+    frozen_s: float | None = None
     deadline_s: float | None = None
     fps: float | None = None
     size: tuple[int, int] = (0, 0)
@@ -94,7 +98,7 @@ class Wrapper(Source):
         """Args: source: closed with this one."""
         self._source = source
         self.name, self.live, self.still, self.waits = source.name, source.live, source.still, source.waits
-        self.deadline_s, self.repeats = source.deadline_s, source.repeats
+        self.deadline_s, self.frozen_s = source.deadline_s, source.frozen_s
         self.fps, self.size, self.length = source.fps, source.size, source.length
 
     @property

@@ -6,7 +6,7 @@ import threading
 import time
 
 from edgefer.errors import SourceStalled
-from edgefer.sources.base import NS_PER_S, Interruptible, Source
+from edgefer.sources.base import CODED_FROZEN_S, NS_PER_S, Interruptible, Source
 from edgefer.sources.media.library import MediaError, av
 from edgefer.sources.media.reader import MediaReader
 from edgefer.values import Frame
@@ -63,7 +63,8 @@ class LiveStream(Source):
     Its end is a stall: a server that was killed looks no different, and opening it again is the cure for both.
     """
 
-    live = repeats = True
+    live = True
+    frozen_s = CODED_FROZEN_S
 
     def __init__(
         self,

@@ -21,8 +21,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,55 +28,17 @@ from typing import Any
 import numpy as np
 
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
-from edgefer.labels import label_set
 from edgefer.support.atomic import replacing, write_bytes
-from edgefer.support.cpu import model_name
 from edgefer.support.progress import progress_bar
-from edgefer.train import runs
+from edgefer.train import checkpoint, runs
+from edgefer.train.averaged import Averaged, swapped, values_of
 from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
 from edgefer.train.distil import Ensemble
+from edgefer.train.hardware import accelerator, hardware
 from edgefer.train.settings import TrainingSettings, build, learning_rate, load_data, parse_stages, share_left, targets
 
 MOST_PROCESSES = 16
 KEPT_EVERY = 10.0  # seconds, at least, between checkpoints of epochs that are shorter and no better
-
-
-class Averaged:
-    """Exponential moving average of all variables of a model, those of batch normalisation included.
-
-    Attributes:
-        steps: training steps seen.
-        values: the averages, in the order of model.variables.
-    """
-
-    EVERY = 4  # steps between updates; the decay is raised to this power
-
-    def __init__(self, model, decay: float):
-        self._decay = decay**self.EVERY
-        self.steps = 0
-        self.values = _values(model.variables)
-
-    def update(self, model) -> None:
-        """Call after each step."""
-        self.steps += 1
-        if self.steps % self.EVERY:
-            return
-        # a young average follows faster, so that it does not remember the random start
-        decay = min(self._decay, self.steps / (self.steps + 10 * self.EVERY))
-        for average, value in zip(self.values, _values(model.variables), strict=True):
-            if average.dtype.kind == "f":
-                average += (value - average) * (1 - decay)
-
-
-@contextmanager
-def swapped(model, values) -> Iterator[None]:
-    """Inside the block the model holds other values."""
-    own = _values(model.variables)
-    _assign(model.variables, values)
-    try:
-        yield
-    finally:
-        _assign(model.variables, own)
 
 
 def fit(
@@ -132,11 +92,11 @@ def fit(
     keras.utils.set_random_seed(settings.seed)
     with computing(settings.precision):
         model = build(replace(settings, quantisation_aware=False), dropout=settings.dropout)
-    started_after = _start(Path(settings.start), model) if settings.start else 0.0
+    started_after = checkpoint.start(Path(settings.start), model) if settings.start else 0.0
     if settings.quantisation_aware:
         from edgefer.train.fake_quantise import fake_quantised
 
-        model = fake_quantised(_finished(Path(settings.start), model))
+        model = fake_quantised(checkpoint.finished(Path(settings.start), model))
         # ranges to begin the average with
         model(Inputs(spec).stack(train.images[: settings.batch]), training=True)
     optimizer = keras.optimizers.AdamW(settings.rate, weight_decay=settings.weight_decay, clipnorm=5.0)
@@ -152,9 +112,9 @@ def fit(
 
         resident = Resident(settings, model, train, wanted, val)
     if (out / "checkpoint.npz").exists():
-        state = _restore(out / "checkpoint.npz", model, optimizer, averaged)
+        state = checkpoint.restore(out / "checkpoint.npz", model, optimizer, averaged)
         if resident:
-            values = {"model": _values(model.variables), "optimizer": _values(optimizer.variables)}
+            values = {"model": values_of(model.variables), "optimizer": values_of(optimizer.variables)}
             resident.steps.restore({**values, "averaged": averaged.values}, averaged.steps)
         _shortened(out / "metrics.jsonl", state["epoch"])
         print(f"going on after epoch {state['epoch']}", flush=True)
@@ -216,7 +176,7 @@ def fit(
                 file.write(json.dumps(line) + "\n")
             print(json.dumps(line), flush=True)
             if due:
-                _keep(out / "checkpoint.npz", model, optimizer, averaged, state)
+                checkpoint.keep(out / "checkpoint.npz", model, optimizer, averaged, state)
                 kept = time.monotonic()
 
     if until is not None and state["epoch"] < settings.epochs:
@@ -242,41 +202,6 @@ def fit(
     return done
 
 
-def accelerator() -> str:
-    """Name of the GPU that Keras computes on; empty on a CPU."""
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "torch":
-        import torch
-
-        return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    if backend == "jax":
-        import jax
-
-        return jax.devices()[0].device_kind if jax.default_backend() != "cpu" else ""
-    import tensorflow as tf
-
-    devices = tf.config.list_physical_devices("GPU")
-    return tf.config.experimental.get_device_details(devices[0]).get("device_name", "GPU") if devices else ""
-
-
-def hardware() -> str:
-    """Processor and number of threads, for the record."""
-    return f"{model_name()}, {os.cpu_count()} threads"
-
-
-def _values(variables) -> list[np.ndarray]:
-    import keras
-
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
-
-
-def _assign(variables, values) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
 def _claim(path: Path, settings: dict) -> None:
     settings = json.loads(json.dumps(settings))
     # what an older run's file lacks, it did by default
@@ -299,58 +224,6 @@ def _write_json(path: Path, content: dict) -> None:
 def _save_weights(model, path: Path) -> None:
     with replacing(path) as scratch:
         model.save_weights(scratch)
-
-
-def _keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None:
-    """Model, optimizer, average and counters, in one file that replaces the last one whole."""
-    groups = {"model": _values(model.variables), "optimizer": _values(optimizer.variables), "averaged": averaged.values}
-    arrays: dict[str, Any] = {f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)}
-    with replacing(path) as scratch:
-        np.savez(scratch, state=json.dumps(state), averaged_steps=averaged.steps, **arrays)
-
-
-def _start(run: Path, model) -> float:
-    """Give the model the averaged weights of another run; returns the seconds that run took.
-
-    A run with other classes gives all but its last layer, which stays random.
-    """
-    try:
-        with np.load(run / "checkpoint.npz") as kept:
-            values = [kept[f"averaged{i}"] for i in range(len(model.variables))]
-            seconds = json.loads(str(kept["state"]))["seconds"]
-    except FileNotFoundError:
-        raise UsageError(f"{run}: no run to start from: has no checkpoint.npz") from None
-    classes, before = (model.output_shape[-1], len(label_set(TrainingSettings.read(run / "settings.json").labels)))
-    for variable, value in zip(model.variables, values, strict=True):
-        if tuple(variable.shape) == value.shape:
-            variable.assign(value)
-        elif classes == before or (variable.shape[-1], value.shape[-1]) != (classes, before):
-            raise UsageError(
-                f"{run}: holds another network: expected {variable.path} of shape {tuple(variable.shape)}, "
-                f"got {value.shape}; start from a run of the same architecture, input and mode"
-            )
-    return seconds
-
-
-def _finished(run: Path, model):
-    """The model with the weights that a finished run would export."""
-    if not (run / "done.json").exists():
-        raise UsageError(f"{run}: not finished; quantisation-aware training goes on from a finished run")
-    model.load_weights(run / "best.weights.h5")
-    return model
-
-
-def _restore(path: Path, model, optimizer, averaged: Averaged) -> dict:
-    with np.load(path) as kept:
-
-        def group(name, count):
-            return [kept[f"{name}{i}"] for i in range(count)]
-
-        _assign(model.variables, group("model", len(model.variables)))
-        _assign(optimizer.variables, group("optimizer", len(optimizer.variables)))
-        averaged.values = group("averaged", len(averaged.values))
-        averaged.steps = int(kept["averaged_steps"])
-        return json.loads(str(kept["state"]))
 
 
 def main(argv: list[str] | None = None) -> int:

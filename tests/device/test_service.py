@@ -55,12 +55,15 @@ def test_systemd_hears_every_two_seconds_how_it_goes(tmp_path, monkeypatch):
         listener.bind(str(tmp_path / "notify"))
         listener.settimeout(5)
         notifier = service.Notifier()
-        for said in ("waiting", "waiting still", "29.9 fps"):
-            notifier.beat(False, said.upper)
+        for said, ready in (("waiting", False), ("waiting still", False), ("waiting more", False), ("29.9 fps", True)):
+            notifier.beat(ready, said.upper)
             now[0] += 1.5
+        now[0] += 1.5
+        notifier.beat(True, "30.0 fps".upper)
         notifier.stopping()
-        heard = [listener.recv(100).decode() for _ in range(3)]
-    assert heard == ["STATUS=WAITING", "STATUS=29.9 FPS", "STOPPING=1"]
+        heard = [listener.recv(100).decode() for _ in range(5)]
+    more = "\nEXTEND_TIMEOUT_USEC=30000000"  # while it waits, its start may take longer
+    assert heard == [f"STATUS=WAITING{more}", f"STATUS=WAITING MORE{more}", "READY=1", "STATUS=30.0 FPS", "STOPPING=1"]
 
 
 def test_without_systemd_nothing_is_sent(monkeypatch):

@@ -90,6 +90,15 @@ def test_processors_may_be_chosen_only_by_a_profile_that_does():
     assert "SystemCallFilter=sched_setaffinity" not in lines()
 
 
+def test_priorities_may_be_chosen_only_where_the_page_gives_way_to_the_run():
+    """The policies of realtime remain forbidden (RestrictRealtime)."""
+    allowed = "SystemCallFilter=sched_setscheduler setpriority"
+    unit_lines = lines(**outputs("web:8080"))
+    assert allowed in unit_lines and "RestrictRealtime=yes" in unit_lines
+    assert unit_lines.index(allowed) > unit_lines.index("SystemCallFilter=~@privileged @resources")
+    assert allowed not in lines(**outputs("mqtt:mqtt://127.0.0.1"))
+
+
 @needs_systemd
 @pytest.mark.parametrize(
     ("device", "texts", "most"),

@@ -18,7 +18,7 @@ from edgefer.device import doctor, update
 from edgefer.device.update import FirstMinute
 from edgefer.errors import ModelError, SourceError
 from edgefer.models import directory, place, slots, store
-from edgefer.models.install import How, install
+from edgefer.models.field.install import How, install
 
 PROGRAM = "import sys; from edgefer.commands.console import main; sys.exit(main(sys.argv[1:]))"
 QUICK = "import edgefer.device.update as update; update.MINUTE_S = 0.5; " + PROGRAM

@@ -29,8 +29,9 @@ import tiny_model
 from edgefer import assemble
 from edgefer.commands.console import main as command_line
 from edgefer.errors import ModelError, UsageError
-from edgefer.models import directory, keys, minisign, place, signing, slots, store
-from edgefer.models.install import How, install
+from edgefer.models import directory, keys, minisign, place, slots, store
+from edgefer.models.field import signing
+from edgefer.models.field.install import How, install
 from edgefer.models.keys import Trust
 from edgefer.models.release import Release
 

@@ -38,8 +38,9 @@ from msgspec.structs import replace
 from edgefer import assemble
 from edgefer.device.update import FirstMinute
 from edgefer.errors import EdgeferError, ModelError, UsageError
-from edgefer.models import directory, keys, minisign, place, signing, slots, store
-from edgefer.models.install import How, install, roll_back
+from edgefer.models import directory, keys, minisign, place, slots, store
+from edgefer.models.field import signing
+from edgefer.models.field.install import How, install, roll_back
 from edgefer.models.keys import Trust
 from edgefer.models.release import Release
 

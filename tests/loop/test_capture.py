@@ -171,7 +171,7 @@ def test_an_opening_that_never_comes_back_is_left_and_tried_again(monkeypatch):
 
 
 def test_a_source_that_does_not_let_itself_be_closed_is_left_too(monkeypatch):
-    monkeypatch.setattr("edgefer.loop.capture.DEADLINE_S", 0.1)
+    monkeypatch.setattr("edgefer.loop.patience.DEADLINE_S", 0.1)
     answer = threading.Event()
 
     class Clinging(FileSource):

@@ -60,7 +60,7 @@ def test_patience_ends_with_the_last_reason():
     opens = Attempts(SourceStalled("camera: not there"), SourceStalled("camera: busy"))
     with pytest.raises(SourceStalled, match="camera: busy; tried for 0.3 s"):
         open_patiently(opens, 0.3)
-    assert opens.count == 3
+    assert 2 <= opens.count <= 3  # two, where the machine has other things to do
 
 
 def test_an_unknown_error_is_passed_on():
@@ -107,6 +107,23 @@ def test_an_attempt_that_never_comes_back_is_given_up(monkeypatch):
     over = threading.Event()
     with pytest.raises(SourceStalled, match="its driver hangs"):
         open_patiently(lambda: over.wait(10), 0.1)
+    over.set()
+
+
+def test_a_later_attempt_that_never_comes_back_is_given_up_however_long_is_waited(monkeypatch):
+    monkeypatch.setattr(patience, "LONGEST_ATTEMPT_S", 0.1)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.1)
+    over, attempts = threading.Event(), []
+
+    def opens():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise SourceStalled("camera: not there")
+        over.wait(10)
+
+    with pytest.raises(SourceStalled, match="camera: no answer for 0 s while it was opened; its driver hangs"):
+        open_patiently(opens, 1e6)
+    assert len(attempts) == 2
     over.set()
 
 
@@ -163,3 +180,26 @@ def test_a_ring_ends_a_pause_at_once():
     began = time.monotonic()
     assert not pauses.wait(threading.Event(), stall, 60.0)
     assert time.monotonic() - began < 30
+
+
+def test_who_waits_hears_why_again_and_again():
+    source, heard = CameraSource(1, 0.0), []
+    opens = Attempts(SourceStalled("camera: not there"), SourceStalled("camera: busy"), source)
+    assert open_patiently(opens, 10, on_wait=heard.append) is source
+    assert set(heard) == {"camera: not there", "camera: busy"} and len(heard) > 2
+
+
+def test_who_waits_hears_of_a_source_that_does_not_say_a_word(monkeypatch):
+    monkeypatch.setattr(patience, "SLOW_S", 0.1)
+    come, heard, source = threading.Event(), [], CameraSource(1, 0.0)
+
+    def opens():
+        come.wait(10)
+        return source
+
+    def hear(why: str) -> None:
+        heard.append(why)
+        come.set()
+
+    assert open_patiently(opens, 10, on_wait=hear) is source
+    assert set(heard) == {""}

@@ -138,7 +138,7 @@ def test_where_events_are_told_the_last_frame_of_a_file_is_known(items, options,
 def test_a_camera_is_not_read_ahead():
     loop = EventfulPipeline()
     loop.tells_events = True
-    readings = Readings(CameraSource(3, 0.01), loop, frames=2)
+    readings = Readings(CameraSource(500, 0.01), loop, frames=2)
     while not readings.ended:
         readings.step()
     assert len(loop.last) == 1  # so many frames were asked for

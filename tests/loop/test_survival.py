@@ -58,7 +58,7 @@ def systemd(tmp_path, monkeypatch):
 def test_a_hang_in_any_stage_ends_in_a_restart(monkeypatch, systemd, stage):
     """Systemd hears nothing any more; or the run ends by itself, which it answers with a restart as well."""
     monkeypatch.setattr("edgefer.sinks.thread.HANGS_AFTER_S", 0.1)
-    monkeypatch.setattr("edgefer.loop.capture.DEADLINE_S", 0.05)
+    monkeypatch.setattr("edgefer.loop.patience.DEADLINE_S", 0.05)
     monkeypatch.setattr("edgefer.loop.patience.FIRST_DELAY_S", 0.0)
     hang, count = Hang(), [0]
 

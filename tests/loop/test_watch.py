@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from edgefer.errors import SourceStalled
-from edgefer.loop import watch
 from edgefer.loop.watch import PictureWatch
+from edgefer.sources.base import CODED_FROZEN_S
 from edgefer.values import Frame
 
 RANDOM = np.random.default_rng(0)
@@ -25,18 +27,18 @@ class Camera:
         self.watch = PictureWatch(lambda: self.now_s)
         self.stalls: list[float] = []
 
-    def give(self, picture: np.ndarray, repeats: bool = False) -> bool | None:
+    def give(self, picture: np.ndarray, frozen_s: float | None = None) -> bool | None:
         """Whether it may be read; None where the source is to be opened again, which is done."""
         self.now_s += 0.05
         try:
-            return self.watch.look("camera", Frame(0, picture, 0, 0), repeats)
+            return self.watch.look("camera", Frame(0, picture, 0, 0), frozen_s)
         except SourceStalled:
             self.stalls.append(self.now_s)
             self.watch.opened()
             return None
 
-    def give_for(self, seconds: float, picture: np.ndarray, repeats: bool = False) -> list[bool | None]:
-        return [self.give(picture, repeats) for _ in range(round(seconds / 0.05))]
+    def give_for(self, seconds: float, picture: np.ndarray, frozen_s: float | None = None) -> list[bool | None]:
+        return [self.give(picture, frozen_s) for _ in range(round(seconds / 0.05))]
 
 
 def test_pictures_that_change_are_read():
@@ -66,9 +68,17 @@ def test_one_point_that_moves_is_no_frozen_picture():
 
 def test_coded_video_may_repeat_a_still_scene_for_longer():
     camera, picture = Camera(), noise()
-    assert set(camera.give_for(watch.REPEATING_AFTER_S - 1, picture, repeats=True)) == {True}
-    camera.give_for(3, picture, repeats=True)
+    assert set(camera.give_for(CODED_FROZEN_S - 1, picture, CODED_FROZEN_S)) == {True}
+    camera.give_for(3, picture, CODED_FROZEN_S)
     assert camera.stalls
+
+
+@pytest.mark.parametrize("level", [0, 90], ids=["black", "grey"])
+def test_a_source_that_may_be_still_for_ever_is_never_opened_again(level):
+    camera = Camera()
+    picture = np.full((120, 160), level, np.uint8)
+    assert set(camera.give_for(400, picture, math.inf)) == {True}
+    assert not camera.stalls and not camera.watch.trouble
 
 
 @pytest.mark.parametrize("level", [0, 16])

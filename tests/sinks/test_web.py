@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -160,7 +161,8 @@ def test_nothing_but_boxes_leaves_a_device_that_is_told_so(own, monkeypatch):
 
 def test_no_picture_is_made_while_nobody_looks(own, monkeypatch):
     made = []
-    monkeypatch.setattr(web, "picture_of", lambda *_: made.append(1) or "")
+    made_by = web.picture_of
+    monkeypatch.setattr(web, "picture_of", lambda *given: made.append(1) or made_by(*given))
     run = own()
     time.sleep(0.3)
     assert not made
@@ -271,8 +273,9 @@ def test_a_server_that_dies_is_started_again(own, monkeypatch, caplog):
     assert run.events(1)[0][0] == "hello"
 
 
-def test_a_server_that_hangs_costs_half_a_second_and_is_started_again(own, monkeypatch, caplog):
+def test_a_server_that_hangs_holds_up_nobody_and_is_started_again(own, monkeypatch, caplog):
     monkeypatch.setattr(web, "_AGAIN_S", 0.1)
+    monkeypatch.setattr(web, "_STALLED_S", 1.0)
     run = own()
     viewer = urllib.request.urlopen(run.url + "/events", timeout=20)  # so that pictures are handed over
     eventually(lambda: run.sink._server is not None and run.sink._server.viewers)
@@ -282,6 +285,42 @@ def test_a_server_that_hangs_costs_half_a_second_and_is_started_again(own, monke
     eventually(run.is_there)
     assert run.longest_s < 5.0
     viewer.close()
+
+
+def test_a_server_that_gets_no_time_is_not_taken_for_one_that_hangs(own, caplog):
+    """It only has what the run leaves: its viewers then miss pictures, the run goes on, and nothing waits for them."""
+    run = own()
+    with urllib.request.urlopen(run.url + "/events", timeout=20):
+        eventually(lambda: run.sink._server is not None and run.sink._server.viewers)
+        server = run.sink._server
+        os.kill(server._process.pid, signal.SIGSTOP)
+        sent = server._sent
+        time.sleep(1.0)
+        assert server._sent - sent < 30  # health alone; of the readings, the last
+        os.kill(server._process.pid, signal.SIGCONT)
+        eventually(lambda: server._sent - sent > 60)
+    assert run.sink._server is server and "its server has ended" not in caplog.text
+
+
+def test_the_page_has_the_time_that_the_run_leaves(shared):
+    server = shared.sink._server._process.pid
+    eventually(lambda: shared.sink._server._taken)
+    if len(os.sched_getaffinity(0)) > 1:
+        eventually(lambda: os.sched_getscheduler(server) == os.SCHED_IDLE)
+    else:
+        eventually(lambda: os.getpriority(os.PRIO_PROCESS, server) == 19)
+
+
+@pytest.mark.parametrize(("width", "shape"), [(160, (120, 160)), (80, (60, 80))])
+def test_the_picture_is_as_wide_as_viewers_get_it(own, width, shape):
+    import cv2
+    import numpy as np
+
+    run = own(f",width={width}")
+    (one, *_) = [values for kind, values in run.events(6) if kind == "reading" and "picture" in values]
+    seen = cv2.imdecode(np.frombuffer(base64.b64decode(one["picture"]), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert seen.shape[:2] == shape and abs(int(seen[5, 5].flat[0]) - 90) < 8
+    assert (one["width"], one["height"]) == (160, 120)  # which boxes are told in
 
 
 def test_the_end_of_a_run_is_the_end_of_its_server(own):
@@ -326,6 +365,66 @@ def test_a_port_that_is_taken_is_said_and_the_run_goes_on(caplog):
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "cannot be opened: Address already in use; trying again"
     ]
+
+
+def jpeg_of(width: int, height: int, tables: bool) -> bytes:
+    """A picture as a camera codes it, with its Huffman tables or, as many do, without."""
+    import cv2
+    import numpy as np
+
+    ramp = np.tile(np.linspace(0, 255, width).astype(np.uint8), (height, 1))
+    data = cv2.imencode(".jpg", cv2.merge([ramp, ramp, 255 - ramp]))[1].tobytes()
+    while not tables and (at := data.find(b"\xff\xc4")) >= 0:
+        data = data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
+    return data
+
+
+@pytest.mark.parametrize("tables", [True, False], ids=["with-tables", "without-tables"])
+@pytest.mark.parametrize("width", [160, 640, 1920, 5200])
+def test_a_cameras_own_jpeg_is_shown_and_not_wider_than_asked_for(width, tables):
+    import cv2
+    import numpy as np
+
+    from edgefer.sinks.network.page.server import as_shown
+
+    given = jpeg_of(width, width * 3 // 4, tables)
+    shown = as_shown(given, 640)
+    assert (shown == given) == (tables and width <= 640)
+    assert b"\xff\xc4" in shown[:4096]
+    seen = cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR)
+    assert seen.shape == (min(width, 640) * 3 // 4, min(width, 640), 3)
+    blue, _, red = seen[5, -5]
+    assert blue > 240 and red < 15
+
+
+def test_a_damaged_jpeg_is_no_picture():
+    from edgefer.sinks.network.page.server import as_shown
+
+    assert as_shown(b"\xff\xd8\xff" + b"nothing of a picture" * 9, 640) == b""
+
+
+def test_what_a_camera_has_coded_is_handed_over_as_it_is(own, monkeypatch):
+    """To decode it takes time that the run has a use for."""
+    import cv2
+    import numpy as np
+
+    class Colours:
+        jpeg = np.frombuffer(jpeg_of(160, 120, True), np.uint8)
+
+        def __call__(self):
+            pytest.fail("it was decoded")
+
+    run = own()
+    made_by = web.picture_of
+
+    def picture_of(given, width):
+        given.bgr = Colours()
+        return made_by(given, width)
+
+    monkeypatch.setattr(web, "picture_of", picture_of)
+    seen = [values["picture"] for kind, values in run.events(40) if kind == "reading"]
+    assert base64.b64encode(Colours.jpeg.tobytes()).decode() in seen
+    assert cv2.imdecode(np.frombuffer(base64.b64decode(seen[-1]), np.uint8), 1).shape == (120, 160, 3)
 
 
 # --- in a browser

@@ -10,7 +10,7 @@ import pytest
 from losses import NoiseCamera
 from usage import usage
 
-from edgefer.loop import capture, watch
+from edgefer.loop import capture, patience, watch
 from edgefer.loop.capture import Capture
 from edgefer.sources.faults import FaultyDevice
 from edgefer.sources.registry import FAULTS
@@ -21,7 +21,7 @@ def hurried(monkeypatch):
     """Ten times as quick to judge as it is, so that a loss takes a fraction of a second."""
     monkeypatch.setattr(watch, "FAULTY_AFTER_S", 0.25)
     monkeypatch.setattr(watch, "_BETWEEN_S", 0.02)
-    monkeypatch.setattr(capture, "DEADLINE_S", 0.25)
+    monkeypatch.setattr(patience, "DEADLINE_S", 0.25)
     monkeypatch.setattr("edgefer.loop.patience.FIRST_DELAY_S", 0.02)
     monkeypatch.setattr("edgefer.loop.patience.LONGEST_DELAY_S", 0.05)
 

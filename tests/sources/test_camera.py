@@ -83,6 +83,7 @@ def test_grey_comes_from_the_buffer_and_colour_only_on_demand(plug_in, fourcc, p
     exact = fourcc in ("GREY", "MJPG", "BGR3", "RGB3")
     expected = GREY.astype(float) if exact else GREY * (219 / 255) + 16
     assert np.abs(frame.grey - expected).max() <= (12 if fourcc == "MJPG" else 2)
+    assert hasattr(frame.bgr, "jpeg") == (fourcc == "MJPG")
     colour = frame.bgr()
     assert colour.shape == (48, 64, 3)
     if fourcc == "GREY":

@@ -14,6 +14,8 @@ from edgefer.labels import translate
 from edgefer.measure import datasets
 from edgefer.train import fit as fitting
 from edgefer.train import runs
+from edgefer.train.averaged import values_of
+from edgefer.train.checkpoint import start
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.distil import Ensemble, RunTeacher
 from edgefer.train.export import models
@@ -99,7 +101,7 @@ def test_a_wrong_stage_is_refused(text):
 
 def test_a_run_that_is_not_there_cannot_be_started_from(tmp_path):
     with pytest.raises(UsageError, match="no run to start from"):
-        fitting._start(tmp_path, None)
+        start(tmp_path, None)
 
 
 def test_stages_that_do_not_end_at_the_full_side_are_refused():
@@ -171,11 +173,11 @@ def test_a_run_can_learn_from_fewer_rows_the_same_for_every_seed(settings):
 def test_a_run_with_other_classes_gives_all_but_its_last_layer(settings, finished):
     run, _ = finished
     seven = build(replace(settings, labels="basic7"), size=32, dropout=settings.dropout)
-    before = fitting._values(seven.variables)
-    fitting._start(run, seven)
+    before = values_of(seven.variables)
+    start(run, seven)
     eight = build(settings, size=32, dropout=settings.dropout)
-    fitting._start(run, eight)
-    after, given = fitting._values(seven.variables), fitting._values(eight.variables)
+    start(run, eight)
+    after, given = values_of(seven.variables), values_of(eight.variables)
     kept = [i for i, value in enumerate(given) if value.shape != after[i].shape]
     assert kept, "the last layer has other classes"
     for i, value in enumerate(after):
@@ -185,7 +187,7 @@ def test_a_run_with_other_classes_gives_all_but_its_last_layer(settings, finishe
 def test_a_run_of_another_network_cannot_be_started_from(settings, finished):
     run, _ = finished
     with pytest.raises(UsageError, match="holds another network: expected .* start from a run of the same"):
-        fitting._start(run, build(replace(settings, input="grey+sobel"), size=32, dropout=settings.dropout))
+        start(run, build(replace(settings, input="grey+sobel"), size=32, dropout=settings.dropout))
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,22 @@ def test_pairs_of_a_film_are_its_pictures_with_their_truth(face):
     assert np.corrcoef(moved, strength)[0, 1] > 0.4
 
 
+def test_further_sets_of_training_are_other_films_of_the_same_people(tmp_path, monkeypatch):
+    monkeypatch.setattr(shots.identities, "photographs", lambda data, labels, part: [drawn.drawn(3)])
+    monkeypatch.setitem(shots.PICTURES, "train", 4)
+    monkeypatch.setitem(shots.PICTURES, "turned", 2)
+    shots.make(tmp_path, tmp_path, tmp_path, ("train", "turned"), sets=2)
+    one, two = shots.load(tmp_path, "train"), shots.load(tmp_path, "train", sets=2)
+    assert len(one.units) == 4 + 2 * 2 and len(two.units) == 4 + 4 + 2 * 2
+    assert set(two.names) == set(one.names) and not np.array_equal(two.units[:4], two.units[4:8])
+    assert np.array_equal(two.planes[:4], one.planes[:4])
+    kept = (tmp_path / "shots_train_2.npy").read_bytes()
+    shots.make(tmp_path, tmp_path, tmp_path, ("train",), sets=2)
+    assert (tmp_path / "shots_train_2.npy").read_bytes() == kept
+    with pytest.raises(UsageError, match="shots_train_3.npz: not there"):
+        shots.load(tmp_path, "train", sets=3)
+
+
 def test_a_run_learns_goes_on_and_is_kept(tmp_path):
     pytest.importorskip("keras")
     training = relative.RelativeTraining(epochs=4, batch=16, rate=3e-3, average=0.9)

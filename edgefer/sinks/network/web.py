@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import logging
 import os
 import select
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -32,15 +32,20 @@ from edgefer.support.palette import GREY, colours_of
 from edgefer.support.redact import scrub
 from edgefer.values import Frame, Health, Reading
 
+if TYPE_CHECKING:
+    import numpy as np
+
 log = logging.getLogger(__name__)
 
-#: A server that takes nothing for so long is ended and begun again, s.
-_STALLED_S = 0.5
+#: A server that takes nothing for so long is ended and begun again, s. It only has the time that the run leaves.
+_STALLED_S = 30.0
+_SEND_S = 0.5
 _AGAIN_S = 3.0
 _LEAVE_S = 1.0
 #: Characters of a token at least.
 _TOKEN = 16
-_JPEG_QUALITY = 75
+#: What the server says of a message that it has taken; any other byte is the number of its viewers.
+_TAKEN = 255
 #: The path is handed over as multiprocessing does it, so that the folder it is started in plays no part.
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from edgefer.sinks.network.page.server import main; main()"
 
@@ -70,6 +75,7 @@ class WebOutput(Sink):
             "names": [name for name in options.names.split("/") if name],
             "token": token,
             "secure": bool(options.cert_file),
+            "width": options.width,
             "hello": {
                 "title": readable(scrub(title)),
                 "labels": list(labels),
@@ -84,7 +90,7 @@ class WebOutput(Sink):
         self._listening: socket.socket | None = None
         self._server: _Server | None = None
         self._next_s = 0.0  # when a server is begun again
-        self._sent_s = 0.0
+        self._due_s = 0.0  # when viewers get the next reading
         self._last: Reading | None = None
 
     def _token(self) -> str:
@@ -115,11 +121,15 @@ class WebOutput(Sink):
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         self._last = reading
-        server = self._serving()
         now_s = time.monotonic()
-        if server is None or not server.viewers or now_s - self._sent_s < 1 / self._options.rate:
+        if now_s < self._due_s:
             return
-        self._sent_s = now_s
+        server = self._serving()
+        if server is not None and server.viewers and server.is_busy:  # as soon as it has taken the last one
+            return
+        self._due_s = max(self._due_s + 1 / self._options.rate, now_s)  # one that came late makes the next no later
+        if server is None or not server.viewers:
+            return
         height, width = frame.grey.shape if frame is not None else (0, 0)
         values: dict[str, Any] = {
             "frame": reading.frame,
@@ -137,9 +147,8 @@ class WebOutput(Sink):
                 for face in reading.faces
             ],
         }
-        if self._options.picture and frame is not None:
-            values["picture"] = picture_of(frame, self._options.width)
-        self._hand_over(b"r", values)
+        picture = picture_of(frame, self._options.width) if self._options.picture and frame is not None else None
+        self._hand_over(b"r" if picture is None else b"p", values, picture)
 
     def report(self, health: Health) -> None:
         if self._serving() is None:
@@ -155,9 +164,9 @@ class WebOutput(Sink):
             self._hand_over(b"r", {"frame": health.frames, "width": 640, "height": 480, "faces": []})
         self._hand_over(b"h", msgspec.structs.asdict(health))
 
-    def _hand_over(self, kind: bytes, values: Mapping[str, Any]) -> None:
+    def _hand_over(self, kind: bytes, values: Mapping[str, Any], picture: np.ndarray | None = None) -> None:
         server = self._server
-        if server is not None and not server.send(kind, msgspec.json.encode(values)):
+        if server is not None and not server.send(kind, msgspec.json.encode(values), picture):
             self._lose(server)
 
     def _serving(self) -> _Server | None:
@@ -173,7 +182,7 @@ class WebOutput(Sink):
             scheme = "https" if self._options.cert_file else "http"
             log.warning("%s: the page is at %s", self.name, self._address.url.replace("http", scheme, 1))
         try:
-            self._server = _Server(self._listening)
+            self._server = _Server(self._listening, self._options.picture)
         except OSError as error:
             log.error("%s: its server cannot be started: %s; trying again", self.name, error.strerror)
             self._next_s = time.monotonic() + _AGAIN_S
@@ -198,42 +207,72 @@ class WebOutput(Sink):
 
 
 class _Server:
-    """The process, and the socket to it."""
+    """The process, and the socket to it.
 
-    def __init__(self, listening: socket.socket) -> None:
+    A picture is handed over as it is, in memory that both have: to make a JPEG of it is left to the server, which only
+    has the time that the run leaves.
+
+    Attributes:
+        viewers: those who look.
+    """
+
+    def __init__(self, listening: socket.socket, pictures: bool) -> None:
         """Raises OSError: no process can be had."""
         self.viewers = 0
+        self._sent = self._taken = 0
+        self._waits_s = float("inf")  # since when a message waits to be taken; it is given any time to begin
         self._socket, its = socket.socketpair()
-        with its:
-            numbers = listening.fileno(), its.fileno()
-            program = _PROGRAM.format(path=[os.path.abspath(entry) for entry in sys.path])
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", program, *map(str, numbers)],
-                pass_fds=numbers,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "NOTIFY_SOCKET": ""},
-            )
-        self._socket.settimeout(_STALLED_S)
-
-    def send(self, kind: bytes, data: bytes) -> bool:
-        """Hands a message over; False where the server does not take it."""
+        self._memory = -1
         try:
+            with its:
+                if pictures:
+                    self._memory = os.memfd_create("edgefer page")
+                numbers = [number for number in (listening.fileno(), its.fileno(), self._memory) if number >= 0]
+                program = _PROGRAM.format(path=[os.path.abspath(entry) for entry in sys.path])
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", program, *map(str, numbers)],
+                    pass_fds=numbers,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "NOTIFY_SOCKET": ""},
+                )
+        except BaseException:
+            self._release()
+            raise
+        self._socket.settimeout(_SEND_S)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has not taken yet what was sent last."""
+        return self._taken < self._sent
+
+    def send(self, kind: bytes, data: bytes, picture: np.ndarray | None = None) -> bool:
+        """Hands a message over; False where the server does not take it. A picture only while it `is_busy` not."""
+        try:
+            if picture is not None:
+                os.pwrite(self._memory, picture.data, 0)
+                data = struct.pack(">3I", *picture.shape, *(0,) * (3 - picture.ndim)) + data
             self._socket.sendall((len(data) + 1).to_bytes(4, "big") + kind + data)
         except OSError:
             return False
+        if not self.is_busy and self._taken:
+            self._waits_s = time.monotonic()
+        self._sent += 1
         return True
 
     def is_alive(self) -> bool:
-        """Whether it is there; with what it has said since of its viewers."""
+        """Whether it is there and takes what it is sent; with what it has said since."""
         with contextlib.suppress(OSError):
             while select.select([self._socket], [], [], 0)[0]:
                 told = self._socket.recv(256)
                 if not told:
                     return False
-                self.viewers = told[-1]
-        return self._process.poll() is None
+                self._taken += told.count(_TAKEN)
+                self.viewers = next((byte for byte in reversed(told) if byte != _TAKEN), self.viewers)
+                self._waits_s = time.monotonic()
+        hangs = self.is_busy and time.monotonic() - self._waits_s > _STALLED_S
+        return not hangs and self._process.poll() is None
 
     def why(self) -> str:
         """The last line that it wrote, which only one that fails does."""
@@ -246,8 +285,13 @@ class _Server:
             return next((line.strip() for line in reversed(lines) if line.strip()), "")
         return ""
 
-    def end(self, patience_s: float) -> None:
+    def _release(self) -> None:
         self._socket.close()
+        if self._memory >= 0:
+            os.close(self._memory)
+
+    def end(self, patience_s: float) -> None:
+        self._release()
         try:
             self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
@@ -255,17 +299,25 @@ class _Server:
             self._process.wait()
 
 
-def picture_of(frame: Frame, width: int) -> str:
-    """The picture as JPEG in base64, not wider than that."""
-    from edgefer.sinks.draw import colour_image
-    from edgefer.sources.opencv import cv2
+def picture_of(frame: Frame, width: int) -> np.ndarray:
+    """The picture as it is handed over: uint8, (H, W, 3) BGR, (H, W) where it is grey, or the bytes of a JPEG.
 
-    image = colour_image(frame)
+    Of BGR and grey, not wider than that: to make a JPEG smaller is left to the server as well.
+    """
+    import numpy as np
+
+    jpeg: np.ndarray | None = getattr(frame.bgr, "jpeg", None)
+    if jpeg is not None:
+        return jpeg
+    image = frame.bgr() if frame.bgr is not None else None
+    if image is None:
+        image = frame.grey
     if image.shape[1] > width:
+        from edgefer.sources.opencv import cv2
+
         height = max(1, round(image.shape[0] * width / image.shape[1]))
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return base64.b64encode(data.tobytes()).decode()
+    return np.ascontiguousarray(image)
 
 
 def open_web(options: Web, *, labels: Sequence[str], title: str, fps: float | None) -> WebOutput:

@@ -148,7 +148,7 @@ class Camera(Source):
             decoded = None if jpeg is None else decode_image(jpeg, cv2.IMREAD_GRAYSCALE)
             if jpeg is None or decoded is None:
                 return None
-            grey, colours = decoded, partial(decode_image, jpeg, cv2.IMREAD_COLOR)
+            grey, colours = decoded, _JpegColours(jpeg)
         if self._first_ns is None:
             self._first_ns = captured_ns
         return Frame(index, grey, captured_ns - self._first_ns, captured_ns, colours)
@@ -178,3 +178,17 @@ class Camera(Source):
         self._closed = True
         self._pending = None
         self._device.close()
+
+
+class _JpegColours:
+    """The colours of a JPEG, decoded when they are asked for. Attributes: jpeg: uint8, its bytes."""
+
+    def __init__(self, jpeg: np.ndarray) -> None:
+        self.jpeg = jpeg
+
+    def __call__(self) -> np.ndarray | None:
+        import cv2
+
+        from edgefer.support.stills import decode_image
+
+        return decode_image(self.jpeg, cv2.IMREAD_COLOR)

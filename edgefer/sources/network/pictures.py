@@ -7,7 +7,7 @@ import time
 from typing import Protocol
 
 from edgefer.errors import SourceError, SourceRefused, SourceStalled
-from edgefer.sources.base import Interruptible, Source
+from edgefer.sources.base import CODED_FROZEN_S, Interruptible, Source
 from edgefer.sources.network.jpegs import MOST_BYTES, JpegDecoder, JpegSplitter
 from edgefer.sources.network.web import Answer, WebClient
 from edgefer.values import Frame
@@ -26,7 +26,8 @@ class Bytes(Interruptible, Protocol):
 class Pictures(Source):
     """What both have in common: a decoder, and a deadline for the next picture that can be shown."""
 
-    live = repeats = True
+    live = True
+    frozen_s = CODED_FROZEN_S
 
     def __init__(self, name: str, file: Interruptible, stall_s: float) -> None:
         """Args:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgefer.train.fit import Averaged, swapped
+from edgefer.train.averaged import Averaged, swapped
 
 #: A batch of inputs with its targets, distributions over the classes.
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]

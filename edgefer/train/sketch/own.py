@@ -20,7 +20,8 @@ import numpy as np
 from edgefer.labels import COSTACHE4
 from edgefer.preprocess.sketch import NoSketch, sketch
 from edgefer.support.atomic import write_bytes
-from edgefer.train.fit import Averaged, hardware, swapped
+from edgefer.train.averaged import Averaged, swapped
+from edgefer.train.hardware import hardware
 from edgefer.train.sketch import networks
 from edgefer.train.sketch.rows import Faces, real_values, sketches
 

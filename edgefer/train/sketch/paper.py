@@ -21,7 +21,7 @@ import numpy as np
 from edgefer.errors import UsageError
 from edgefer.labels import COSTACHE4
 from edgefer.support.atomic import write_bytes
-from edgefer.train.fit import accelerator, hardware
+from edgefer.train.hardware import accelerator, hardware
 from edgefer.train.sketch import networks
 from edgefer.train.sketch.digits import CLASSES as DIGITS
 from edgefer.train.sketch.digits import load_digits

@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--data", type=Path, default=DATA, help="default: %(default)s")
     make.add_argument("--labels", type=Path, required=True, help="folder that edgefer.train.teachers wrote")
     make.add_argument("--out", type=Path, required=True, help="folder for them")
+    make.add_argument("--sets", type=int, default=1, help="films of each person in training; default: %(default)s")
     make.set_defaults(execute=_make)
     _fit_arguments(actions.add_parser("fit", help="train our own network"))
     export = actions.add_parser("export", help="write a model directory of a run")
@@ -61,7 +62,7 @@ def _make(args: argparse.Namespace) -> int:
     from edgefer.train.units import material, shots
 
     material.make(args.data, args.labels, args.out)
-    shots.make(args.data, args.labels, args.out)
+    shots.make(args.data, args.labels, args.out, sets=args.sets)
     return 0
 
 
@@ -114,7 +115,8 @@ def _export(args: argparse.Namespace) -> int:
     command = " && ".join(
         [
             "python -m edgefer.train.teachers --data DATA --out LABELS",
-            "python -m edgefer.train.units make --data DATA --labels LABELS --out FACES",
+            "python -m edgefer.train.units make --data DATA --labels LABELS --out FACES"
+            + (f" --sets {films.sets()}" if films and films.sets() > 1 else ""),
             *fits,
             *([films.command()] if films else []),
             f"python -m edgefer.train.units export {names[-1]} --faces FACES"
@@ -167,7 +169,8 @@ def _relative(args: argparse.Namespace) -> int:
     from edgefer.train.units.shots import load
 
     training = RelativeTraining(**{each.name: getattr(args, each.name) for each in fields(RelativeTraining)})
-    print(json.dumps(run(training, load(args.faces, "train"), load(args.faces, "val"), args.out), indent=2))
+    train, val = load(args.faces, "train", training.sets), load(args.faces, "val")
+    print(json.dumps(run(training, train, val, args.out), indent=2))
     return 0
 
 

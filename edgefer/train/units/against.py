@@ -90,6 +90,10 @@ class Films:
         count = len(fit.chain(self.run))
         return ["REST"] if count == 1 else [f"REST{number}" for number in range(1, count + 1)]
 
+    def sets(self) -> int:
+        """Of train, that were learnt from."""
+        return max(trained(run)[1]["training"].get("sets", 1) for run in fit.chain(self.run))
+
     def command(self) -> str:
         """What trained the run, and those that it goes on from."""
         runs, names, commands = fit.chain(self.run), self.names(), []
@@ -118,7 +122,7 @@ def added(model: UnitsManifest, alone: bytes, films: Films) -> tuple[UnitsManife
         UsageError: the run is not finished. EdgeferError: quantisation lost too much.
     """
     network, done = trained(films.run)
-    train, val = shots.load(films.faces, "train"), shots.load(films.faces, "val")
+    train, val = shots.load(films.faces, "train", films.sets()), shots.load(films.faces, "val")
     rng = np.random.default_rng(done["training"]["seed"])
     rows = np.sort(rng.choice(len(train.units), min(CALIBRATION_ROWS, len(train.units)), replace=False))
     content = quantise(network, relative.altered(train.planes[rows], rng))

@@ -15,8 +15,9 @@ import numpy as np
 from edgefer.errors import UsageError
 from edgefer.measure.agreement import SHOWN, Agreement, agreement, pcc
 from edgefer.support.atomic import write_bytes
+from edgefer.train.averaged import Averaged, swapped
 from edgefer.train.data.synthetic.units import FULL, UNITS
-from edgefer.train.fit import Averaged, hardware, swapped
+from edgefer.train.hardware import hardware
 from edgefer.train.units.material import LAYOUT, ROOM, Rows
 
 WEIGHTS = "best.weights.h5"

@@ -19,8 +19,9 @@ from edgefer.errors import UsageError
 from edgefer.measure.agreement import Agreement, agreement
 from edgefer.preprocess import pairs
 from edgefer.support.atomic import write_bytes
+from edgefer.train.averaged import Averaged, swapped
 from edgefer.train.data.synthetic.units import UNITS
-from edgefer.train.fit import Averaged, hardware, swapped
+from edgefer.train.hardware import hardware
 from edgefer.train.units import fit
 from edgefer.train.units.shots import Shots
 
@@ -30,12 +31,14 @@ class RelativeTraining:
     """What decides a run.
 
     Attributes:
-        further: weights of a run, from which this one goes on. rows: of train, the first so many; 0 for all.
+        further: weights of a run, from which this one goes on. sets: of train, so many (shots.make).
+        rows: of those, the first so many; 0 for all.
         stop: leave off after this many epochs, at the rate of a run of all; 0 to run to the end.
         average: decay of the moving average of the weights, by step; the averaged weights are kept.
     """
 
     further: str = ""
+    sets: int = 1
     rows: int = 0
     epochs: int = 16
     stop: int = 0

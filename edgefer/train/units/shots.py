@@ -67,36 +67,47 @@ def film(face: Face, rng: np.random.Generator, pictures: int, camera: Camera, be
     return films.film(face, events, len(t) / RATE, RATE, side, seed, camera)
 
 
-def make(data: Path, labels: Path, out: Path, seed: int = 1, parts: Sequence[str] = ("val", "train", "turned")) -> None:
+def make(data: Path, labels: Path, out: Path, parts: Sequence[str] = ("val", "train", "turned"), sets: int = 1) -> None:
     """Pairs as files in a folder; those that are there stay.
 
     Args:
         labels: directory with `faces.npz`, which `edgefer.train.teachers` writes. parts: to make, in order.
+        sets: of train, so many, each of other films of the same people.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    network = open_network()
     for part in parts:
-        if (out / f"shots_{part}.npz").exists():
-            continue
-        people = identities.photographs(data, labels, "train" if part == "turned" else part)
-        people = people[::2][:TURNING] if part == "turned" else people
-        most = len(people) * PICTURES[part]
-        shape = (most, pairs.ROWS, pairs.COLUMNS, pairs.PLANES)
-        planes = np.lib.format.open_memmap(out / f"shots_{part}.npy", "w+", np.int8, shape)
-        truth: list[np.ndarray] = []
-        names: list[str] = []
-        eyes: list[float] = []
-        for number, identity in enumerate(progress_bar(people, f"films, {part}")):
-            rng = np.random.default_rng((seed, 17, SEEDS.index(part), number))
-            for found, units, size in _pairs(Face(identity, seed=number), part, network, rng):
-                planes[len(names)] = found
-                truth.append(units)
-                names.append(identity.name)
-                eyes.append(size)
-        planes.flush()
-        file = io.BytesIO()
-        np.savez(file, allow_pickle=False, units=np.stack(truth), names=names, eyes_px=np.array(eyes, np.float32))
-        write_bytes(out / f"shots_{part}.npz", file.getvalue())
+        for number in range(1, sets + 1 if part == "train" else 2):
+            _make(data, labels, out, part, number)
+
+
+def _set(part: str, number: int) -> str:
+    """The name of the files of a set."""
+    return f"shots_{part}" + (f"_{number}" if number > 1 else "")
+
+
+def _make(data: Path, labels: Path, out: Path, part: str, seed: int) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / _set(part, seed)
+    if file.with_suffix(".npz").exists():
+        return
+    network = open_network()
+    people = identities.photographs(data, labels, "train" if part == "turned" else part)
+    people = people[::2][:TURNING] if part == "turned" else people
+    shape = (len(people) * PICTURES[part], pairs.ROWS, pairs.COLUMNS, pairs.PLANES)
+    planes = np.lib.format.open_memmap(file.with_suffix(".npy"), "w+", np.int8, shape)
+    truth: list[np.ndarray] = []
+    names: list[str] = []
+    eyes: list[float] = []
+    for number, identity in enumerate(progress_bar(people, f"films, {part}")):
+        rng = np.random.default_rng((seed, 17, SEEDS.index(part), number))
+        for found, units, size in _pairs(Face(identity, seed=number), part, network, rng):
+            planes[len(names)] = found
+            truth.append(units)
+            names.append(identity.name)
+            eyes.append(size)
+    planes.flush()
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, units=np.stack(truth), names=names, eyes_px=np.array(eyes, np.float32))
+    write_bytes(file.with_suffix(".npz"), content.getvalue())
 
 
 def _pairs(
@@ -125,19 +136,23 @@ def _pairs(
             yield pairs.levels(pairs.against(rest, crop)), units, size
 
 
-def load(folder: Path, part: str) -> Shots:
-    """Pairs of a folder; with train those of heads that turn, twice.
+def load(folder: Path, part: str, sets: int = 1) -> Shots:
+    """Pairs of a folder; with train, of which there may be several sets, those of heads that turn, twice.
 
     Raises:
         UsageError: they are not there.
     """
+    if part != "train":
+        return _load(folder / _set(part, 1))
+    turned = _load(folder / _set("turned", 1))
+    every = [*(_load(folder / _set(part, number)) for number in range(1, sets + 1)), turned, turned]
+    return Shots(*(np.concatenate([getattr(each, name) for each in every]) for name in _FIELDS))
+
+
+def _load(file: Path) -> Shots:
     try:
-        with np.load(folder / f"shots_{part}.npz") as kept:
+        with np.load(file.with_suffix(".npz")) as kept:
             known = {key: kept[key] for key in ("units", "names", "eyes_px")}
-        shots = Shots(np.load(folder / f"shots_{part}.npy", mmap_mode="r")[: len(known["names"])], **known)
+        return Shots(np.load(file.with_suffix(".npy"), mmap_mode="r")[: len(known["names"])], **known)
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename}: not there; python -m edgefer.train.units make writes it") from None
-    if part != "train":
-        return shots
-    turned = load(folder, "turned")
-    return Shots(*(np.concatenate([getattr(each, name) for each in (shots, turned, turned)]) for name in _FIELDS))

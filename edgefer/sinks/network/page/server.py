@@ -1,24 +1,28 @@
 """The server of the live page, a process of its own: whatever its viewers do, the run does not share its time with it.
 
 It is handed the socket that it listens at, and one by which the run speaks to it: messages of four bytes that give the
-length, one that names the kind, and JSON. It answers with a byte, whether anyone is looking. When that socket is
-closed the run has ended, and the server ends.
+length, one that names the kind, and JSON. A picture lies in memory that both have, and the message tells its shape. The
+server answers with bytes: how many are looking, and that a message was taken. When that socket is closed the run has
+ended, and the server ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import hmac
+import math
 import os
 import signal
 import socket
+import struct
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -28,6 +32,9 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from edgefer.sinks.network.listen import may_ask
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,8 +49,14 @@ VIEWERS, CONNECTIONS = 32, 96
 STALLED_S = 20.0
 #: Between two wrong tokens, s, whoever sends them.
 GUESS_S = 1.0
-#: The run goes before its viewers where there is not time for both.
-_NICE = 10
+#: The run goes before its viewers where there is not time for both: while the server starts, and on a machine with one
+#: processor, which leaves it a hundredth (with SCHED_IDLE it would be a three-hundredth).
+_NICE, _NICE_ALONE = 10, 19
+_JPEG_QUALITY = 75
+#: In its first bytes a JPEG says how large it is, and has its tables if it has any.
+_JPEG_HEAD, _HUFFMAN = 4096, b"\xff\xc4"
+#: The answer to a message; any other byte is the number of viewers.
+_TAKEN = b"\xff"
 COOKIE = "edgefer_token"
 _MONTH_S = 30 * 24 * 3600
 
@@ -67,6 +80,7 @@ class Settings(msgspec.Struct):
         names: of this machine, besides those it knows.
         token: that has to be given; empty where none has.
         secure: whether it is reached by https.
+        width: of a picture at most, pixels.
         hello: what every viewer is told first.
         cert_file, key_file: for https.
     """
@@ -74,6 +88,7 @@ class Settings(msgspec.Struct):
     names: list[str]
     token: str
     secure: bool
+    width: int
     hello: dict[str, Any]
     cert_file: str = ""
     key_file: str = ""
@@ -226,15 +241,20 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def serve(listening: socket.socket, run: socket.socket) -> None:
-    """Serves until the run has closed its socket, and ends the process then."""
+async def serve(listening: socket.socket, run: socket.socket, memory: int) -> None:
+    """Serves until the run has closed its socket, and ends the process then.
+
+    Args:
+        listening, run: the sockets. memory: file descriptor of what pictures lie in; -1 where there are none.
+    """
     import uvicorn
 
     run.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=run, limit=1 << 24)
     settings = msgspec.json.decode((await _message(reader))[1], type=Settings)
+    writer.write(_TAKEN)
     hub = Hub()
-    page = Page(settings, hub, lambda viewers: writer.write(bytes([min(viewers, 255)])))
+    page = Page(settings, hub, lambda viewers: writer.write(bytes([viewers])))
     config = uvicorn.Config(
         page, loop="asyncio", http="h11", ws="none", lifespan="off", interface="asgi3", log_config=None,
         log_level="critical", access_log=False, server_header=False, date_header=False, proxy_headers=False,
@@ -244,16 +264,22 @@ async def serve(listening: socket.socket, run: socket.socket) -> None:
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # main
     serving = asyncio.ensure_future(server.serve([listening]))
+    if memory >= 0:
+        from edgefer.support import stills  # noqa: F401  now, for later there may not be the time to load OpenCV
+    _give_way()
     try:
         while not serving.done():
             kind, data = await _message(reader)
+            if kind == "picture":
+                kind, data = "reading", _with_picture(data, memory, settings.width)
             hub.put(kind, data)
+            writer.write(_TAKEN)
     except (asyncio.IncompleteReadError, OSError):
         pass
     os._exit(0)  # nothing is left to be kept, and viewers must not hold up the end
 
 
-_KINDS = {b"s": "settings", b"r": "reading", b"t": "sample", b"h": "health"}
+_KINDS = {b"s": "settings", b"r": "reading", b"p": "picture", b"t": "sample", b"h": "health"}
 
 
 async def _message(reader: asyncio.StreamReader) -> tuple[str, bytes]:
@@ -262,11 +288,62 @@ async def _message(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     return _KINDS[data[:1]], data[1:]
 
 
+def _with_picture(data: bytes, memory: int, width: int) -> bytes:
+    """The reading with the picture that lies in the memory; its shape precedes it, three numbers."""
+    import numpy as np
+
+    shape = [number for number in struct.unpack_from(">3I", data) if number]
+    content = os.pread(memory, math.prod(shape), 0)
+    jpeg = as_shown(content, width) if len(shape) == 1 else _coded(np.frombuffer(content, np.uint8).reshape(shape))
+    return data[12:-1] + b',"picture":"' + base64.b64encode(jpeg) + b'"}'
+
+
+def as_shown(jpeg: bytes, width: int) -> bytes:
+    """A camera's JPEG as a browser can show it, and not wider than that; empty where it is damaged.
+
+    Many cameras leave the usual Huffman tables out, which browsers do not know.
+    """
+    import cv2
+
+    from edgefer.support.formats.jpeg import examine
+    from edgefer.support.stills import decode_image
+
+    head = jpeg[:_JPEG_HEAD]
+    size = examine(head).size
+    if size is not None and size[0] <= width and _HUFFMAN in head:
+        return jpeg
+    reduced = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+    fitting = [flags for factor, flags in reduced.items() if size is not None and size[0] >= factor * width]
+    image = decode_image(jpeg, fitting[-1] if fitting else cv2.IMREAD_COLOR)
+    if image is None:
+        return b""
+    if image.shape[1] > width:
+        height = max(1, round(image.shape[0] * width / image.shape[1]))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return _coded(image)
+
+
+def _coded(image: np.ndarray) -> bytes:
+    import cv2
+
+    _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return jpeg.tobytes()
+
+
+def _give_way() -> None:
+    """From now on the run, and whatever else the machine does, goes before the page."""
+    with contextlib.suppress(OSError):  # a service of an older unit may not
+        if len(os.sched_getaffinity(0)) > 1:
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        else:
+            os.setpriority(os.PRIO_PROCESS, 0, _NICE_ALONE)
+
+
 def main() -> None:
-    """Args, of the process: the numbers of the two sockets."""
-    with contextlib.suppress(OSError):  # a service may not
+    """Args, of the process: the numbers of the two sockets and, where there are pictures, of their memory."""
+    with contextlib.suppress(OSError):
         os.nice(_NICE)
     for number in (signal.SIGINT, signal.SIGTERM):  # they are for the run, whose end is its server's
         signal.signal(number, signal.SIG_IGN)
     listening, run = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
-    asyncio.run(serve(listening, run))
+    asyncio.run(serve(listening, run, int(sys.argv[3]) if len(sys.argv) > 3 else -1))

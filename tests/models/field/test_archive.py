@@ -17,13 +17,8 @@ import tiny_model
 
 from edgefer.commands.console import main
 from edgefer.errors import EdgeferError, ModelError, UsageError
-from edgefer.models import archive, directory, fetch, store
-
-
-@pytest.fixture
-def state(tmp_path, monkeypatch):
-    monkeypatch.setenv("EDGEFER_STATE", str(tmp_path / "state"))
-    return tmp_path / "state"
+from edgefer.models import directory, store
+from edgefer.models.field import archive, fetch
 
 
 @pytest.fixture

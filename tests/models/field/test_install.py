@@ -17,14 +17,7 @@ from edgefer import assemble, defaults
 from edgefer.commands.console import main
 from edgefer.errors import EdgeferError, ModelError, UsageError
 from edgefer.models import directory, place, slots, store
-from edgefer.models.install import How, install, roll_back
-
-
-@pytest.fixture
-def state(tmp_path, monkeypatch):
-    """An empty state folder."""
-    monkeypatch.setenv("EDGEFER_STATE", str(tmp_path / "state"))
-    return tmp_path / "state"
+from edgefer.models.field.install import How, install, roll_back
 
 
 @pytest.fixture
@@ -266,36 +259,6 @@ def test_a_full_disk_leaves_the_old_model_and_says_so(state, model, monkeypatch)
             assert opened("x") == "second" and slots.read("x").previous.name == "first"
             break
     assert failures >= 5
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"EDGEFER_STATE": "/a", "STATE_DIRECTORY": "/b", "XDG_STATE_HOME": "/c"}, "/a"),
-        ({"STATE_DIRECTORY": "/b:/d", "XDG_STATE_HOME": "/c"}, "/b"),
-        ({"XDG_STATE_HOME": "/c", "HOME": "/h"}, "/c/edgefer"),
-        ({"HOME": "/h"}, "/h/.local/state/edgefer"),
-        ({"XDG_STATE_HOME": "relative", "HOME": "/h"}, "/h/.local/state/edgefer"),
-    ],
-    ids=["EDGEFER_STATE", "systemd", "XDG", "home", "a relative XDG_STATE_HOME counts for nothing"],
-)
-def test_where_the_state_is(environment, expected, monkeypatch):
-    for name in ("EDGEFER_STATE", "STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(place, "SERVICE", Path("/nowhere"))
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert str(place.state()) == expected
-
-
-def test_root_uses_the_folder_of_the_service_where_there_is_one(tmp_path, monkeypatch):
-    monkeypatch.delenv("EDGEFER_STATE")
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr(place, "SERVICE", tmp_path)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert place.state() == tmp_path
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert place.state() != tmp_path
 
 
 def as_nobody(arguments, folder):

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from edgefer.errors import ModelError, UsageError
-from edgefer.models import directory, keys, place, rules, slots, store
+from edgefer.models import directory, keys, place, slots, store
+from edgefer.models.field import rules
 from edgefer.models.keys import Trust
 from edgefer.models.manifest import DetectorManifest, LandmarkManifest, Manifest
 from edgefer.models.place import hand_over, locked, sync_folder, told, write_record
@@ -95,12 +96,12 @@ def _fetched(source: str, name: str, staging: Path, allow_http: bool) -> Path:
     target.mkdir()
     archive = Path(source)
     if "://" in source:
-        from edgefer.models.fetch import fetch
+        from edgefer.models.field.fetch import fetch
 
         archive = staging / "archive"
         fetch(source, archive, allow_http)
     if archive.is_file():
-        from edgefer.models.archive import unpack
+        from edgefer.models.field.archive import unpack
 
         unpack(archive, target, name)
     elif not archive.exists() and store.is_shipped(source):  # by its name, for a name of one's own

@@ -1,0 +1,72 @@
+"""`checkpoint.npz` of a run: all that it needs to go on, and what another run starts from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgefer.errors import UsageError
+from edgefer.labels import label_set
+from edgefer.support.atomic import replacing
+from edgefer.train.averaged import Averaged, assign, values_of
+from edgefer.train.settings import TrainingSettings
+
+
+def keep(path: Path, model, optimizer, averaged: Averaged, state: dict) -> None:
+    """Model, optimizer, average and counters, in one file that replaces the last one whole."""
+    groups = {
+        "model": values_of(model.variables),
+        "optimizer": values_of(optimizer.variables),
+        "averaged": averaged.values,
+    }
+    arrays: dict[str, Any] = {f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)}
+    with replacing(path) as scratch:
+        np.savez(scratch, state=json.dumps(state), averaged_steps=averaged.steps, **arrays)
+
+
+def restore(path: Path, model, optimizer, averaged: Averaged) -> dict:
+    """Fills model, optimizer and average with what was kept; returns the counters."""
+    with np.load(path) as kept:
+
+        def group(name, count):
+            return [kept[f"{name}{i}"] for i in range(count)]
+
+        assign(model.variables, group("model", len(model.variables)))
+        assign(optimizer.variables, group("optimizer", len(optimizer.variables)))
+        averaged.values = group("averaged", len(averaged.values))
+        averaged.steps = int(kept["averaged_steps"])
+        return json.loads(str(kept["state"]))
+
+
+def start(run: Path, model) -> float:
+    """Give the model the averaged weights of another run; returns the seconds that run took.
+
+    A run with other classes gives all but its last layer, which stays random.
+    """
+    try:
+        with np.load(run / "checkpoint.npz") as kept:
+            values = [kept[f"averaged{i}"] for i in range(len(model.variables))]
+            seconds = json.loads(str(kept["state"]))["seconds"]
+    except FileNotFoundError:
+        raise UsageError(f"{run}: no run to start from: has no checkpoint.npz") from None
+    classes, before = (model.output_shape[-1], len(label_set(TrainingSettings.read(run / "settings.json").labels)))
+    for variable, value in zip(model.variables, values, strict=True):
+        if tuple(variable.shape) == value.shape:
+            variable.assign(value)
+        elif classes == before or (variable.shape[-1], value.shape[-1]) != (classes, before):
+            raise UsageError(
+                f"{run}: holds another network: expected {variable.path} of shape {tuple(variable.shape)}, "
+                f"got {value.shape}; start from a run of the same architecture, input and mode"
+            )
+    return seconds
+
+
+def finished(run: Path, model):
+    """The model with the weights that a finished run would export."""
+    if not (run / "done.json").exists():
+        raise UsageError(f"{run}: not finished; quantisation-aware training goes on from a finished run")
+    model.load_weights(run / "best.weights.h5")
+    return model
