@@ -60,7 +60,7 @@ def test_patience_ends_with_the_last_reason():
     opens = Attempts(SourceStalled("camera: not there"), SourceStalled("camera: busy"))
     with pytest.raises(SourceStalled, match="camera: busy; tried for 0.3 s"):
         open_patiently(opens, 0.3)
-    assert opens.count == 3
+    assert 2 <= opens.count <= 3  # two, where the machine has other things to do
 
 
 def test_an_unknown_error_is_passed_on():
