@@ -20,6 +20,7 @@ from readings import face, reading
 from edgefer.errors import UsageError
 from edgefer.labels import FERPLUS8, UNCERTAIN
 from edgefer.sinks import open_sink
+from edgefer.sinks.network import metrics
 from edgefer.sinks.network.listen import Address, may_ask
 from edgefer.values import STAGES, Event, Health
 
@@ -186,6 +187,34 @@ def test_clients_that_stall_keep_nobody_waiting(sink):
     for one in stalled:
         one.close()
     assert samples(eventually(lambda: _asked(sink.url)))["edgefer_age_seconds_count"] == 100
+
+
+def test_the_figures_are_written_once_a_second_however_many_ask(sink, monkeypatch):
+    """To write them takes time that the run has a use for."""
+    from prometheus_client import exposition
+
+    written, write = [], exposition.generate_latest
+
+    def counted(*given, **named):
+        written.append(1)
+        return write(*given, **named)
+
+    monkeypatch.setattr(exposition, "generate_latest", counted)
+    monkeypatch.setattr(metrics, "_FRESH_S", 3600.0)
+    sink.report(health(frames=1))
+    told = ask(sink.url)
+    sink.report(health(frames=2))
+    assert {ask(sink.url) for _ in range(20)} == {told} and len(written) == 1
+    monkeypatch.setattr(metrics, "_FRESH_S", 0.0)
+    assert samples(ask(sink.url))["edgefer_frames_total"] == 2 and len(written) == 2
+
+
+def test_who_asks_in_another_form_is_answered_in_it(sink, monkeypatch):
+    monkeypatch.setattr(metrics, "_FRESH_S", 0.2)
+    sink.report(health())
+    assert "# EOF" not in ask(sink.url)
+    assert "# EOF" in ask(sink.url, Accept="application/openmetrics-text; version=1.0.0")
+    assert list(samples(ask(sink.url + "?name[]=edgefer_faces"))) == ["edgefer_faces"]
 
 
 def _asked(url: str) -> str:

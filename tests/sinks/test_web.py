@@ -304,11 +304,20 @@ def test_a_server_that_gets_no_time_is_not_taken_for_one_that_hangs(own, caplog)
 
 def test_the_page_has_the_time_that_the_run_leaves(shared):
     server = shared.sink._server._process.pid
-    eventually(lambda: shared.sink._server._taken)
     if len(os.sched_getaffinity(0)) > 1:
         eventually(lambda: os.sched_getscheduler(server) == os.SCHED_IDLE)
     else:
         eventually(lambda: os.getpriority(os.PRIO_PROCESS, server) == 19)
+
+
+def test_on_one_processor_the_page_keeps_a_hundredth_of_it():
+    program = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "from edgefer.sinks.network.page import server; server._give_way()\n"
+        "print(os.sched_getscheduler(0) == os.SCHED_OTHER, os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "19"]
 
 
 @pytest.mark.parametrize(("width", "shape"), [(160, (120, 160)), (80, (60, 80))])

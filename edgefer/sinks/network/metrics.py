@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,10 @@ _AGE_S = (0.005, 0.01, 0.02, 0.033, 0.05, 0.067, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5,
 _LONGEST_GAP_S = 1.0
 #: Requests at a time, and how long one may take; others are sent away.
 _AT_ONCE, _REQUEST_S = 8, 5.0
+#: An answer is good for so long, s: to write one takes this process as long as several frames.
+_FRESH_S = 1.0
+#: Between two requests, s, for the same reason.
+_PAUSE_S = 0.05
 
 
 class MetricsOutput(Sink):
@@ -120,7 +125,7 @@ class MetricsOutput(Sink):
     def _application(self) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
         from prometheus_client import make_wsgi_app
 
-        answer = make_wsgi_app(self.registry)
+        answer = _Kept(make_wsgi_app(self.registry))
 
         def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
             if not may_ask(environ.get("HTTP_HOST"), self._names):
@@ -136,6 +141,34 @@ class MetricsOutput(Sink):
         if server is not None:
             server.shutdown()
             server.server_close()
+
+
+class _Kept:
+    """An application whose answers are written once in a while, however many ask for them and how often."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._lock = threading.Lock()
+        self._request: tuple[str, ...] = ()
+        self._made_s = -_FRESH_S
+        self._begin: tuple[Any, ...] = ()
+        self._body: list[bytes] = []
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        keys = ("REQUEST_METHOD", "QUERY_STRING", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")
+        request = tuple(environ.get(key, "") for key in keys)
+        with self._lock:
+            left_s = _FRESH_S - (time.monotonic() - self._made_s)
+            if request != self._request or left_s <= 0:
+                time.sleep(max(0.0, left_s))  # one who asks in another form has to wait for his turn
+                self._body = list(self._application(environ, self._take))
+                self._request, self._made_s = request, time.monotonic()
+            begin, body = self._begin, self._body
+        start(*begin)
+        return body
+
+    def _take(self, *begin: Any) -> None:
+        self._begin = begin
 
 
 def _refusal(start: Callable[..., Any], status: str, why: str) -> list[bytes]:
@@ -207,6 +240,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         self._room = threading.BoundedSemaphore(_AT_ONCE)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        time.sleep(_PAUSE_S)
         if not self._room.acquire(blocking=False):
             self.shutdown_request(request)
             return
