@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 from broker import Broker, eventually, free_port, listening, needs_broker
 from browser import browsing, needs_browser
+from pages import KEEPING
 
 from edgefer import assemble
 from edgefer.commands.console import main
@@ -27,8 +28,9 @@ class Run:
 
     def __init__(self, folder, *outputs: str) -> None:
         words = [word for output in outputs for word in ("--output", output)]
+        program = f"import edgefer.commands.console, sys; {KEEPING}; sys.exit(edgefer.commands.console.main())"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "edgefer", "run", "--camera", "77", "--patience", "600", *words],
+            [sys.executable, "-c", program, "run", "--camera", "77", "--patience", "600", *words],
             cwd=folder,
             stderr=subprocess.PIPE,
             text=True,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: A server that takes nothing for so long is ended and begun again, s. It only has the time that the run leaves.
-_STALLED_S = 30.0
+_STALLED_S = 60.0
 _SEND_S = 0.5
 _AGAIN_S = 3.0
 _LEAVE_S = 1.0

@@ -252,7 +252,6 @@ async def serve(listening: socket.socket, run: socket.socket, memory: int) -> No
     run.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=run, limit=1 << 24)
     settings = msgspec.json.decode((await _message(reader))[1], type=Settings)
-    writer.write(_TAKEN)
     hub = Hub()
     page = Page(settings, hub, lambda viewers: writer.write(bytes([viewers])))
     config = uvicorn.Config(
@@ -267,6 +266,7 @@ async def serve(listening: socket.socket, run: socket.socket, memory: int) -> No
     if memory >= 0:
         from edgefer.support import stills  # noqa: F401  now, for later there may not be the time to load OpenCV
     _give_way()
+    writer.write(_TAKEN)  # of the settings: from now on the run may expect an answer
     try:
         while not serving.done():
             kind, data = await _message(reader)
