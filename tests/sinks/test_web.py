@@ -282,15 +282,16 @@ def test_a_server_that_dies_is_started_again(own, monkeypatch, caplog):
 
 def test_a_server_that_hangs_holds_up_nobody_and_is_started_again(own, monkeypatch, caplog):
     monkeypatch.setattr(web, "_AGAIN_S", 0.1)
-    monkeypatch.setattr(web, "_STALLED_S", 3.0)
     run = own()
     viewer = urllib.request.urlopen(run.url + "/events", timeout=20)  # so that pictures are handed over
     eventually(lambda: run.sink._server is not None and run.sink._server.viewers)
     os.kill(run.sink._server._process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(web, "_STALLED_S", 2.0)
     run.longest_s = 0.0
     eventually(lambda: "its server has ended" in caplog.text)
+    monkeypatch.setattr(web, "_STALLED_S", 60.0)  # of the next one, on a busy machine
     eventually(run.is_there)
-    assert run.longest_s < 5.0
+    assert run.longest_s < 10.0
     viewer.close()
 
 
@@ -323,11 +324,17 @@ def test_the_page_has_the_time_that_the_run_leaves(processors):
     assert nice == 19 or count > 1
 
 
-def test_a_server_gives_way_once_it_has_begun(own, monkeypatch):
+def test_a_server_gives_way_once_it_has_begun(monkeypatch):
     monkeypatch.setattr(web, "_PROGRAM", web._PROGRAM.replace("_give_way = lambda", "_given_away = lambda"))
-    run = own(",picture=no")
-    server = run.sink._server._process.pid
-    eventually(lambda: os.sched_getscheduler(server) == os.SCHED_IDLE or os.getpriority(os.PRIO_PROCESS, server) == 19)
+    sink = open_sink(f"web:{free_port()},picture=no", labels=FERPLUS8)
+    try:
+        sink.report(health())
+        server, deadline_s = sink._server._process.pid, time.monotonic() + 120  # the machine may be busy
+        while os.sched_getscheduler(server) != os.SCHED_IDLE and os.getpriority(os.PRIO_PROCESS, server) != 19:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+    finally:
+        sink.close()
 
 
 @pytest.mark.parametrize(("width", "shape"), [(160, (120, 160)), (80, (60, 80))])

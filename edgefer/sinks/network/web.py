@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 #: A server that takes nothing for so long is ended and begun again, s. It only has the time that the run leaves.
 _STALLED_S = 60.0
 _SEND_S = 0.5
+#: Messages that may wait for it.
+_WAITING = 32
 _AGAIN_S = 3.0
 _LEAVE_S = 1.0
 #: Characters of a token at least.
@@ -166,7 +168,9 @@ class WebOutput(Sink):
 
     def _hand_over(self, kind: bytes, values: Mapping[str, Any], picture: np.ndarray | None = None) -> None:
         server = self._server
-        if server is not None and not server.send(kind, msgspec.json.encode(values), picture):
+        if server is None or server.is_full:  # as one that takes long to begin
+            return
+        if not server.send(kind, msgspec.json.encode(values), picture):
             self._lose(server)
 
     def _serving(self) -> _Server | None:
@@ -246,6 +250,11 @@ class _Server:
     def is_busy(self) -> bool:
         """Whether it has not taken yet what was sent last."""
         return self._taken < self._sent
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits for it already than its socket surely holds."""
+        return self._sent - self._taken >= _WAITING
 
     def send(self, kind: bytes, data: bytes, picture: np.ndarray | None = None) -> bool:
         """Hands a message over; False where the server does not take it. A picture only while it `is_busy` not."""
