@@ -32,8 +32,8 @@ CALIBRATION_ROWS = 400
 HEARD = {
     "AU12": UnitsAlone(share=0.0, clear=3.5),
     "AU25": UnitsAlone(share=0.0, clear=3.5),
-    "AU26": UnitsAlone(share=0.5, clear=3.5),
-    "AU43": UnitsAlone(share=0.5, clear=3.5),
+    "AU26": UnitsAlone(share=0.6, clear=3.5),
+    "AU43": UnitsAlone(share=0.6, clear=3.5),
 }
 #: Most that quantisation may add to the mean squared error of intensities, and take from F1, on val.
 LOSS_MSE, LOSS_F1 = 0.03, 0.02
