@@ -188,8 +188,10 @@ def _measure(runs: dict[str, list], frames: int, fps: float) -> Times:
 
 
 def _as_of_a_camera(picture: Frame) -> Frame:
-    """The picture with colours as most cameras give them: YUYV. To compose them anew takes the demo a hundred times as
-    long as a camera's take to be converted."""
+    """The picture with its colours as YUYV, as most cameras give them.
+
+    The demo draws its colours when they are asked for, which takes a hundred times as long as converting a camera's.
+    """
     import cv2
 
     assert picture.bgr is not None
