@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from edgefer.train.data.feed import fed
+from edgefer.train.data.feed import ahead, fed
 
 
 def numbered(seed: int) -> Iterator[tuple[np.ndarray, ...]]:
@@ -49,3 +49,25 @@ def test_a_maker_that_fails_ends_the_feed(processes):
     with pytest.raises(RuntimeError, match="no batches"):
         for _ in range(3):
             next(batches)
+
+
+def test_batches_that_end_come_in_order_and_what_fails_is_raised():
+    some = [(np.full(2, number),) for number in range(7)]
+    assert [int(batch[0][0]) for batch in ahead(iter(some), 2)] == list(range(7))
+    with pytest.raises(ValueError, match="no pictures"):
+        list(ahead(failing(0)))
+
+
+def test_what_nobody_asks_for_any_more_is_no_longer_made():
+    made: list[int] = []
+
+    def counted() -> Iterator[tuple[np.ndarray, ...]]:
+        for number in range(1000):
+            made.append(number)
+            yield (np.zeros(1),)
+
+    batches = ahead(counted(), 2)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    time.sleep(0.5)
+    assert len(made) < 10

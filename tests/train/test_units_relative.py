@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edgefer.errors import UsageError
 from edgefer.landmarks.network import open_network
@@ -72,9 +73,51 @@ def test_further_sets_of_training_are_other_films_of_the_same_people(tmp_path, m
         shots.load(tmp_path, "train", sets=3)
 
 
+def test_several_processes_make_the_pairs_that_one_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr(shots.identities, "photographs", lambda data, labels, part: [drawn.drawn(3), drawn.drawn(4)])
+    for processes in (1, 2):
+        shots.make(tmp_path, tmp_path, tmp_path / str(processes), ("val",), processes=processes)
+    one, two = (shots.load(tmp_path / each, "val") for each in "12")
+    assert np.array_equal(one.planes, two.planes) and np.array_equal(one.units, two.units)
+    assert one.names.tolist() == two.names.tolist()
+
+
+def test_a_run_ends_when_its_time_is_over(tmp_path):
+    pytest.importorskip("keras")
+    training = relative.RelativeTraining(minutes=0.02, batch=16)
+    done = relative.run(training, held(64), held(16), tmp_path)
+    assert done["training"]["minutes"] == 0.02 and done["best_epoch"] >= 1
+    assert (tmp_path / fit.WEIGHTS).exists()
+
+
+def test_another_network_against_the_face_at_rest_leaves_that_of_one_picture(tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    from edgefer.models import directory, store
+    from edgefer.train.units import export
+
+    shipped, content = directory.read(store.SHIPPED / "units")
+    (tmp_path / "run").mkdir()
+    training = {"training": {"epochs": 3, "sets": 2}, "processor_seconds": 1}
+    (tmp_path / "run" / "done.json").write_text(json.dumps(training))
+    monkeypatch.setattr(against, "trained", lambda run: (None, json.loads((run / "done.json").read_text())))
+    monkeypatch.setattr(against, "card", lambda model, films, done: f"{against.CHAPTER}\n\nother words")
+    monkeypatch.setattr(
+        against, "added", lambda model, alone, films: (replace(model, rest=shipped.rest), content, "tables", {})
+    )
+    films = against.Films(tmp_path / "run", tmp_path, tmp_path, tmp_path)
+    final, tables = export.export_rest(store.SHIPPED / "units", tmp_path / "units", films)
+    assert tables == "tables" and directory.load(tmp_path / "units").name == "units"
+    commands = final.training.command.split(" && ")
+    assert "python -m edgefer.train.units relative FACES --sets 2 --epochs 3 --out REST" in commands
+    assert commands[-1].endswith("export RUN3 --faces FACES --rest REST --labels LABELS")
+    words = (tmp_path / "units" / "MODEL_CARD.md").read_text()
+    assert "other words" in words and "501,926" not in words and words.count("## Limits") == 1
+    assert words.count("python -m edgefer.train.units relative") == 1
+
+
 def test_a_run_learns_goes_on_and_is_kept(tmp_path):
     pytest.importorskip("keras")
-    training = relative.RelativeTraining(epochs=4, batch=16, rate=3e-3, average=0.9)
+    training = relative.RelativeTraining(epochs=10, batch=16, rate=3e-3, average=0.9)
     done = relative.run(training, held(160), held(40), tmp_path / "run")
     assert done == json.loads((tmp_path / "run" / "done.json").read_text())
     assert done["people"] == {"train": 40, "val": 10}

@@ -52,6 +52,37 @@ def fed(maker: Maker, seed: int, processes: int, together: int, ahead: int = 2) 
         yield batch
 
 
+def ahead(made: Iterator[Batch], count: int = 3) -> Iterator[Batch]:
+    """Batches that end, so many of them made by a thread before they are asked for."""
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(count)
+    over = threading.Event()
+
+    def gather() -> None:
+        last: BaseException | None = None
+        try:
+            for batch in made:
+                while not over.is_set():
+                    try:
+                        ready.put(batch, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if over.is_set():
+                    return
+        except BaseException as error:
+            last = error
+        ready.put(last)
+
+    threading.Thread(target=gather, daemon=True).start()
+    try:
+        while (batch := ready.get()) is not None:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        over.set()
+
+
 def _elsewhere(maker: Maker, seed: int, processes: int, ahead: int) -> Iterator[Batch]:
     # a fork of a process in which Keras runs may hang
     context = multiprocessing.get_context("spawn")

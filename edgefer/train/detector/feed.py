@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.train.data.feed import Batch, fed
+from edgefer.train.data.feed import Batch, ahead, fed
 from edgefer.train.detector import scenes
 from edgefer.train.detector.material import read_sources
 
@@ -17,6 +17,8 @@ from edgefer.train.detector.material import read_sources
 MADE, KEPT, SHOWN = 32, 60_000, 4
 #: Scenes with something that was taken for a face: how many are kept, their share of a batch, and from which score.
 HARD, HARD_SHARE, TAKEN = 6000, 0.1, 0.2
+#: Lights that are drawn once: to make one takes longer than to use it.
+LIGHTS = 1000
 
 
 def composed(labels: Path, folders: Sequence[Path], seed: int) -> Iterator[Batch]:
@@ -40,6 +42,7 @@ class Feed:
         self._rng = np.random.default_rng(seed)
         self._images = np.empty((KEPT, scenes.HEIGHT, scenes.WIDTH), np.uint8)
         self._faces = np.empty((KEPT, scenes.MOST, 14), np.float32)
+        self._lights = [_light(self._rng) for _ in range(LIGHTS)]
         self._hard: list[tuple[np.ndarray, np.ndarray]] = []
         self._more = threading.Condition()
         self.made = self.drawn = 0
@@ -58,6 +61,10 @@ class Feed:
         """Scenes that are kept because something in them was taken for a face."""
         return len(self._hard)
 
+    def ahead(self, steps: int, size: int) -> Iterator[Batch]:
+        """What `batches` gives, without end, made while the network learns."""
+        return ahead(iter(partial(self.batches, steps, size), None))
+
     def batches(self, steps: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Of several steps: images (steps, size, HEIGHT, WIDTH) and faces; waits where there are too few new scenes."""
         count, rng = steps * size, self._rng
@@ -72,7 +79,7 @@ class Feed:
         turned = rng.random(count) < 0.5
         images[turned], faces[turned] = scenes.mirrored(images[turned], faces[turned])
         for row in np.flatnonzero(rng.random(count) < 0.5):
-            images[row] = _light(rng)[images[row]]
+            images[row] = self._lights[rng.integers(LIGHTS)][images[row]]
         shape = (steps, size)
         return images.reshape(*shape, *images.shape[1:]), faces.reshape(*shape, *faces.shape[1:])
 

@@ -168,6 +168,7 @@ def fit(chosen: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     begun = time.monotonic()
     feed = Feed(chosen.labels, chosen.backgrounds, chosen.seed, chosen.processes)
+    made = feed.ahead(STEPS, chosen.batch)
     run = Run(chosen.run, chosen.networks, chosen.start)
     command = f"python -m edgefer.train.detector.fit RUN --labels LABELS --minutes {chosen.minutes:g}"
     command += f" --rate {chosen.rate:g} --seed {chosen.seed} --batch {chosen.batch} --backgrounds FOLDER …"
@@ -179,7 +180,7 @@ def fit(chosen: argparse.Namespace) -> None:
         run.save({"scenes": feed.drawn, "made": feed.made, "steps": count, "commands": [command]})
 
     while (elapsed := time.monotonic() - begun) < chosen.minutes * 60:
-        batches = feed.batches(STEPS, chosen.batch)
+        batches = next(made)
         results = run.step(batches, rates(count, elapsed / (chosen.minutes * 60), chosen.rate))
         count += STEPS
         if before is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.models import store
+from edgefer.models.directory import MANIFEST_NAME
 
 DATA = Path(os.environ.get("EDGEFER_DATA", "../shared/data"))
 
@@ -30,10 +31,11 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--labels", type=Path, required=True, help="folder that edgefer.train.teachers wrote")
     make.add_argument("--out", type=Path, required=True, help="folder for them")
     make.add_argument("--sets", type=int, default=1, help="films of each person in training; default: %(default)s")
+    make.add_argument("--processes", type=int, default=1, help="that make films; default: %(default)s")
     make.set_defaults(execute=_make)
     _fit_arguments(actions.add_parser("fit", help="train our own network"))
     export = actions.add_parser("export", help="write a model directory of a run")
-    export.add_argument("run", type=Path)
+    export.add_argument("run", type=Path, help="or a model directory, whose network of one picture is kept")
     export.add_argument("--rest", type=Path, help="run of the network against the face at rest; default: none")
     export.add_argument("--faces", type=Path, required=True, help="folder of crops")
     _films_arguments(export)
@@ -62,7 +64,7 @@ def _make(args: argparse.Namespace) -> int:
     from edgefer.train.units import material, shots
 
     material.make(args.data, args.labels, args.out)
-    shots.make(args.data, args.labels, args.out, sets=args.sets)
+    shots.make(args.data, args.labels, args.out, sets=args.sets, processes=args.processes)
     return 0
 
 
@@ -92,13 +94,16 @@ def _export(args: argparse.Namespace) -> int:
     import json
 
     from edgefer.train.units.against import Films
-    from edgefer.train.units.export import export
+    from edgefer.train.units.export import export, export_rest
     from edgefer.train.units.fit import WEIGHTS, UnitsTraining, chain
     from edgefer.train.units.material import load
 
     if args.rest and not args.labels:
         raise UsageError("export --rest: needs --labels, the folder that edgefer.train.teachers wrote, for its films")
     films = Films(args.rest, args.faces, args.data, args.labels) if args.rest else None
+    if films and (args.run / MANIFEST_NAME).exists():
+        print(export_rest(args.run, args.out, films)[1])
+        return 0
     kinds = ("made_train", "made_val", "made_test", "real_train", "real_test")
     runs = chain(args.run)
     names = ["RUN"] if len(runs) == 1 else [f"RUN{number}" for number in range(1, len(runs) + 1)]

@@ -35,6 +35,8 @@ HEARD = {
     "AU26": UnitsAlone(share=0.6, clear=3.5),
     "AU43": UnitsAlone(share=0.6, clear=3.5),
 }
+#: Title of a chapter of the card.
+CHAPTER = "## What it does in films"
 #: Most that quantisation may add to the mean squared error of intensities, and take from F1, on val.
 LOSS_MSE, LOSS_F1 = 0.03, 0.02
 
@@ -195,7 +197,7 @@ def card(model: UnitsManifest, films: str, done: dict[str, Any]) -> str:
     (f1, icc, mse), (f1_int8, icc_int8, mse_int8) = done["val"]["float32"], done["val"]["int8"]
     return "\n\n".join(
         [
-            "## What it does in films",
+            CHAPTER,
             text(
                 f"""A second network judges a face against the same face at rest, once that is known: after a second,
                 from the median of the calmer half of up to {MOST} crops, spread over the track so far. Its input: int8,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import re
 import tempfile
 import textwrap
 from pathlib import Path
@@ -17,7 +19,7 @@ from edgefer.measure.agreement import SHOWN, Agreement, always_zero, table
 from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.units import UnitsInput, UnitsManifest, UnitsMetrics, UnitsOutput
-from edgefer.recognize.units import open_alone
+from edgefer.recognize.units import ALONE, open_alone
 from edgefer.train.data.synthetic.units import UNITS
 from edgefer.train.export.models import CARD_NAME, SELF_TEST_SEEDS, install
 from edgefer.train.export.quantise import quantisation, quantise
@@ -40,6 +42,8 @@ LICENCE = manifest.Licence(
 )
 #: Most that quantisation may add to the mean squared error of intensities, and take from F1.
 LOSS_MSE, LOSS_F1 = 0.03, 0.02
+#: Title of a chapter of the card.
+PICTURE = "## What it does with one picture"
 DATA = "photographs of faces at rest, warped along their action units at any strength; none of these people in training"
 
 
@@ -166,15 +170,60 @@ def export(
     if rest is not None:
         final, content, films, its = against.added(final, content, rest)
         chapter, name, words = against.card(final, films, its), final.network, f"{words}\n\n{films}"
+    _install(out, final, name, content, card(final, done, table(rows, none), chosen, size, chapter))
+    return final, words
+
+
+def export_rest(kept: Path, out: Path, films: against.Films) -> tuple[UnitsManifest, str]:
+    """Write a model directory anew with another network against the face at rest; that of one picture stays.
+
+    Args:
+        kept: a model directory of both networks. out, films: as for `export`.
+
+    Returns:
+        The manifest, and the tables of films.
+
+    Raises:
+        ModelError: the directory is refused. UsageError: it has no such networks, or the run is not finished.
+        EdgeferError: quantisation lost too much.
+    """
+    model, both = directories.read(kept)
+    if not isinstance(model, UnitsManifest) or model.rest is None:
+        raise UsageError(f"{kept}: expected a model of the kind units with a network against the face at rest")
+    with np.load(io.BytesIO(both), allow_pickle=False) as file:
+        alone = file[ALONE].tobytes()
+    sets = f" --sets {films.sets()}" if films.sets() > 1 else ""
+    commands = [
+        re.sub(r"(units make .*?--out FACES).*", rf"\1{sets}", each)
+        for each in model.training.command.split(" && ")
+        if " relative " not in each
+    ]
+    commands[-1] = re.sub(r"--rest \S+", f"--rest {films.names()[-1]}", commands[-1])
+    command = " && ".join([*commands[:-1], films.command(), commands[-1]])
+    words = directories.content(kept, CARD_NAME).decode()
+    final, content, tables, its = against.added(
+        replace(model, rest=None, training=replace(model.training, command=command)), alone, films
+    )
+    first, _, later = words.partition(against.CHAPTER)
+    _, _, later = later.partition(PICTURE)
+    before, _, after = later.partition("\n\n    python -m ")
+    listed = "\n".join(f"    {each}" for each in command.split(" && "))
+    after = after[after.index("\n\n") :]
+    text = f"{first}{against.card(final, tables, its)}\n\n{PICTURE}{before}\n\n{listed}{after}"
+    _install(out, final, final.network, content, text)
+    return final, tables
+
+
+def _install(out: Path, model: UnitsManifest, name: str, content: bytes, words: str) -> None:
+    """Puts a model directory in place, whole."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
         (folder / name).write_bytes(content)
-        (folder / CARD_NAME).write_text(card(final, done, table(rows, none), chosen, size, chapter))
-        directories.write(folder, final)
+        (folder / CARD_NAME).write_text(words)
+        directories.write(folder, model)
         install(folder, out)
-    return final, words
 
 
 def _rounded(suffix: str, row: Agreement, fields: tuple[str, ...]) -> dict[str, Any]:
@@ -213,7 +262,7 @@ def card(model: UnitsManifest, done: dict[str, Any], words: str, val: Agreement,
                     convolutions began as those of edgefer-landmarks and went on learning."""
                 ),
                 *([chapter] if chapter else []),
-                "## What it does with one picture",
+                PICTURE,
                 text(
                     f"""Synthetic: {metrics.rows} pictures of {metrics.people} people who are not in training:
                     {metrics.data}. Most units do not show in most pictures, so one who always says zero scores well

@@ -60,7 +60,12 @@ class UnitsTraining:
 
 def rate_at(step: int, total: int, rate: float) -> float:
     """The learning rate of a step: it rises for a hundred of them, then falls as a cosine to 0 at the last."""
-    return rate * min(1, step / 100 + 0.01) * (1 + math.cos(math.pi * step / total)) / 2
+    return falling(step, step / total, rate)
+
+
+def falling(step: int, part: float, rate: float) -> float:
+    """The same where `part` of the run has passed."""
+    return rate * min(1, step / 100 + 0.01) * (1 + math.cos(math.pi * part)) / 2
 
 
 def middle(crops: np.ndarray) -> np.ndarray:

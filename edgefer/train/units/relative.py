@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from edgefer.errors import UsageError
 from edgefer.measure.agreement import Agreement, agreement
 from edgefer.preprocess import pairs
 from edgefer.support.atomic import write_bytes
-from edgefer.train.averaged import Averaged, swapped
+from edgefer.train.data.feed import ahead
 from edgefer.train.data.synthetic.units import UNITS
 from edgefer.train.hardware import hardware
 from edgefer.train.units import fit
 from edgefer.train.units.shots import Shots
+
+#: Steps a call of the accelerator.
+STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class RelativeTraining:
         further: weights of a run, from which this one goes on. sets: of train, so many (shots.make).
         rows: of those, the first so many; 0 for all.
         stop: leave off after this many epochs, at the rate of a run of all; 0 to run to the end.
+        minutes: the rate falls to nothing by then, with as many epochs as there is time for; 0 for `epochs`.
         average: decay of the moving average of the weights, by step; the averaged weights are kept.
     """
 
@@ -42,6 +47,7 @@ class RelativeTraining:
     rows: int = 0
     epochs: int = 16
     stop: int = 0
+    minutes: float = 0.0
     batch: int = 96
     rate: float = 2e-3
     dropout: float = 0.25
@@ -96,10 +102,28 @@ def judged(outputs: np.ndarray, shots: Shots) -> list[Agreement]:
     return agreement(fit.NAMES, shots.units, probability >= 0.5, intensity)
 
 
+def batches(train: Shots, y: np.ndarray, training: RelativeTraining, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """An epoch: of several steps at a time planes in int8 levels, half as in a mirror, and targets: (K, batch, ...)."""
+    rng, size, count = np.random.default_rng(seed), *_shape(training, len(y))
+    calls = len(y) // (count * size)
+    for chosen in rng.permutation(len(y))[: calls * count * size].reshape(calls, -1):
+        planes, flip = np.stack([train.planes[row] for row in chosen]), rng.random(len(chosen)) < 0.5
+        planes[flip] = pairs.mirrored(planes[flip])
+        yield planes.reshape(count, size, *planes.shape[1:]), y[chosen].reshape(count, size, -1)
+
+
+def _shape(training: RelativeTraining, rows: int) -> tuple[int, int]:
+    """Rows of a step, and steps of a call."""
+    size = min(training.batch, rows)
+    return size, min(STEPS, rows // size)
+
+
 def run(training: RelativeTraining, train: Shots, val: Shots, out: Path) -> dict[str, Any]:
     """Train, keep the averaged weights of the best epoch on val, and return what done.json holds."""
     import keras
+    from keras import ops
 
+    from edgefer.train.steps import Steps
     from edgefer.train.units import network
 
     keras.utils.set_random_seed(training.seed)
@@ -114,32 +138,41 @@ def run(training: RelativeTraining, train: Shots, val: Shots, out: Path) -> dict
             raise UsageError(
                 f"{training.further}: no weights of the network against the face at rest: {reason}"
             ) from None
-    optimizer = keras.optimizers.AdamW(training.rate, weight_decay=training.weight_decay, clipnorm=5.0)
-    model.compile(optimizer, network.loss)
-    averaged = Averaged(model, training.average)
-    rng, steps = np.random.default_rng(training.seed), len(y) // training.batch
-    total, step, began, best = steps * training.epochs, 0, time.process_time(), (math.inf, 0)
+    steps = Steps(
+        model,
+        lambda outputs, batch: (network.loss(batch[1], outputs), {}),
+        lambda levels: ops.cast(levels, "float32") / 128,
+        training.average,
+        training.weight_decay,
+        clipnorm=5.0,
+    )
+    began, clock, best = time.process_time(), time.monotonic(), (math.inf, 0)
+    size, count = _shape(training, len(y))
+    total = len(y) // (count * size) * count * training.epochs
+    epoch, finished, losses = 0, False, np.zeros(0)
     with (out / "metrics.jsonl").open("w") as log:
-        for epoch in range(training.stop or training.epochs):
-            losses: list[float] = []
-            for chosen in rng.permutation(len(y))[: steps * training.batch].reshape(steps, -1):
-                rows = np.sort(chosen)
-                optimizer.learning_rate = fit.rate_at(step, total, training.rate)
-                losses.append(float(model.train_on_batch(altered(train.planes[rows], rng), y[rows])))
-                averaged.update(model)
-                step += 1
-                if step % 50 == 0:
-                    spent = round(time.process_time() - began)
-                    print(
-                        f"epoch {epoch + 1} step {step} of {total} loss {np.mean(losses[-50:]):.3f} {spent} s",
-                        flush=True,
-                    )
-            with swapped(model, averaged.values):
-                mean = judged(predicted(model, val), val)[-1]
-                if mean.mse + 1 - mean.f1 < best[0]:
-                    best = mean.mse + 1 - mean.f1, epoch + 1
-                    model.save_weights(out / fit.WEIGHTS)
-            line = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "f1": mean.f1, "icc": mean.icc, "mse": mean.mse}
+        while not finished:
+            epoch += 1
+            told: list[Any] = []
+            for given in ahead(batches(train, y, training, training.seed * 1000 + epoch)):
+                passed = (time.monotonic() - clock) / (60 * training.minutes) if training.minutes else 0.0
+                finished = passed >= 1
+                if finished:
+                    break
+                rate = fit.falling(steps.count, passed if training.minutes else steps.count / total, training.rate)
+                told.append(steps(given, [rate] * count)["loss"])
+                if len(told) % 50 == 0:
+                    spent = round(time.monotonic() - clock)
+                    print(f"epoch {epoch} step {steps.count} loss {np.mean(told[-1]):.3f} {spent} s", flush=True)
+            losses = np.concatenate([np.asarray(each) for each in told]) if told else losses
+            if not training.minutes:
+                finished = epoch == (training.stop or training.epochs)
+            steps.write(average=True)
+            mean = judged(predicted(model, val), val)[-1]
+            if mean.mse + 1 - mean.f1 < best[0]:
+                best = mean.mse + 1 - mean.f1, epoch
+                model.save_weights(out / fit.WEIGHTS)
+            line = {"epoch": epoch, "loss": float(np.mean(losses)), "f1": mean.f1, "icc": mean.icc, "mse": mean.mse}
             print(json.dumps({**line, "processor_seconds": round(time.process_time() - began)}), file=log, flush=True)
     done = {
         "training": asdict(training),

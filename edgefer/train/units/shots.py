@@ -8,10 +8,15 @@ that sways, as a camera's has.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 
 from edgefer.errors import UsageError
@@ -67,16 +72,23 @@ def film(face: Face, rng: np.random.Generator, pictures: int, camera: Camera, be
     return films.film(face, events, len(t) / RATE, RATE, side, seed, camera)
 
 
-def make(data: Path, labels: Path, out: Path, parts: Sequence[str] = ("val", "train", "turned"), sets: int = 1) -> None:
+def make(
+    data: Path,
+    labels: Path,
+    out: Path,
+    parts: Sequence[str] = ("val", "turned", "train"),
+    sets: int = 1,
+    processes: int = 1,
+) -> None:
     """Pairs as files in a folder; those that are there stay.
 
     Args:
         labels: directory with `faces.npz`, which `edgefer.train.teachers` writes. parts: to make, in order.
-        sets: of train, so many, each of other films of the same people.
+        sets: of train, so many, each of other films of the same people. processes: that make them, with equal result.
     """
     for part in parts:
         for number in range(1, sets + 1 if part == "train" else 2):
-            _make(data, labels, out, part, number)
+            _make(data, labels, out, part, number, processes)
 
 
 def _set(part: str, number: int) -> str:
@@ -84,12 +96,11 @@ def _set(part: str, number: int) -> str:
     return f"shots_{part}" + (f"_{number}" if number > 1 else "")
 
 
-def _make(data: Path, labels: Path, out: Path, part: str, seed: int) -> None:
+def _make(data: Path, labels: Path, out: Path, part: str, seed: int, processes: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     file = out / _set(part, seed)
     if file.with_suffix(".npz").exists():
         return
-    network = open_network()
     people = identities.photographs(data, labels, "train" if part == "turned" else part)
     people = people[::2][:TURNING] if part == "turned" else people
     shape = (len(people) * PICTURES[part], pairs.ROWS, pairs.COLUMNS, pairs.PLANES)
@@ -97,17 +108,42 @@ def _make(data: Path, labels: Path, out: Path, part: str, seed: int) -> None:
     truth: list[np.ndarray] = []
     names: list[str] = []
     eyes: list[float] = []
-    for number, identity in enumerate(progress_bar(people, f"films, {part}")):
-        rng = np.random.default_rng((seed, 17, SEEDS.index(part), number))
-        for found, units, size in _pairs(Face(identity, seed=number), part, network, rng):
-            planes[len(names)] = found
-            truth.append(units)
-            names.append(identity.name)
-            eyes.append(size)
+    with _elsewhere(processes) as spread:
+        films_of = spread(partial(_person, part, seed), enumerate(people))
+        for identity, rows in zip(progress_bar(people, f"films, {part}"), films_of, strict=True):
+            for found, units, size in rows:
+                planes[len(names)] = found
+                truth.append(units)
+                names.append(identity.name)
+                eyes.append(size)
     planes.flush()
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, units=np.stack(truth), names=names, eyes_px=np.array(eyes, np.float32))
     write_bytes(file.with_suffix(".npz"), content.getvalue())
+
+
+@contextmanager
+def _elsewhere(processes: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A map in order, by so many processes."""
+    if processes == 1:
+        yield map
+        return
+    with multiprocessing.get_context("spawn").Pool(processes, cv2.setNumThreads, (1,)) as pool:
+        yield pool.imap
+
+
+@cache
+def _network() -> LandmarkNetwork:
+    return open_network()
+
+
+def _person(
+    part: str, seed: int, numbered: tuple[int, identities.Identity]
+) -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """All pairs of one person's film."""
+    number, identity = numbered
+    rng = np.random.default_rng((seed, 17, SEEDS.index(part), number))
+    return list(_pairs(Face(identity, seed=number), part, _network(), rng))
 
 
 def _pairs(
