@@ -90,6 +90,26 @@ def test_a_run_ends_when_its_time_is_over(tmp_path):
     assert (tmp_path / fit.WEIGHTS).exists()
 
 
+def test_weights_of_an_int8_network_compute_what_it_computes():
+    pytest.importorskip("tensorflow")
+    from edgefer.models import directory, store
+    from edgefer.recognize.units import open_networks
+
+    examples = held(60)
+    manifest, content = directory.read(store.SHIPPED / "units")
+    model = relative.build()
+    relative.recovered(model, content, relative.real_values(examples.planes))
+    network, rest = open_networks(manifest, content)[1], manifest.rest
+    levels = np.concatenate([network.run(np.ascontiguousarray(one)[None])[0] for one in examples.planes])
+    known = (levels.reshape(60, -1).astype(np.float32) - rest.output_zero_point) * rest.output_scale
+    for training in (False, True):
+        if training:  # as it learns: by mean and deviation of the batch itself, and without what dropout drops
+            for layer in model.layers:
+                layer.rate = 0.0
+        found = np.asarray(model(relative.real_values(examples.planes), training=training))
+        assert np.corrcoef(found.ravel(), known.ravel())[0, 1] > 0.98
+
+
 def test_another_network_against_the_face_at_rest_leaves_that_of_one_picture(tmp_path, monkeypatch):
     pytest.importorskip("tensorflow")
     from edgefer.models import directory, store

@@ -153,7 +153,8 @@ def chain(run: Path) -> list[Path]:
         further = json.loads((run / "done.json").read_text())["training"].get("further", "")
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
-    return [*(chain(Path(further).parent) if further else []), run]
+    before = further and not Path(further).is_dir()  # of a model directory, the runs are not there any more
+    return [*(chain(Path(further).parent) if before else []), run]
 
 
 def fit_units(training: UnitsTraining, parts: dict[str, Rows], out: Path) -> dict[str, Any]:
