@@ -1,13 +1,18 @@
 """How each face looks at rest: what most of its calmer crops show, over all of its track so far.
 
 Crops are taken in media time, the more seldom the longer a face is known, so that they are spread over its whole track
-whatever the frame rate. Of these the calmer half counts, and of each pixel the median; then the half that is nearest to
-that: a blink, a word or a smile that passes leaves no trace. A face that never rests has its commonest look for rest.
+whatever the frame rate; where one of two neighbours must go, the calmer stays. Of these the calmer half counts, and of
+each pixel the median; then the half that is nearest to that: a blink, a word or a smile that passes leaves no trace. A
+face that never rests has its commonest look for rest.
+
+How calm a crop is two networks say: that of one picture, which knows a smile whoever smiles, and, once a face at rest
+is known, that of the face against it, which sees smaller movements. Since the face at rest may prove another, one
+of the crops is judged against it anew with each that comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,21 +30,29 @@ class _Track:
     """Crops of one face.
 
     Attributes:
-        every_ns: time between them. times_ns, crops, movement: of those that are kept, oldest first.
-        rest: made of them; None while there are too few.
+        every_ns: time between them. times_ns, crops: of those that are kept, oldest first.
+        alone, against: how far each is from rest by itself, and against the face at rest; 0 while that is not known.
+        judged: crops that were judged anew. rest: made of them; None while there are too few.
     """
 
     every_ns: int = round(EVERY_S * NS)
     times_ns: list[int] = field(default_factory=list)
     crops: list[np.ndarray] = field(default_factory=list)
-    movement: list[float] = field(default_factory=list)
+    alone: list[float] = field(default_factory=list)
+    against: list[float] = field(default_factory=list)
+    judged: int = 0
     rest: pairs.Rest | None = None
 
 
 class Rests:
-    """The faces at rest of those that were seen last."""
+    """The faces at rest of those that were seen last.
 
-    def __init__(self) -> None:
+    Args:
+        moved: how far a crop is from a face at rest, on the scale of what `add` is given.
+    """
+
+    def __init__(self, moved: Callable[[pairs.Rest, np.ndarray], float]) -> None:
+        self._moved = moved
         self._tracks: dict[int, _Track] = {}
 
     def due(self, track: int, media_ns: int) -> bool:
@@ -53,18 +66,24 @@ class Rests:
         return not kept.times_ns or media_ns - kept.times_ns[-1] >= kept.every_ns
 
     def add(self, track: int, media_ns: int, crop: np.ndarray, movement: float) -> None:
-        """Takes a crop that is due; movement: how far the face is from rest by itself, on any scale."""
+        """Takes a crop that is due; movement: how far the face is from rest by itself."""
         kept = self._tracks[track]
         kept.times_ns.append(media_ns)
         kept.crops.append(crop)
-        kept.movement.append(movement)
+        kept.alone.append(movement)
+        kept.against.append(0.0)
+        if kept.rest is not None:
+            kept.judged += 1
+            for number in (-1, kept.judged % len(kept.crops)):
+                kept.against[number] = self._moved(kept.rest, kept.crops[number])
         if len(kept.crops) > MOST:
             kept.every_ns *= 2
-            for values in (kept.times_ns, kept.crops, kept.movement):
-                # the newest stays, so that the next is due a whole step after it
-                del values[-2::-2]
+            # the newest stays, so that the next is due a whole step after it; of every two before it the calmer
+            older = [min(pair, key=_movement(kept).__getitem__) for pair in zip(*[iter(range(MOST))] * 2, strict=True)]
+            for values in (kept.times_ns, kept.crops, kept.alone, kept.against):
+                values[:] = [values[number] for number in (*older, MOST)]  # type: ignore[index]
         if len(kept.crops) >= FEWEST and (kept.rest or media_ns - kept.times_ns[0] >= FIRST_S * NS):
-            kept.rest = pairs.at_rest(_most_common(kept.crops, kept.movement))
+            kept.rest = pairs.at_rest(_most_common(kept.crops, _movement(kept)))
 
     def of(self, track: int) -> pairs.Rest | None:
         """A face at rest; None while it is not known."""
@@ -74,6 +93,10 @@ class Rests:
         """Drops what is kept of faces that will not come back."""
         for track in tracks:
             self._tracks.pop(track, None)
+
+
+def _movement(kept: _Track) -> list[float]:
+    return [alone + against for alone, against in zip(kept.alone, kept.against, strict=True)]
 
 
 def _most_common(crops: list[np.ndarray], movement: list[float]) -> np.ndarray:

@@ -50,7 +50,7 @@ class UnitsRecognizer:
         self._alone, self._against = alone, against
         shape = manifest.input
         self._layout = Layout(shape.height, shape.width, shape.eyes_px, shape.eyes_y)
-        self._rests = Rests()
+        self._rests = Rests(lambda rest, crop: float(self.compare(rest, crop)[0].sum()))
         heard = manifest.rest.alone if manifest.rest else {}
         both = [(heard[name].share, heard[name].clear) if name in heard else (0, np.inf) for name in self.units]
         self._share, self._clear = np.array(both, np.float32).T
