@@ -91,10 +91,12 @@ class UnitsAlone(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froze
     """How far the network of one picture is heard about a unit where a face at rest is known.
 
     Attributes:
-        share: of what it says, in the mean of both. clear: intensity from which it is believed where it says more.
+        share: of what it says of the intensity, in the mean of both. shown: likewise of the probability that the unit
+            shows; `share` where it is not given. clear: intensity from which it is believed where it says more.
     """
 
     share: Annotated[float, Meta(ge=0, le=1)]
+    shown: Annotated[float, Meta(ge=0, le=1)] | None = None
     clear: Annotated[float, Meta(ge=0, le=5)]
 
 

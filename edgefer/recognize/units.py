@@ -52,8 +52,16 @@ class UnitsRecognizer:
         self._layout = Layout(shape.height, shape.width, shape.eyes_px, shape.eyes_y)
         self._rests = Rests(lambda rest, crop: float(self.compare(rest, crop)[0].sum()))
         heard = manifest.rest.alone if manifest.rest else {}
-        both = [(heard[name].share, heard[name].clear) if name in heard else (0, np.inf) for name in self.units]
-        self._share, self._clear = np.array(both, np.float32).T
+        named = [heard.get(name) for name in self.units]
+        # of intensities and of probabilities, as they are said
+        self._share = np.array(
+            [
+                [each.share if each else 0 for each in named],
+                [0 if each is None else each.share if each.shown is None else each.shown for each in named],
+            ],
+            np.float32,
+        )
+        self._clear = np.array([each.clear if each else np.inf for each in named], np.float32)
 
     def observe(self, frame: Frame, face: Face) -> Observation | None:
         """The units of a face in this frame; None without landmarks, or where they are those of no face."""

@@ -73,8 +73,12 @@ def test_after_a_second_a_face_is_judged_against_its_own_rest(model):
 
 
 def test_one_picture_is_heard_about_the_units_that_the_model_names(spec):
-    """Of AU1 it is believed where it says much, of AU2 by its share, of the others not at all."""
-    heard = {"AU1": UnitsAlone(share=0.0, clear=1.0), "AU2": UnitsAlone(share=0.25, clear=4.0)}
+    """Of AU1 it is believed where it says much, of AU2 by its share, of AU4 about intensity alone, of the others not."""
+    heard = {
+        "AU1": UnitsAlone(share=0.0, clear=1.0),
+        "AU2": UnitsAlone(share=0.25, clear=4.0),
+        "AU4": UnitsAlone(share=0.25, shown=0.0, clear=4.0),
+    }
     spec = msgspec.structs.replace(spec, rest=msgspec.structs.replace(spec.rest, alone=heard))
     model = UnitsRecognizer(spec, Fake(60, len(spec.units)), Fake(-10, len(spec.units)))
     frames = [Frame(0, GREY, round(t * NS), 0) for t in np.arange(0, 2, 0.05)]
@@ -83,8 +87,9 @@ def test_one_picture_is_heard_about_the_units_that_the_model_names(spec):
     alone = model.judge(model.crop(GREY, POINTS))
     assert 1 < alone[0, 0] < 4
     np.testing.assert_array_equal(units[:, 0], alone[:, 0])
-    assert units[0, 1] == pytest.approx(0.25 * alone[0, 1])
-    assert (units[0, 2:] == 0).all() and (units[1, 2:] < 0.5).all()
+    assert units[0, 1:3] == pytest.approx(0.25 * alone[0, 1:3])
+    assert units[1, 1] == pytest.approx(0.25 * alone[1, 1] + 0.75 * units[1, 3]) and units[1, 2] == units[1, 3]
+    assert (units[0, 3:] == 0).all() and (units[1, 3:] < 0.5).all()
 
 
 def test_photographs_are_judged_alone(model):

@@ -134,6 +134,13 @@ def test_another_network_against_the_face_at_rest_leaves_that_of_one_picture(tmp
     assert "other words" in words and "501,926" not in words and words.count("## Limits") == 1
     assert words.count("python -m edgefer.train.units relative") == 1
 
+    training["training"]["further"] = str(store.SHIPPED / "units")  # which has runs of its own behind it
+    (tmp_path / "run" / "done.json").write_text(json.dumps(training))
+    final, _ = export.export_rest(store.SHIPPED / "units", tmp_path / "units", films)
+    commands = final.training.command.split(" && ")
+    assert commands[-2] == "python -m edgefer.train.units relative FACES --further UNITS --sets 2 --epochs 3 --out REST"
+    assert len(commands) == len(shipped.training.command.split(" && ")) + 1
+
 
 def test_a_run_learns_goes_on_and_is_kept(tmp_path):
     pytest.importorskip("keras")

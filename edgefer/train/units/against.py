@@ -32,8 +32,8 @@ CALIBRATION_ROWS = 400
 HEARD = {
     "AU12": UnitsAlone(share=0.0, clear=3.5),
     "AU25": UnitsAlone(share=0.0, clear=3.5),
-    "AU26": UnitsAlone(share=0.6, clear=3.5),
-    "AU43": UnitsAlone(share=0.6, clear=3.5),
+    "AU26": UnitsAlone(share=0.6, shown=0.4, clear=3.5),
+    "AU43": UnitsAlone(share=0.6, shown=0.4, clear=3.5),
 }
 #: Title of a chapter of the card.
 CHAPTER = "## What it does in films"
@@ -96,6 +96,10 @@ class Films:
         """Of train, that were learnt from."""
         return max(trained(run)[1]["training"].get("sets", 1) for run in fit.chain(self.run))
 
+    def goes_on(self) -> bool:
+        """Whether the first run began with the network of a model directory."""
+        return bool(trained(fit.chain(self.run)[0])[1]["training"].get("further"))
+
     def command(self) -> str:
         """What trained the run, and those that it goes on from."""
         runs, names, commands = fit.chain(self.run), self.names(), []
@@ -106,7 +110,7 @@ class Films:
                 for each in fields(relative.RelativeTraining)
                 if each.name != "further" and given.get(each.name, each.default) != each.default
             ]
-            begin = f" --further {names[number - 1]}/{fit.WEIGHTS}" if number else ""
+            begin = f" --further {names[number - 1]}/{fit.WEIGHTS}" if number else " --further UNITS" * self.goes_on()
             commands.append(f"python -m edgefer.train.units relative FACES{begin}{''.join(options)} --out {name}")
         return " && ".join(commands)
 
@@ -190,8 +194,9 @@ def card(model: UnitsManifest, films: str, done: dict[str, Any]) -> str:
         return textwrap.fill(" ".join(sentence.split()), 110, break_on_hyphens=False)
 
     heard = " ".join(
-        f"Of {name} the first network is heard by a share of {each.share:g}, and believed from {each.clear:g} on where "
-        "it says more."
+        f"Of {name} the first network is heard by a share of {each.share:g}"
+        + (f" (by {each.shown:g} about whether it shows)" if each.shown is not None else "")
+        + f", and believed from {each.clear:g} on where it says more."
         for name, each in rest.alone.items()
     )
     (f1, icc, mse), (f1_int8, icc_int8, mse_int8) = done["val"]["float32"], done["val"]["int8"]

@@ -196,7 +196,7 @@ def export_rest(kept: Path, out: Path, films: against.Films) -> tuple[UnitsManif
     commands = [
         re.sub(r"(units make .*?--out FACES).*", rf"\1{sets}", each)
         for each in model.training.command.split(" && ")
-        if " relative " not in each
+        if " relative " not in each or films.goes_on()
     ]
     commands[-1] = re.sub(r"--rest \S+", f"--rest {films.names()[-1]}", commands[-1])
     command = " && ".join([*commands[:-1], films.command(), commands[-1]])
