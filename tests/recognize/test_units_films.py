@@ -73,7 +73,7 @@ def test_after_a_second_a_face_is_judged_against_its_own_rest(model):
 
 
 def test_one_picture_is_heard_about_the_units_that_the_model_names(spec):
-    """Of AU1 it is believed where it says much, of AU2 by its share, of AU4 about intensity alone, of the others not."""
+    """Of AU1 it is believed where it says much, of AU2 by its share, of AU4 about intensity, of others not."""
     heard = {
         "AU1": UnitsAlone(share=0.0, clear=1.0),
         "AU2": UnitsAlone(share=0.25, clear=4.0),
