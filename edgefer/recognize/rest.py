@@ -23,6 +23,9 @@ from edgefer.recognize.windows import NS
 #: Time between crops at first; how many are kept at most, then every second one goes and the time doubles; how many
 #: crops and how much time it takes until a face at rest is known; faces that are kept at most.
 EVERY_S, MOST, FEWEST, FIRST_S, TRACKS = 0.125, 16, 5, 1.0, 32
+#: What the movement against the face at rest counts beside that of one picture. With more of it smaller movements are
+#: told apart, and a smile that was taken for rest stays so for longer.
+AGAINST = 0.25
 
 
 @dataclass
@@ -96,7 +99,7 @@ class Rests:
 
 
 def _movement(kept: _Track) -> list[float]:
-    return [alone + against for alone, against in zip(kept.alone, kept.against, strict=True)]
+    return [alone + AGAINST * against for alone, against in zip(kept.alone, kept.against, strict=True)]
 
 
 def _most_common(crops: list[np.ndarray], movement: list[float]) -> np.ndarray:
