@@ -7,7 +7,7 @@ face that never rests has its commonest look for rest.
 
 How calm a crop is two networks say: that of one picture, which knows a smile whoever smiles, and, once a face at rest
 is known, that of the face against it, which sees smaller movements. Since the face at rest may prove another, one
-of the crops is judged against it anew with each that comes.
+of the crops is judged against it again with each that comes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Track:
     Attributes:
         every_ns: time between them. times_ns, crops: of those that are kept, oldest first.
         alone, against: how far each is from rest by itself, and against the face at rest; 0 while that is not known.
-        judged: crops that were judged anew. rest: made of them; None while there are too few.
+        judged: crops that were judged again. rest: made of them; None while there are too few.
     """
 
     every_ns: int = round(EVERY_S * NS)

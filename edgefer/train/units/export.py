@@ -175,7 +175,7 @@ def export(
 
 
 def export_rest(kept: Path, out: Path, films: against.Films) -> tuple[UnitsManifest, str]:
-    """Write a model directory anew with another network against the face at rest; that of one picture stays.
+    """Write a model directory with another network against the face at rest; that of one picture stays.
 
     Args:
         kept: a model directory of both networks. out, films: as for `export`.
