@@ -77,7 +77,7 @@ class Rests:
         kept.against.append(0.0)
         if kept.rest is not None:
             kept.judged += 1
-            for number in (-1, kept.judged % len(kept.crops)):
+            for number in {len(kept.crops) - 1, kept.judged % len(kept.crops)}:
                 kept.against[number] = self._moved(kept.rest, kept.crops[number])
         if len(kept.crops) > MOST:
             kept.every_ns *= 2
