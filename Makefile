@@ -7,7 +7,7 @@ NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/* edgefer/sources/camera/v4l
 KERNEL_TESTS = tests/kernels
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel wheels docs clean
-.PHONY: soak test-device test-device-arm library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
+.PHONY: soak test-wheels test-device test-device-arm library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -109,6 +109,9 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 
 wheels: wheel $(VENV)/.wheels  ## build the wheels of PYTHONS and MACHINES, by default of all, into dist/
 	$(BIN)/python -m tools.wheels $(PYTHONS:%=--python %) $(MACHINES:%=--machine %)
+
+test-wheels: wheels  ## run the demo from the wheels of Debian's Pythons, 3.11, 3.13 and 3.14, on both processors; needs root on Debian
+	PYTHON=$(BIN)/python sh tests/device/wheels.sh $(foreach release,bookworm trixie forky,$(release)-amd64 $(release)-arm64)
 
 test-device: wheel  ## boot a virtual device with a camera and systemd, and do it harm; SCENARIOS=short boots once; root on Debian
 	EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual && cat build/device/measured.txt

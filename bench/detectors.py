@@ -35,6 +35,9 @@ from edgefer.train.detector.labels import SURE, load
 FOUND, FALSE = 0.4, 0.25
 #: Scenes are shown this much larger than they were composed, as VGA frames.
 ENLARGED = 4
+#: How far a head is turned aside, and tilted with the tilt that its photograph has, degrees, in the second of the rows.
+ASIDE, TILT = 40, 45
+WITHIN = f"turned <= {ASIDE} and tilted <= {TILT} degrees"
 TEACHERS = {"yunet": "face_detection_yunet_2023mar.onnx", "blazeface": "blazeface_short_range.tflite"}
 Row = dict[str, float]
 
@@ -100,14 +103,20 @@ def composed(
     """Scenes of faces and backgrounds kept from training, as VGA frames: plain ones, or spoilt as in training.
 
     A photograph may show faces that nobody noted: a box is not false where the teacher sees one.
+
+    Returns:
+        Of each detector a row of all faces, and one of those turned and tilted no further than ASIDE and TILT.
     """
     counts = {name: Count() for name in detectors}
-    composer = scenes.Composer(sources, seed=77, plain=plain, tilt=45)
+    ahead = {f"{name}, {WITHIN}": Count() for name in detectors}
+    composer = scenes.Composer(sources, seed=77, plain=plain, tilt=TILT)
     least = 60 / ENLARGED
     for _ in range(number):
         scene = composer.scene()
         shown = cv2.resize(scene.image, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
-        faces = [box_of(face, ENLARGED) for face in scene.faces if face[13] == 1 and face[2] >= least]
+        judged = scene.faces[(scene.faces[:, 13] == 1) & (scene.faces[:, 2] >= least)]
+        faces = [box_of(face, ENLARGED) for face in judged]
+        within = (yaw(judged) <= ASIDE) & (tilt(judged) <= TILT)
         others = [box_of(face, ENLARGED) for face in scene.faces if face[13] >= 0]
         for name, detector in detectors.items():
             boxes = sure(detector, shown)
@@ -115,21 +124,36 @@ def composed(
             looks = [teacher.look(shown, box) for box in strange]
             seen = [look.box for look in looks if look is not None and look.score >= teacher.levels.likely]
             counts[name].add(boxes, faces, [*others, *seen])
-    return {name: count.row() for name, count in counts.items()}
+            of_these = [face for face, chosen in zip(faces, within, strict=True) if chosen]
+            ahead[f"{name}, {WITHIN}"].add(boxes, of_these, [*faces, *others, *seen])
+    return {name: count.row() for name, count in (counts | ahead).items()}
+
+
+def yaw(faces: np.ndarray) -> np.ndarray:
+    """How far heads are turned aside, degrees: of faces (n, 14).
+
+    Of a head turned by so many degrees the nose, half an eye distance before them, moves by 0.6 of the sine.
+    """
+    return np.degrees(np.arcsin(np.clip(np.abs(material.aside(faces)) / 0.6, 0, 0.99)))
+
+
+def tilt(faces: np.ndarray) -> np.ndarray:
+    """How far heads are tilted, degrees: of faces (n, 14)."""
+    eyes = faces[:, 5:7] - faces[:, 3:5]
+    return np.abs(np.degrees(np.arctan2(eyes[:, 1], eyes[:, 0])))
 
 
 def portraits(detectors: dict[str, Detector], sources: material.Sources, number: int) -> dict[str, dict[str, Row]]:
     """Single photographs turned in their plane, and those of heads turned aside, at 90 to 130 pixels in VGA."""
     rows: dict[str, dict[str, Row]] = {}
     rng = np.random.default_rng(5)
-    aside = material.aside(np.stack([faces[0] for faces in sources.faces]))
-    # of a head turned by so many degrees the nose, half an eye distance before them, moves by 0.6 of the sine
-    yaw = np.degrees(np.arcsin(np.clip(np.abs(aside) / 0.6, 0, 0.99)))
-    sets = {f"turned {degrees:+}": (degrees, np.arange(len(yaw))) for degrees in (-45, -30, -15, 0, 15, 30, 45)}
+    turned = yaw(np.stack([faces[0] for faces in sources.faces]))
+    sets = {f"turned {degrees:+}": (degrees, np.arange(len(turned))) for degrees in (-45, -30, -15, 0, 15, 30, 45)}
     sets |= {
-        f"yaw {low}-{high}": (0, np.flatnonzero((yaw >= low) & (yaw < high))) for low, high in ((20, 30), (30, 40))
+        f"yaw {low}-{high}": (0, np.flatnonzero((turned >= low) & (turned < high)))
+        for low, high in ((20, 30), (30, 40))
     }
-    sets["yaw over 40"] = (0, np.flatnonzero(yaw >= 40))
+    sets["yaw over 40"] = (0, np.flatnonzero(turned >= 40))
     for title, (degrees, chosen) in sets.items():
         counts = {name: Count() for name in detectors}
         for index in rng.permutation(chosen)[:number]:
@@ -233,10 +257,11 @@ def opened(folder: Path, **options: int) -> dict[str, Detector]:
 
 
 def kept_sources(labels: Path, folders: Sequence[Path]) -> material.Sources:
-    """Photographs and pictures that training did not see."""
+    """Photographs and pictures that training did not see; each photograph is taken as often as any other."""
     faces = material.part(load(labels, "photographs"), kept=True)
     pictures = [image for index, image in enumerate(material.backgrounds(folders).values()) if index % 4 == 1]
-    return material.sources([faces], pictures)
+    kept = material.sources([faces], pictures)
+    return kept._replace(upto=np.arange(1, len(kept.levels) + 1) / len(kept.levels))
 
 
 def shown(title: str, rows: dict[str, dict[str, float]]) -> str:

@@ -16,6 +16,7 @@ IMAGES=${IMAGES:-40} # 200 take minutes
 python=${PYTHON:-python3}
 triple=aarch64-linux-gnu
 fail() { echo "test_arm: $*" >&2; exit 1; }
+. tests/device/root.sh
 
 # ---------------------------------------------------------------------------------------------------- the tools
 
@@ -48,37 +49,9 @@ make_once() {
 
 # By names that every release has; apt knows what they depend on there.
 packages="python3 libpython3-dev libstdc++6"
-build_root() {
+build_arm_root() {
   echo "test_arm: fetching ARM packages"
-  rm -rf .arm/root .arm/apt
-  mkdir -p "$root/tmp" "$root/dev" "$root/usr/lib" .arm/apt/lists/partial .arm/apt/archives/partial
-  # Lists and a status of its own: the machine's architectures and packages stay what they are.
-  apt="apt-get -qq -y -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root
-    -o Dir::State::Lists=$PWD/.arm/apt/lists -o Dir::Cache=$PWD/.arm/apt -o Dir::State::status=/dev/null"
-  $apt update || fail "apt-get update failed for arm64"
-  $apt install --download-only --no-install-recommends $packages >/dev/null || fail "apt-get could not download the ARM packages"
-  ln -s usr/lib "$root/lib" # where some packages look and others lie
-  for package in .arm/apt/archives/*.deb; do
-    dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root"
-  done
-  rm -rf .arm/apt
-  mknod -m 666 "$root/dev/null" c 1 3 2>/dev/null || : >"$root/dev/null"  # where nodes are forbidden, a file serves
-
-  # Python starts Python by its path, and the system would refuse an ARM program: in its place stands a program of
-  # this machine that hands it to qemu, which takes the processor from QEMU_CPU.
-  cp "$(command -v qemu-aarch64-static)" "$root/qemu"
-  arm_python=$(readlink "$root/usr/bin/python3")
-  mv "$root/usr/bin/$arm_python" "$root/usr/bin/python3-arm"
-  cat >.arm/start.c <<'C'
-#include <unistd.h>
-int main(int count, char** arguments) {
-  char* all[count + 4];
-  all[0] = "/qemu", all[1] = "-0", all[2] = arguments[0], all[3] = "/usr/bin/python3-arm";
-  for (int i = 1; i <= count; ++i) all[i + 3] = arguments[i];
-  return execv(all[0], all) ? 127 : 0;
-}
-C
-  cc -static -O1 .arm/start.c -o "$root/usr/bin/$arm_python" || fail "cc could not link a static program; install libc6-dev"
+  build_root "$(own_release)" arm64 "$root" "$packages"
   # test_c_api.py builds the library and preprocesses its header. Here both are brought along.
   printf '#!/usr/bin/python3\n' >"$root/usr/bin/make"
   printf '#!/usr/bin/python3\nprint(open("/opt/edgefer/build/edgefer.i").read())\n' >"$root/usr/bin/cc"
@@ -97,7 +70,7 @@ build_site() {
   rm -rf .arm/wheels
 }
 
-make_once root.done "$packages of $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" build_root
+make_once root.done "$packages of $(own_release)" build_arm_root
 version=$(readlink "$root/usr/bin/python3" | sed 's/python//')
 # Not every release of a package is made for two Pythons: where PYTHON is another than the root's, only the packages
 # whose arithmetic is compared have one version.
@@ -134,24 +107,16 @@ echo "test_arm: $IMAGES faces on this machine"
 "$python" tests/device/arm_images.py write "$root/opt/images.npy" "$IMAGES"
 "$python" tests/device/arm_images.py read "$root/opt/images.npy" .arm/images.npz
 
-# XNNPACK does not start unless it can read which processor there is; LiteRT then computes with kernels of its own and
-# says nothing. qemu opens these files in the place of those they are named after.
-describe() { # describe CPU PART: the part number as in the processor's MIDR_EL1
-  mkdir -p "$root/cpus/$1/proc" "$root/cpus/$1/sys/devices/system/cpu"
-  for list in possible present; do echo 0 >"$root/cpus/$1/sys/devices/system/cpu/$list"; done
-  printf 'processor: 0\nCPU implementer: 0x41\nCPU architecture: 8\nCPU part: %s\n' "$2" >"$root/cpus/$1/proc/cpuinfo"
-}
-describe cortex-a53 0xd03
-describe cortex-a72 0xd08
-describe cortex-a76 0xd0b
+describe "$root" cortex-a53 0xd03
+describe "$root" cortex-a72 0xd08
+describe "$root" cortex-a76 0xd0b
 
 # ------------------------------------------------------------------------------------------------------------- tests
 
 on() { # on CPU ARGUMENTS: Python on the processor
   cpu=$1
   shift
-  env -i QEMU_CPU="$cpu" QEMU_LD_PREFIX="/cpus/$cpu" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 \
-    PYTHONPATH=/opt/edgefer:/opt/site PYTHONDONTWRITEBYTECODE=1 chroot "$root" /usr/bin/python3 "$@"
+  python_on "$root" "$cpu" /opt/edgefer:/opt/site "$@"
 }
 
 [ $# -gt 0 ] || set -- tests/kernels tests/c

@@ -54,8 +54,9 @@ debootstrap $foreign --arch="$arch" --variant=minbase --cache-dir="$PWD/build/de
 }
 
 if [ "$foreign" ]; then # what the first start needs, and python3's link, for its version
+  [ ! -L "$root/proc" ] || { rm "$root/proc"; mkdir "$root/proc"; } # so debootstrap leaves it, run in a container
   for package in "$root"/var/cache/apt/archives/linux-image-*.deb "$root"/var/cache/apt/archives/python3-minimal_*.deb; do
-    dpkg-deb --extract "$package" "$root"
+    dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root"
   done
 fi
 
@@ -101,9 +102,10 @@ if [ "$foreign" ]; then
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-/debootstrap/debootstrap --second-stage
+/debootstrap/debootstrap --second-stage || tail -n 20 /debootstrap/debootstrap.log
 rm -f /var/cache/apt/archives/*.deb
 sync
+mountpoint -q /proc || mount -t proc proc /proc
 echo o >/proc/sysrq-trigger
 sleep 60
 INIT
@@ -118,9 +120,9 @@ rm -rf --one-file-system "$root" "$work/init"
 if [ "$foreign" ]; then
   qemu-system-aarch64 -machine virt -cpu cortex-a72 -accel tcg,thread=multi -smp 2 -m 2048 -display none -monitor none \
     -serial stdio -nic none -no-reboot -kernel "$work/vmlinuz" -initrd "$work/initrd.img" \
-    -append "root=/dev/vda rw console=$serial loglevel=3" -drive "file=$work/disk.tmp,if=virtio,format=raw" \
+    -append "root=/dev/vda rw console=$serial loglevel=3 panic=-1" -drive "file=$work/disk.tmp,if=virtio,format=raw" \
     </dev/null >>"$work/log" 2>&1 || fail "qemu-system-aarch64 failed; install qemu-system-arm"
-  grep -q 'Base system installed successfully' "$work/log" || { tail -5 "$work/log" >&2; fail "the packages could not be configured"; }
+  grep -q 'Base system installed successfully' "$work/log" || { tail -30 "$work/log" >&2; fail "the packages could not be configured"; }
 fi
 mkdir -p "$out"
 mv "$work/vmlinuz" "$work/initrd.img" "$work/python" "$work/log" "$out/"

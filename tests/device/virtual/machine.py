@@ -91,7 +91,7 @@ class Machine:
         command += ["-m", "2048", "-no-reboot"]
         command += ["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults"]
         command += ["-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img")]
-        quiet = "loglevel=1 mitigations=off systemd.show_status=no cryptomgr.notests"
+        quiet = "loglevel=1 panic=-1 mitigations=off systemd.show_status=no cryptomgr.notests"
         masked = " ".join(f"systemd.mask={unit}" for unit in _MASKED)
         command += ["-append", f"root=/dev/vda rw {_KERNEL[arch]} {quiet} {masked}"]
         command += ["-drive", f"file={disk},if=virtio,format=qcow2"]

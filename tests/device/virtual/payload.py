@@ -20,6 +20,8 @@ WIDTH, HEIGHT, FPS = 720, 576, 25
 FORMAT = "yuyv"
 #: The extras that the scenarios use.
 EXTRAS = "[mqtt,web]"
+#: What is run there besides: the benchmark and the checks of cameras.
+CARRIED = ("bench/device/cameras.py", "tests/device/vivid_cameras.py")
 READINGS = "/var/lib/private/edgefer/readings.jsonl"
 #: Of this machine alone, which nobody reaches: what the broker and the page ask for.
 PASSWORD = "the password of the broker"
@@ -253,6 +255,8 @@ def build_payload(python: str, machine: str, path: Path) -> Path:
     texts |= {"play.sh": PLAY, "player.service": PLAYER}
     for name, text in texts.items():
         (folder / name).write_text(text)
+    for script in CARRIED:
+        shutil.copy(REPOSITORY / script, folder)
     size = sum(file.stat().st_size for file in folder.rglob("*"))
     path.unlink(missing_ok=True)
     with path.open("wb") as disk:

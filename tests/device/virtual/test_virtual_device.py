@@ -249,6 +249,41 @@ def test_a_driver_that_goes_and_comes_back_is_waited_for(device: Device, measure
     )
 
 
+@pytest.fixture
+def two_cameras(device: Device) -> Iterator[None]:
+    """The service and its clip rest, and the driver has two cameras of all formats: one plane, and several planes."""
+    vivid = "n_devs=2 node_types=0x101,0x101 multiplanar=1,2"
+    device.run("systemctl stop edgefer player; udevadm settle")
+    device.run(f"modprobe -r vivid && mv /etc/modprobe.d/vivid.conf /root/ && modprobe vivid {vivid} && udevadm settle")
+    yield
+    device.run("modprobe -r vivid; mv /root/vivid.conf /etc/modprobe.d/; modprobe vivid && udevadm settle")
+    device.run("systemctl reset-failed edgefer; systemctl start player edgefer")
+
+
+@whole_only
+@pytest.mark.usefixtures("two_cameras")
+def test_cameras_of_all_formats_are_read(device: Device, measured: Callable[[str], None]) -> None:
+    """Formats, stamps, controls, faults and a driver that goes: every check of vivid_cameras.py."""
+    said = device.run("/opt/edgefer/bin/python /mnt/vivid_cameras.py --cycles 20", 6000, check=False)
+    assert said.splitlines()[-1] == "0 failed", said
+    measured("\n".join(line for line in said.splitlines() if line.startswith(("ok    replug", "ok    blocked"))))
+
+
+@whole_only
+@pytest.mark.usefixtures("two_cameras")
+def test_a_frame_costs_at_most_half_of_what_it_costs_by_opencv(device: Device, measured: Callable[[str], None]) -> None:
+    """CPU time until the luma is there, counted in instructions, against OpenCV as its users have it."""
+    # the stamp is of the end of a picture that this driver has drawn before that, unless it is told otherwise
+    device.run("v4l2-ctl -d /dev/video0 --set-ctrl timestamp_source=1")
+    options = "--frames 20 --rounds 3 --fps 5 --formats yuyv nv12 grey"
+    said = device.run(f"/opt/edgefer/bin/python /mnt/cameras.py /dev/video0 {options}", 6000)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("| ")][1:]
+    shares = {row[0]: float(row[3]) for row in rows if row[1] == "edgefer"}
+    assert set(shares) == {"YUYV", "NV12", "GREY"}, said
+    assert max(shares.values()) <= 0.5, said
+    measured(said.strip())
+
+
 def installed_model(device: Device, shipped: str) -> tuple[str, bool]:
     """The name of the model in the default model's slot, and whether the one after it was given up.
 
