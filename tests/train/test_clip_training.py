@@ -91,13 +91,33 @@ def test_clips_of_order_are_one_onset_each_and_backwards_they_have_the_same_fram
     np.testing.assert_array_equal(clips.levels(1, False), clips.levels(1, True)[::-1])
 
 
-def test_the_table_has_a_row_for_each_network_and_int8_networks_of_2d_convolutions(taken, tmp_path, frames_known):
-    result = order.table(taken, Path("run"), tmp_path / "order", BRIEF)
+def test_clips_are_changed_alike_in_all_their_frames(taken):
+    clips = order.Clips(taken / "train", True)
+    crops = np.repeat(clips.take(np.zeros(6, int), np.zeros(6, bool))[:, :1], edge.FRAMES, axis=1)
+    changed = order.changed(crops, np.random.default_rng(1))
+    assert changed.shape == crops.shape and (changed == changed[:, :1]).all()
+    assert len({clip.tobytes() for clip in changed}) == 6
+
+
+def test_only_what_sees_time_teaches_the_frame_network():
+    keras.utils.set_random_seed(5)
+    frame, _, whole = order.networks()
+    import tensorflow as tf
+
+    x = tf.random.stateless_uniform((2, *whole.input_shape[1:]), (1, 2), -1, 1)
+    with tf.GradientTape(persistent=True) as tape:
+        logits = whole(x, training=False)
+        ends = [tf.reduce_sum(logits[:, head, 0]) for head in range(4)]
+    stem = frame.get_layer("stem").kernel
+    slopes = [tape.gradient(end, stem.value) for end in ends]
+    assert [bool(np.abs(slope).max() > 0) for slope in slopes] == [True, True, False, False]
+
+
+def test_the_table_has_a_row_for_each_network_and_int8_networks_of_2d_convolutions(taken, tmp_path):
+    result = order.table(taken, tmp_path / "order", BRIEF)
     said = {row["network"]: row["all"] for row in result["rows"]}
     assert len(said) == 6 and said["single-frame CNN, mean of all frames"] == 50.0  # both orders have the same frames
-    assert (
-        order.table(taken, Path("run"), tmp_path / "order", BRIEF)["rows"] == result["rows"]
-    )  # nothing is trained again
+    assert order.table(taken, tmp_path / "order", BRIEF)["rows"] == result["rows"]  # nothing is trained again
     text = order.shown(result)
     assert "synthetic" in text.splitlines()[0] and "| LSTM, int8, step by step |" in text
     assert result["operations"]["haddad"] > 200 * result["operations"]["edge"]

@@ -81,12 +81,11 @@ def _features(args: argparse.Namespace) -> int:
     return 0
 
 
-def _training_arguments(parser: argparse.ArgumentParser, steps: int) -> None:
+def _training_arguments(parser: argparse.ArgumentParser, steps: int, batch: int) -> None:
     parser.add_argument("--films", type=Path, required=True, metavar="DIR", help="with train, val and test")
-    parser.add_argument("--frames", type=Path, required=True, metavar="RUN", help="a finished run of edgefer-nano")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--steps", type=int, default=steps, help="(%(default)s)")
-    parser.add_argument("--batch", type=int, default=48, help="(%(default)s)")
+    parser.add_argument("--batch", type=int, default=batch, help="(%(default)s)")
     parser.add_argument("--rate", type=float, default=2e-3, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
 
@@ -98,19 +97,20 @@ def _training(args: argparse.Namespace) -> HeadTraining:
 
 
 def _order_arguments(parser: argparse.ArgumentParser) -> None:
-    _training_arguments(parser, 1000)
+    _training_arguments(parser, 3000, 32)
     parser.set_defaults(execute=_order)
 
 
 def _order(args: argparse.Namespace) -> int:
     from edgefer.train.clips import order
 
-    print(order.shown(order.table(args.films, args.frames, args.out, _training(args))))
+    print(order.shown(order.table(args.films, args.out, _training(args))))
     return 0
 
 
 def _expression_arguments(parser: argparse.ArgumentParser) -> None:
-    _training_arguments(parser, 1200)
+    _training_arguments(parser, 1200, 48)
+    parser.add_argument("--frames", type=Path, required=True, metavar="RUN", help="a finished run of edgefer-nano")
     parser.add_argument("--still", type=Path, required=True, metavar="DIR", help="photographs, with train and val")
     parser.set_defaults(execute=_expression)
 

@@ -7,6 +7,8 @@ of three heads:
   factored into 3 x 3 pixels, with the frames in the batch, and 3 frames, with the pixels in a row: both are 2-D.
 * `single`: judges each frame alone, with the same convolutions on pixels.
 * `recurrent.build`: an LSTM over the frames.
+
+Where nothing but movement counts, a smaller frame network learns together with the heads (`movement`).
 """
 
 from __future__ import annotations
@@ -55,6 +57,19 @@ def _kept(whole: keras.Model) -> keras.Model:
     return kept
 
 
+def movement() -> keras.Model:
+    """A frame network that learns together with the heads on it: (48, 48, 3) to FEATURES.
+
+    What moves by a part of a pixel must not be lost in it, as it is in one that was taught to tell single pictures.
+    """
+    image = layers.Input((SIDE, SIDE, PLANES), name="image")
+    x = _convolution(image, 16, 3, "stem", 2)
+    x = _added(x, 16, "stage1")
+    x = _convolution(x, 32, 3, "stage2_down", 2)
+    x = _added(x, 32, "stage2")
+    return keras.Model(image, _convolution(x, FEATURES[-1], 3, "stage3_down", 2), name="frames")
+
+
 def edge(
     classes: int, frames: int = FRAMES, centred: bool = False, dropout: float = 0.3, batch: int | None = None
 ) -> keras.Model:
@@ -90,7 +105,7 @@ def edge(
     return keras.Model(given, layers.Reshape((classes,), name="scores")(x), name="edge")
 
 
-def single(classes: int, dropout: float = 0.3) -> keras.Model:
+def single(classes: int, dropout: float = 0.3, name: str = "single") -> keras.Model:
     """The head that judges one frame: features of a frame, (6, 6, 64), to logits."""
     width, given = WIDTH, layers.Input(FEATURES, name="features")
     x = _convolution(given, width, 1, "project")
@@ -99,7 +114,7 @@ def single(classes: int, dropout: float = 0.3) -> keras.Model:
     x = _convolution(x, 2 * width, 3, "all", padding="valid")
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Conv2D(classes, 1, name="logits")(x)
-    return keras.Model(given, layers.Reshape((classes,), name="scores")(x), name="single")
+    return keras.Model(given, layers.Reshape((classes,), name="scores")(x), name=name)
 
 
 def window_network(frame: keras.Model, head: keras.Model) -> keras.Model:
@@ -144,3 +159,8 @@ def operations(model: keras.Model) -> int:
 def _convolution(x, filters, side, name, stride=1, active=True, padding="same"):  # type: ignore[no-untyped-def]
     x = layers.Conv2D(filters, side, strides=stride, padding=padding, use_bias=False, name=name)(x)
     return normalised(x, name, "relu6" if active else None)
+
+
+def _added(x, filters, name):  # type: ignore[no-untyped-def]
+    y = layers.Add(name=f"{name}_add")([x, _convolution(x, filters, 3, name, active=False)])
+    return layers.Activation("relu6", name=f"{name}_add_relu6")(y)

@@ -95,7 +95,7 @@ done
 echo device >"$root/etc/hostname"
 printf '127.0.0.1 localhost device\n' >"$root/etc/hosts"
 mkdir -p "$root/var/log/journal" # kept over a power cut
-rm -rf "$root"/boot/* "$root"/var/lib/apt/lists/* "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/*
+rm -rf "$root"/boot/* "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/*
 if [ "$foreign" ]; then
   cat >"$root/usr/sbin/init" <<'INIT' # until the package of the real one is unpacked over it
 #!/bin/sh
@@ -103,7 +103,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 /debootstrap/debootstrap --second-stage || tail -n 20 /debootstrap/debootstrap.log
-rm -f /var/cache/apt/archives/*.deb
+rm -rf /var/cache/apt/archives/*.deb /var/lib/apt/lists/*
 sync
 mountpoint -q /proc || mount -t proc proc /proc
 echo o >/proc/sysrq-trigger
@@ -111,7 +111,7 @@ sleep 60
 INIT
   chmod +x "$root/usr/sbin/init"
 else
-  rm -rf "$root"/var/cache/apt/archives/*.deb
+  rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 fi
 
 truncate -s 3G "$work/disk.tmp"
