@@ -116,6 +116,7 @@ test-wheels: wheels  ## run the demo from the wheels of Debian's Pythons, 3.11, 
 test-device: wheel  ## boot a virtual device with a camera and systemd, and do it harm; SCENARIOS=short boots once; root on Debian
 	EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual && cat build/device/measured.txt
 
+test-device-arm: MACHINES = aarch64
 test-device-arm: wheels  ## the same on an emulated ARM processor, which takes hours
 	EDGEFER_DEVICE_ARCH=arm64 EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual
 	cat build/device/measured.txt
