@@ -86,7 +86,7 @@ points (the eyes, the nose, the corners of the mouth).
 {figures}
 
 A face that is likely, but not sure at once, was looked at again in a mirror, and the landmark network was asked; all
-scores together decide. A picture of coins, which have heads on them, was left out here.
+scores together decide. Each photograph that was kept was taken as often as any other.
 
 ## What it was trained on
 

@@ -99,7 +99,7 @@ rm -rf "$root"/boot/* "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/us
 if [ "$foreign" ]; then
   cat >"$root/usr/sbin/init" <<'INIT' # until the package of the real one is unpacked over it
 #!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive INITRD=No # initramfs takes longest and is not used
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 /debootstrap/debootstrap --second-stage || tail -n 20 /debootstrap/debootstrap.log
