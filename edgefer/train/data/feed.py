@@ -19,14 +19,14 @@ Batch = tuple[np.ndarray, ...]
 Maker = Callable[[int], Iterator[Batch]]
 
 
-def fed(maker: Maker, seed: int, processes: int, together: int, ahead: int = 2) -> Iterator[Batch]:
+def fed(maker: Maker, seed: int, processes: int, together: int, count: int = 2) -> Iterator[Batch]:
     """Batches of a maker, several put together.
 
     Args:
         maker: what makes them; of each process from a seed of its own.
         processes: that make them; 0 for a thread of this one.
         together: batches that are put together into one.
-        ahead: of those, how many are made before they are asked for.
+        count: of those, how many are made before they are asked for.
 
     Yields:
         Arrays (together, batch, ...).
@@ -34,22 +34,16 @@ def fed(maker: Maker, seed: int, processes: int, together: int, ahead: int = 2) 
     Raises:
         RuntimeError: no process is left that makes any.
     """
-    ready: queue.Queue[Batch | Exception] = queue.Queue(ahead)
     made = maker(seed) if not processes else _elsewhere(maker, seed, processes, 2 * together)
 
-    def gather() -> None:
-        try:
-            while some := list(islice(made, together)):
-                ready.put(tuple(np.stack(each) for each in zip(*some, strict=True)))
-        except Exception as error:
-            ready.put(error)
+    def stacked() -> Iterator[Batch]:
+        while some := list(islice(made, together)):
+            yield tuple(np.stack(each) for each in zip(*some, strict=True))
 
-    threading.Thread(target=gather, daemon=True).start()
-    while True:
-        batch = ready.get()
-        if isinstance(batch, Exception):
-            raise RuntimeError("training data: there are no batches any more") from batch
-        yield batch
+    try:
+        yield from ahead(stacked(), count)
+    except Exception as error:
+        raise RuntimeError("training data: there are no batches any more") from error
 
 
 def ahead(made: Iterator[Batch], count: int = 3) -> Iterator[Batch]:

@@ -38,7 +38,7 @@ class Feed:
     """
 
     def __init__(self, labels: Path, folders: Sequence[Path], seed: int, processes: int):
-        self._made = fed(partial(composed, labels, folders), seed, processes, together=1, ahead=8)
+        self._made = fed(partial(composed, labels, folders), seed, processes, together=1, count=8)
         self._rng = np.random.default_rng(seed)
         self._images = np.empty((KEPT, scenes.HEIGHT, scenes.WIDTH), np.uint8)
         self._faces = np.empty((KEPT, scenes.MOST, 14), np.float32)
