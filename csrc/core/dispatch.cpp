@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <optional>
 
-#if defined(__aarch64__)
+#if defined(__x86_64__)
+#include <cpuid.h>  // __get_cpuid_count
+#elif defined(__aarch64__)
 #include <asm/hwcap.h>  // HWCAP_ASIMD, HWCAP_ASIMDDP
 #include <sys/auxv.h>   // getauxval
 #endif
@@ -24,16 +26,41 @@ const char* isa_name(Isa isa) {
   return "unknown";
 }
 
+#if defined(__x86_64__)
+namespace {
+
+// What the processor has and the system keeps the registers of: Intel's manual, volume 2, CPUID, leaves 1 and 7, and
+// XGETBV. Asked here, for __builtin_cpu_supports answers no to everything where a compiler's runtime library lacks it.
+struct Features {
+  bool sse41 = false, avx2 = false, avx512bw = false, avx512vnni = false;
+
+  Features() {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return;
+    sse41 = ecx >> 19 & 1;
+    const bool avx = ecx >> 28 & 1, saves = ecx >> 27 & 1;
+    if (!avx || !saves) return;
+    unsigned kept = 0, high = 0;
+    asm("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
+    if ((kept & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return;
+    avx2 = ebx >> 5 & 1;
+    const bool f = ebx >> 16 & 1, bw = ebx >> 30 & 1, vl = ebx >> 31 & 1;
+    avx512bw = (kept & 0xe0) == 0xe0 && f && bw && vl;
+    avx512vnni = avx512bw && (ecx >> 11 & 1);
+  }
+};
+
+}  // namespace
+#endif
+
 bool cpu_has(Isa isa) {
   if (isa == Isa::scalar) return true;
 #if defined(__x86_64__)
-  __builtin_cpu_init();  // asks XGETBV as well: the system must save the wide registers
-  const bool avx512bw =
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  if (isa == Isa::sse41) return __builtin_cpu_supports("sse4.1");
-  if (isa == Isa::avx2) return __builtin_cpu_supports("avx2");
-  if (isa == Isa::avx512bw) return avx512bw;
-  if (isa == Isa::avx512vnni) return avx512bw && __builtin_cpu_supports("avx512vnni");
+  static const Features cpu;
+  if (isa == Isa::sse41) return cpu.sse41;
+  if (isa == Isa::avx2) return cpu.avx2;
+  if (isa == Isa::avx512bw) return cpu.avx512bw;
+  if (isa == Isa::avx512vnni) return cpu.avx512vnni;
 #elif defined(__aarch64__)
   if (isa == Isa::neon) return getauxval(AT_HWCAP) & HWCAP_ASIMD;
   if (isa == Isa::neon_dotprod) return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
