@@ -13,6 +13,9 @@ fail() { echo "wheels: $*" >&2; exit 1; }
 . tests/device/root.sh
 [ "$(id -u)" -eq 0 ] || fail "chroot needs root; run it as root or with sudo"
 
+# A compiler may leave the fast kernels out, or what finds out whether the processor can run them.
+best='import edgefer.kernels as k; print(*(f"{op}:{k.variants(op)[0]}" for op in k.operations()))'
+
 # check SYSTEM: RELEASE-ARCH
 check() {
   release=${1%-*} arch=${1#*-} root=$PWD/build/roots/$1
@@ -41,6 +44,11 @@ check() {
 
   for cpu in $cpus; do
     on() { python_on "$root" "$cpu" /opt/wheel "$@"; }
+    kernels=$(on -c "$best")
+    case $cpu:$kernels in
+    native:*) [ "$kernels" = "$("$python" -c "$best")" ] || fail "$1: not the kernels that run here: $kernels" ;;
+    *:scalar*) fail "$1, $cpu: kernels without SIMD: $kernels" ;;
+    esac
     rm -f "$root/tmp/demo.jsonl"
     on -m edgefer models verify >/dev/null || fail "$1, $cpu: models verify"
     on -m edgefer run -q --profile generic --source demo --frames 20 --output jsonl:/tmp/demo.jsonl || fail "$1, $cpu: the demo does not run"

@@ -114,6 +114,8 @@ class Machine:
     def boot(self, timeout_s: float = 600) -> float:
         """Waits for the shell; the seconds that it took."""
         begin = time.monotonic()
+        # Nothing is typed before it asks: an emulated serial line that fills up before its driver is there stays deaf.
+        self._until(rb"bash-\S*# ", timeout_s)
         while time.monotonic() - begin < timeout_s:
             mark = uuid.uuid4().hex
             # What is typed comes back until the echo is off, so the mark is not typed as it is printed.
