@@ -117,7 +117,7 @@ test-device: wheel  ## boot a virtual device with a camera and systemd, and do i
 	EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual && cat build/device/measured.txt
 
 test-device-arm: MACHINES = aarch64
-test-device-arm: wheels  ## the same on an emulated ARM processor, whose system is made once in half an hour
+test-device-arm: wheels  ## the same on an emulated ARM processor, whose system is made once, in most of an hour
 	EDGEFER_DEVICE_ARCH=arm64 EDGEFER_DEVICE=$(or $(SCENARIOS),whole) $(BIN)/python -m pytest tests/device/virtual
 	cat build/device/measured.txt
 

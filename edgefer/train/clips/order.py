@@ -26,7 +26,6 @@ from edgefer.train.clips.parameters import PRESETS
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.export.quantise import quantise
 
-CLASSES = ("onset", "offset")
 #: What part of its strength an expression shows at most in a clip's first frame, and at least in its last.
 LEAST, MOST = 0.15, 0.8
 #: Least strength of an event, in parts of full intensity, and below which it counts as a weak one. At half of it the
