@@ -30,6 +30,8 @@ void sum_rows32(const std::uint8_t* from, std::ptrdiff_t stride, std::int32_t co
     std::memcpy(&pair, weights + k, sizeof pair);
     const __m256i weight = _mm256_set1_epi32(pair);
     const __m256i a = load32(from), b = load32(k + 1 < count ? from + stride : from);
+    prefetch(from, count * stride);
+    prefetch(from, (count + 1) * stride);
     from += 2 * stride;
     const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
     sum0 = _mm256_add_epi32(sum0, _mm256_madd_epi16(_mm256_unpacklo_epi8(low, zero), weight));

@@ -35,6 +35,7 @@ void sum_rows32(const std::uint8_t* from, std::ptrdiff_t stride, std::int32_t co
   Sums16 left{{zero, zero, zero, zero}}, right = left;
   for (std::int32_t k = 0; k < count; ++k, from += stride) {
     const int16x8_t weight = vld1q_dup_s16(weights + k);
+    prefetch(from, count * stride);
     left = plus_row16(left, vld1q_u8(from), weight);
     right = plus_row16(right, vld1q_u8(from + 16), weight);
   }

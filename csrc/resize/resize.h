@@ -106,6 +106,13 @@ struct ResizeSteps {
 };
 extern const ResizeSteps resize_steps_scalar, resize_steps_avx2, resize_steps_neon;
 
+// Asks for what lies `ahead` bytes on: of a large image the rows of the next result are not in the cache, and are too
+// far apart to be guessed by the processor. Past the image it asks for nothing of ours, and nothing happens.
+inline void prefetch(const std::uint8_t* from, std::ptrdiff_t ahead) {
+  __builtin_prefetch(
+      reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + static_cast<std::uintptr_t>(ahead)));
+}
+
 // The rows of v by plain code, and a row of the result from them: for what a variant has no vectors for.
 void sum_rows_scalar(const std::uint8_t* from, std::ptrdiff_t stride, std::ptrdiff_t width, std::int32_t count,
                      const std::int16_t* weights, std::int16_t* to);
