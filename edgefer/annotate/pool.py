@@ -147,7 +147,7 @@ class Pool:
 
     def _end(self, process: Process) -> None:
         process.terminate()
-        process.wait()
+        process.wait(_PATIENCE_S)
         process.close()
         with self._lock:
             self._running.discard(process)
@@ -193,7 +193,7 @@ class Pool:
 
     def _end_of(self, process: Process) -> str:
         """How a process ended, in words."""
-        code = process.wait()
+        code = process.wait(_PATIENCE_S)
         if code is None:  # it was never forked
             code = self._nursery.ended if self._nursery is not None else None
         if code is None:

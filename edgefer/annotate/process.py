@@ -57,18 +57,18 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._number, signal.SIGKILL)
 
-    def wait(self, limit_s: float | None = None) -> int | None:
-        """Until it has ended: its exit code, or a signal as a number below 0; None where nobody knows.
+    def wait(self, patience_s: float) -> int | None:
+        """Until it has ended, which it is made to after so long.
 
-        Raises:
-            TimeoutError: it has not, after so long.
+        Returns:
+            Its exit code, or a signal as a number below 0; None where nobody knows.
         """
-        end = None if limit_s is None else time.monotonic() + limit_s
-        while not self._over:
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
-                raise TimeoutError
+        end = time.monotonic() + patience_s
+        while not self._over and (left := end - time.monotonic()) > 0:
             self._hear(left)
+        self.kill()
+        while not self._over:
+            self._hear(None)
         return self._code
 
     def _hear(self, limit_s: float | None) -> None:

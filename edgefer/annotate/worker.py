@@ -111,7 +111,7 @@ def _work(asked: BinaryIO, answers: BinaryIO, failure: EdgeferError | None) -> N
 
     try:
         threading.Thread(target=_listen, args=(asked, told), daemon=True).start()
-        job = told.get()
+        job = _next(told)
         if failure is not None:
             raise failure
         said: list[str] = []
@@ -120,7 +120,7 @@ def _work(asked: BinaryIO, answers: BinaryIO, failure: EdgeferError | None) -> N
         gc.freeze()
         answer(said)
         while True:
-            answer(work(job, told.get(), lambda *beat: answer(beat)))
+            answer(work(job, _next(told), lambda *beat: answer(beat)))
     except EdgeferError as error:
         answer(error)
     except BrokenPipeError:  # whoever asked has gone
@@ -132,7 +132,15 @@ def _listen(file: BinaryIO, told: queue.SimpleQueue[Any]) -> None:
         while True:
             told.put(pickle.load(file))
     except (EOFError, OSError):
-        os.kill(os.getpid(), signal.SIGTERM)
+        told.put(None)  # a signal that comes just before the other thread begins to wait does not wake it
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
+def _next(told: queue.SimpleQueue[Any]) -> Any:
+    what = told.get()
+    if what is None:
+        raise BrokenPipeError
+    return what
 
 
 def _leave(number: int, frame: object) -> None:

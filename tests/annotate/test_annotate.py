@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -220,6 +221,21 @@ def test_a_process_that_dies_at_its_start_is_replaced_a_few_times(model, tmp_pat
                 list(pool.events(60))
         else:
             assert [event.frames for event in pool.events(60) if isinstance(event, Outcome)] == [12]
+
+
+def test_a_process_ends_when_nobody_talks_to_it_though_no_signal_wakes_it():
+    code = (
+        "import signal, socket, sys; from edgefer.annotate import worker;"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]);"
+        "worker._read_films(socket.socket(fileno=int(sys.argv[1])), None)"
+    )
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen([sys.executable, "-c", code, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+    try:
+        process.wait(30)
+    finally:
+        process.kill()
 
 
 def test_films_that_cannot_be_read_are_a_line_each(model, unbroken, tmp_path, folder, capsys):
