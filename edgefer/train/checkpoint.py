@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 
 from edgefer.errors import UsageError
 from edgefer.labels import label_set
+from edgefer.models import directory, store
 from edgefer.support.atomic import replacing
 from edgefer.train.averaged import Averaged, assign, values_of
+from edgefer.train.recovered import is_model, recover
 from edgefer.train.settings import TrainingSettings
 
 
@@ -41,11 +44,19 @@ def restore(path: Path, model, optimizer, averaged: Averaged) -> dict:
         return json.loads(str(kept["state"]))
 
 
-def start(run: Path, model) -> float:
-    """Give the model the averaged weights of another run; returns the seconds that run took.
+def start(name: str, model, examples: Callable[[], np.ndarray]) -> float:
+    """Give the model the averaged weights of another run, or those of an int8 model; returns the seconds the run took.
 
-    A run with other classes gives all but its last layer, which stays random.
+    One with other classes gives all but its last layer, which stays random.
+
+    Args:
+        name: directory of a run, or a model: a shipped one, or a directory.
+        examples: inputs of the network, from which to find what was folded into an int8 model's weights.
     """
+    run = Path(name)
+    if is_model(name):
+        recover(model, directory.read_frame(store.find(name))[1], examples())
+        return 0.0
     try:
         with np.load(run / "checkpoint.npz") as kept:
             values = [kept[f"averaged{i}"] for i in range(len(model.variables))]

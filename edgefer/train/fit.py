@@ -92,7 +92,10 @@ def fit(
     keras.utils.set_random_seed(settings.seed)
     with computing(settings.precision):
         model = build(replace(settings, quantisation_aware=False), dropout=settings.dropout)
-    started_after = checkpoint.start(Path(settings.start), model) if settings.start else 0.0
+    started_after = 0.0
+    if settings.start:
+        some = train.images[:: max(1, len(train) // 1000)]
+        started_after = checkpoint.start(settings.start, model, lambda: Inputs(spec).stack(some))
     if settings.quantisation_aware:
         from edgefer.train.fake_quantise import fake_quantised
 

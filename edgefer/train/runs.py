@@ -16,15 +16,16 @@ from edgefer.measure.datasets import Dataset
 from edgefer.measure.datasets.base import Images
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.recipes import OWNERS, Runs, repetition
+from edgefer.train.recovered import is_model
 from edgefer.train.settings import TrainingSettings, build
 
 BATCH = 256
 
 
 def lineage(run: Path) -> Runs:
-    """The run, after those it started from: directory and settings of each, first to last."""
+    """The run, after those it started from: directory and settings of each, first to last; a model has none."""
     settings = TrainingSettings.read(run / "settings.json")
-    before = lineage(Path(settings.start)) if settings.start else ()
+    before = lineage(Path(settings.start)) if settings.start and not is_model(settings.start) else ()
     return (*before, (str(run), settings))
 
 

@@ -62,7 +62,7 @@ class TrainingSettings:
         quantisation_aware: go on from `start`, a finished run, with weights and activations rounded as they
             will be in int8.
         stop: leave off after this many epochs, for another run to start from; 0 to run to the end.
-        start: directory of a run whose averaged weights this one begins with; empty for random ones.
+        start: directory of a run whose averaged weights this one begins with, or an int8 model; empty for random ones.
         average: decay of the moving average of the weights, by step; the averaged weights are the ones that
             ship.
 

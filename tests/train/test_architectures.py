@@ -9,6 +9,7 @@ from keras import ops  # noqa: E402
 
 from edgefer.errors import UsageError  # noqa: E402
 from edgefer.train.architectures import ARCHITECTURES, MODES, Stream, Streams, build  # noqa: E402  # noqa: E402
+from edgefer.train.architectures.layers import BatchNormalization  # noqa: E402
 
 INPUTS = {"grey": 1, "grey+sobel": 3, "grey+laplacian": 2, "grey+sobel+laplacian": 4}
 PARTED = [name for name in INPUTS if name != "grey"]
@@ -128,3 +129,18 @@ def test_a_training_step_moves_every_weight_by_a_finite_amount(name, channels, m
     for variable, old in zip(model.trainable_variables, before, strict=True):
         new = ops.convert_to_numpy(variable)
         assert np.isfinite(new).all() and not np.array_equal(new, old), variable.path
+
+
+def test_normalisation_in_one_operation_is_that_of_keras():
+    images = np.random.default_rng(0).normal(1, 3, (8, 6, 6, 5)).astype(np.float32)
+    outputs, statistics = [], []
+    for kind in (BatchNormalization, keras.layers.BatchNormalization):
+        layer = kind(epsilon=1e-3, momentum=0.9)
+        layer.build(images.shape)
+        layer.gamma.assign(np.arange(1.0, 6.0))
+        layer.beta.assign(np.arange(5.0) - 2)
+        outputs.append(ops.convert_to_numpy(layer(images, training=True)))
+        statistics.append([ops.convert_to_numpy(v.value) for v in (layer.moving_mean, layer.moving_variance)])
+    np.testing.assert_allclose(*outputs, atol=1e-5)
+    np.testing.assert_allclose(*[mean for mean, _ in statistics], atol=1e-6)
+    np.testing.assert_allclose(*[variance for _, variance in statistics], rtol=1 / (8 * 6 * 6))

@@ -101,7 +101,7 @@ def test_a_wrong_stage_is_refused(text):
 
 def test_a_run_that_is_not_there_cannot_be_started_from(tmp_path):
     with pytest.raises(UsageError, match="no run to start from"):
-        start(tmp_path, None)
+        start(str(tmp_path), None, list)
 
 
 def test_stages_that_do_not_end_at_the_full_side_are_refused():
@@ -174,9 +174,9 @@ def test_a_run_with_other_classes_gives_all_but_its_last_layer(settings, finishe
     run, _ = finished
     seven = build(replace(settings, labels="basic7"), size=32, dropout=settings.dropout)
     before = values_of(seven.variables)
-    start(run, seven)
+    start(str(run), seven, list)
     eight = build(settings, size=32, dropout=settings.dropout)
-    start(run, eight)
+    start(str(run), eight, list)
     after, given = values_of(seven.variables), values_of(eight.variables)
     kept = [i for i, value in enumerate(given) if value.shape != after[i].shape]
     assert kept, "the last layer has other classes"
@@ -187,7 +187,7 @@ def test_a_run_with_other_classes_gives_all_but_its_last_layer(settings, finishe
 def test_a_run_of_another_network_cannot_be_started_from(settings, finished):
     run, _ = finished
     with pytest.raises(UsageError, match="holds another network: expected .* start from a run of the same"):
-        start(run, build(replace(settings, input="grey+sobel"), size=32, dropout=settings.dropout))
+        start(str(run), build(replace(settings, input="grey+sobel"), size=32, dropout=settings.dropout), list)
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ def test_weights_of_an_int8_network_compute_what_it_computes():
     examples = held(60)
     manifest, content = directory.read(store.SHIPPED / "units")
     model = relative.build()
-    relative.recovered(model, content, relative.real_values(examples.planes))
+    relative._go_on(model, store.SHIPPED / "units", examples)
     network, rest = open_networks(manifest, content)[1], manifest.rest
     levels = np.concatenate([network.run(np.ascontiguousarray(one)[None])[0] for one in examples.planes])
     known = (levels.reshape(60, -1).astype(np.float32) - rest.output_zero_point) * rest.output_scale

@@ -27,7 +27,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("edgefer")
 class BatchNormalization(layers.BatchNormalization):
-    """keras.layers.BatchNormalization over NHWC; in training on the TensorFlow backend one operation.
+    """keras.layers.BatchNormalization over NHWC; in training under TensorFlow and torch one operation.
 
     There Keras computes moments and the affine map as separate passes over memory; on a CPU that made batch
     normalisation dearer than the convolutions it follows. The fused operation computes the same function; it
@@ -35,8 +35,23 @@ class BatchNormalization(layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable) or keras.backend.backend() != "tensorflow":
+        fused = {"tensorflow": self._under_tensorflow, "torch": self._under_torch}.get(keras.backend.backend())
+        if fused is None or not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
+        return fused(inputs)
+
+    def _under_torch(self, inputs):
+        from torch.nn.functional import batch_norm
+
+        statistics = self.moving_mean.value, self.moving_variance.value
+        scale, offset = (ops.cast(v, "float32") for v in (self.gamma, self.beta))
+        # planes first only in name: the memory stays as it is
+        planes = batch_norm(
+            inputs.permute(0, 3, 1, 2), *statistics, scale, offset, True, 1.0 - self.momentum, self.epsilon
+        )
+        return planes.permute(0, 2, 3, 1)
+
+    def _under_tensorflow(self, inputs):
         import tensorflow as tf
 
         moving_mean, moving_variance, scale, offset = (

@@ -26,6 +26,7 @@ from edgefer.support.atomic import write_bytes
 from edgefer.train.data.feed import ahead
 from edgefer.train.data.synthetic.units import UNITS
 from edgefer.train.hardware import hardware
+from edgefer.train.recovered import recover
 from edgefer.train.units import fit
 from edgefer.train.units.shots import Shots
 
@@ -39,7 +40,7 @@ class RelativeTraining:
 
     Attributes:
         further: weights of a run, from which this one goes on; or a model directory, where those are not there any more
-            (`recovered`). sets: of train, so many (shots.make).
+            (`recovered.recover`). sets: of train, so many (shots.make).
         rows: of those, the first so many; 0 for all.
         stop: leave off after this many epochs, at the rate of a run of all; 0 to run to the end.
         minutes: the rate falls to nothing by then, with as many epochs as there is time for; 0 for `epochs`.
@@ -109,53 +110,15 @@ def judged(outputs: np.ndarray, shots: Shots) -> list[Agreement]:
 def _go_on(model: Any, further: Path, train: Shots) -> None:
     """Gives the model the weights of a run or of a model directory. Raises UsageError: they are not this network's."""
     if further.is_dir():
-        recovered(model, directories.read(further)[1], real_values(train.planes[:: max(1, len(train.planes) // 1000)]))
+        with np.load(io.BytesIO(directories.read(further)[1]), allow_pickle=False) as file:
+            content = file[AGAINST].tobytes()
+        recover(model, content, real_values(train.planes[:: max(1, len(train.planes) // 1000)]))
         return
     try:
         model.load_weights(further)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{further}: no weights of the network against the face at rest: {reason}") from None
-
-
-def recovered(model: Any, content: bytes, examples: np.ndarray) -> None:
-    """Gives the model what an int8 network computes, to learn on from: its weights, as fine as they were kept.
-
-    Batch normalisation was folded into them. It gets the mean and deviation that examples have there, and takes them
-    out again, so that the model computes the same as before while it learns, too.
-
-    Args:
-        content: of a units model's file. examples: float32 (N, *planes).
-    """
-    import keras
-    from ai_edge_litert.interpreter import Interpreter
-
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        network = Interpreter(model_content=file[AGAINST].tobytes())
-    details = {each["index"]: each for each in network.get_tensor_details()}
-    kept = []
-    for op in network._get_ops_details():
-        if op["op_name"] in ("CONV_2D", "FULLY_CONNECTED"):
-            pair = []
-            for index in op["inputs"][1:3]:
-                given = details[index]["quantization_parameters"]
-                scales = given["scales"].reshape(-1, *[1] * (len(details[index]["shape"]) - 1))
-                pair.append(network.get_tensor(index).astype(np.float32) * scales)
-            kept.append(pair)
-    learnt = [each for each in model.layers if isinstance(each, keras.layers.Conv2D | keras.layers.Dense)]
-    norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
-    for layer, (kernel, bias) in zip(learnt, kept, strict=True):
-        convolution = kernel.ndim == 4
-        layer.kernel.assign(kernel.transpose(1, 2, 3, 0) if convolution else kernel.T)
-        if not convolution:
-            layer.bias.assign(bias)
-    convolutions = [each for each in learnt if isinstance(each, keras.layers.Conv2D)]
-    for norm, (_, bias) in zip(norms, kept, strict=False):
-        norm.set_weights([np.ones_like(bias), bias, np.zeros_like(bias), np.full_like(bias, 1 - norm.epsilon)])
-    before = keras.Model(model.input, [layer.output for layer in convolutions])
-    for norm, (_, bias), seen in zip(norms, kept, before.predict(examples, 128, verbose=0), strict=False):
-        mean, variance = seen.mean(axis=(0, 1, 2)), seen.var(axis=(0, 1, 2))
-        norm.set_weights([np.sqrt(variance + norm.epsilon), bias + mean, mean, variance])
 
 
 def batches(train: Shots, y: np.ndarray, training: RelativeTraining, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
