@@ -25,11 +25,13 @@ class Films(Struct):
         names: paths of films and photographs, each once, sorted.
         problems: a line for each input that leads to none.
         others: how many files of folders are neither, and were passed over.
+        lists: the files that name them.
     """
 
     names: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     others: int = 0
+    lists: list[str] = field(default_factory=list)
 
 
 def find(inputs: Iterable[str | os.PathLike[str]]) -> Films:
@@ -48,10 +50,11 @@ def find(inputs: Iterable[str | os.PathLike[str]]) -> Films:
         if text == "-":
             found.add_list("standard input", sys.stdin.buffer.read())
         elif _is_list(text):
+            found.lists.append(text)
             found.add_list(text, Path(text).read_bytes())
         else:
             found.add(text)
-    return Films(sorted(found.names), found.problems, found.others)
+    return Films(sorted(found.names), found.problems, found.others, found.lists)
 
 
 class _Found:
@@ -59,6 +62,7 @@ class _Found:
         self.names: set[str] = set()
         self.problems: list[str] = []
         self.others = 0
+        self.lists: list[str] = []
 
     def add(self, text: str, where: str = "") -> None:
         """A file or a folder; `where` is where it is written."""

@@ -263,6 +263,8 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
                     beat((given + 1) * job.options.every, stream.length)
             outcome.whole = True
         except SourceError as error:
+            if not stream.summary.frames:
+                raise
             outcome.remarks.append(_about(outcome.film, error))
         summary = stream.summary
         outcome.frames = summary.frames

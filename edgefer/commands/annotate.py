@@ -22,6 +22,7 @@ from edgefer.device.service import StopSignals
 from edgefer.errors import INTERRUPTED, EdgeferError, SourceError
 from edgefer.sources.folder import number_of
 from edgefer.support.names import shown
+from edgefer.support.sparing import check_spared
 from edgefer.support.typed import whole_number
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _annotate(args: argparse.Namespace, pool: Pool) -> int:
     options = options_from(args, settings.camera)
     job = Job.of(args.output, settings, options, landmarks=args.landmarks, empty=args.empty)
     films = find(args.sources)
+    check_spared(args.output, "output", [*films.lists, *films.names])
     for problem in films.problems:
         say(problem)
     if not films.names:
@@ -174,7 +176,8 @@ def _finish(args: argparse.Namespace, job: Job, outcomes: Sequence[Outcome], pro
     if failed or torn:
         read = f", {torn} only in part" if torn else ""
         count = len(outcomes) + problems
-        raise SourceError(f"{failed + torn} of {count} films could not be read whole{read}; the others were")
+        rest = "; the others were" if failed + torn < count else ""
+        raise SourceError(f"{failed + torn} of {number_of(count, 'film')} could not be read whole{read}{rest}")
     return 0
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from edgefer import __version__
 from edgefer.commands import early
@@ -164,6 +164,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _main(arguments, interrupts, logger)
         if code == INTERRUPTED and argv is None:
             interrupts.ignore()  # the process is about to end: no further Ctrl-C may spoil that
+    if argv is None:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                _drop(stream)
     return code
 
 
@@ -228,7 +234,7 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
         say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        _drop_output()
+        _drop(sys.stdout)
         return 0
     except OSError as error:
         if verbose:
@@ -237,7 +243,7 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
         name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "standard output"
         say(f"{name}: {error.strerror or error}")
         if name == "standard output":
-            _drop_output()
+            _drop(sys.stdout)
         return 1
     except Exception as error:
         if interrupts.received:
@@ -249,10 +255,10 @@ def _main(arguments: list[str], interrupts: _Interrupts, logger: logging.Logger)
         return 1
 
 
-def _drop_output() -> None:
+def _drop(stream: TextIO) -> None:
     """What is still to be printed goes nowhere: Python would try again at its end, and make 120 the exit code."""
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(message: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from edgefer import defaults
@@ -11,6 +12,8 @@ from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS
 from edgefer.measure import add_data, load_data
+from edgefer.support.names import shown
+from edgefer.support.sparing import check_spared, file_key
 from edgefer.support.typed import whole_number
 
 if TYPE_CHECKING:
@@ -61,15 +64,25 @@ def execute(args: argparse.Namespace) -> int:
     from edgefer.measure.evaluate import evaluate, open_recognizer
     from edgefer.support.drawing import save_picture
 
+    beside = os.path.join(os.path.dirname(args.data), "fer2013.csv")  # a FER+ csv has its pixels there
+    for option, path, other in (
+        ("--confusion", args.confusion, args.reliability),
+        ("--reliability", args.reliability, args.confusion),
+    ):
+        if path is not None:
+            check_spared(path, option, [args.data, beside])
+            if other is not None and file_key(path) == file_key(other):
+                raise UsageError(f"{option} {shown(path)}: both pictures go there; give each a file of its own")
     if args.labels is not None and args.labels not in LABEL_SETS:
         raise UsageError(f"unknown label set {args.labels!r}; available: {', '.join(LABEL_SETS)}")
     recognizer = open_recognizer(args.model if args.model is not None else defaults.MODEL, args.threads)
+    against = open_recognizer(args.compare, args.threads) if args.compare is not None else None
     manifest = recognizer.manifest  # type: ignore[attr-defined]  # every kind that judges single faces has one
     data = load_data(args, args.labels or manifest.output.labels, manifest.crop_margin)
     report = evaluate(recognizer, data, args.threads)
-    if args.compare is not None:
+    if against is not None:
         # both on the rows that both can judge
-        other = evaluate(open_recognizer(args.compare, args.threads), report.data, args.threads)
+        other = evaluate(against, report.data, args.threads)
         if len(other.data) < len(report.data):
             report = evaluate(recognizer, other.data, args.threads)
         report = report.compared(other)

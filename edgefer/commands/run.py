@@ -29,7 +29,8 @@ from edgefer.device.restarts import counted_restarts
 from edgefer.device.service import Notifier, StopSignals
 from edgefer.device.update import FirstMinute
 from edgefer.errors import SourceError
-from edgefer.sinks.registry import NETWORK, OUTPUTS, STDOUT, TERMINAL, check_outputs
+from edgefer.sinks.conflicts import check_outputs
+from edgefer.sinks.registry import NETWORK, OUTPUTS, STDOUT, TERMINAL
 from edgefer.sources.registry import SOURCES
 from edgefer.support.registry import Choice
 from edgefer.support.words import to_width
@@ -85,7 +86,7 @@ def execute(args: argparse.Namespace) -> int:
         settings = settings_from(args)
         specs = sources_of(args, str(settings.camera.device))
         outputs = [OUTPUTS.parse(text) for text in args.output] if args.output else settings.outputs
-        check_outputs(outputs, specs)
+        check_outputs(outputs, specs, args.recursive)
         summary, failure = _run(args, settings, specs, outputs, stop)
         interrupted = stop.received == signal.SIGINT
         if not args.quiet and not (interrupted and not summary.frames) and not (failure and not summary.frames):

@@ -12,7 +12,8 @@ from msgspec import NODEFAULT, Struct, inspect
 
 from edgefer.config.settings import BOUNDED, DetectorTable, Settings, Tables, limits, tables
 from edgefer.detect.registry import DETECTORS
-from edgefer.sinks.registry import OUTPUTS, output_conflicts
+from edgefer.sinks.conflicts import output_conflicts
+from edgefer.sinks.registry import OUTPUTS
 from edgefer.support.registry import Registry
 from edgefer.support.toml import Path as KeyPath
 from edgefer.support.toml import tomllib, value_text

@@ -115,9 +115,12 @@ def open_recognizer(model: str | os.PathLike, threads: int = 1) -> Recognizer:
     """A recognizer of single faces, which is what the rows of a data set are.
 
     Raises:
-        UsageError: unknown name, or a model that judges a window of time. ModelError: it is refused.
+        UsageError: unknown name, or a model that judges a window of time or gives no expression. ModelError: it is
+            refused.
     """
     recognizer = recognize.open(model, threads)
+    if not recognizer.labels:
+        raise UsageError(f"{os.fspath(model)}: gives no expression, by which the rows of a data set are judged")
     if recognizer.needs.window_s > 0:
         raise UsageError(f"{os.fspath(model)}: does not judge single face crops, as data sets hold them")
     return recognizer

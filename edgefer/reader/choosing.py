@@ -55,6 +55,9 @@ def _with_options(choice: Choice, options: StreamOptions) -> Choice:
     given |= {"start": options.start or None, "loop": options.loop or None, "recursive": options.recursive or None}
     if options.loop and "loop" not in fields:
         raise UsageError(f"{choice}: only a film can be read over and over")
+    own = getattr(choice.options, "start", 0.0)
+    if options.start and own not in (0.0, options.start):
+        raise UsageError(f"{choice}: its start is given twice, {own:g} and {options.start:g} s; leave one out")
     known = {name: value for name, value in given.items() if value is not None and name in fields}
     return Choice(choice.entry, msgspec.structs.replace(choice.options, **known)) if known else choice
 

@@ -264,7 +264,7 @@ class Stream(Iterator[Reading]):
                 source,
                 pipeline,
                 frames=None if options.frames is None else options.frames - self._given,
-                start_s=options.start,
+                start_s=getattr(choice.options, "start", options.start),
                 seconds=options.seconds,
                 every=options.every,
                 region=options.region,

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgefer.sinks.base import Sink
-from edgefer.sinks.registry import FRAMES, MODELS, NETWORK, OUTPUTS, check_outputs
+from edgefer.sinks.conflicts import check_outputs
+from edgefer.sinks.registry import FRAMES, MODELS, NETWORK, OUTPUTS
 from edgefer.sinks.thin import Thinned
 from edgefer.sinks.thread import SinkThread
 from edgefer.support.registry import Choice

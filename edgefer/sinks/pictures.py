@@ -25,7 +25,7 @@ _SMALL_PX, _LARGE_PX = 240, 1920
 
 
 class AnnotatedPictures(Sink):
-    """One picture into a file, or every picture into a folder, each file written whole or not at all.
+    """One picture into a file, at the end, or every picture into a folder, each file written whole or not at all.
 
     In a folder a photograph keeps its name, with the folders before it; frames of a film or camera are numbered.
     Two pictures of one name get different ones.
@@ -50,7 +50,7 @@ class AnnotatedPictures(Sink):
         self._source = source
         self._used: set[str] = set()
         self._number = -1
-        self._written = 0
+        self._only: tuple[Path, bytes] | None = None  # the one picture, written when it is known that none follows
         place = self._path if self._folder else self._path.parent
         while self._folder and not os.path.lexists(place):
             place = place.parent
@@ -64,7 +64,8 @@ class AnnotatedPictures(Sink):
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         if frame is None:
             raise SinkError(f"{self.name}: pictures need the frames, got a reading alone")
-        if not self._folder and self._written:
+        if self._only is not None:
+            self._only = None
             folder = self._path.with_suffix("")
             raise SinkError(f"{self.name}: takes one picture, and the source has more; write image:{folder}/")
         target, kind = self._target(reading)
@@ -72,13 +73,14 @@ class AnnotatedPictures(Sink):
         data = _encoded(_annotated(frame, reading), kind)
         if data is None:
             raise SinkError(f"{target}: too large a picture for {kind.upper()}; write image:…,format=png")
+        if not self._folder:
+            self._only = target, data
+            return
         try:
-            if self._folder:
-                target.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(target, data)
         except OSError as error:
             raise SinkStalled(f"{target}: cannot be written: {error.strerror}") from None
-        self._written += 1
 
     def _target(self, reading: Reading) -> tuple[Path, str]:
         """The file for a picture, and its kind."""
@@ -117,7 +119,13 @@ class AnnotatedPictures(Sink):
                     raise SinkError(f"{target}: would replace the photograph it shows; choose another folder")
 
     def close(self) -> None:
-        pass
+        only, self._only = self._only, None
+        if only is None:
+            return
+        try:
+            write_bytes(*only)
+        except OSError as error:
+            raise SinkError(f"{only[0]}: cannot be written: {error.strerror}") from None
 
 
 def _annotated(frame: Frame, reading: Reading) -> np.ndarray:

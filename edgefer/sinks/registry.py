@@ -18,14 +18,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from edgefer.errors import UsageError
 from edgefer.sinks.network.options import Metrics, Mqtt, Web
-from edgefer.support.registry import Choice, Entry, Options, Registry
+from edgefer.support.registry import Entry, Options, Registry
 
 FRAMES, LANDMARKS, MODELS = "frames", "landmarks", "models"
 FOLDER, STDOUT, TERMINAL, NETWORK, PROCESS = "folder", "stdout", "terminal", "network", "process"
@@ -286,67 +284,3 @@ OUTPUTS.add(
         frozenset({NETWORK, FRAMES, PROCESS}),
     )
 )
-
-
-def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "") -> None:
-    """Refuses outputs that would spoil each other or the source, before anything is opened.
-
-    Args:
-        outputs: those of one run.
-        source: what the run reads, or several of them, where they may be files.
-
-    Raises:
-        UsageError: two write to one place, or one would replace the source.
-    """
-    for _, problem in output_conflicts(outputs, source):
-        raise UsageError(problem)
-
-
-def output_conflicts(outputs: Iterable[Choice], source: str | Iterable[str] = "") -> Iterator[tuple[int, str]]:
-    """Every output that check_outputs would refuse, by its number, and why."""
-    sources = [source] if isinstance(source, str) else list(source)
-    taken: dict[object, str | None] = {_file_key(each): None for each in sources if os.path.isfile(each)}
-    for number, output in enumerate(outputs):
-        path = output.target if output.entry.target == "path" else ""
-        if not path and STDOUT not in output.entry.needs:
-            continue
-        folder = FOLDER in output.entry.needs and is_folder(path)
-        if folder and _would_replace(path, sources):
-            yield number, f"output {str(output)!r} would replace the source; give it a folder of its own"
-            continue
-        standard = STANDARD.get(path or "-") if STDOUT in output.entry.needs else None
-        key = _file_key(path) if standard is None else f"standard {'output' if standard == 1 else 'error'}"
-        if key in taken:
-            other = taken[key]
-            what = f"and {other!r} both write to {path if standard is None else key}"
-            if other is None:
-                what = "would replace the source"
-            yield number, f"output {str(output)!r} {what}; give it a file of its own"
-        elif (
-            folder or standard is not None or os.path.isfile(path) or not os.path.exists(path)
-        ):  # devices may be shared
-            taken[key] = str(output)
-
-
-def _would_replace(folder: str, sources: Iterable[str]) -> bool:
-    """Whether a picture in a folder would take the place of the one it shows."""
-    for source in sources:
-        if os.path.isdir(source):
-            replaced = os.path.realpath(source) == os.path.realpath(folder)
-        else:
-            name = os.path.basename(source)
-            here = os.path.isfile(source) and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
-            target = os.path.join(folder, name)
-            replaced = here and os.path.exists(target) and os.path.samefile(source, target)
-        if replaced:
-            return True
-    return False
-
-
-def _file_key(path: str) -> object:
-    """What two paths to one file have in common, be they links, hard or soft."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return os.path.realpath(path)
-    return status.st_dev, status.st_ino

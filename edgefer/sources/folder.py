@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgefer.errors import SourceError
 from edgefer.sources.several import natural_key
-from edgefer.support.formats import called_picture, identify_file
+from edgefer.support.formats import Format, called_picture, identify_file
 from edgefer.support.names import shown
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Folder:
         except OSError:
             self.pictures.append(path)  # named when it is its turn
             return
-        if (found.use == "still") if found is not None else called_picture(path.name):
+        if _is_picture(found, path.name):
             self.pictures.append(path)
         elif found is None:
             self.others.append(path)
@@ -117,6 +117,19 @@ class Folder:
 
     def _inside(self, paths: Sequence[Path]) -> list[str]:
         return [os.path.relpath(path, self._root) for path in paths]
+
+
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder that holds this file as a source would have it read."""
+    try:
+        with open(path, "rb") as file:
+            return _is_picture(identify_file(file), os.path.basename(path))
+    except OSError:
+        return False
+
+
+def _is_picture(found: Format | None, name: str) -> bool:
+    return found.use == "still" if found is not None else called_picture(name)
 
 
 def number_of(count: int, noun: str) -> str:

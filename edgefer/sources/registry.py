@@ -19,8 +19,8 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from edgefer.errors import SourceError, UsageError
-from edgefer.sources.network.schemes import SCHEMES
+from edgefer.errors import EdgeferError, SourceError, UsageError
+from edgefer.sources.network.schemes import SCHEMES, scheme_of
 from edgefer.support.names import shown
 from edgefer.support.redact import remember, url_name
 from edgefer.support.registry import Choice, Entry, Options, Registry
@@ -242,13 +242,36 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
     """
     text = os.fspath(spec)
     remember(text)
-    name = re.split(r"[^a-z0-9_]", text, maxsplit=1)[0]
-    if name in SOURCES and text[len(name) :][:1] in ("", ":", ","):
+    if _names_a_kind(text):
         return SOURCES.parse(text)
     entry = SOURCES.find(kind_of(text))
     if camera is not None and isinstance(camera, entry.options):
         return Choice(entry, msgspec.structs.replace(camera, device=text))
     return SOURCES.choose(entry.name, **{entry.target: text})
+
+
+def _names_a_kind(text: str) -> bool:
+    name = re.split(r"[^a-z0-9_]", text, maxsplit=1)[0]
+    return name in SOURCES and text[len(name) :][:1] in ("", ":", ",")
+
+
+def on_disk(spec: str) -> tuple[str, bool] | None:
+    """Where a source lies that is a file or folder, and whether the folders in it are read as well; else None.
+
+    Nothing is opened, and nothing refused: a path may lead nowhere.
+    """
+    path, recursive = spec, False
+    if _names_a_kind(spec):
+        try:
+            options = SOURCES.parse(spec).options
+        except EdgeferError:
+            return None
+        if isinstance(options, FaultOptions):
+            return on_disk(options.source)
+        if not isinstance(options, PathOptions | PipeOptions):
+            return None
+        path, recursive = options.path, getattr(options, "recursive", False)
+    return "/dev/stdin" if path == "-" else path, recursive
 
 
 def endless(choice: Choice) -> bool:
@@ -272,13 +295,8 @@ def kind_of(spec: str) -> str:
         raise UsageError(f"source {spec!r}: expected a path, a camera, rtsp://… or demo")
     if spec.isascii() and spec.isdecimal() or spec.startswith(("/dev/video", "/dev/v4l/")):
         return "camera"
-    scheme, separator, _ = spec.partition("://")
-    if separator:
-        if shown(spec) != spec:
-            raise UsageError(f"source {shown(url_name(spec))}: expected a URL without control characters")
-        if scheme.lower() not in SCHEMES:
-            known = ", ".join(SCHEMES)
-            raise SourceError(f"{url_name(spec)}: unknown kind of stream {scheme!r}; available: {known}")
+    if "://" in spec:
+        scheme_of(spec)
         return "stream"
     return "pipe" if _is_descriptor(spec) else _kind_of_path(spec)
 

@@ -264,6 +264,18 @@ def test_films_that_cannot_be_read_are_a_line_each(model, unbroken, tmp_path, fo
     assert 5 < sum(row["film"].endswith("cut.avi") for row in rows(output.read_bytes())) < 20
 
 
+def test_what_is_read_is_not_written_to_and_a_table_stays_where_nothing_can_be_read(model, tmp_path, folder, capsys):
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"{folder}/films/z.avi\n")
+    assert cli.main(arguments(model, listed, str(listed))) == 2
+    assert "would replace what is read" in capsys.readouterr().err
+    assert listed.read_text() == f"{folder}/films/z.avi\n"
+    table = tmp_path / "table.csv"
+    table.write_text("before")
+    assert cli.main(arguments(model, table, str(listed), "--region", "5000,0,6000,100")) == 3
+    assert "no film could be read" in capsys.readouterr().err and table.read_text() == "before"
+
+
 def test_nothing_that_can_be_read_is_an_error_and_no_output(model, tmp_path, capsys):
     (tmp_path / "bad.mp4").write_bytes(bytes(range(256)) * 9)
     assert cli.main(arguments(model, tmp_path / "out.csv", str(tmp_path / "bad.mp4"))) == 3

@@ -442,9 +442,10 @@ def test_systemd_hears_ready_alive_and_stopping(tmp_path, model):
     assert last == "STOPPING=1"
 
 
-def test_a_reader_that_goes_away_ends_the_run_quietly(model, clip):
+@pytest.mark.parametrize("what", ["-q", "2>&1"], ids=["readings", "summary"])
+def test_a_reader_that_goes_away_ends_the_run_quietly(model, clip, what):
     """`edgefer run … | head -1`."""
-    command = f"{sys.executable} -m edgefer run --source {clip} --model {model} --output jsonl -q | head -1"
+    command = f"{sys.executable} -m edgefer run --source {clip} --model {model} --output jsonl {what} | head -1"
     result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
     assert len(result.stdout.splitlines()) == 1

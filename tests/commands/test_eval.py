@@ -94,6 +94,12 @@ def test_the_command_judges_a_folder_with_a_real_network(models, tmp_path, capsy
     assert "+0.00 points against tiny (91.67 %)" in text and "McNemar p = 1" in text
     assert (tmp_path / "c.png").is_file() and (tmp_path / "r.png").is_file()
     assert judged(capsys, *folder)["rows"] == 12
+    face = next((tmp_path / "faces").rglob("*.png"))
+    before = face.read_bytes()
+    for pictures in (["--confusion", face], ["--confusion", drawn[1], "--reliability", f"{tmp_path}/./c.png"]):
+        assert main(["eval", *folder, *map(str, pictures)]) == 2
+        assert "give" in capsys.readouterr().err
+    assert face.read_bytes() == before
     assert main(["eval", *folder, "--labels", "basic8"]) == 2
     assert "unknown label set 'basic8'; available: ferplus8, basic7" in capsys.readouterr().err
 
@@ -119,6 +125,13 @@ def test_every_kind_judges_a_folder_of_faces(name, tmp_path, capsys):
     face = portrait()[int(y - half) : int(y + half), int(x - half) : int(x + half)]
     cv2.imwrite(str(tmp_path / "happiness" / "face.png"), face)
     assert judged(capsys, "--model", name, "--data", str(tmp_path))["rows"] == 1
+
+
+def test_a_model_without_expressions_is_refused(tmp_path, capsys):
+    (tmp_path / "happiness").mkdir()
+    for more in (["--model", "units"], ["--compare", "units"]):
+        assert main(["eval", "--data", str(tmp_path), *more]) == 2
+        assert capsys.readouterr().err.startswith("edgefer: units: gives no expression")
 
 
 @pytest.mark.skipif(not NPZ.is_file(), reason=f"needs {NPZ.name} (set EDGEFER_DATA)")

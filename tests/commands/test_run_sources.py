@@ -152,6 +152,9 @@ def test_part_of_a_film_by_its_own_time(tmp_path):
     times = [reading["t_s"] for reading in readings]
     assert times == pytest.approx([index / FPS for index in range(13, 28)], abs=1e-3)  # 0.52 is the first from 0.5 on
     assert [reading["frame"] for reading in readings] == list(range(13, 28))
+    again = run(tmp_path, "film:film.avi,start=0.5", "--seconds", "0.6")
+    assert [reading["t_s"] for reading in again] == times
+    assert run(tmp_path, "film:film.avi,start=0.5", "--start", "0.6", code=2) == []
 
 
 def test_over_and_over_time_goes_on_rising(tmp_path):

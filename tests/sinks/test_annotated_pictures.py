@@ -40,11 +40,14 @@ def test_a_photograph_goes_into_a_file(tmp_path, name, kind):
 
 
 def test_a_file_takes_one_picture(tmp_path):
-    sink = open_sink(f"image:{tmp_path / 'seen.png'}")
+    kept = tmp_path / "seen.png"
+    kept.write_bytes(b"before")
+    sink = open_sink(f"image:{kept}")
     sink.write(*photograph("a.png"))
     with pytest.raises(SinkError, match=f"takes one picture, and the source has more; write image:{tmp_path}/seen/"):
         sink.write(*photograph("b.png", 1))
     sink.close()
+    assert kept.read_bytes() == b"before"
 
 
 def test_photographs_keep_their_names_and_folders(tmp_path):

@@ -69,6 +69,8 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path, suffix, content, wh
         ("x\0y", UsageError, "expected a path"),
         ("n" * 5000, SourceError, "name too long"),
         ("ftp://host/file", SourceError, "unknown kind of stream 'ftp'; available: rtsp"),
+        ("stream:ftp://host/file", SourceError, "unknown kind of stream 'ftp'; available: rtsp"),
+        ("stream:film.mp4", SourceError, "film.mp4: expected an address such as rtsp://host/path; available: rtsp"),
         ("rtsp://", SourceError, "expected a URL with a host"),
         ("/dev/null", SourceError, "it captures no pictures"),
         ("demo:soon", UsageError, 'seconds: expected a number above 0 .* or one of "forever", got "soon"'),

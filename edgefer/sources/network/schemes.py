@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from edgefer.errors import SourceError, UsageError
+from edgefer.support.names import shown
+from edgefer.support.redact import url_name
+
 
 class Scheme(Struct, frozen=True):
     """One scheme.
@@ -41,3 +45,18 @@ SCHEMES = {
     "rtmps": Scheme("rtmps,tls,tcp", {"rtmp_live": "live"}, port=443),
     "srt": Scheme("srt", listens=True),
 }
+
+
+def scheme_of(url: str) -> str:
+    """How a stream's address begins, in small letters: a key of SCHEMES.
+
+    Raises:
+        UsageError: it has control characters. SourceError: it is no address, or of an unknown kind.
+    """
+    if shown(url) != url:
+        raise UsageError(f"source {shown(url_name(url))}: expected a URL without control characters")
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme.lower() not in SCHEMES:
+        what = f"unknown kind of stream {scheme!r}" if separator else "expected an address such as rtsp://host/path"
+        raise SourceError(f"{url_name(url)}: {what}; available: {', '.join(SCHEMES)}")
+    return scheme.lower()

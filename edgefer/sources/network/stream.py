@@ -15,7 +15,7 @@ from edgefer.sources.media.library import MediaError, av
 from edgefer.sources.media.reader import MediaReader
 from edgefer.sources.network.address import Address, parse_address, resolve
 from edgefer.sources.network.pictures import MotionJpeg, Snapshots
-from edgefer.sources.network.schemes import SCHEMES
+from edgefer.sources.network.schemes import SCHEMES, scheme_of
 from edgefer.sources.network.web import Answer, WebClient, refusal, unreachable
 from edgefer.sources.network.webfile import WebFile
 from edgefer.sources.passing import PassingFilm
@@ -38,7 +38,7 @@ def open_stream(options: NetworkOptions) -> Source:
         SourceRefused: wrong user or password.
         SourceStalled: it does not work now: nothing listens, no answer, no picture.
     """
-    scheme = options.url.partition("://")[0].lower()
+    scheme = scheme_of(options.url)
     address = parse_address(options.url, host_needed=not SCHEMES[scheme].listens)
     if scheme in ("http", "https"):
         return _open_web(address, options)
