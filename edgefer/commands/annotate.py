@@ -21,8 +21,8 @@ from edgefer.detect.registry import DETECTORS
 from edgefer.device.service import StopSignals
 from edgefer.errors import INTERRUPTED, EdgeferError, SourceError
 from edgefer.sources.folder import number_of
+from edgefer.support.atomic import check_spared
 from edgefer.support.names import shown
-from edgefer.support.sparing import check_spared
 from edgefer.support.typed import whole_number
 
 if TYPE_CHECKING:

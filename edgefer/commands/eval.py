@@ -12,8 +12,8 @@ from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS
 from edgefer.measure import add_data, load_data
+from edgefer.support.atomic import check_spared, file_key
 from edgefer.support.names import shown
-from edgefer.support.sparing import check_spared, file_key
 from edgefer.support.typed import whole_number
 
 if TYPE_CHECKING:

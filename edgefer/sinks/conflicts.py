@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from edgefer.errors import UsageError
 from edgefer.sinks.registry import FOLDER, PICTURE_SUFFIXES, STANDARD, STDOUT, Lines, is_folder
 from edgefer.sources.registry import on_disk
+from edgefer.support.atomic import file_key, is_inside
 from edgefer.support.registry import Choice
-from edgefer.support.sparing import file_key, is_inside
 
 
 def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "", recursive: bool = False) -> None:
