@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import signal
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
+import cv2
 import pytest
+from portrait import portrait
+from tiny_model import make_directory
 
-from edgefer.annotate import Outcome, pool, process
+from edgefer.annotate import Job, Outcome, pool, process, worker
 from edgefer.annotate.pool import Pool
 from edgefer.annotate.process import Process
+from edgefer.reader.options import settings_of
 
 
 def ends(call, *given, within_s: float = 5.0) -> bool:
@@ -120,3 +128,37 @@ def test_a_process_that_began_early_and_was_not_needed_takes_no_film():
         assert [outcome.film for outcome in found] == films
         assert asked._false_starts == 0
     assert not asked._running
+
+
+def test_a_process_whose_owner_goes_in_the_midst_of_a_film_ends_without_a_word(tmp_path, monkeypatch, caplog):
+    cv2.imwrite(str(tmp_path / "photo.png"), portrait())
+    job = Job.of(tmp_path / "out.csv", settings_of(model=str(make_directory(tmp_path / "tiny"))))
+    scratch = []
+
+    class Answers:
+        """Takes the first answer, that the process is ready, and no other."""
+
+        def __init__(self) -> None:
+            self.ready = False
+
+        def write(self, data: bytes) -> None:
+            if self.ready:
+                scratch.extend(Path(job.folder).glob(".part.*"))
+                raise BrokenPipeError(32, "Broken pipe")
+
+        def flush(self) -> None:
+            self.ready = True
+
+    monkeypatch.setattr(
+        worker, "_listen", lambda asked, told: [told.put(each) for each in (job, str(tmp_path / "photo.png"))]
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with contextlib.closing(socket.socket()) as asked, pytest.raises(SystemExit) as left:
+            worker._work(asked.makefile("rb"), Answers(), None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        gc.unfreeze()
+    assert left.value.code == 128 + signal.SIGTERM
+    assert len(scratch) == 1 and not list(Path(job.folder).iterdir())
+    assert not caplog.records
