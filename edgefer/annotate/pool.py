@@ -44,6 +44,7 @@ class Pool:
         self._threads: list[threading.Thread] = []
         self._nursery: Nursery | None = None
         self._early = deque(self._start() for _ in range(early))
+        self._spare: list[Process] = []  # began early, and were more than there is work for
 
     def begin(self, job: Job, films: Sequence[str], processes: int) -> None:
         """Begins to read.
@@ -54,8 +55,9 @@ class Pool:
             processes: how many.
         """
         self._left.extend(films)
-        for process in list(self._early)[processes:]:
-            process.terminate()  # there is nothing for it to do
+        while len(self._early) > processes:
+            self._spare.append(self._early.pop())
+            self._spare[-1].terminate()  # there is nothing for it to do
         self._threads = [threading.Thread(target=self._serve, args=(job,), daemon=True) for _ in range(processes)]
         for thread in self._threads:
             thread.start()
@@ -89,14 +91,18 @@ class Pool:
         for process in running:
             process.terminate()
         self._join()
+        idle = [*self._early, *self._spare]
         with self._lock:
-            left = self._running - set(self._early)
+            left = self._running - set(idle)
         for process in left:
-            process.kill()
+            process.kill(0.0)
+        if nursery is not None and not all(process.numbered for process in left):
+            nursery.close(_PATIENCE_S)  # what others are forked from hangs itself; with it they are over
+            nursery = None
         self._join()
         if nursery is not None:
             nursery.close(_PATIENCE_S)
-        for process in self._early:
+        for process in idle:
             self._end(process)
 
     def _join(self) -> None:

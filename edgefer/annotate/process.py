@@ -16,6 +16,10 @@ from typing import Any
 
 from edgefer.errors import EdgeferError
 
+#: How long it may take until a process has a number: the one that it is forked from loads first.
+_NUMBER_S = 30.0
+_KILLED_S = 3.0  # until a process that is killed has ended
+
 
 class Process:
     """One that reads films, as seen from the process that asked for it."""
@@ -49,10 +53,16 @@ class Process:
         with contextlib.suppress(OSError):
             self._talk.shutdown(socket.SHUT_RDWR)
 
-    def kill(self) -> None:
-        """Ends it at once."""
-        while self._number is None and not self._over:
-            self._hear(None)
+    @property
+    def numbered(self) -> bool:
+        """Whether it is known to have been forked, so that it can be killed."""
+        return self._number is not None
+
+    def kill(self, patience_s: float = _NUMBER_S) -> None:
+        """Ends it at once, where its number is known or comes within so long."""
+        end = time.monotonic() + patience_s
+        while not self.numbered and not self._over and (left := end - time.monotonic()) > 0:
+            self._hear(left)
         if self._number is not None and not self._over:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._number, signal.SIGKILL)
@@ -63,19 +73,30 @@ class Process:
         Returns:
             Its exit code, or a signal as a number below 0; None where nobody knows.
         """
+        self._hear_end(patience_s)
+        self.kill(0.0)
+        if self.numbered:  # else there is nothing yet that could end
+            self._hear_end(_KILLED_S)
+        return self._code
+
+    def _hear_end(self, patience_s: float) -> None:
         end = time.monotonic() + patience_s
         while not self._over and (left := end - time.monotonic()) > 0:
             self._hear(left)
-        self.kill()
-        while not self._over:
-            self._hear(None)
-        return self._code
 
-    def _hear(self, limit_s: float | None) -> None:
-        """Takes one message about its fate, where one comes; several threads may wait for it."""
-        select.select([self._fate], [], [], limit_s)
-        with self._turn, contextlib.suppress(BlockingIOError):
-            told = self._fate.recv(32, socket.MSG_DONTWAIT)
+    def _hear(self, limit_s: float) -> None:
+        """Takes one message about its fate, where one comes; several threads may wait for it, and one let go of it."""
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            select.select([self._fate], [], [], limit_s)
+        with self._turn:
+            if self._over:
+                return
+            try:
+                told = self._fate.recv(32, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                told = b""
             if told and self._number is None:
                 self._number = int(told)
             else:

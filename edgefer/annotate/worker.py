@@ -106,8 +106,11 @@ def _work(asked: BinaryIO, answers: BinaryIO, failure: EdgeferError | None) -> N
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def answer(what: object) -> None:
-        pickle.dump(what, answers)
-        answers.flush()
+        try:
+            pickle.dump(what, answers)
+            answers.flush()
+        except (BrokenPipeError, ConnectionResetError):  # whoever asked has gone, which is no fault of the film's part
+            _leave(signal.SIGTERM, None)
 
     try:
         threading.Thread(target=_listen, args=(asked, told), daemon=True).start()

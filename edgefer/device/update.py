@@ -27,8 +27,10 @@ log = logging.getLogger(__name__)
 
 #: Readings for so long, from the first on, and a model is well.
 MINUTE_S = 60.0
-#: How long a run waits for an installation that is under way; the next start tries again.
+#: How long a run waits for an installation that is under way.
 _WAIT_S = 2.0
+#: After so long it is tried again to say that a model is well, where that could not be kept.
+_AGAIN_S = 10.0
 
 
 class FirstMinute:
@@ -45,8 +47,10 @@ class FirstMinute:
         self._names = sorted({slots.named(name) for name in names})
         self._self_test = self_test
         self._trials: dict[str, tuple[Copy, int]] = {}  # the copy, and the file whose lock says that this run lives
-        self._since: float | None = None
+        self._unsaid: set[str] = set()  # slots of which is still to be said how the trial went
+        self._due_s: float | None = None  # when that is to be said
         self._told: threading.Thread | None = None
+        self._warned = False
 
     def __enter__(self) -> FirstMinute:
         for slot in self._names:
@@ -76,6 +80,7 @@ class FirstMinute:
                     return
                 slots.write(slot, replace(record, trial="begun"))
                 self._trials[slot] = record.current, file
+                self._unsaid.add(slot)
                 file = -1
         except BlockingIOError:
             log.debug("slot %s: another run has the trial", slot)
@@ -85,34 +90,41 @@ class FirstMinute:
 
     def beat(self, written: int) -> None:
         """Call it often, with the readings so far."""
-        if not self._trials or not written or self._told is not None:
+        if not self._unsaid or not written or (self._told is not None and self._told.is_alive()):
             return
         now = time.monotonic()
-        self._since = now if self._since is None else self._since
-        if now - self._since >= MINUTE_S:  # on a thread: a card may take a second to keep it, and frames come
-            self._told = threading.Thread(target=self._tell, args=("",), name="first minute", daemon=True)
+        self._due_s = now + MINUTE_S if self._due_s is None else self._due_s
+        if now >= self._due_s:  # on a thread: a card may take a second to keep it, and frames come
+            self._due_s = now + _AGAIN_S
+            self._told = threading.Thread(target=self._tell, args=("", _WAIT_S), name="first minute", daemon=True)
             self._told.start()
 
-    def _tell(self, trial: str) -> None:
-        """Says that the models are well, or are to be tried again."""
-        for slot, (copy, _) in self._trials.items():
+    def _tell(self, trial: str, wait_s: float) -> None:
+        """Says that the models are well, or are to be tried again; where that cannot be kept it stays unsaid."""
+        end_s = time.monotonic() + wait_s
+        for slot in sorted(self._unsaid):
             try:
-                with place.locked(_WAIT_S), place.told(place.models_folder()):
+                with place.locked(max(end_s - time.monotonic(), 0.0)), place.told(place.models_folder()):
                     record = slots.read(slot)
-                    if record is not None and record.current == copy and record.trial == "begun":
+                    if record is not None and record.current == self._trials[slot][0] and record.trial == "begun":
                         slots.write(slot, replace(record, trial=trial))
+                self._unsaid.discard(slot)
             except EdgeferError as error:
-                log.warning("slot %s: what was found of the new model is not kept: %s", slot, error)
+                level = logging.DEBUG if self._warned else logging.WARNING
+                log.log(level, "slot %s: what was found of the new model is not kept yet: %s", slot, error)
+                self._warned = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._told is not None:
+            end_s = time.monotonic() + _WAIT_S
             self._told.join()
+            self._tell("", max(end_s - time.monotonic(), 0.0))  # the last chance
         elif isinstance(error, ModelError):
             self._blame()
         elif error is None or isinstance(error, (EdgeferError, KeyboardInterrupt)):
-            self._tell("new")
+            self._tell("new", _WAIT_S)
         for _, file in self._trials.values():
             os.close(file)
 
@@ -128,7 +140,7 @@ class FirstMinute:
                 with contextlib.suppress(EdgeferError), place.locked(_WAIT_S):
                     if self._given_up(slot, str(error)):
                         continue
-        self._tell("new")
+        self._tell("new", _WAIT_S)
 
     def _given_up(self, slot: str, why: str) -> bool:
         """Returns to the model before, where there is one; for a holder of the lock."""

@@ -55,7 +55,13 @@ class SinkSet:
         self._hanging = hanging
         return hanging
 
+    def begin_close(self) -> None:
+        """Has all sinks begin to close, so that one that hangs takes no time from the others."""
+        for sink in self._sinks:
+            getattr(sink, "begin_close", lambda: None)()
+
     def close(self) -> None:
+        self.begin_close()
         for sink in self._sinks:
             sink.close()
         self._drop_failed()
@@ -124,6 +130,7 @@ def run(
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(outputs.close)
             cleanup.callback(readings.close)
+            cleanup.callback(outputs.begin_close)  # a camera that hangs takes no time from them either
             while not (stop.is_set() or readings.ended):
                 reading = readings.step()
                 if reading is not None and readings.frame is not None:

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 #: A call of a sink that takes so long hangs; a card that tidies up its memory may take some seconds.
 HANGS_AFTER_S = 10.0
+#: How long a sink may take to its end; less than systemd gives the whole run (TimeoutStopSec).
+CLOSE_S = 3.0
 
 
 class SinkThread:
@@ -56,6 +58,7 @@ class SinkThread:
         self._lost = 0  # how many they are
         self._failed = False
         self._closing = False
+        self._end_s: float | None = None  # when it is given up
         self._called_s: float | None = None  # when the call of the sink that is going on began
         self._stop: threading.Event | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
@@ -126,20 +129,29 @@ class SinkThread:
             error, self._error = self._error, None
             return error
 
-    def close(self, timeout_s: float = 5.0) -> None:
-        """Lets the queue drain and closes the sink; what went wrong is left in take_error().
-
-        A sink that hangs is given up after `timeout_s`. Where nothing may be dropped, as when a file is
-        read in a pager, that time only begins when the `stop` of write() is set.
-        """
+    def begin_close(self, timeout_s: float | None = None) -> None:
+        """Begins to close, as close() does, and does not wait: several sinks end at the same time."""
         with self._changed:
             self._closing = True
+            self._limit(timeout_s)
             self._changed.notify_all()
-        deadline: float | None = None
-        while self._thread.is_alive() and (deadline is None or time.monotonic() < deadline):
-            if deadline is None and (self._drop or (self._stop is not None and self._stop.is_set())):
-                deadline = time.monotonic() + timeout_s
-            self._thread.join(min(0.1, timeout_s))
+
+    def _limit(self, timeout_s: float | None) -> None:
+        if self._end_s is None and (self._drop or (self._stop is not None and self._stop.is_set())):
+            self._end_s = time.monotonic() + (CLOSE_S if timeout_s is None else timeout_s)
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Lets the queue drain and closes the sink; what went wrong is left in take_error().
+
+        A sink that hangs is given up `timeout_s` (CLOSE_S when None) after this, or after begin_close() before it.
+        Where nothing may be dropped, as when a file is read in a pager, that time only begins when the `stop` of
+        write() is set.
+        """
+        self.begin_close(timeout_s)
+        while self._thread.is_alive() and (self._end_s is None or time.monotonic() < self._end_s):
+            left_s = 0.1 if self._end_s is None else self._end_s - time.monotonic()
+            self._thread.join(min(max(left_s, 0.0), 0.1))
+            self._limit(timeout_s)
         if self._thread.is_alive():
             with self._changed:
                 lost = len(self._queue)

@@ -13,6 +13,7 @@ import pytest
 from edgefer import config
 from edgefer.device import unit
 from edgefer.sinks.registry import OUTPUTS
+from edgefer.sinks.thread import CLOSE_S
 
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
@@ -97,6 +98,11 @@ def test_priorities_may_be_chosen_only_where_the_page_gives_way_to_the_run():
     assert allowed in unit_lines and "RestrictRealtime=yes" in unit_lines
     assert unit_lines.index(allowed) > unit_lines.index("SystemCallFilter=~@privileged @resources")
     assert allowed not in lines(**outputs("mqtt:mqtt://127.0.0.1"))
+
+
+def test_outputs_that_hang_are_given_up_before_systemd_kills_the_run():
+    (line,) = [line for line in lines() if line.startswith("TimeoutStopSec=")]
+    assert float(line.partition("=")[2]) > CLOSE_S + 1
 
 
 @needs_systemd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -162,8 +163,9 @@ def test_a_folder_that_cannot_be_written_is_no_reason_not_to_run(installed, monk
     assert opened() == "second" and "the new model is not watched" in caplog.text
 
 
-def test_a_start_does_not_wait_for_a_long_installation(installed, monkeypatch, caplog):
-    monkeypatch.setattr(update, "_WAIT_S", 0.1)
+@contextlib.contextmanager
+def another_installation():
+    """Under way for the length of a block."""
     done = threading.Event()
     busy = threading.Event()
 
@@ -175,11 +177,57 @@ def test_a_start_does_not_wait_for_a_long_installation(installed, monkeypatch, c
     holder = threading.Thread(target=hold)
     holder.start()
     busy.wait(20)
-    with minute():
+    try:
+        yield
+    finally:
+        done.set()
+        holder.join()
+
+
+def test_a_start_does_not_wait_for_a_long_installation(installed, monkeypatch, caplog):
+    monkeypatch.setattr(update, "_WAIT_S", 0.1)
+    with another_installation(), minute():
         assert opened() == "second"
-    done.set()
-    holder.join()
     assert "another process has been changing the models" in caplog.text
+
+
+def next_told(run, threads):
+    """The next thread that says it, when it has ended."""
+    deadline = time.monotonic() + 5
+    while run._told in (None, *threads):
+        assert time.monotonic() < deadline
+        run.beat(1)
+    run._told.join(20)
+    return run._told
+
+
+def test_what_a_minute_has_shown_is_said_again_until_it_is_kept(installed, monkeypatch, caplog):
+    """By a run that may live for weeks; the loop does not wait for it."""
+    for name, seconds in (("MINUTE_S", 0.0), ("_WAIT_S", 0.05), ("_AGAIN_S", 0.3)):
+        monkeypatch.setattr(update, name, seconds)
+    with minute() as run:
+        with another_installation():
+            threads = []
+            for _ in range(3):
+                threads.append(next_told(run, threads))
+                run.beat(2)
+                assert run._told is threads[-1], "not at once"
+            assert trial() == "begun"
+            assert caplog.text.count("what was found of the new model is not kept yet") == 1
+        next_told(run, threads)
+        assert trial() == ""
+    assert (opened(), trial()) == ("second", "")
+
+
+def test_what_a_minute_has_shown_is_said_at_the_end_where_there_was_no_room_for_it(installed, monkeypatch):
+    monkeypatch.setattr(update, "MINUTE_S", 0.0)
+    with minute() as run:
+        with monkeypatch.context() as patch:
+            patch.setattr(slots, "write_record", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+            run.beat(1)
+            run._told.join(20)
+        assert trial() == "begun"
+    assert (opened(), trial()) == ("second", "")
 
 
 def test_a_run_killed_in_its_first_minute_is_followed_by_one_with_the_old_model(tmp_path, monkeypatch, capfd):

@@ -11,6 +11,7 @@ from loop_doubles import CameraSource, FileSource, ListSink, SteppedCamera, Stub
 from edgefer.errors import SinkClosed, SinkError, SourceError, SourceStalled
 from edgefer.loop.readings import Readings
 from edgefer.loop.run import run
+from edgefer.sinks import Sink, SinkThread
 
 
 def run_readings(source, pipeline, sinks=(), *, stop=None, on_beat=None, **options):
@@ -130,6 +131,40 @@ def test_without_any_sink_left_the_run_is_over():
     with pytest.raises(SinkError, match="disk full"):
         run_readings(source, pipeline(), [ListSink(SinkError("disk full"), at=1)])
     assert source.closed == 1
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_outputs_that_hang_take_no_time_from_the_others(live, monkeypatch):
+    """A service that is stopped has five seconds, with which a file must still get its end."""
+    monkeypatch.setattr("edgefer.sinks.thread.CLOSE_S", 0.5)
+    over, stop, ends = threading.Event(), threading.Event(), []
+
+    class Output(Sink):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def write(self, reading, frame=None) -> None:
+            if self.name != "whole":
+                over.wait(10)
+
+        def close(self) -> None:
+            ends.append((self.name, time.monotonic()))
+
+    class Slow(CameraSource):
+        def close(self) -> None:
+            super().close()
+            time.sleep(0.3)
+
+    sinks = [SinkThread(Output(name), drop=live) for name in ("one", "two", "three", "whole")]
+    threading.Timer(0.1, stop.set).start()
+    source = Slow(100_000, 0.01)
+    source.live = live
+    summary = run_readings(source, pipeline(), sinks, stop=stop)
+    closed_s = time.monotonic()
+    over.set()
+    ((name, ended_s), *_) = ends
+    assert name == "whole" and closed_s - ended_s < 0.9
+    assert [str(error).partition(":")[0] for error in summary.sink_errors] == ["one", "two", "three"]
 
 
 def test_a_reader_that_goes_away_is_a_clean_end():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import threading
 import time
 
@@ -48,6 +50,71 @@ def test_without_gstreamer_a_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(gstreamer.shutil, "which", lambda name: None)
     with pytest.raises(SourceError, match="gst-launch-1.0 is not installed; to fix: sudo apt install gstreamer1.0-to"):
         open_source("gstreamer")
+
+
+@pytest.fixture
+def descriptors(monkeypatch):
+    """How many are open, where the program seems to be installed."""
+    monkeypatch.setattr(gstreamer.shutil, "which", lambda name: name)
+    return lambda: len(os.listdir("/proc/self/fd"))
+
+
+def test_a_program_that_cannot_be_begun_leaves_nothing_open(descriptors, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(gstreamer.subprocess, "Popen", refuse)
+    before = descriptors()
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        gstreamer.Gstreamer(GstreamerOptions())
+    assert descriptors() == before
+
+
+class Stuck:
+    """A program in a driver that does not come back, even where it is killed."""
+
+    def __init__(self, *_, **__) -> None:
+        reads, self._writes = os.pipe()
+        self.stdout = os.fdopen(reads, "rb", buffering=0)
+
+    def terminate(self) -> None:
+        os.close(self._writes)
+
+    def kill(self) -> None:
+        pass
+
+    def wait(self, timeout: float) -> int:
+        raise subprocess.TimeoutExpired("gst-launch-1.0", timeout)
+
+
+def test_a_program_that_does_not_end_is_left_and_its_stall_is_what_is_said(descriptors, monkeypatch, caplog):
+    monkeypatch.setattr(gstreamer.subprocess, "Popen", Stuck)
+    monkeypatch.setattr(gstreamer, "FIRST_S", 0.05)
+    before = descriptors()
+    with pytest.raises(SourceStalled, match="no picture for 0.05 s"):
+        gstreamer.Gstreamer(GstreamerOptions())
+    assert descriptors() == before
+    assert "its pipeline does not end; leaving it" in caplog.text
+
+
+def test_an_interrupt_that_comes_late_reaches_nobody_else(descriptors, monkeypatch):
+    """The number of a descriptor that was closed soon belongs to another file."""
+    monkeypatch.setattr(gstreamer.subprocess, "Popen", Stuck)
+    monkeypatch.setattr(Stuck, "wait", lambda self, timeout: -15)
+    monkeypatch.setattr(gstreamer.Gstreamer, "_frame", lambda self, timeout_s: None)
+    source = gstreamer.Gstreamer(GstreamerOptions())
+    wake = source._wake
+    source.close()
+    other = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    try:
+        os.dup2(other, wake)
+        source.interrupt()
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(other)
+    finally:
+        os.close(other)
+        if wake != other:
+            os.close(wake)
 
 
 @needs_gstreamer

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import select
 import shlex
 import shutil
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -21,9 +23,12 @@ from edgefer.sources.registry import GstreamerOptions
 from edgefer.sources.view import turned
 from edgefer.values import Frame
 
+log = logging.getLogger(__name__)
+
 PROGRAM = "gst-launch-1.0"
 #: So long without a picture, and it is taken for blocked; the first may take longer: a sensor starts, libraries load.
 SILENT_S, FIRST_S = 2.0, 15.0
+_KILLED_S = 5.0  # until a pipeline that is killed has ended
 #: Elements of Jetson leave pictures in memory of the graphics processor; this one brings them out, and scales.
 _JETSON = ("nvarguscamerasrc", "nvv4l2camerasrc")
 
@@ -69,6 +74,7 @@ class Gstreamer(Source):
 
     live = True
     _process: subprocess.Popen[bytes] | None = None
+    _said = _wake = -1  # descriptors
 
     def __init__(self, options: GstreamerOptions) -> None:
         """Raises as open_gstreamer."""
@@ -84,12 +90,13 @@ class Gstreamer(Source):
         self._index = 0
         self._first_ns: int | None = None
         self._closed = False
-        self._said = os.memfd_create("gstreamer")
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._said, bufsize=0
-        )
+        self._lock = threading.Lock()  # around the descriptors: nobody writes to one that was closed
         try:
+            self._said = os.memfd_create("gstreamer")
+            self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._said, bufsize=0
+            )
             self._pending: Frame | None = self._frame(FIRST_S)
         except BaseException:
             self.close()
@@ -143,15 +150,26 @@ class Gstreamer(Source):
 
     def interrupt(self) -> None:
         self._closed = True
-        with suppress(OSError):
-            os.eventfd_write(self._wake, 1)
+        with self._lock, suppress(OSError):
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
         process, self._process = self._process, None
         self._pending = None
-        if process is None:
-            return
         self._closed = True
+        try:
+            if process is not None:
+                self._end(process)
+        finally:
+            with self._lock:
+                descriptors = self._said, self._wake
+                self._said = self._wake = -1
+            for descriptor in descriptors:
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         assert process.stdout is not None
         process.stdout.close()
@@ -159,6 +177,7 @@ class Gstreamer(Source):
             process.wait(1.0)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(5.0)
-        os.close(self._said)
-        os.close(self._wake)
+            try:
+                process.wait(_KILLED_S)
+            except subprocess.TimeoutExpired:  # as in a driver that does not come back
+                log.warning("%s: its pipeline does not end; leaving it", self.name)
