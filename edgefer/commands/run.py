@@ -213,6 +213,8 @@ class _Starting:
 
     def close(self) -> None:
         for sink in self._sinks:
+            sink.begin_close()
+        for sink in self._sinks:
             sink.close()
 
 
