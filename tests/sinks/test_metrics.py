@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -230,6 +231,23 @@ def test_an_address_that_this_machine_has_not_got_yet_is_listened_to():
     sink.report(health())
     assert sink._server is not None
     sink.close()
+
+
+def test_an_output_whose_thread_cannot_be_started_lets_go_of_its_port_and_can_be_closed(monkeypatch):
+    def no_thread(thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    port = free_port()
+    sink = open_sink(f"metrics:127.0.0.1:{port}")
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(threading.Thread, "start", no_thread)
+        sink.report(health())
+    closing = threading.Thread(target=sink.close, daemon=True)
+    closing.start()
+    closing.join(1.0)
+    assert not closing.is_alive()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
 
 
 def test_a_port_that_is_none_is_refused():

@@ -118,9 +118,15 @@ class MetricsOutput(Sink):
         self._health.newest = health
 
     def _serve(self) -> None:
-        if self._server is None and (listening := self._opening.attempt()) is not None:
-            self._server = _Server(listening, self._application())
-            threading.Thread(target=self._server.serve_forever, args=(0.2,), name="metrics", daemon=True).start()
+        if self._server is not None or (listening := self._opening.attempt()) is None:
+            return
+        try:
+            server = _Server(listening, self._application())
+            threading.Thread(target=server.serve_forever, args=(0.2,), name="metrics", daemon=True).start()
+        except BaseException:
+            listening.close()
+            raise
+        self._server = server  # close() waits for the end of its thread, so there has to be one
 
     def _application(self) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
         from prometheus_client import make_wsgi_app

@@ -1,7 +1,7 @@
 """State, health and events to an MQTT broker, and a switch that comes back from it.
 
-A thread of its own holds the connection. The sink's thread hands messages over and never waits: what finds no room is
-dropped, and the newest state of each topic is sent again when the broker is back.
+A thread of its own holds the connection, and no other one touches the socket. The sink's thread hands messages over and
+never waits: what finds no room is dropped, and the newest state of each topic is sent again when the broker is back.
 """
 
 from __future__ import annotations
@@ -126,6 +126,9 @@ class MqttOutput(Sink):
         client.will_set(self._topics.availability, "offline", qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_message = self._on_message
+        # With this callback publish() does not write to the socket, to which loop() in the connection's thread may be
+        # writing just then: it only puts the message in the client's queue, and wakes loop().
+        client.on_socket_register_write = lambda *_: None
         return client
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -155,8 +158,10 @@ class MqttOutput(Sink):
             self._put(self._topics.event, event)
         self._state = state_of(reading)
         self._send_state()
-        if self._options.readings and self._connected.is_set() and self._has_room():
-            self._publish(self._topics.reading, msgspec.json.encode(reading_values(reading)))
+        if self._options.readings:
+            with self._lock:
+                if self._connected.is_set() and self._has_room():
+                    self._publish(self._topics.reading, msgspec.json.encode(reading_values(reading)))
 
     def report(self, health: Health) -> None:
         self._begin()
@@ -183,15 +188,11 @@ class MqttOutput(Sink):
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._put(self._topics.availability, "offline")
-        deadline_s = time.monotonic() + _LEAVE_S
-        while self._connected.is_set() and not self._is_empty() and time.monotonic() < deadline_s:
-            time.sleep(0.01)
-        self._closing.set()
-        self._connected.clear()
-        with contextlib.suppress(OSError, ValueError):
-            self._client.disconnect()
-        thread.join(_LEAVE_S)  # one that hangs, as in asking for an address, is left to the end of the process
+        with self._lock:
+            self._closing.set()
+            self._connected.clear()
+            self._publish(self._topics.availability, b"offline", retain=True)  # room or not: it wakes the thread
+        thread.join(2 * _LEAVE_S)  # one that hangs, as in asking for an address, is left to the end of the process
 
     # -- messages
 
@@ -220,20 +221,18 @@ class MqttOutput(Sink):
             self._waiting.append(self._client.publish(topic, data, 0, retain))
 
     def _has_room(self) -> bool:
-        """Whether another message may wait: what the network does not take must not fill the memory."""
+        """Whether another message may wait: what the network does not take must not fill the memory. Under the lock."""
         while self._waiting and _is_sent(self._waiting[0]):
             self._waiting.popleft()
         return len(self._waiting) < _WAITING
-
-    def _is_empty(self) -> bool:
-        return self._has_room() and not self._waiting
 
     # -- the connection's thread
 
     def _begin(self) -> None:
         if self._thread is None and not self._closing.is_set():
-            self._thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
+            thread.start()
+            self._thread = thread  # one that could not be started is not waited for
 
     def _work(self) -> None:
         pause_s = _SHORTEST_PAUSE_S
@@ -269,7 +268,16 @@ class MqttOutput(Sink):
                 return self._why_refused
             if code != paho.MQTT_ERR_SUCCESS:
                 return "the connection is lost" if self._connected.is_set() else "does not speak MQTT as expected"
+        self._leave()
         return ""
+
+    def _leave(self) -> None:
+        """Sends what still waits, "offline" as the last of it, and says goodbye; not for longer than there is time."""
+        deadline_s = time.monotonic() + _LEAVE_S
+        with self._lock:  # once close() has put "offline" in the queue
+            self._client.disconnect()
+        while time.monotonic() < deadline_s and self._client.loop(0.05) == 0:  # no error
+            pass
 
     def _say(self, level: int, what: str) -> None:
         """Logs what is new about the broker; what was said a short while ago is not worth a line again."""
@@ -300,6 +308,8 @@ class MqttOutput(Sink):
         """To a broker that may know nothing, or a Home Assistant that has just started."""
         options = self._options
         with self._lock:
+            if self._closing.is_set():  # nothing may come behind "offline"
+                return
             self._waiting.clear()
             if options.discovery:
                 title = readable(scrub(self._title))
