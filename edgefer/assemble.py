@@ -319,19 +319,17 @@ class Parts:
             self._landmarker = Background(partial(open_landmarker, settings))
 
     def _open(self) -> list[Recognizer]:
-        self._found = store.pinned(self.settings.recognizer.models)  # what is installed later is for later programs
-        return [open_model(model, self.settings) for model in self._found]
+        return open_models(self.settings)
 
     def recognizers(self) -> list[Recognizer]:
-        """The models for one more pipeline; one that remembers a window of a face is opened again for each.
+        """The models for one more pipeline; what one remembers of a face no other pipeline sees.
 
         Raises:
             UsageError: an unknown name or option. ModelError: one is refused.
         """
-        shared = self._models.result()
-        if not any(recognizer.needs.window_s > 0 for recognizer in shared):
-            return shared
-        return [open_model(model, self.settings) for model in self._found]
+        from edgefer.recognize.base import RememberingRecognizer
+
+        return [each.another() if isinstance(each, RememberingRecognizer) else each for each in self._models.result()]
 
     def detector(self) -> Detector:
         """The detector. Raises UsageError and ModelError as open_faces."""

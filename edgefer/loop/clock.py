@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -72,6 +73,36 @@ class Identities:
         new = [track for track in tracks if track > self._greatest]
         self.count += len(new)
         self._greatest = max(new, default=self._greatest)
+
+
+class Standing:
+    """For how long a reading stands: until the next one of its source, but no longer than LONGEST_S or three usual
+    intervals, whichever is more. Nobody knows what a face did in a longer pause.
+    """
+
+    LONGEST_S, FIRST_INTERVAL_S = 1.0, 0.04
+    #: Intervals that the usual one is the median of; from so many on it counts.
+    KEPT, FEWEST = 9, 3
+
+    def __init__(self) -> None:
+        self._intervals: deque[float] = deque(maxlen=self.KEPT)
+
+    @property
+    def usual_s(self) -> float:
+        """The usual interval, s."""
+        return statistics.median(self._intervals) if self._intervals else self.FIRST_INTERVAL_S
+
+    def add(self, interval_s: float) -> float:
+        """Takes the media time between two readings; returns for how much of it the first one stands."""
+        if interval_s <= 0:
+            return 0.0
+        self._intervals.append(interval_s)
+        return min(interval_s, self.longest_s)
+
+    @property
+    def longest_s(self) -> float:
+        """For how long a reading stands at most."""
+        return max(self.LONGEST_S, 3 * self.usual_s) if len(self._intervals) >= self.FEWEST else self.LONGEST_S
 
 
 class Rate:

@@ -159,7 +159,7 @@ class Pipeline:
                 [model.scores.get(face.track) for model in self._judges],
                 [model.units.get(face.track) for model in self._models],
                 [self._seen(model, face) for model in self._models],
-                self._turns.age_ms(face, frame),
+                self._turns.age_ms(face, frame) if face.track in self._judges[0].scores else None,
             )
             for face in faces
         ]
@@ -218,13 +218,17 @@ class Pipeline:
 
     def _recognize(self, frame: Frame, face: Face, spent_ns: dict[str, int]) -> None:
         """Updates the scores of one face. Until a model has said something of it, it stays a new one."""
-        known = face.track in self._turns.recognized
+        known, judged = face.track in self._turns.recognized, False
         for model in self._models:
             observation = _observed(model.recognizer, frame, face, spent_ns)
             if observation is None:
                 model.seen.pop(face.track, None)  # points of an older frame would lie beside the face
+                if model.recognizer.needs.window_s > 0:  # its window has a gap: what it said is of another time
+                    model.scores.pop(face.track, None)
+                    model.smoother.forget([face.track])
                 continue
             known = True
+            judged = judged or model is self._judges[0]
             begin = time.monotonic_ns()
             if observation.units is not None:
                 smoothed = model.smoother.update(face.track, observation.units, frame.media_ns)
@@ -236,7 +240,7 @@ class Pipeline:
             if observation.sketch is not None or observation.points is not None:
                 model.seen[face.track] = observation, face.box
         if known:
-            self._turns.took(face, frame)
+            self._turns.took(face, frame, judged)
 
     def _seen(self, model: _Model, face: Face) -> Observation:
         """The sketch and the points that a model last judged, these as the face's box has moved since."""

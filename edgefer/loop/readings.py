@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+import numpy as np
 from msgspec import structs
 
 from edgefer.defaults import PATIENCE_S
@@ -90,6 +91,8 @@ class Readings:
         newest = realtime or source.live
         waits = newest or getattr(source, "waits", False)
         self._capture = Capture(source, reopen, patience_s, whole=not newest, endless=endless) if waits else None
+        #: The last frame has to be known where events are told; a live source has none.
+        self._looks_ahead = pipeline.tells_events and not source.live
 
     def step(self) -> Reading | None:
         """One turn; None when it gave no reading, as when no frame came for POLL_S.
@@ -138,23 +141,26 @@ class Readings:
         return None
 
     def _next_frame(self) -> Frame | None:
-        """The next frame. Of a file whose events are told one more is read, for the last frame has to be known."""
-        if self._capture is not None:
-            return self._capture.take(POLL_S)
-        if not self._pipeline.tells_events:
+        """The next frame, None where there is none now; where the last one has to be known, one more is read."""
+        if not self._looks_ahead:
             return self._read_source()
         frame = self._ahead.pop() if self._ahead else self._read_source()
         if isinstance(frame, SourceError):
             raise frame
-        if frame is not None:
-            try:
-                self._ahead.append(self._read_source())
-            except SourceError as error:
-                self._ahead.append(error)
+        if frame is None:
+            return None
+        following: Frame | SourceError | None
+        try:
+            following = self._read_source()
+        except SourceError as error:
+            following = error
+        if following is None and self._capture is not None and not self._capture.ended:
+            following, frame = frame, None  # it is too early to tell
+        self._ahead.append(following)
         return frame
 
     def _read_source(self) -> Frame | None:
-        frame: Frame | None = self._source.read()
+        frame: Frame | None = self._source.read() if self._capture is None else self._capture.take(POLL_S)
         return frame
 
     def _is_last(self, given: bool) -> bool:
@@ -189,11 +195,14 @@ class Readings:
             told = ",".join(map(str, self._region))
             raise SourceError(f"{self._name}: region {told} lies outside its picture of {width}x{height} pixels")
         reading = self._pipeline.process(structs.replace(frame, grey=frame.grey[y0:y1, x0:x1]), last)
+        shift = np.array((x0, y0), np.float32)
         for face in reading.faces:
             box = face.box
             face.box = Box(box.x0 + x0, box.y0 + y0, box.x1 + x0, box.y1 + y0)
             if face.landmarks is not None:
-                face.landmarks = face.landmarks + (x0, y0)
+                face.landmarks = face.landmarks + shift
+            if face.points is not None:
+                face.points = face.points + shift
         return reading
 
     def _give(self, reading: Reading, frame: Frame) -> Reading:

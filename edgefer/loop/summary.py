@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from msgspec import Struct, field, structs
 
 from edgefer.errors import SinkError
-from edgefer.loop.clock import Identities, Rate, Spread, StageClock, Window
+from edgefer.loop.clock import Identities, Rate, Spread, StageClock, Standing, Window
 from edgefer.values import Frame, Reading
 
 #: Frames over which a summary's percentiles are taken: the last so many.
 SUMMARY_FRAMES = 20_000
 #: People a summary keeps apart, those longest in view; a service sees new ones for months.
 PEOPLE_KEPT = 64
-#: A longer pause between two readings counts as this: nobody knows what a face did meanwhile, s.
-LONGEST_GAP_S = 1.0
 
 
 class Person(Struct):
@@ -82,8 +80,7 @@ class RunSummary(Struct):
 class People:
     """Adds up media time by face and expression; what it holds does not grow with the run.
 
-    A reading counts until the next one of its source, LONGEST_GAP_S at most; the last one as long as the one
-    before it.
+    A reading counts as long as it stands (Standing); the last one of a source as long as the one before it.
     """
 
     def __init__(self, kept: int = PEOPLE_KEPT) -> None:
@@ -91,13 +88,14 @@ class People:
         self._finished: list[Person] = []
         self._present: dict[int, Person] = {}
         self._last: Reading | None = None
+        self._standing = Standing()
         self._gap_s = 0.0
         self.others = 0
 
     def add(self, reading: Reading) -> None:
         """Takes the next reading of the source."""
         if self._last is not None:
-            self._gap_s = min(max(reading.t_s - self._last.t_s, 0.0), LONGEST_GAP_S)
+            self._gap_s = self._standing.add(reading.t_s - self._last.t_s)
             self._count(self._last)
         self._last = reading
         for face in reading.faces:
@@ -126,7 +124,7 @@ class People:
         if self._last is not None:
             self._count(self._last)
         self._finished = self._longest()
-        self._present, self._last, self._gap_s = {}, None, 0.0
+        self._present, self._last, self._gap_s, self._standing = {}, None, 0.0, Standing()
 
     def _longest(self) -> list[Person]:
         everyone = sorted([*self._finished, *self._present.values()], key=lambda person: -person.seconds)

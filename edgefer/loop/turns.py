@@ -24,12 +24,13 @@ class Turns:
         max_faces: recognized in one frame; None: any number.
 
     Attributes:
-        recognized: number of the frame and media time, ns, in which each track last had its turn.
+        recognized: number of the frame in which each track last had its turn, and the media time, ns, at which its
+            expression was last judged in one; None where it never was.
     """
 
     def __init__(self, rate_hz: float = 0.0, least_hz: float = 0.0, max_faces: int | None = None) -> None:
         self._rate_hz, self._least_hz, self._max_faces = rate_hz, least_hz, max_faces
-        self.recognized: dict[int, tuple[int, int]] = {}
+        self.recognized: dict[int, tuple[int, int | None]] = {}
         self._frames = 0
         self._last_ns: int | None = None  # media time of the frame before
         self._saved = 0.0  # turns that are due: the part of one that the frames so far make up
@@ -61,14 +62,15 @@ class Turns:
             self._saved = self._saved - len(due) if old else float(not new)
         return [*new, *due][: self._max_faces]
 
-    def took(self, face: Face, frame: Frame) -> None:
-        """A face had its turn in the frame of the last choice."""
-        self.recognized[face.track] = self._frames, frame.media_ns
+    def took(self, face: Face, frame: Frame, judged: bool = True) -> None:
+        """A face had its turn in the frame of the last choice; judged: whether its expression was."""
+        before = self.recognized.get(face.track, (0, None))[1]
+        self.recognized[face.track] = self._frames, frame.media_ns if judged else before
 
     def age_ms(self, face: Face, frame: Frame) -> float | None:
-        """Media time since a face's last turn; None when it had none."""
-        last = self.recognized.get(face.track)
-        return None if last is None else max(0, frame.media_ns - last[1]) / 1e6
+        """Media time since a face's expression was last judged; None when it never was."""
+        last_ns = self.recognized.get(face.track, (0, None))[1]
+        return None if last_ns is None else max(0, frame.media_ns - last_ns) / 1e6
 
     def forget(self, faces: Collection[Face], frames: int) -> set[int]:
         """Drops the tracks that are not among these faces and had no turn for so many frames; returns them."""

@@ -6,7 +6,6 @@ An installed model goes before the one that ships under the same name, wherever 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,7 +15,6 @@ from edgefer.models import slots
 from edgefer.models.directory import MANIFEST_NAME, load
 from edgefer.models.manifest import Manifest
 from edgefer.support.names import shown
-from edgefer.support.registry import split_options
 from edgefer.support.typed import suggestion
 
 #: Folder of the models that ship with the package.
@@ -102,16 +100,6 @@ def find(model: str | os.PathLike) -> Path:
         f"unknown model '{shown(text)}'{close}; available: {', '.join(known) or 'none'}, or the path of a model"
         " directory"
     )
-
-
-def pinned(models: Sequence[str]) -> list[str]:
-    """The same models, options and all, by their directories: a name may stand for another one later.
-
-    Raises:
-        UsageError, ModelError: as of find.
-    """
-    parts = [split_options(model) for model in models]
-    return [",".join([name if os.sep in name else str(find(name)), *options]) for name, *options in parts]
 
 
 def entries() -> list[InstalledModel]:

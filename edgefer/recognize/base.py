@@ -107,6 +107,14 @@ class WindowedRecognizer(Recognizer, Protocol):
 
 
 @runtime_checkable
+class RememberingRecognizer(Protocol):
+    """A recognizer that keeps something of each face."""
+
+    def another(self) -> Recognizer:
+        """One for another film, with a memory of its own; the networks are shared."""
+
+
+@runtime_checkable
 class EventRecognizer(Protocol):
     """A recognizer that also tells of events, some time after they are over."""
 

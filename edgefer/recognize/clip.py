@@ -64,6 +64,10 @@ class ClipRecognizer:
         if not face.quality.reasons and face.quality.side_px >= self.needs.min_face_px:
             self._take(frame, face)
 
+    def another(self) -> ClipRecognizer:
+        """One for another film, with windows of its own; the network is shared."""
+        return ClipRecognizer(self.manifest, self._interpreter)
+
     def forget(self, tracks: Collection[int]) -> None:
         """Drops the windows of faces that will not come back."""
         self._windows.forget(tracks)

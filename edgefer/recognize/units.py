@@ -79,6 +79,10 @@ class UnitsRecognizer:
         spent = {"preprocess": cropped - begin, "infer": time.monotonic_ns() - cropped}
         return Observation(_NO_SCORES, spent, units=units)
 
+    def another(self) -> UnitsRecognizer:
+        """One for another film, whose faces at rest are others; the networks are shared."""
+        return UnitsRecognizer(self.manifest, self._alone, self._against)
+
     def forget(self, tracks: Collection[int]) -> None:
         """Drops how faces that will not come back look at rest."""
         self._rests.forget(tracks)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgefer.geometry import Box
-from edgefer.loop.summary import LONGEST_GAP_S, People, Tally
+from edgefer.loop.clock import Standing
+from edgefer.loop.summary import People, Tally
 from edgefer.values import FaceReading, Frame, Quality, Reading
 
 
@@ -50,7 +51,18 @@ def test_a_face_that_is_gone_gathers_no_time_and_nor_does_a_long_silence():
     people.add(reading(100.0, face1="neutral"))
     people.end_source()
     (person,), _ = people.so_far()
-    assert person.expressions == pytest.approx({"happiness": 1.0, "neutral": 2 * LONGEST_GAP_S})
+    assert person.expressions == pytest.approx({"happiness": 1.0, "neutral": 2 * 3 * 0.5}), "three usual intervals"
+
+
+@pytest.mark.parametrize("interval_s", [0.02, 0.5, 2.0, 10.0])
+def test_time_adds_up_at_any_rate(interval_s):
+    people = People()
+    for number in range(40):
+        people.add(reading(number * interval_s, face1="neutral"))
+    people.end_source()
+    (person,), _ = people.so_far()
+    lost_s = Standing.FEWEST * max(0.0, interval_s - Standing.LONGEST_S)  # until the usual interval is known
+    assert person.seconds == pytest.approx(40 * interval_s, abs=lost_s)
 
 
 def test_the_same_number_in_another_source_is_another_person():

@@ -141,6 +141,10 @@ class MicroRecognizer:
         events, self._events = self._events, []
         return events
 
+    def another(self) -> MicroRecognizer:
+        """One for another film, which has seen no face yet; the network is shared."""
+        return MicroRecognizer(self.name, self._spotter, self.lag_s)
+
     def forget(self, tracks: Collection[int]) -> None:
         """Drops what is kept of faces that will not come back."""
         for track in tracks:

@@ -13,6 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from edgefer import __version__
 from edgefer.labels import UNCERTAIN
+from edgefer.loop.clock import Standing
 from edgefer.sinks.base import Sink
 from edgefer.sinks.network.discovery import SOURCE_STATES
 from edgefer.sinks.network.listen import Address, Opening, may_ask
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 #: Upper ends, s: around the stages of small boards and of large ones.
 _STAGE_S = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.012, 0.017, 0.025, 0.035, 0.05, 0.1, 0.2, 0.5, 1.0)
 _AGE_S = (0.005, 0.01, 0.02, 0.033, 0.05, 0.067, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0)
-#: Nobody knows what a face did in a longer pause; it counts as this, s of media time.
-_LONGEST_GAP_S = 1.0
 #: Requests at a time, and how long one may take; others are sent away.
 _AT_ONCE, _REQUEST_S = 8, 5.0
 #: An answer is good for so long, s: to write one takes this process as long as several frames.
@@ -76,6 +75,7 @@ class MetricsOutput(Sink):
         self._faces = Gauge("edgefer_faces", "Faces in the last reading", registry=own)
         self._tracks = Counter("edgefer_tracks", "Faces that were followed", registry=own)
         self._seen = 0
+        self._standing = Standing()
         self._events = Counter("edgefer_events", "Events that faces were part of", ["kind"], registry=own)
         for kind in EVENT_KINDS:
             self._events.labels(kind)
@@ -100,14 +100,15 @@ class MetricsOutput(Sink):
             self._events.labels(event.kind).inc()
 
     def _add_expressions(self, reading: Reading) -> None:
-        """A reading counts until the next one of its source."""
+        """A reading counts as long as it stands (Standing)."""
         last, self._last = self._last, reading
         if last is None:
             return
         if last.source != reading.source or reading.t_s < last.t_s:
             self._seen = 0  # the tracks of another source, or of the same film again, are other faces
+            self._standing = Standing()
             return
-        gap_s = min(reading.t_s - last.t_s, _LONGEST_GAP_S)
+        gap_s = self._standing.add(reading.t_s - last.t_s)
         for face in last.faces:
             self._expression.labels(face.expression).inc(gap_s)
 

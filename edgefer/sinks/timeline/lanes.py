@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from edgefer.labels import UNCERTAIN
-from edgefer.loop.clock import Identities
+from edgefer.loop.clock import Identities, Standing
 from edgefer.values import Event, Reading
 
 #: Width of a slot of time at the start, s, and how many there may be; beyond, each two become one.
@@ -17,9 +15,6 @@ FIRST_SLOT_S, MOST_SLOTS = 0.05, 1200
 MOST_LANES = 250
 #: Events of a track that are kept.
 MOST_EVENTS = 500
-#: A reading stands for the time up to the next one, but no longer than this, or three usual intervals.
-LONGEST_HOLD_S = 1.0
-_FIRST_INTERVAL_S = 0.04
 
 
 @dataclass
@@ -73,12 +68,8 @@ class _SourceTime:
         self.faces: list[tuple[int, str, float]] = []
         self.t_s: float | None = None
         self.first_s = self.end_s = 0.0
-        self.intervals: deque[float] = deque(maxlen=9)
+        self.standing = Standing()
         self.identities = Identities()
-
-    @property
-    def interval_s(self) -> float:
-        return statistics.median(self.intervals) if self.intervals else _FIRST_INTERVAL_S
 
 
 class Lanes:
@@ -136,9 +127,7 @@ class Lanes:
             self._low = self._high = int(t_s / self.slot_s)
         self.first_s = min(self.first_s, t_s)
         if source.t_s is not None:
-            if t_s > source.t_s:
-                source.intervals.append(t_s - source.t_s)
-            self._hold(reading.source, source, t_s)
+            self._hold(reading.source, source, source.standing.add(t_s - source.t_s) or source.standing.usual_s)
         source.t_s = t_s
         source.faces = [(face.track, face.expression, face.confidence) for face in reading.faces]
         source.identities.add(face.track for face in reading.faces)
@@ -152,14 +141,12 @@ class Lanes:
         """Counts the last reading of each source as lasting as long as the others did."""
         for name, source in self._sources.items():
             if source.t_s is not None:
-                self._hold(name, source, source.t_s + source.interval_s)
+                self._hold(name, source, source.standing.usual_s)
                 source.t_s = None
 
-    def _hold(self, name: str, source: _SourceTime, until_s: float) -> None:
-        """What the source's last reading showed was there until then."""
+    def _hold(self, name: str, source: _SourceTime, seconds: float) -> None:
+        """What the source's last reading showed was there for so long."""
         begin_s = source.t_s or 0.0
-        longest_s = max(LONGEST_HOLD_S, 3 * source.interval_s)
-        seconds = min(until_s - begin_s, longest_s) if until_s > begin_s else source.interval_s
         source.first_s, source.end_s = min(source.first_s, begin_s), max(source.end_s, begin_s + seconds)
         self.end_s = max(self.end_s, source.end_s)
         self._make_room(begin_s, begin_s + seconds)
