@@ -91,8 +91,8 @@ class Readings:
         newest = realtime or source.live
         waits = newest or getattr(source, "waits", False)
         self._capture = Capture(source, reopen, patience_s, whole=not newest, endless=endless) if waits else None
-        #: The last frame has to be known where events are told; a live source has none.
-        self._looks_ahead = pipeline.tells_events and not source.live
+        #: The last frame has to be known where events are told; a camera or live stream has none.
+        self._looks_ahead = pipeline.tells_events and not self._own_time
 
     def step(self) -> Reading | None:
         """One turn; None when it gave no reading, as when no frame came for POLL_S.

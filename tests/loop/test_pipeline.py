@@ -274,6 +274,39 @@ def test_the_governor_thins_inference_but_never_the_frames_of_a_window():
     assert gathered == [(i, t) for i in range(6) for t in (1, 2) if t == 2 or i not in (0, 3)]
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_model_whose_window_has_a_gap_is_silent(alone):
+    """What it said is of another time; the age of the first model's scores is theirs, and goes on."""
+
+    class Windowed(StubRecognizer):
+        needs = Needs(window_s=1.0)
+        whole = True
+
+        def observe(self, frame, face):
+            return super().observe(frame, face) if self.whole else None
+
+        def gather(self, frame, face):
+            pass
+
+    windowed = Windowed(name="windowed")
+    loop = pipeline_of(*[windowed] if alone else [StubRecognizer(name="first"), windowed], faces=(face(1),))
+    said = [loop.process(frame_at(index)).faces[0] for index in range(2)]
+    windowed.whole = False
+    said += [loop.process(frame_at(index)).faces[0] for index in range(2, 5)]
+    spoken = [each.expression if alone else each.models["windowed"].expression for each in said]
+    assert spoken == ["happiness"] * 2 + [UNCERTAIN] * 3
+    assert [each.scores_age_ms for each in said] == ([0.0] * 2 + [None] * 3 if alone else [0.0] * 5)
+
+
+def test_the_age_of_scores_goes_on_where_a_model_of_single_frames_says_nothing():
+    silent = StubRecognizer()
+    loop = pipeline_of(silent, faces=(face(1),))
+    ages = [loop.process(frame_at(0)).faces[0].scores_age_ms]
+    silent.observe = lambda frame, face: None
+    ages += [loop.process(frame_at(index)).faces[0].scores_age_ms for index in (1, 2)]
+    assert ages == pytest.approx([0.0, 33.0, 66.0])
+
+
 class StubLandmarker:
     def __init__(self) -> None:
         self.forgotten: set[int] = set()

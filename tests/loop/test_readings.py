@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from loop_doubles import CameraSource, FileSource, StubRecognizer, StubTracker, face, frame_at, pipeline
+from msgspec import structs
 
 from edgefer.errors import SourceError
 from edgefer.geometry import Box
@@ -121,26 +122,39 @@ def test_an_event_of_a_reading_left_out_is_told_once_with_the_next(end):
     ],
     ids=["its end", "so many frames", "so many seconds", "one frame", "an error"],
 )
-def test_where_events_are_told_the_last_frame_of_a_file_is_known(items, options, last):
+@pytest.mark.parametrize("waits", [False, True], ids=["file", "pipe"])
+def test_where_events_are_told_the_last_frame_of_a_file_is_known(items, options, last, waits):
     """So that none is left when the film is over."""
-    loop = EventfulPipeline()
-    loop.tells_events = True
-    readings, seen = Readings(FileSource(items), loop, **options), []
+    loop, source = EventfulPipeline(), FileSource(items)
+    loop.tells_events, source.waits = True, waits
+    readings, seen = Readings(source, loop, **options), []
     try:
         while not readings.ended:
             reading = readings.step()
             seen += [reading.frame] if reading is not None else []
     except SourceError:
         assert last == 2
+    readings.close()
     assert loop.last == [last] and seen == list(range(last + 1))
+
+
+def test_the_last_frame_that_is_taken_in_real_time_is_known():
+    loop, source = EventfulPipeline(), FileSource(5)
+    loop.tells_events, source.live = True, True  # as a film in real time is, which has an end all the same
+    readings = Readings(source, loop)
+    while not readings.ended:
+        readings.step()
+    readings.close()
+    assert loop.last == [4]
 
 
 def test_a_camera_is_not_read_ahead():
     loop = EventfulPipeline()
     loop.tells_events = True
-    readings = Readings(CameraSource(500, 0.01), loop, frames=2)
+    readings = Readings(CameraSource(500, 0.01), loop, frames=2, reopen=lambda: CameraSource(500, 0.01))
     while not readings.ended:
         readings.step()
+    readings.close()
     assert len(loop.last) == 1  # so many frames were asked for
 
 
@@ -156,6 +170,14 @@ class RegionTracker(StubTracker):
         return list(self.faces)
 
 
+class Pointing(StubRecognizer):
+    """Judges the centre of the box, as a model of points does."""
+
+    def observe(self, frame: Frame, face):
+        judged = super().observe(frame, face)
+        return structs.replace(judged, points=np.array([face.box.centre], np.float32))
+
+
 def picture_source(count: int = 2) -> tuple[FileSource, np.ndarray]:
     grey = np.arange(60 * 80, dtype=np.uint8).reshape(60, 80)
     return FileSource([Frame(index, grey, index, 0) for index in range(count)]), grey
@@ -168,9 +190,10 @@ def test_a_region_is_read_alone_and_told_in_the_whole_picture():
 
     tracker = RegionTracker()
     source, grey = picture_source()
-    loop = Pipeline(tracker, [StubRecognizer()], StubSmoother)
+    loop = Pipeline(tracker, [Pointing()], StubSmoother)
     readings = Readings(source, loop, region=(20, 10, 60, 50))
     (found,) = readings.step().faces
+    assert found.points.tolist() == [[40, 30]] and found.landmarks.dtype == np.float32
     assert np.array_equal(tracker.shown, grey[10:50, 20:60])
     assert found.box == Box(30, 20, 50, 40)
     assert np.array_equal(found.landmarks, np.full((68, 2), (40, 30), np.float32))

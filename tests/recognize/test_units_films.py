@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+import edgefer
 from edgefer.errors import ModelError
 from edgefer.geometry import Box
 from edgefer.models import directory, manifest, store
@@ -125,3 +126,13 @@ def test_a_manifest_says_where_its_networks_are(spec):
     assert "AU99" in "".join(msgspec.structs.replace(spec, rest=unknown).faults())
     wrong = msgspec.structs.replace(spec.rest, self_test=(manifest.SelfTest(seed=0, output=(1, 2)),))
     assert "self_test" in "".join(msgspec.structs.replace(spec, rest=wrong).faults())
+
+
+def test_what_is_remembered_of_a_face_belongs_to_one_film():
+    """And the networks to all: they are loaded once, also where the model was removed meanwhile."""
+    with edgefer.Reader(["edgefer-nano", "units", "edgefer-clip", "micro"], profile="generic") as reader:
+        first, second = (reader._opened().recognizers() for _ in range(2))
+    assert [one is other for one, other in zip(first, second, strict=True)] == [True, False, False, False]
+    assert first[1]._alone is second[1]._alone and first[1]._rests is not second[1]._rests
+    assert first[2]._interpreter is second[2]._interpreter and first[2]._windows is not second[2]._windows
+    assert first[3]._spotter is second[3]._spotter and first[3]._faces is not second[3]._faces

@@ -128,6 +128,9 @@ class Told:
     def report(self, health) -> None:
         self.healths.append((health.source, health.trouble))
 
+    def begin_close(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed += 1
 
