@@ -1,9 +1,10 @@
 """Installing models: staged, checked, tried, and only then named by the slot's record; and the way back.
 
     .staging/slot, .staging/<number>/    what is being installed, laid out as a slot, so that the self-test can open it
+    <slot>/<number>/.new                 the mark of a copy that no record may name yet
 
 Everything before the record is replaced can be lost, at any moment, without a trace that counts: the next command that
-takes the lock clears away what no record names.
+takes the lock clears away what no record names. Where there is no record only what bears the mark is edgefer's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from edgefer.support.redact import url_name
 log = logging.getLogger(__name__)
 
 _STAGING = ".staging"
+_MARK = ".new"
 _MOST_FILES = 64
 
 
@@ -132,7 +134,7 @@ def _accept(
     _check_role(slot, record, manifest)
     release = manifest.release if signature else None
     here = folder / slot
-    numbers = [int(each.name) for each in here.iterdir() if each.name.isdigit()] if here.is_dir() else []
+    numbers = [int(each.name) for each in here.iterdir() if each.name.isdecimal()] if here.is_dir() else []
     copy = slots.copy_of(
         max(numbers, default=0) + 1, manifest.name, head, signature, release.version if release is not None else 0
     )
@@ -156,6 +158,7 @@ def _accept(
     staged = folder / _STAGING / str(copy.number)
     with told(folder):
         fetched.rename(staged)
+        (staged / _MARK).touch()
         hand_over(staged)
         _sync(staged)
         write_record(folder / _STAGING / slots.RECORD, Record(current=copy))
@@ -163,8 +166,13 @@ def _accept(
     _rotate(trust, after)
     with told(folder):
         target = slots.folder_of(slot, copy)
-        target.parent.mkdir(exist_ok=True)
-        staged.rename(target)
+        if target.parent.is_dir():
+            staged.rename(target)
+        else:  # in one step: a folder without a marked copy in it would be nobody's
+            made = folder / _STAGING / "made"
+            made.mkdir()
+            staged.rename(made / staged.name)
+            made.rename(target.parent)
         hand_over(target.parent)
         sync_folder(target.parent)
         sync_folder(folder)
@@ -288,17 +296,32 @@ def _clear(folder: Path, *touched: str | None) -> None:
     if (folder / _STAGING).exists():
         shutil.rmtree(folder / _STAGING)
     for slot in [name for name in touched if name] or [each.name for each in folder.iterdir() if each.is_dir()]:
+        if not slots.is_name(slot):
+            continue
         place.refuse_link(folder / slot)
         try:
             record = slots.read(slot)
-        except (ModelError, UsageError):
+        except ModelError:
             continue  # what it named is not known
-        named = (
-            {str(copy.number) for copy in (record.current, record.previous) if copy is not None} if record else set()
-        )
         here = folder / slot
-        for each in here.iterdir() if here.is_dir() else ():
-            if each.name.isdigit() and each.name not in named:
-                shutil.rmtree(each)
-        if record is None and here.is_dir() and not any(here.iterdir()):
-            here.rmdir()
+        copies = [each for each in here.iterdir() if each.name.isdecimal()] if here.is_dir() else []
+        marked = [each for each in copies if os.path.exists(each / _MARK)]
+        if record is None and marked:  # a folder that holds nothing else goes with them
+            others = {each.name for each in here.iterdir()} - {each.name for each in marked}
+            for each in marked if others - {f".part.{slots.RECORD}"} else [here]:
+                _remove(folder, each)
+        elif record is not None:
+            named = {str(copy.number) for copy in (record.current, record.previous) if copy is not None}
+            for each in copies:
+                if each.name not in named and (each in marked or os.path.exists(each / directory.MANIFEST_NAME)):
+                    _remove(folder, each)
+                elif each in marked:
+                    (each / _MARK).unlink()
+
+
+def _remove(folder: Path, path: Path) -> None:
+    """Takes a folder away in one step, so that nothing of it stays without its mark, and then removes it."""
+    staging = folder / _STAGING
+    staging.mkdir()
+    path.rename(staging / "old")
+    shutil.rmtree(staging)
