@@ -131,7 +131,7 @@ def _accept(
     slot = slot or manifest.name
     place.refuse_link(folder / slot)
     record = _record(slot)
-    _check_role(slot, record, manifest)
+    check_role(slot, manifest, None, record.current)
     release = manifest.release if signature else None
     here = folder / slot
     numbers = [int(each.name) for each in here.iterdir() if each.name.isdecimal()] if here.is_dir() else []
@@ -200,22 +200,22 @@ def _rotate(before: Trust, after: Trust) -> None:
         log.warning("this device now trusts: %s", after.titles())
 
 
-def _check_role(slot: str, record: Record, manifest: Manifest) -> None:
-    """Refuses a model that cannot stand in for the one of the slot."""
-    try:
-        if record.current is not None:
-            there = directory.load(slots.folder_of(slot, record.current))
-        elif store.is_shipped(slot):
-            there = directory.load(store.SHIPPED / slot)
-        else:
-            return
-    except ModelError:
-        return  # of a damaged one nobody knows
-    if _role(there) != _role(manifest):
-        raise ModelError(
-            f"model {manifest.name}: is {_role(manifest)}, and slot {slot} holds {_role(there)};"
-            " install it under another name: --as NAME"
-        )
+def check_role(slot: str, manifest: Manifest, *copies: Copy | None) -> None:
+    """Refuses a model that cannot stand in for copies of a slot; None: the model that ships under this name, if any."""
+    for copy in copies:
+        try:
+            there = directory.load(store.SHIPPED / slot if copy is None else slots.folder_of(slot, copy))
+        except ModelError:
+            continue  # of a damaged one nobody knows
+        advice = "install it under another name: --as NAME"
+        if _role(there) != _role(manifest):
+            raise ModelError(
+                f"model {manifest.name}: is {_role(manifest)}, and slot {slot} holds {_role(there)}; {advice}"
+            )
+        if _gives_expression(there) and not _gives_expression(manifest):
+            raise ModelError(
+                f"model {manifest.name}: gives no expression, and slot {slot} holds one that does; {advice}"
+            )
 
 
 def _role(manifest: Manifest) -> str:
@@ -223,6 +223,11 @@ def _role(manifest: Manifest) -> str:
     if isinstance(manifest, DetectorManifest):
         return f"a detector ({manifest.decoding})"
     return "a landmark network" if isinstance(manifest, LandmarkManifest) else "a recognizer"
+
+
+def _gives_expression(manifest: Manifest) -> bool:
+    """Whether a run needs no other recognizer beside it."""
+    return bool(getattr(manifest, "labels", ()))
 
 
 def roll_back(name: str) -> tuple[str, Copy | None]:

@@ -122,6 +122,21 @@ def test_a_model_of_another_role_takes_no_slot(state, model):
         put(model("first"), "finder")
 
 
+@pytest.mark.parametrize("source", ["units", "edgefer-face"])
+def test_a_model_that_gives_no_expression_takes_no_slot_of_one_that_does(state, model, source, capfd):
+    """Not that of the default model, whatever is in it; a slot of its own it may have."""
+    assert main(["models", "install", source, "--as", "default"]) == 4
+    said = capfd.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1) and "--as NAME" in said.err
+    put(model("first"), "default")
+    (store.find("default") / "model.tflite").write_bytes(b"worn")
+    put(model("second"), "x")
+    for slot in ("default", "x"):
+        with pytest.raises(ModelError, match=f"slot {slots.named(slot)} holds"):
+            put(source, slot)
+    put(source, "y")
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", "", "A", "x" * 65, ".hidden", "-x", "a\n"])
 def test_what_is_no_name_is_refused(state, model, name):
     with pytest.raises(UsageError, match="^slot "):
