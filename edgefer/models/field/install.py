@@ -177,7 +177,8 @@ def _accept(
         sync_folder(target.parent)
         sync_folder(folder)
         previous, returns = (current, True) if current is not None else (None, store.is_shipped(slot))
-        if current is not None and not whole(slot, current):  # a damaged copy is nothing to return to
+        unproven = record.trial != "" and record.returns
+        if current is not None and (unproven or not whole(slot, current)):  # no more is a damaged copy one to return to
             previous, returns = record.previous, record.returns
         slots.write(slot, replace(record, current=copy, previous=previous, returns=returns, trial="new", why=""))
     return slot, copy, True
