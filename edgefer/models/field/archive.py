@@ -38,13 +38,19 @@ def unpack(path: Path, target: Path, name: str = "") -> None:
     except OSError as error:
         raise ModelError(f"model {name}: cannot be read: {error.strerror}") from None
     with file:
-        magic = file.read(4)
-        file.seek(0)
-        members = _of_zip(file) if magic == b"PK\3\4" else _of_tar(file, magic.startswith(b"\x1f\x8b"))
-        try:
-            _write(members, target)
-        except ModelError as error:
-            raise ModelError(f"model {name}: {error}") from None
+        unpack_file(file, target, name)
+
+
+def unpack_file(file: IO[bytes], target: Path, name: str) -> None:
+    """As `unpack`, of an open file."""
+    file.seek(0)
+    magic = file.read(4)
+    file.seek(0)
+    members = _of_zip(file) if magic == b"PK\3\4" else _of_tar(file, magic.startswith(b"\x1f\x8b"))
+    try:
+        _write(members, target)
+    except ModelError as error:
+        raise ModelError(f"model {name}: {error}") from None
 
 
 def _write(members: Iterator[tuple[str, int, IO[bytes]]], target: Path) -> None:

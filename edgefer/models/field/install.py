@@ -14,9 +14,9 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -76,14 +76,14 @@ def install(
     source = os.fspath(source)
     slot = None if how.slot is None else slots.slot_name(how.slot)
     name = url_name(source) if "://" in source else shown(source)
-    with locked() as folder:
+    with _downloaded(source, how.allow_http) as archive, locked() as folder:
         staging = folder / _STAGING
         with told(folder):
             _clear(folder)
         try:
             with told(folder):
                 staging.mkdir()
-                fetched = _fetched(source, name, staging, how.allow_http)
+                fetched = _fetched(source if archive is None else archive, name, staging)
             return _accept(folder, slot, fetched, how, self_test)
         except ModelError as error:
             raise ModelError(re.sub(rf"{re.escape(str(staging))}/\w+", lambda _: name, str(error))) from None
@@ -92,19 +92,39 @@ def install(
                 _clear(folder, slot)
 
 
-def _fetched(source: str, name: str, staging: Path, allow_http: bool) -> Path:
+@contextlib.contextmanager
+def _downloaded(source: str, allow_http: bool) -> Iterator[IO[bytes] | None]:
+    """What is at an address, in a file that has no name; None of another source.
+
+    A server may take its time: the lock is free meanwhile, for runs that begin and end trials.
+    """
+    if "://" not in source:
+        yield None
+        return
+    import tempfile
+
+    from edgefer.models.field.fetch import fetch
+
+    with locked() as folder:  # it is there from now on
+        pass
+    with contextlib.ExitStack() as opened:
+        with told(folder):
+            archive = opened.enter_context(tempfile.TemporaryFile(dir=folder))
+            fetch(source, archive, allow_http)
+        yield archive
+
+
+def _fetched(source: str | IO[bytes], name: str, staging: Path) -> Path:
     """The files of a source, in a folder of our own, whatever they are: they are checked where they will be run."""
+    from edgefer.models.field.archive import unpack, unpack_file
+
     target = staging / "new"
     target.mkdir()
+    if not isinstance(source, str):
+        unpack_file(source, target, name)
+        return target
     archive = Path(source)
-    if "://" in source:
-        from edgefer.models.field.fetch import fetch
-
-        archive = staging / "archive"
-        fetch(source, archive, allow_http)
     if archive.is_file():
-        from edgefer.models.field.archive import unpack
-
         unpack(archive, target, name)
     elif not archive.exists() and store.is_shipped(source):  # by its name, for a name of one's own
         _copy(store.SHIPPED / source, target)
