@@ -63,6 +63,14 @@ def test_a_model_signed_by_a_trusted_key_is_installed_and_opened_without_keys(st
     assert main(["models", "verify", "x"]) == 0
 
 
+def test_the_state_may_be_named_from_the_current_folder(state, signed, monkeypatch):
+    """The self-test runs in another folder, and needs the keys."""
+    monkeypatch.chdir(state.parent)
+    monkeypatch.setenv("EDGEFER_STATE", state.name)
+    assert main(["models", "install", str(signed(3)), "--as", "x"]) == 0
+    assert version() == 3
+
+
 def test_no_other_key_and_no_model_without_a_signature_is_taken(state, signed, tmp_path):
     with pytest.raises(ModelError, match=f"is of key {OTHER.public.title}, which this device does not trust"):
         put(signed(3, OTHER))
