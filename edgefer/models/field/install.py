@@ -123,13 +123,12 @@ def _fetched(source: str | IO[bytes], name: str, staging: Path) -> Path:
     if not isinstance(source, str):
         unpack_file(source, target, name)
         return target
-    archive = Path(source)
-    if archive.is_file():
-        unpack(archive, target, name)
-    elif not archive.exists() and store.is_shipped(source):  # by its name, for a name of one's own
+    if os.path.isfile(source):
+        unpack(Path(source), target, name)
+    elif not os.path.exists(source) and store.is_shipped(source):  # by its name, for a name of one's own
         _copy(store.SHIPPED / source, target)
     else:
-        _copy(archive, target)
+        _copy(Path(source), target)
     return target
 
 

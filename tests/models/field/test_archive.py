@@ -163,6 +163,26 @@ def test_a_damaged_archive_is_refused_or_holds_the_same_model(model, tmp_path, k
     assert refused > 100
 
 
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_too_long_names_are_no_fault_of_the_state_folder(state, tmp_path, capfd, kind):
+    made = tmp_path / f"long.{kind}"
+    if kind == "tar":
+        tar(made, "w", **{"model.toml": b"x", "ä" * 200: b"x"})
+    else:
+        with zipfile.ZipFile(made, "w") as archive:
+            archive.writestr("ä" * 200, b"x")
+    assert main(["models", "install", str(made)]) == 4
+    said = capfd.readouterr().err
+    assert said == f"edgefer: model {made}: expected names of at most 100 bytes, got one of 400\n"
+
+
+def test_a_path_that_cannot_be_is_told_as_verify_tells_it(state, tmp_path, capfd):
+    for path in (tmp_path / ("x" * 300), tmp_path / "absent"):
+        assert main(["models", "install", str(path)]) == main(["models", "verify", str(path)]) == 4
+        said = capfd.readouterr().err.splitlines()
+        assert said[0].removeprefix("edgefer: ") == said[1].removeprefix("refused").strip()
+
+
 @pytest.mark.parametrize("content", [b"", b"x", b"PK\3\4", b"\x1f\x8b", bytes(2000), b"model"])
 def test_what_is_no_archive_is_one_line_and_exit_4(state, tmp_path, capfd, content):
     (tmp_path / "file").write_bytes(content)
