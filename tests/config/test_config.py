@@ -344,6 +344,12 @@ def test_odd_texts_survive_being_written(tmp_path):
     assert config.load_profile(tmp_path / "again.toml").board == settings.board
 
 
+def test_an_unknown_kind_hides_no_other_wrong_key(check):
+    code, errors = check('[detector]\nkind = "harr"\nmin_face_px = "60"\ninterval_ms = 300\nscale = "x"\n')
+    told = [line.partition("my.toml:")[2].partition(": expected")[0] for line in errors]
+    assert (code, told) == (2, ["2: detector.kind", "3: detector.min_face_px"])
+
+
 def test_paths_in_a_profile_are_relative_to_it(tmp_path):
     """A service does not run where its profile lies; absolute paths and shipped names stay."""
     path = tmp_path / "my.toml"
