@@ -363,6 +363,19 @@ def test_paths_in_a_profile_are_relative_to_it(tmp_path):
     assert settings.recognizer.models == ["edgefer-s"]
 
 
+def test_the_home_of_nobody_is_a_folder_of_that_name(tmp_path):
+    """Which is not there: who opens the file says so."""
+    path = tmp_path / "my.toml"
+    path.write_text(
+        '[recognizer]\nmodels = ["~nobody99/m"]\n'
+        '[[output]]\nkind = "mqtt"\nurl = "mqtt://h"\npassword_file = "~nobody99/p"\nca_file = "~/c"\n'
+    )
+    settings = config.load_profile(path)
+    assert settings.recognizer.models == [str(tmp_path / "~nobody99/m")]
+    options = settings.outputs[0].options
+    assert options.password_file == str(tmp_path / "~nobody99/p") and options.ca_file == os.path.expanduser("~/c")
+
+
 def test_the_documentation_is_what_the_code_says():
     """docs/configuration.md; `make docs` writes it."""
     assert (ROOT / "docs" / "configuration.md").read_text() == config.documentation()
