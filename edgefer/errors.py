@@ -20,6 +20,10 @@ class UsageError(EdgeferError):
     exit_code = 2
 
 
+class ExpressionError(UsageError):
+    """Models none of which gives an expression."""
+
+
 class SourceError(EdgeferError):
     """No camera, or a source that failed for good."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import edgefer
 from edgefer.errors import ModelError
+from edgefer.models.place import state
 from edgefer.support.names import shown
 
 #: Longest self-test: opening a network takes seconds on the slowest board.
@@ -25,6 +26,7 @@ def self_test(directory: Path) -> None:
 
     root = str(Path(edgefer.__file__).resolve().parent.parent)  # where it was found may be known to this process alone
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    environment["EDGEFER_STATE"] = str(state())  # from another folder a relative one would lead elsewhere
     command = [sys.executable, "-m", "edgefer", "models", "verify", str(directory)]
     try:
         done = subprocess.run(

@@ -113,6 +113,8 @@ def _check_choice(value: Any, registry: Registry, own: tuple[inspect.Field, ...]
     close = suggestion(kind, names).replace("'", '"') if isinstance(kind, str) else ""
     advice = close or f"; the default is {json.dumps(registry.default)}"
     yield Problem((*path, "kind"), f"expected one of {known}, got {show(kind)}{advice}")
+    common = {field.encode_name: field for field in own if field.encode_name != "kind"}
+    yield from _check_table({key: value[key] for key in value if key in common}, tuple(common.values()), path)
 
 
 def _check_outputs(value: Any) -> Iterator[Problem]:

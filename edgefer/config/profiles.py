@@ -206,7 +206,7 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
     """Models, and files that outputs read, are named relative to the profile."""
 
     def resolved(text: str) -> str:
-        path = str(folder / Path(text).expanduser())
+        path = str(folder / os.path.expanduser(text))  # as it is where there is no such user
         return path if "/" in path else f"./{path}"  # else it could be taken for a shipped one
 
     choice = settings.detector_choice
@@ -234,7 +234,7 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
 def _with_files(output: Choice, folder: Path) -> Choice:
     """An output whose files to read are found from anywhere."""
     paths = {
-        field.name: str(folder / Path(value).expanduser())
+        field.name: str(folder / os.path.expanduser(value))
         for field in fields_of(output.options.__class__)
         if is_marked(field.type, READ_FILE, SECRET_FILE) and (value := getattr(output.options, field.name))
     }

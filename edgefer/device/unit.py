@@ -139,7 +139,7 @@ def _files(settings: Settings, mark: str) -> Iterator[str]:
         for field in fields_of(output.options.__class__):
             path = getattr(output.options, field.name)
             if path and is_marked(field.type, mark):
-                yield str(Path(path).expanduser().absolute())
+                yield str(Path(os.path.expanduser(path)).absolute())
 
 
 def _network(settings: Settings) -> str:

@@ -19,8 +19,8 @@ from types import TracebackType
 
 from msgspec.structs import replace
 
-from edgefer.errors import EdgeferError, ModelError
-from edgefer.models import place, slots
+from edgefer.errors import EdgeferError, ExpressionError, ModelError
+from edgefer.models import directory, place, slots
 from edgefer.models.slots import Copy
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class FirstMinute:
             end_s = time.monotonic() + _WAIT_S
             self._told.join()
             self._tell("", max(end_s - time.monotonic(), 0.0))  # the last chance
-        elif isinstance(error, ModelError):
+        elif isinstance(error, (ModelError, ExpressionError)):
             self._blame()
         elif error is None or isinstance(error, (EdgeferError, KeyboardInterrupt)):
             self._tell("new", _WAIT_S)
@@ -136,11 +136,20 @@ class FirstMinute:
                 if path is None:
                     continue
                 self._self_test(path)
+                self._check_role(slot, path)
             except ModelError as error:
                 with contextlib.suppress(EdgeferError), place.locked(_WAIT_S):
                     if self._given_up(slot, str(error)):
                         continue
         self._tell("new", _WAIT_S)
+
+    def _check_role(self, slot: str, path: Path) -> None:
+        """Refuses a model on trial that no run could use as it used the one before."""
+        from edgefer.models.field.install import check_role
+
+        record = slots.read(slot)
+        if slot in self._trials and record is not None:
+            check_role(slot, directory.load(path), record.previous)
 
     def _given_up(self, slot: str, why: str) -> bool:
         """Returns to the model before, where there is one; for a holder of the lock."""

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct, field
 
 from edgefer.defaults import MODEL
-from edgefer.errors import UsageError
+from edgefer.errors import ExpressionError
 from edgefer.values import Event, Face, Frame
 
 
@@ -90,11 +90,11 @@ def require_expression(recognizers: Sequence[Recognizer]) -> None:
     """One of the models must give an expression: every reading has one.
 
     Raises:
-        UsageError: none does.
+        ExpressionError: none does.
     """
     if not any(recognizer.labels for recognizer in recognizers):
         name = recognizers[0].name
-        raise UsageError(
+        raise ExpressionError(
             f"model {name} gives no expression; put one that does beside it: --model {MODEL} --model {name}"
         )
 

@@ -26,7 +26,7 @@ def credential_path(path: str | os.PathLike[str]) -> Path:
     """Where a file that holds a secret is read: as it is named, or where systemd has put it."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     handed = Path(folder, credential_name(path)) if folder else None
-    return handed if handed is not None and handed.is_file() else Path(path).expanduser()
+    return handed if handed is not None and handed.is_file() else Path(os.path.expanduser(path))
 
 
 def read_secret(path: str | os.PathLike[str], what: str) -> str:

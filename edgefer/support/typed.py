@@ -203,8 +203,9 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     """A whole number from low to high."""
 
     def convert(text: str) -> int:
-        if text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high:
-            return int(text)
+        digits = text.lstrip("0") or text[-1:]
+        if digits.isascii() and digits.isdecimal() and len(digits) <= len(str(high)) and low <= int(digits) <= high:
+            return int(digits)
         raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, got {text!r}")
 
     return convert

@@ -344,6 +344,12 @@ def test_odd_texts_survive_being_written(tmp_path):
     assert config.load_profile(tmp_path / "again.toml").board == settings.board
 
 
+def test_an_unknown_kind_hides_no_other_wrong_key(check):
+    code, errors = check('[detector]\nkind = "harr"\nmin_face_px = "60"\ninterval_ms = 300\nscale = "x"\n')
+    told = [line.partition("my.toml:")[2].partition(": expected")[0] for line in errors]
+    assert (code, told) == (2, ["2: detector.kind", "3: detector.min_face_px"])
+
+
 def test_paths_in_a_profile_are_relative_to_it(tmp_path):
     """A service does not run where its profile lies; absolute paths and shipped names stay."""
     path = tmp_path / "my.toml"
@@ -355,6 +361,19 @@ def test_paths_in_a_profile_are_relative_to_it(tmp_path):
     settings = config.load_profile(path)
     assert settings.detector_choice.options.model == "/nets/y"
     assert settings.recognizer.models == ["edgefer-s"]
+
+
+def test_the_home_of_nobody_is_a_folder_of_that_name(tmp_path):
+    """Which is not there: who opens the file says so."""
+    path = tmp_path / "my.toml"
+    path.write_text(
+        '[recognizer]\nmodels = ["~nobody99/m"]\n'
+        '[[output]]\nkind = "mqtt"\nurl = "mqtt://h"\npassword_file = "~nobody99/p"\nca_file = "~/c"\n'
+    )
+    settings = config.load_profile(path)
+    assert settings.recognizer.models == [str(tmp_path / "~nobody99/m")]
+    options = settings.outputs[0].options
+    assert options.password_file == str(tmp_path / "~nobody99/p") and options.ca_file == os.path.expanduser("~/c")
 
 
 def test_the_documentation_is_what_the_code_says():

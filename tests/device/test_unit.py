@@ -14,6 +14,7 @@ from edgefer import config
 from edgefer.device import unit
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.sinks.thread import CLOSE_S
+from edgefer.support.credentials import credential_path
 
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
@@ -83,6 +84,15 @@ def test_systemd_hands_over_secrets_which_the_service_could_not_read():
     unit_lines = lines(prefix="/opt/edgefer", **outputs(named))
     assert "LoadCredential=etc_edgefer_my_word:/etc/edgefer/my word" in unit_lines
     assert any(line.startswith("BindReadOnlyPaths=") and "/home/pi/ca.pem" in line for line in unit_lines)
+
+
+def test_the_home_of_nobody_is_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    unit_lines = lines(**outputs("mqtt:mqtts://h,user=x,password_file=~nobody99/word"))
+    assert [line.rpartition(":")[2] for line in unit_lines if line.startswith("LoadCredential=")] == [
+        f"{tmp_path}/~nobody99/word"
+    ]
+    assert credential_path("~nobody99/word") == Path("~nobody99/word")
 
 
 def test_processors_may_be_chosen_only_by_a_profile_that_does():

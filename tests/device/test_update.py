@@ -134,6 +134,21 @@ def test_a_model_that_is_refused_is_given_up_at_once_and_another_is_not(installe
     assert opened() == "first"
 
 
+@pytest.mark.parametrize("source", ["units", "edgefer-face"])
+def test_a_model_that_no_run_can_use_alone_is_given_up(installed, monkeypatch, capfd, source):
+    """As an earlier edgefer installed it; in a slot of its own it stays."""
+    with monkeypatch.context() as patch:
+        patch.setattr("edgefer.models.field.install.check_role", lambda *_: None)
+        install(source, assemble.verify_model, How("default"))
+    install("units", assemble.verify_model, How("y"))
+    command = ["run", "--source", "demo", "--frames", "1", "--output", "jsonl", "-q", "--model"]
+    assert main([*command, "default"]) in (2, 4)
+    assert slots.read("edgefer-s").current is None and slots.read("edgefer-s").why
+    assert main([*command, "default"]) == 0
+    assert main([*command, "y"]) == 2
+    assert slots.read("y").trial == "new" and slots.read("y").why == ""
+
+
 def test_also_a_model_that_wore_out_later(installed, monkeypatch):
     monkeypatch.setattr(update, "MINUTE_S", 0.0)
     with minute() as run:

@@ -163,13 +163,14 @@ class Range:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._state = folder / "state"
+        self._theirs = self._state / "models" / "theirs" / "1"  # of somebody else, who has put it there
         self.failures: list[str] = []
         os.environ["EDGEFER_STATE"] = str(self._state)
         self.changes = changes(folder)
         for number, change in enumerate(self.changes):
             self._fresh()
             change.begin()
-            self._state.mkdir(exist_ok=True)
+            self._theirs.mkdir(parents=True)
             shutil.move(self._state, folder / f"begin-{number}")
 
     def _fresh(self, change: Change | None = None) -> None:
@@ -276,6 +277,8 @@ class Range:
             assert record is not None
             kept = {str(copy.number) for copy in (record.current, record.previous) if copy is not None}
             left = {each.name for each in (self._state / "models" / "x").iterdir()} - {slots.RECORD, ".trial"}
+            if not self._theirs.is_dir():
+                raise ModelError(f"{self._theirs}: is gone, and no command had made it")
             if left != kept and record.returns:  # what a rollback leaves goes with the next installation
                 raise ModelError(f"expected the copies {sorted(kept)}, got {sorted(left)}")
         except (EdgeferError, AssertionError) as error:

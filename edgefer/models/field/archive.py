@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import stat
 import tarfile
 import zipfile
@@ -17,6 +18,8 @@ from edgefer.support.names import shown
 #: Of all files of an archive together, unpacked; of one, directory.FILE_MAX_BYTES counts when it is checked.
 MOST_BYTES = 128 << 20
 MOST_FILES = 64
+#: Of a file's name; a manifest names none that is longer.
+_NAME_BYTES = 100
 _CHUNK = 1 << 20
 
 
@@ -38,13 +41,19 @@ def unpack(path: Path, target: Path, name: str = "") -> None:
     except OSError as error:
         raise ModelError(f"model {name}: cannot be read: {error.strerror}") from None
     with file:
-        magic = file.read(4)
-        file.seek(0)
-        members = _of_zip(file) if magic == b"PK\3\4" else _of_tar(file, magic.startswith(b"\x1f\x8b"))
-        try:
-            _write(members, target)
-        except ModelError as error:
-            raise ModelError(f"model {name}: {error}") from None
+        unpack_file(file, target, name)
+
+
+def unpack_file(file: IO[bytes], target: Path, name: str) -> None:
+    """As `unpack`, of an open file."""
+    file.seek(0)
+    magic = file.read(4)
+    file.seek(0)
+    members = _of_zip(file) if magic == b"PK\3\4" else _of_tar(file, magic.startswith(b"\x1f\x8b"))
+    try:
+        _write(members, target)
+    except ModelError as error:
+        raise ModelError(f"model {name}: {error}") from None
 
 
 def _write(members: Iterator[tuple[str, int, IO[bytes]]], target: Path) -> None:
@@ -62,6 +71,8 @@ def _write(members: Iterator[tuple[str, int, IO[bytes]]], target: Path) -> None:
         room -= size
         if room < 0 or count > MOST_FILES:
             raise ModelError(f"expected at most {MOST_FILES} files of {MOST_BYTES >> 20} MiB together, got more")
+        if (length := len(os.fsencode(parts[-1]))) > _NAME_BYTES:
+            raise ModelError(f"expected names of at most {_NAME_BYTES} bytes, got one of {length}")
         if (target / parts[-1]).exists():
             raise ModelError(f"expected each file once, got {shown(path)!r} twice")
         with (target / parts[-1]).open("xb") as file:

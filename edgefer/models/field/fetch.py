@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import io
 import ssl
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from edgefer.errors import EdgeferError, UsageError
@@ -21,12 +22,12 @@ SILENCE_S, DEADLINE_S = 30.0, 900.0
 _CHUNK = 1 << 16
 
 
-def fetch(url: str, target: Path, allow_http: bool = False) -> None:
+def fetch(url: str, target: IO[bytes], allow_http: bool = False) -> None:
     """Writes what is at an address to a file.
 
     Args:
         url: https; user and password in it are sent to its host alone.
-        target: to be written.
+        target: file to be written.
         allow_http: whether http will do, too.
 
     Raises:
@@ -36,19 +37,16 @@ def fetch(url: str, target: Path, allow_http: bool = False) -> None:
     remember(url)
     schemes = ("https", "http") if allow_http else ("https",)
     request = _request(url, schemes)
-    opener = urllib.request.build_opener(_Redirects(schemes))
-    deadline = time.monotonic() + DEADLINE_S
+    opener = urllib.request.build_opener(_Redirects(schemes), _InTime(time.monotonic() + DEADLINE_S))
     try:
-        with contextlib.closing(opener.open(request, timeout=SILENCE_S)) as answer, target.open("wb") as file:
+        with contextlib.closing(opener.open(request, timeout=SILENCE_S)) as answer:
             expected = answer.headers.get("Content-Length")
             got = 0
             while chunk := _read(answer):
                 got += len(chunk)
                 if got > MOST_BYTES:
                     raise _failed(url, f"expected at most {MOST_BYTES >> 20} MiB, got more")
-                if time.monotonic() > deadline:
-                    raise _failed(url, f"expected all of it within {DEADLINE_S:g} s, got {got} bytes")
-                file.write(chunk)
+                target.write(chunk)
             if expected is not None and expected.isdigit() and got != int(expected):
                 raise _failed(url, f"expected {expected} bytes, got {got}: the connection was lost")
     except urllib.error.HTTPError as error:
@@ -68,7 +66,7 @@ class _Lost(Exception):
 
 def _read(answer: http.client.HTTPResponse) -> bytes:
     try:
-        return answer.read(_CHUNK)
+        return answer.read1(_CHUNK)
     except (OSError, http.client.HTTPException) as error:
         raise _Lost(str(error) or type(error).__name__) from None
 
@@ -110,3 +108,52 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if urlsplit(url).scheme.lower() not in self._schemes:
             raise urllib.error.URLError(f"it sends on to {url_name(url)}, which is not {self._schemes[0]}")
         return super().redirect_request(request, answer, code, message, headers, url)
+
+
+class _InTime(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Reads answers, from their first byte on, until a deadline."""
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def do_open(self, http_class, req, **arguments):
+        def connection(*where, **how):
+            made = http_class(*where, **how)
+            made.response_class = self._answer
+            return made
+
+        return super().do_open(connection, req, **arguments)
+
+    def _answer(self, sock, *rest, **how):
+        answer = http.client.HTTPResponse(sock, *rest, **how)
+        answer.fp = io.BufferedReader(_Raw(answer.fp.detach(), sock, self._deadline))
+        return answer
+
+
+class _Raw(io.RawIOBase):
+    """What comes over a connection; however little comes at a time, a deadline counts."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any, deadline: float) -> None:
+        self._raw, self._sock, self._deadline = raw, sock, deadline
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer):
+        """See RawIOBase."""
+        left = self._deadline - time.monotonic()
+        if left > 0:
+            self._sock.settimeout(min(SILENCE_S, left))
+            try:
+                return self._raw.readinto(buffer)
+            except TimeoutError:
+                if left > SILENCE_S:
+                    raise
+        raise TimeoutError(f"expected all of it within {DEADLINE_S:g} s")
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._raw.close()
+        super().close()

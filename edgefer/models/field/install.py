@@ -1,9 +1,10 @@
 """Installing models: staged, checked, tried, and only then named by the slot's record; and the way back.
 
     .staging/slot, .staging/<number>/    what is being installed, laid out as a slot, so that the self-test can open it
+    <slot>/<number>/.new                 the mark of a copy that no record may name yet
 
 Everything before the record is replaced can be lost, at any moment, without a trace that counts: the next command that
-takes the lock clears away what no record names.
+takes the lock clears away what no record names. Where there is no record only what bears the mark is edgefer's.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -32,6 +33,7 @@ from edgefer.support.redact import url_name
 log = logging.getLogger(__name__)
 
 _STAGING = ".staging"
+_MARK = ".new"
 _MOST_FILES = 64
 
 
@@ -74,14 +76,14 @@ def install(
     source = os.fspath(source)
     slot = None if how.slot is None else slots.slot_name(how.slot)
     name = url_name(source) if "://" in source else shown(source)
-    with locked() as folder:
+    with _downloaded(source, how.allow_http) as archive, locked() as folder:
         staging = folder / _STAGING
         with told(folder):
             _clear(folder)
         try:
             with told(folder):
                 staging.mkdir()
-                fetched = _fetched(source, name, staging, how.allow_http)
+                fetched = _fetched(source if archive is None else archive, name, staging)
             return _accept(folder, slot, fetched, how, self_test)
         except ModelError as error:
             raise ModelError(re.sub(rf"{re.escape(str(staging))}/\w+", lambda _: name, str(error))) from None
@@ -90,24 +92,43 @@ def install(
                 _clear(folder, slot)
 
 
-def _fetched(source: str, name: str, staging: Path, allow_http: bool) -> Path:
+@contextlib.contextmanager
+def _downloaded(source: str, allow_http: bool) -> Iterator[IO[bytes] | None]:
+    """What is at an address, in a file that has no name; None of another source.
+
+    A server may take its time: the lock is free meanwhile, for runs that begin and end trials.
+    """
+    if "://" not in source:
+        yield None
+        return
+    import tempfile
+
+    from edgefer.models.field.fetch import fetch
+
+    with locked() as folder:  # it is there from now on
+        pass
+    with contextlib.ExitStack() as opened:
+        with told(folder):
+            archive = opened.enter_context(tempfile.TemporaryFile(dir=folder))
+            fetch(source, archive, allow_http)
+        yield archive
+
+
+def _fetched(source: str | IO[bytes], name: str, staging: Path) -> Path:
     """The files of a source, in a folder of our own, whatever they are: they are checked where they will be run."""
+    from edgefer.models.field.archive import unpack, unpack_file
+
     target = staging / "new"
     target.mkdir()
-    archive = Path(source)
-    if "://" in source:
-        from edgefer.models.field.fetch import fetch
-
-        archive = staging / "archive"
-        fetch(source, archive, allow_http)
-    if archive.is_file():
-        from edgefer.models.field.archive import unpack
-
-        unpack(archive, target, name)
-    elif not archive.exists() and store.is_shipped(source):  # by its name, for a name of one's own
+    if not isinstance(source, str):
+        unpack_file(source, target, name)
+        return target
+    if os.path.isfile(source):
+        unpack(Path(source), target, name)
+    elif not os.path.exists(source) and store.is_shipped(source):  # by its name, for a name of one's own
         _copy(store.SHIPPED / source, target)
     else:
-        _copy(archive, target)
+        _copy(Path(source), target)
     return target
 
 
@@ -129,10 +150,10 @@ def _accept(
     slot = slot or manifest.name
     place.refuse_link(folder / slot)
     record = _record(slot)
-    _check_role(slot, record, manifest)
+    check_role(slot, manifest, None, record.current)
     release = manifest.release if signature else None
     here = folder / slot
-    numbers = [int(each.name) for each in here.iterdir() if each.name.isdigit()] if here.is_dir() else []
+    numbers = [int(each.name) for each in here.iterdir() if each.name.isdecimal()] if here.is_dir() else []
     copy = slots.copy_of(
         max(numbers, default=0) + 1, manifest.name, head, signature, release.version if release is not None else 0
     )
@@ -156,6 +177,7 @@ def _accept(
     staged = folder / _STAGING / str(copy.number)
     with told(folder):
         fetched.rename(staged)
+        (staged / _MARK).touch()
         hand_over(staged)
         _sync(staged)
         write_record(folder / _STAGING / slots.RECORD, Record(current=copy))
@@ -163,13 +185,19 @@ def _accept(
     _rotate(trust, after)
     with told(folder):
         target = slots.folder_of(slot, copy)
-        target.parent.mkdir(exist_ok=True)
-        staged.rename(target)
+        if target.parent.is_dir():
+            staged.rename(target)
+        else:  # in one step: a folder without a marked copy in it would be nobody's
+            made = folder / _STAGING / "made"
+            made.mkdir()
+            staged.rename(made / staged.name)
+            made.rename(target.parent)
         hand_over(target.parent)
         sync_folder(target.parent)
         sync_folder(folder)
         previous, returns = (current, True) if current is not None else (None, store.is_shipped(slot))
-        if current is not None and not whole(slot, current):  # a damaged copy is nothing to return to
+        unproven = record.trial != "" and record.returns
+        if current is not None and (unproven or not whole(slot, current)):  # no more is a damaged copy one to return to
             previous, returns = record.previous, record.returns
         slots.write(slot, replace(record, current=copy, previous=previous, returns=returns, trial="new", why=""))
     return slot, copy, True
@@ -192,22 +220,22 @@ def _rotate(before: Trust, after: Trust) -> None:
         log.warning("this device now trusts: %s", after.titles())
 
 
-def _check_role(slot: str, record: Record, manifest: Manifest) -> None:
-    """Refuses a model that cannot stand in for the one of the slot."""
-    try:
-        if record.current is not None:
-            there = directory.load(slots.folder_of(slot, record.current))
-        elif store.is_shipped(slot):
-            there = directory.load(store.SHIPPED / slot)
-        else:
-            return
-    except ModelError:
-        return  # of a damaged one nobody knows
-    if _role(there) != _role(manifest):
-        raise ModelError(
-            f"model {manifest.name}: is {_role(manifest)}, and slot {slot} holds {_role(there)};"
-            " install it under another name: --as NAME"
-        )
+def check_role(slot: str, manifest: Manifest, *copies: Copy | None) -> None:
+    """Refuses a model that cannot stand in for copies of a slot; None: the model that ships under this name, if any."""
+    for copy in copies:
+        try:
+            there = directory.load(store.SHIPPED / slot if copy is None else slots.folder_of(slot, copy))
+        except ModelError:
+            continue  # of a damaged one nobody knows
+        advice = "install it under another name: --as NAME"
+        if _role(there) != _role(manifest):
+            raise ModelError(
+                f"model {manifest.name}: is {_role(manifest)}, and slot {slot} holds {_role(there)}; {advice}"
+            )
+        if _gives_expression(there) and not _gives_expression(manifest):
+            raise ModelError(
+                f"model {manifest.name}: gives no expression, and slot {slot} holds one that does; {advice}"
+            )
 
 
 def _role(manifest: Manifest) -> str:
@@ -215,6 +243,11 @@ def _role(manifest: Manifest) -> str:
     if isinstance(manifest, DetectorManifest):
         return f"a detector ({manifest.decoding})"
     return "a landmark network" if isinstance(manifest, LandmarkManifest) else "a recognizer"
+
+
+def _gives_expression(manifest: Manifest) -> bool:
+    """Whether a run needs no other recognizer beside it."""
+    return bool(getattr(manifest, "labels", ()))
 
 
 def roll_back(name: str) -> tuple[str, Copy | None]:
@@ -288,17 +321,32 @@ def _clear(folder: Path, *touched: str | None) -> None:
     if (folder / _STAGING).exists():
         shutil.rmtree(folder / _STAGING)
     for slot in [name for name in touched if name] or [each.name for each in folder.iterdir() if each.is_dir()]:
+        if not slots.is_name(slot):
+            continue
         place.refuse_link(folder / slot)
         try:
             record = slots.read(slot)
-        except (ModelError, UsageError):
+        except ModelError:
             continue  # what it named is not known
-        named = (
-            {str(copy.number) for copy in (record.current, record.previous) if copy is not None} if record else set()
-        )
         here = folder / slot
-        for each in here.iterdir() if here.is_dir() else ():
-            if each.name.isdigit() and each.name not in named:
-                shutil.rmtree(each)
-        if record is None and here.is_dir() and not any(here.iterdir()):
-            here.rmdir()
+        copies = [each for each in here.iterdir() if each.name.isdecimal()] if here.is_dir() else []
+        marked = [each for each in copies if os.path.exists(each / _MARK)]
+        if record is None and marked:  # a folder that holds nothing else goes with them
+            others = {each.name for each in here.iterdir()} - {each.name for each in marked}
+            for each in marked if others - {f".part.{slots.RECORD}"} else [here]:
+                _remove(folder, each)
+        elif record is not None:
+            named = {str(copy.number) for copy in (record.current, record.previous) if copy is not None}
+            for each in copies:
+                if each.name not in named and (each in marked or os.path.exists(each / directory.MANIFEST_NAME)):
+                    _remove(folder, each)
+                elif each in marked:
+                    (each / _MARK).unlink()
+
+
+def _remove(folder: Path, path: Path) -> None:
+    """Takes a folder away in one step, so that nothing of it stays without its mark, and then removes it."""
+    staging = folder / _STAGING
+    staging.mkdir()
+    path.rename(staging / "old")
+    shutil.rmtree(staging)

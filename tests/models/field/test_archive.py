@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.server
 import io
@@ -10,6 +11,7 @@ import ssl
 import subprocess
 import tarfile
 import threading
+import time
 import zipfile
 
 import pytest
@@ -17,7 +19,7 @@ import tiny_model
 
 from edgefer.commands.console import main
 from edgefer.errors import EdgeferError, ModelError, UsageError
-from edgefer.models import directory, store
+from edgefer.models import directory, place, store
 from edgefer.models.field import archive, fetch
 
 
@@ -161,6 +163,26 @@ def test_a_damaged_archive_is_refused_or_holds_the_same_model(model, tmp_path, k
     assert refused > 100
 
 
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_too_long_names_are_no_fault_of_the_state_folder(state, tmp_path, capfd, kind):
+    made = tmp_path / f"long.{kind}"
+    if kind == "tar":
+        tar(made, "w", **{"model.toml": b"x", "ä" * 200: b"x"})
+    else:
+        with zipfile.ZipFile(made, "w") as archive:
+            archive.writestr("ä" * 200, b"x")
+    assert main(["models", "install", str(made)]) == 4
+    said = capfd.readouterr().err
+    assert said == f"edgefer: model {made}: expected names of at most 100 bytes, got one of 400\n"
+
+
+def test_a_path_that_cannot_be_is_told_as_verify_tells_it(state, tmp_path, capfd):
+    for path in (tmp_path / ("x" * 300), tmp_path / "absent"):
+        assert main(["models", "install", str(path)]) == main(["models", "verify", str(path)]) == 4
+        said = capfd.readouterr().err.splitlines()
+        assert said[0].removeprefix("edgefer: ") == said[1].removeprefix("refused").strip()
+
+
 @pytest.mark.parametrize("content", [b"", b"x", b"PK\3\4", b"\x1f\x8b", bytes(2000), b"model"])
 def test_what_is_no_archive_is_one_line_and_exit_4(state, tmp_path, capfd, content):
     (tmp_path / "file").write_bytes(content)
@@ -178,6 +200,9 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     content = b""
 
+    def meanwhile(self):
+        """In the middle of an answer."""
+
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen = []
@@ -190,6 +215,15 @@ class Server(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *words):
         pass
+
+    def drop_by_drop(self, path):
+        """An answer that never ends, faster than a silence that would be noticed."""
+        begins = {"/slow-header": "X: ", "/slow-chunk": "Transfer-Encoding: chunked\r\n\r\n", "/slow": "\r\n"}
+        self.wfile.write(f"HTTP/1.1 200 OK\r\n{begins[path]}".encode())
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"0")
+                time.sleep(0.02)
 
     def do_GET(self):
         server = self.server
@@ -204,10 +238,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/absent":
             self.send_error(404)
             return
+        if path.startswith("/slow"):
+            self.drop_by_drop(path)
+            return
         self.send_response(200)
         self.send_header("Content-Length", str(len(content) + (100 if path == "/cut" else 0)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[:10])
+        server.meanwhile()
+        self.wfile.write(content[10:])
 
 
 @pytest.fixture
@@ -217,6 +256,12 @@ def server(model):
     yield made
     made.shutdown()
     made.server_close()
+
+
+def get(url, folder, **how):
+    """What fetch writes of an address."""
+    with (folder / "got").open("wb") as file:
+        fetch.fetch(url, file, **how)
 
 
 def test_a_model_comes_from_an_address(state, server):
@@ -252,17 +297,39 @@ def test_user_and_password_go_to_their_host_alone_and_into_no_message(state, ser
 def test_what_cannot_be_fetched_is_told(server, tmp_path, path, words):
     server.elsewhere = "file:///etc/passwd"
     with pytest.raises(EdgeferError, match=words):
-        fetch.fetch(server.address(path), tmp_path / "got", allow_http=True)
+        get(server.address(path), tmp_path, allow_http=True)
 
 
 def test_size_and_time_are_bounded(server, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "MOST_BYTES", 10)
     with pytest.raises(EdgeferError, match="expected at most"):
-        fetch.fetch(server.address("/x"), tmp_path / "got", allow_http=True)
+        get(server.address("/x"), tmp_path, allow_http=True)
     monkeypatch.setattr(fetch, "MOST_BYTES", 1 << 20)
     monkeypatch.setattr(fetch, "DEADLINE_S", -1.0)
     with pytest.raises(EdgeferError, match="expected all of it within"):
-        fetch.fetch(server.address("/x"), tmp_path / "got", allow_http=True)
+        get(server.address("/x"), tmp_path, allow_http=True)
+
+
+@pytest.mark.parametrize("path", ["/slow", "/slow-header", "/slow-chunk"])
+def test_a_server_that_sends_drop_by_drop_has_as_long_as_any(server, tmp_path, monkeypatch, path):
+    monkeypatch.setattr(fetch, "DEADLINE_S", 0.3)
+    began = time.monotonic()
+    with pytest.raises(EdgeferError, match=r"expected all of it within 0\.3 s"):
+        get(server.address(path), tmp_path, allow_http=True)
+    assert time.monotonic() - began < 2
+
+
+def test_a_slow_server_keeps_nobody_from_the_models(state, server, monkeypatch):
+    """A run that begins must be able to say so; and what is being fetched leaves nothing when it is killed."""
+    there = []
+
+    def meanwhile():
+        with place.locked(0.0) as folder:
+            there.extend(folder.iterdir())
+
+    monkeypatch.setattr(Server, "meanwhile", staticmethod(meanwhile))
+    assert main(["models", "install", server.address("/x"), "--as", "x", "--allow-http"]) == 0
+    assert [path.name for path in there] == [".lock"]
 
 
 @pytest.mark.parametrize("url", ["http://h/x", "ftp://h/x", "file:///etc/passwd", "https:///x", "https://[/x", "x://h"])
@@ -305,11 +372,11 @@ def test_https_needs_a_certificate_that_is_trusted_and_sends_nowhere_else(server
     secure.content = server.content
     secure.elsewhere = server.address("/x")
     with pytest.raises(EdgeferError, match="certificate verify failed"):
-        fetch.fetch(secure.address("/x", "https"), tmp_path / "got")
+        get(secure.address("/x", "https"), tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    fetch.fetch(secure.address("/x", "https"), tmp_path / "got")
+    get(secure.address("/x", "https"), tmp_path)
     assert (tmp_path / "got").read_bytes() == server.content
     with pytest.raises(EdgeferError, match="which is not https"):
-        fetch.fetch(secure.address("/to-other", "https"), tmp_path / "got")
+        get(secure.address("/to-other", "https"), tmp_path)
     with pytest.raises(UsageError, match="begins with https://; --allow-http"):
-        fetch.fetch(server.address("/x"), tmp_path / "got")
+        get(server.address("/x"), tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import tiny_model
+from msgspec.structs import replace
 
 import edgefer
 from edgefer import assemble, defaults
@@ -36,6 +37,11 @@ def put(source, slot=None, **how):
     return install(source, assemble.verify_model, How(slot, "pi4", **how))
 
 
+def prove(slot):
+    """As a run that was well for its first minute."""
+    slots.write(slot, replace(slots.read(slot), trial=""))
+
+
 def files(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
 
@@ -53,6 +59,7 @@ def test_default_is_the_default_model_for_every_command_and_rollback_returns_to_
     assert opened("default") == defaults.MODEL
     assert put(model("first"), "default")[0] == defaults.MODEL
     assert opened("default") == opened(defaults.MODEL) == "first"
+    prove(defaults.MODEL)
     put(model("second"), "default")
     assert opened("default") == "second"
     assert roll_back("default")[1].name == "first" and opened("default") == "first"
@@ -79,10 +86,26 @@ def test_a_new_name_has_nothing_before_its_first_model(state, model):
 def test_only_two_copies_are_kept(state, model):
     for name in ("first", "second", "third"):
         put(model(name), "x")
+        prove("x")
     assert sorted(path.name for path in (state / "models" / "x").iterdir()) == ["2", "3", "slot"]
     assert roll_back("x")[1].name == "second"
     put(model("fourth"), "x")
     assert opened("x") == "fourth" and roll_back("x")[1].name == "second"
+
+
+@pytest.mark.parametrize("trial", ["new", "begun"])
+def test_a_model_on_trial_is_nothing_to_return_to_where_one_before_has_proven_itself(state, model, trial):
+    put(model("first"), "x")
+    prove("x")
+    for slot, before in (("x", "first"), (defaults.MODEL, "")):
+        for name in ("second", "third"):
+            put(store.SHIPPED / "edgefer-nano", slot)
+            slots.write(slot, replace(slots.read(slot), trial=trial))
+            put(model(name), slot)
+        assert opened(slot) == "third"
+        assert len({*(state / "models" / slot).iterdir()}) == (3 if before else 2), "copies, and the record"
+        copy = roll_back(slot)[1]
+        assert (copy.name if copy else "") == before
 
 
 def test_installing_what_is_in_use_changes_nothing(state, model):
@@ -120,6 +143,21 @@ def test_a_model_of_another_role_takes_no_slot(state, model):
     put(store.SHIPPED / "edgefer-face", "finder")
     with pytest.raises(ModelError, match="is a recognizer, and slot finder holds a detector"):
         put(model("first"), "finder")
+
+
+@pytest.mark.parametrize("source", ["units", "edgefer-face"])
+def test_a_model_that_gives_no_expression_takes_no_slot_of_one_that_does(state, model, source, capfd):
+    """Not that of the default model, whatever is in it; a slot of its own it may have."""
+    assert main(["models", "install", source, "--as", "default"]) == 4
+    said = capfd.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1) and "--as NAME" in said.err
+    put(model("first"), "default")
+    (store.find("default") / "model.tflite").write_bytes(b"worn")
+    put(model("second"), "x")
+    for slot in ("default", "x"):
+        with pytest.raises(ModelError, match=f"slot {slots.named(slot)} holds"):
+            put(source, slot)
+    put(source, "y")
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "A", "x" * 65, ".hidden", "-x", "a\n"])
@@ -180,6 +218,7 @@ def test_python_opens_the_installed_default(state, model, name):
 
 def test_the_command_installs_lists_verifies_and_rolls_back(state, model, capfd):
     assert main(["models", "install", str(model("first")), "--as", "default"]) == 0
+    prove(defaults.MODEL)
     assert main(["models", "install", str(model("second")), "--as", "default"]) == 0
     said = capfd.readouterr()
     assert said.out.splitlines() == [
