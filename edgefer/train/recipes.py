@@ -172,7 +172,7 @@ RECIPES: dict[str, Runs] = {
     "fer2013-edgefer-s": _one(
         "fer2013-edgefer-s",
         replace(
-            _OURS, stages=((48, 60),), rate=1.5e-3, average=0.999, precision="bfloat16", start="edgefer-s", **_SEVEN
+            _OURS, stages=((48, 42),), rate=1.5e-3, average=0.999, precision="bfloat16", start="edgefer-s", **_SEVEN
         ),
     ),
     # the same with more epochs and an ensemble that teaches them, for a GPU

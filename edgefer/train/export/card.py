@@ -108,9 +108,10 @@ def render(
 def calibration(manifest: FrameManifest) -> str:
     """The section that tells what a score means."""
     figures = manifest.metrics
+    voted = "" if manifest.output.labels == "basic7" else "; faces on which voters do not agree are not among them"
     return f"{_CALIBRATION}\n\n" + _text(
-        f"""A score is meant as the chance that the label is right, on rows that count by the rule above;
-        faces on which voters do not agree are not among them. The temperature {manifest.output.temperature}
+        f"""A score is meant as the chance that the label is right, on rows that count by the rule above{voted}.
+        The temperature {manifest.output.temperature}
         was fitted on {figures.split} to the class, by the least negative log-likelihood. The expected
         calibration error is {figures.ece:.2f} %: {figures.ece_rule}."""
     )
