@@ -191,7 +191,8 @@ def test_show_tells_what_the_manifest_says(directory, monkeypatch, capfd):
     assert (
         f"{manifest.metrics.accuracy_int8:.2f} % on {manifest.metrics.rows} rows of {manifest.metrics.split}" in words
     )
-    for text in (manifest.name, "neutral, happiness", manifest.paper, manifest.licence.weights, manifest.training.data):
+    labels, licence = ", ".join(manifest.labels), manifest.licence.weights
+    for text in (manifest.name, labels, manifest.paper, licence, manifest.training.data):
         assert " ".join(text.split()) in words
     for name, digest in manifest.files.items():
         assert name in words and digest in words
