@@ -81,8 +81,8 @@ class Standing:
     """
 
     LONGEST_S, FIRST_INTERVAL_S = 1.0, 0.04
-    #: Intervals that the usual one is the median of; from so many on it counts.
-    KEPT, FEWEST = 9, 3
+    #: Intervals that the usual one is the median of, the lower one of two; from so many on it counts.
+    KEPT, FEWEST = 9, 2
 
     def __init__(self) -> None:
         self._intervals: deque[float] = deque(maxlen=self.KEPT)
@@ -90,7 +90,7 @@ class Standing:
     @property
     def usual_s(self) -> float:
         """The usual interval, s."""
-        return statistics.median(self._intervals) if self._intervals else self.FIRST_INTERVAL_S
+        return statistics.median_low(self._intervals) if self._intervals else self.FIRST_INTERVAL_S
 
     def add(self, interval_s: float) -> float:
         """Takes the media time between two readings; returns for how much of it the first one stands."""

@@ -77,7 +77,7 @@ def test_memory_is_bounded_over_hours_and_thousands_of_people(monkeypatch):
     assert len(shown) <= 20 and shown[0].track == 1
     assert shown[0].seen_s == pytest.approx(60_000, abs=20)  # until the usual interval is known
     assert max(len(lane.slots) for lane in shown) <= lanes.MOST_SLOTS and kept.slot_s > 50
-    assert sum(slot.seconds["happiness"] for slot in shown[0].slots.values()) == pytest.approx(60_000)
+    assert sum(slot.seconds["happiness"] for slot in shown[0].slots.values()) == pytest.approx(60_000, abs=20)
 
 
 def test_time_that_begins_late_or_starts_again_is_taken_as_it_is():
