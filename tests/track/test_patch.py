@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from portrait import backdrop, face_box, paste
@@ -24,6 +25,16 @@ def test_the_motion_of_a_face_is_its_shift_and_growth(scene, shift, scale):
     motion = Patch(scene, BOX).motion(after)
     assert motion == pytest.approx((*shift, scale), abs=1.0)
     assert motion[2] == pytest.approx(scale, abs=0.02)
+
+
+def test_a_large_face_is_seen_as_it_is_though_rows_are_left_out(scene):
+    factor = 3
+    large, box = cv2.resize(scene, None, fx=factor, fy=factor), Box(*(factor * edge for edge in BOX))
+    assert Patch(large, box).region.height > Patch.ROWS_TO_SPARE * Patch.SIZE > Patch(scene, BOX).region.height
+    apart = np.abs(Patch(large, box).face.astype(int) - Patch(scene, BOX).face)
+    assert apart.mean() < 2 and correlation(Patch(large, box).face, Patch(scene, BOX).face) > 0.99
+    after = cv2.resize(paste(backdrop(), (CENTRE[0] + 4, CENTRE[1] - 3), SIDE), None, fx=factor, fy=factor)
+    assert Patch(large, box).motion(after) == pytest.approx((4 * factor, -3 * factor, 1), abs=1.0)
 
 
 def test_there_is_no_motion_without_corners_nor_into_another_scene(scene):
