@@ -233,7 +233,7 @@ def test_a_process_ends_when_nobody_talks_to_it_though_no_signal_wakes_it():
     with ours, theirs:
         process = subprocess.Popen([sys.executable, "-c", code, str(theirs.fileno())], pass_fds=[theirs.fileno()])
     try:
-        process.wait(30)
+        assert process.wait(30) >= 0, "it ended by itself, and by no signal"
     finally:
         process.kill()
 

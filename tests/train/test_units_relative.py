@@ -91,7 +91,7 @@ def test_a_run_ends_when_its_time_is_over(tmp_path):
 
 
 def test_weights_of_an_int8_network_compute_what_it_computes():
-    pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install -e '.[train]'")
     from edgefer.models import directory, store
     from edgefer.recognize.units import open_networks
 
@@ -111,7 +111,7 @@ def test_weights_of_an_int8_network_compute_what_it_computes():
 
 
 def test_another_network_against_the_face_at_rest_leaves_that_of_one_picture(tmp_path, monkeypatch):
-    pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install -e '.[train]'")
     from edgefer.models import directory, store
     from edgefer.train.units import export
 
