@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgefer import defaults, kernels
+from edgefer import defaults
 from edgefer.detect.base import (
     DEFAULT_MAX_SIDE_PX,
     Levels,
@@ -26,7 +26,7 @@ from edgefer.detect.registry import OwnNetwork
 from edgefer.errors import ModelError
 from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.models import runtime, store
-from edgefer.support.images import box_of, grey_image
+from edgefer.support.images import box_of, grey_image, reduced
 from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
 from edgefer.values import Detection
@@ -110,6 +110,7 @@ class EdgeferDetector:
         self._witness = witness or seen_by_landmarks
         self._min_face_px = min_face_px
         self._max_side_px = max_side_px
+        self._last_views: tuple[tuple[int, ...], list[Box]] = ((), [])
         self._turn = turn_lock()  # the runtime has one set of tensors for all threads
         try:
             with native_stderr(runtime.NAME):  # it prints a greeting at every start
@@ -259,6 +260,8 @@ class EdgeferDetector:
 
     def _views(self, shape: tuple[int, ...]) -> list[Box]:
         """The view of a whole image, and views of its parts if the smallest face wanted is too small in that."""
+        if shape == self._last_views[0]:
+            return self._last_views[1]
         height, width = shape
         whole = max(width / self.COLUMNS, height / self.ROWS)
         views = [self._around(Box(0, 0, width, height), whole)]
@@ -271,15 +274,17 @@ class EdgeferDetector:
                 for x0, x1 in spans(width, self.COLUMNS * scale, shared)
             ]
             if len(parts) < self.MAX_VIEWS:
-                return views + parts
+                views += parts
+                break
             scale *= 1.1
+        self._last_views = shape, views
         return views
 
     # -- the network
 
     def _run(self, grey: np.ndarray, view: Box, mirrored: bool = False) -> None:
         """Shows the network one view; the image's edge pixels go on beyond it."""
-        shown = kernels.crop_resize(grey, view, (self.ROWS, self.COLUMNS))
+        shown = reduced(grey, view, (self.ROWS, self.COLUMNS))
         if mirrored:
             shown = np.ascontiguousarray(shown[:, ::-1])
         # the rows of a block are four bytes: moved as one number each, and each byte less 128

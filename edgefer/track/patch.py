@@ -9,6 +9,7 @@ import numpy as np
 
 from edgefer.geometry import Box, moved, squared
 from edgefer.kernels import crop_resize, flow, good_corners
+from edgefer.support.images import reduced
 
 #: Correlation with the patch last confirmed from which a face resembles itself.
 RESEMBLANCE = 0.6
@@ -23,8 +24,6 @@ class Patch:
     FACE_PX = 48
     MARGIN = 0.35  # room for the face to move in, as a part of its side, on every side
     SIZE = round(FACE_PX * (1 + 2 * MARGIN))
-    #: So many rows of the source in one of the patch, and half of them are left out.
-    ROWS_TO_SPARE = 4
     CORNERS = 24
     WINDOW, LEVELS = 13, 3
     #: Flow there and back again has to return this close, pixels of the patch.
@@ -38,18 +37,10 @@ class Patch:
 
     def __init__(self, grey: np.ndarray, box: Box):
         self.region = squared(box, self.MARGIN)
-        self.pixels = self._shown(grey, self.region)
+        self.pixels = reduced(grey, self.region, (self.SIZE, self.SIZE))
         edge = round(self.FACE_PX * self.MARGIN)
         #: the face without its surroundings
         self.face = np.ascontiguousarray(self.pixels[edge : edge + self.FACE_PX, edge : edge + self.FACE_PX])
-
-    @classmethod
-    def _shown(cls, grey: np.ndarray, region: Box) -> np.ndarray:
-        """A region at the patch's size. Of a large one every second row will do, which spares half of the memory."""
-        if region.height >= cls.ROWS_TO_SPARE * cls.SIZE:
-            grey = grey[::2]
-            region = Box(region.x0, (region.y0 + 0.5) / 2, region.x1, (region.y1 + 0.5) / 2)
-        return crop_resize(grey, region, (cls.SIZE, cls.SIZE))
 
     def motion(self, grey: np.ndarray) -> tuple[float, float, float] | None:
         """Shift (pixels of the source) and change of size of the face from this patch's frame to another.
@@ -65,7 +56,7 @@ class Patch:
         least = max(self.FEWEST, self.SURVIVE * len(before))
         if len(before) < self.FEWEST:
             return None
-        after = self._shown(grey, self.region)
+        after = reduced(grey, self.region, (self.SIZE, self.SIZE))
         tracked, error = flow(self.pixels, after, before, self.WINDOW, self.LEVELS)
         good = error < self.RETURN_PX
         count = int(np.count_nonzero(good))

@@ -8,6 +8,7 @@ import pytest
 from portrait import backdrop, face_box, paste
 
 from edgefer.geometry import Box, iou, moved
+from edgefer.support.images import ROWS_TO_SPARE
 from edgefer.track.patch import Patch, correlation, match_nearby, part_remains
 
 CENTRE, SIDE = (320.0, 240.0), 120.0
@@ -30,7 +31,7 @@ def test_the_motion_of_a_face_is_its_shift_and_growth(scene, shift, scale):
 def test_a_large_face_is_seen_as_it_is_though_rows_are_left_out(scene):
     factor = 3
     large, box = cv2.resize(scene, None, fx=factor, fy=factor), Box(*(factor * edge for edge in BOX))
-    assert Patch(large, box).region.height > Patch.ROWS_TO_SPARE * Patch.SIZE > Patch(scene, BOX).region.height
+    assert Patch(large, box).region.height > ROWS_TO_SPARE * Patch.SIZE > Patch(scene, BOX).region.height
     apart = np.abs(Patch(large, box).face.astype(int) - Patch(scene, BOX).face)
     assert apart.mean() < 2 and correlation(Patch(large, box).face, Patch(scene, BOX).face) > 0.99
     after = cv2.resize(paste(backdrop(), (CENTRE[0] + 4, CENTRE[1] - 3), SIDE), None, fx=factor, fy=factor)
