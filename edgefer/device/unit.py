@@ -100,7 +100,7 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
     Args:
         settings: of that profile; they decide what the service may do: the network only where its source is reached
             over it or an output speaks to it, and then with those alone whose addresses they say; a choice of
-            processors only where it makes one, and of priorities only where an output has a process that gives way.
+            processors only where it makes one, and of priorities only where an output gives way to the run.
         profile: a shipped profile by name, or the path of a file.
         prefix: of the Python installation; this one's when None.
     """
@@ -129,8 +129,11 @@ def _calls(settings: Settings) -> Iterator[str]:
     """System calls of @resources that the profile has a use for."""
     if settings.compute.pin:
         yield "sched_setaffinity"
-    if any(PROCESS in output.entry.needs for output in settings.outputs):
-        yield "sched_setscheduler setpriority"
+    needs = {need for output in settings.outputs for need in output.entry.needs}
+    if needs & {NETWORK, PROCESS}:
+        yield "sched_setscheduler"
+    if PROCESS in needs:
+        yield "setpriority"
 
 
 def _files(settings: Settings, mark: str) -> Iterator[str]:

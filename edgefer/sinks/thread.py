@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -40,6 +42,7 @@ class SinkThread:
             frames: whether the sink looks at the frames; without it they are not kept.
             pace_s: how often a reading wakes the sink's thread at most, 0: each does. A thread that is woken takes the
                 processor from the one that wakes it; by a reading it is woken when a frame is done, and not within one.
+                Of a sink with a pace the thread, and those it starts, wait until others leave the processor to them.
         """
         if capacity < 1:
             raise ValueError(f"SinkThread: capacity must be at least 1, got {capacity}")
@@ -168,6 +171,9 @@ class SinkThread:
             self._changed.notify_all()
 
     def _run(self) -> None:
+        if self._pace_s:
+            with contextlib.suppress(OSError):  # a service of an older unit may not
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         try:
             while (item := self._take()) is not None:
                 self._called_s = time.monotonic()

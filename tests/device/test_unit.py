@@ -101,13 +101,16 @@ def test_processors_may_be_chosen_only_by_a_profile_that_does():
     assert "SystemCallFilter=sched_setaffinity" not in lines()
 
 
-def test_priorities_may_be_chosen_only_where_the_page_gives_way_to_the_run():
+def test_priorities_may_be_chosen_only_where_an_output_gives_way_to_the_run():
     """The policies of realtime remain forbidden (RestrictRealtime)."""
-    allowed = "SystemCallFilter=sched_setscheduler setpriority"
-    unit_lines = lines(**outputs("web:8080"))
-    assert allowed in unit_lines and "RestrictRealtime=yes" in unit_lines
-    assert unit_lines.index(allowed) > unit_lines.index("SystemCallFilter=~@privileged @resources")
-    assert allowed not in lines(**outputs("mqtt:mqtt://127.0.0.1"))
+    forbidden, policy, nice = (
+        f"SystemCallFilter={calls}" for calls in ("~@privileged @resources", "sched_setscheduler", "setpriority")
+    )
+    page, broker, file = (lines(**outputs(text)) for text in ("web:8080", "mqtt:mqtt://127.0.0.1", "jsonl:a.jsonl"))
+    assert policy in page and nice in page and "RestrictRealtime=yes" in page
+    assert page.index(policy) > page.index(forbidden)
+    assert policy in broker and nice not in broker
+    assert policy not in file and nice not in file
 
 
 def test_outputs_that_hang_are_given_up_before_systemd_kills_the_run():

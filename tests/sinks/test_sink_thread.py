@@ -1,5 +1,6 @@
 """The queue before a sink."""
 
+import os
 import threading
 import time
 
@@ -266,9 +267,11 @@ def test_a_sink_with_a_pace_gets_everything_without_being_woken_for_each():
         def __init__(self) -> None:
             self.frames: list[int] = []
             self.reports = 0
+            self.policies: set[int] = set()
 
         def write(self, reading, frame=None) -> None:
             self.frames.append(reading.frame)
+            self.policies.add(os.sched_getscheduler(0))
 
         def report(self, health) -> None:
             self.reports += 1
@@ -293,3 +296,4 @@ def test_a_sink_with_a_pace_gets_everything_without_being_woken_for_each():
     assert sink.frames == list(range(8))
     thread.close()
     assert sink.frames == list(range(9)) and thread.dropped == 0
+    assert sink.policies == {os.SCHED_BATCH} and os.sched_getscheduler(0) != os.SCHED_BATCH
