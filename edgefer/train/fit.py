@@ -33,6 +33,7 @@ from edgefer.support.progress import progress_bar
 from edgefer.train import checkpoint, runs
 from edgefer.train.averaged import Averaged, swapped, values_of
 from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, training_batches
+from edgefer.train.data.voted import with_votes
 from edgefer.train.distil import Ensemble
 from edgefer.train.hardware import accelerator, hardware
 from edgefer.train.settings import TrainingSettings, build, learning_rate, load_data, parse_stages, share_left, targets
@@ -79,6 +80,8 @@ def fit(
     if len(train) < settings.batch:
         raise UsageError(f"batch: expected {len(train)} rows at most, all there are, got {settings.batch}")
     wanted = targets(train, settings.rule != "majority")
+    if settings.voted:
+        wanted = with_votes(wanted, train, settings.voted)
     wanted = (1 - settings.smoothing) * wanted + settings.smoothing / wanted.shape[1]
     teachers = Ensemble.of(settings, val)
     jax = keras.backend.backend() == "jax"

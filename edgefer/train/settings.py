@@ -53,6 +53,7 @@ class TrainingSettings:
         mixup, cutmix: share of the batches in which images are blended, or get a part of another one, and
             their targets likewise.
         smoothing: share of each target that is spread evenly over all classes.
+        voted: share of each target that is what the voters of FER+ tell of the class FER-2013 gives, see `data.voted`.
         teachers: runs or models, separated by commas, whose scores are mixed into the targets.
         distil: share of the target that is the teachers'. temperature: of their scores, after they were
             calibrated and averaged; above 1 makes them more even.
@@ -90,6 +91,7 @@ class TrainingSettings:
     mixup: float = 0.0
     cutmix: float = 0.0
     smoothing: float = 0.0
+    voted: float = 0.0
     teachers: str = ""
     distil: float = 0.5
     temperature: float = 1.0
@@ -102,7 +104,7 @@ class TrainingSettings:
     start: str = ""
 
     def __post_init__(self):
-        for name in ("mixup", "cutmix", "smoothing", "distil"):
+        for name in ("mixup", "cutmix", "smoothing", "voted", "distil"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}: expected a share, 0 to 1, got {getattr(self, name):g}")
         if self.mixup + self.cutmix > 1:

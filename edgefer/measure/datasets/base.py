@@ -40,6 +40,8 @@ class Dataset:
         truth: int64, shape (N,), indices of labels.
         distributions: float32, shape (N, 8), votes over FERPLUS8 scaled to sum to one, as the rule says; None
             where there are no votes.
+        votes: int64, shape (N, 10), what voters of FER+ said of rows that were classed without them, nothing where
+            that is not known; None where `distributions` hold it, or nothing is known of any row.
         dropped: rows that do not count, by reason.
         problems: one line for each file or folder that could not be used.
         tags: what else is known of each row, by name: str arrays, shape (N,). Sets of people have "subject".
@@ -55,6 +57,7 @@ class Dataset:
     dropped: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     tags: dict[str, np.ndarray] = field(default_factory=dict)
+    votes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -72,6 +75,7 @@ class Dataset:
             images=self.images[rows],
             truth=self.truth[rows],
             distributions=None if self.distributions is None else self.distributions[rows],
+            votes=None if self.votes is None else self.votes[rows],
             tags={name: values[rows] for name, values in self.tags.items()},
         )
 

@@ -175,9 +175,10 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
         truth = arrays["emotion"][rows][kept].astype(np.int64)
         dropped = {"duplicates of train": int(duplicate.sum())}
         words, distributions = EMOTION_RULE, None
+        given = np.where(arrays["votes_known"][rows][kept, None], votes[kept], 0)
     else:
         kept, truth, dropped = _select(votes, rule, labels, duplicate, ~arrays["votes_known"][rows])
-        words, distributions = RULES[rule], _targets(votes[kept], rule)
+        words, distributions, given = RULES[rule], _targets(votes[kept], rule), None
 
     numbers = rows[kept]
     images = np.empty((len(kept), SIDE, SIDE), np.uint8)
@@ -192,10 +193,9 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
     if problems:
         dropped["unreadable"] = len(problems)
         images, truth, numbers = images[readable], truth[readable], numbers[readable]
-        distributions = distributions[readable] if distributions is not None else None
-    return Dataset(
-        str(path), split, labels, words, images, truth, distributions, dropped, problems, {"row": numbers.astype(str)}
-    )
+        distributions, given = (each[readable] if each is not None else None for each in (distributions, given))
+    tags = {"row": numbers.astype(str)}
+    return Dataset(str(path), split, labels, words, images, truth, distributions, dropped, problems, tags, given)
 
 
 # csv ------------------------------------------------------------------------------------------------------
