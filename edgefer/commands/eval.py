@@ -107,7 +107,8 @@ def report_text(report: Report) -> str:
         f"accuracy {report.accuracy:.2f} % on {report.rows} rows",
         f"macro-F1 {report.macro_f1:.2f} %",
         f"ECE {report.calibration.ece:.2f} % in {BINS} bins "
-        f"({report.calibration_before.ece:.2f} % before the temperature {report.temperature:g}), "
+        f"(by chance {report.calibration.ece_by_chance:.2f} %; "
+        f"{report.calibration_before.ece:.2f} % before the temperature {report.temperature:g}), "
         f"NLL {report.calibration.nll:.3f}, Brier {report.calibration.brier:.3f}",
         *([_against_text(*report.against)] if report.against else []),
         "",
@@ -175,6 +176,7 @@ def _against_text(other: Report, test: Comparison) -> str:
 def _calibration_json(calibration: Calibration) -> dict[str, Any]:
     return {
         "ece": calibration.ece,
+        "ece_by_chance": calibration.ece_by_chance,
         "nll": calibration.nll,
         "brier": calibration.brier,
         # the means of an empty bin are nan, which is no JSON

@@ -32,6 +32,7 @@ class Calibration:
     Attributes:
         ece: expected calibration error, percent: mean distance of confidence and accuracy over the bins,
             weighted by their rows.
+        ece_by_chance: what it would be on the mean on so many rows if each score were exactly the chance of its class.
         nll: mean negative log-likelihood of the truth, nats.
         brier: mean squared distance of the scores from the truth, 0 to 2.
         edges: float64, shape (bins + 1,): the bins of confidence, equally wide; a bin holds its upper edge.
@@ -40,6 +41,7 @@ class Calibration:
     """
 
     ece: float
+    ece_by_chance: float
     nll: float
     brier: float
     edges: np.ndarray
@@ -65,11 +67,14 @@ def calibration(scores: np.ndarray, truth: np.ndarray, bins: int = BINS) -> Cali
     with np.errstate(invalid="ignore"):
         mean = np.bincount(bin_of, confidence, bins) / rows
         accuracy = np.bincount(bin_of, right, bins) / rows
+    variance = np.bincount(bin_of, confidence * (1 - confidence), bins)
     distance = np.where(rows > 0, np.abs(accuracy - mean), 0.0)
     told = scores[np.arange(len(truth)), truth]
     wanted = np.eye(scores.shape[1])[truth]
     return Calibration(
         ece=100 * float(rows @ distance) / len(truth),
+        # of a sum of chances, its mean distance from what it should be, as of a normal distribution
+        ece_by_chance=100 * float(np.sqrt(2 / np.pi * variance).sum()) / len(truth),
         # the smallest float32 above zero: a score that was rounded to zero stands for at most that
         nll=float(-np.log(np.maximum(told, np.finfo(np.float32).tiny)).mean()),
         brier=float(np.square(scores - wanted).sum(axis=1).mean()),

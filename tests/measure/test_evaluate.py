@@ -76,7 +76,8 @@ def test_calibration_is_told_as_used_and_before_the_temperature():
     report = Report("m", data, FERPLUS8, chances.astype(np.float32), temperature=2.0)
     assert report.calibration.ece < 3 < 10 < report.calibration_before.ece
     line = next(line for line in report_text(report).splitlines() if line.startswith("ECE "))
-    numbers = f"{report.calibration.ece:.2f} % in 15 bins ({report.calibration_before.ece:.2f} % before"
+    chance = f"by chance {report.calibration.ece_by_chance:.2f} %"
+    numbers = f"{report.calibration.ece:.2f} % in 15 bins ({chance}; {report.calibration_before.ece:.2f} % before"
     assert line.startswith(f"ECE {numbers} the temperature 2), NLL ")
     content = json.loads(report_json(report))
     assert content["calibration"]["ece"] == pytest.approx(report.calibration.ece)

@@ -44,6 +44,17 @@ def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not():
     assert wrong.rows[-1] == 3 and np.isnan(wrong.accuracy[0])
 
 
+def test_what_chance_alone_does_to_ece_is_what_draws_from_the_scores_show():
+    scores, _ = random_scores(2000)
+    rng = np.random.default_rng(3)
+    drawn = [
+        calibration(scores, (scores.cumsum(axis=1) > rng.random((len(scores), 1))).argmax(axis=1)).ece
+        for _ in range(60)
+    ]
+    by_chance = calibration(scores, np.zeros(len(scores), int)).ece_by_chance
+    assert by_chance == pytest.approx(np.mean(drawn), rel=0.05)
+
+
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
     scores = np.array([[0.6, 0.4], [0.2, 0.8]])
     assert calibration(scores, np.array([0, 1]), bins=5).rows.tolist() == [0, 0, 1, 1, 0]
