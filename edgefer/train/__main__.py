@@ -26,7 +26,7 @@ from typing import Any
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.models import directory, store
 from edgefer.train import explain, lanes, recipes, runs, short
-from edgefer.train.recipes import MAKERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, Runs, Step, in_order, repetition
+from edgefer.train.recipes import ELSEWHERE, MAKERS, RECIPES, REPEATED, SHIPPED, Runs, Step, in_order, repetition
 from edgefer.train.settings import TrainingSettings, find_data
 
 OnRecord = dict[str, runs.Record]
@@ -141,13 +141,13 @@ def list_models(on_record: OnRecord) -> None:
             + (f"; needs {needed}, which is neither here nor under EDGEFER_DATA" if needed else "")
         )
         waiting[bool(needed)] += (not trained) + more
-    for name, paper in WITHOUT_RECIPE.items():
-        print(f"{name:<32} not run yet: {paper}; has no recipe yet")
+    for name, (command, needed) in ELSEWHERE.items():
+        words = f"not run yet: needs {needed}" if needed else "trained, and ships"
+        print(f"{name:<32} {words}; by python -m {command}")
     print(
         f"\n{waiting.total()} trainings are not run yet, {waiting[True]} of them for want of data. "
         "`make train-all` makes the others; "
-        "`python -m edgefer.train all NAME` those of one model and its teachers. "
-        "Networks for emotion sketches: `python -m edgefer.train.sketch`; for action units: `edgefer.train.units`."
+        "`python -m edgefer.train all NAME` those of one model and its teachers."
     )
 
 

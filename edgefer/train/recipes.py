@@ -214,11 +214,18 @@ REPEATED = {
     "edgefer-s-lessons": 2,
 }
 
-#: Models of the papers that have no recipe yet, and what they are.
-WITHOUT_RECIPE: dict[str, str] = {
-    "khan": "Khan et al., MLP 12-12-7-7 on distances between 18 points",
-    "breuer-micro": "Breuer and Kimmel, micro-expressions by the CNN and an LSTM",
-    "haddad": "Haddad et al., 3D-CNN over 10 frames",
+#: Models that commands of their own train: which, and the set that it takes where that is not made here.
+ELSEWHERE: dict[str, tuple[str, str]] = {
+    "edgefer-face": ("edgefer.train.detector.fit", ""),
+    "edgefer-landmarks": ("edgefer.train.landmarks.fit", ""),
+    "khan": ("edgefer.train.geometry export", ""),
+    "geometry12": ("edgefer.train.geometry export", ""),
+    "sketch": ("edgefer.train.sketch", ""),
+    "units": ("edgefer.train.units", ""),
+    "edgefer-clip": ("edgefer.train.clips", ""),
+    "micro": ("edgefer.train.micro", ""),
+    "haddad": ("edgefer.train.protocols tables", "CK+ and Oulu-CASIA"),
+    "breuer-micro": ("edgefer.train.micro casme", "CASME II"),
 }
 
 

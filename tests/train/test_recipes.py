@@ -14,7 +14,7 @@ from edgefer.train import __main__ as listing
 from edgefer.train import architectures, recipes, runs, short
 from edgefer.train import fit as fitting
 from edgefer.train.architectures import Streams
-from edgefer.train.recipes import OWNERS, RECIPES, REPEATED, SHIPPED, WITHOUT_RECIPE, epochs, in_order, repetition
+from edgefer.train.recipes import ELSEWHERE, OWNERS, RECIPES, REPEATED, SHIPPED, epochs, in_order, repetition
 
 RUNS = [(name, run, settings) for name, runs in RECIPES.items() for run, settings in runs]
 IDS = [run for _, run, _ in RUNS]
@@ -215,8 +215,8 @@ def test_a_damaged_model_is_made_again_and_its_runs_go_in_order(commands, monkey
 def test_the_list_names_every_model_and_what_it_takes(capsys):
     assert listing.main([]) == 0
     *lines, _, last = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*RECIPES, *WITHOUT_RECIPE]
-    assert "trained: " in lines[0] and all("not run yet" in line for line in lines[len(RECIPES) :])
+    assert [line.split()[0] for line in lines] == [*RECIPES, *ELSEWHERE]
+    assert "trained: " in lines[0] and all("; by python -m edgefer.train." in line for line in lines[len(RECIPES) :])
     assert "trainings are not run yet" in last and "`make train-all`" in last
 
 

@@ -1,5 +1,6 @@
 """The shipped network is the one of Table III, and does on val what its manifest says."""
 
+import importlib.util
 import os
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from edgefer import recognize
 from edgefer.measure import datasets
 from edgefer.models import directory, manifest, store
-from edgefer.train.recipes import MAKERS, RECIPES, WITHOUT_RECIPE, chain
+from edgefer.train.recipes import ELSEWHERE, MAKERS, RECIPES, chain
 
 NAME = "ferplus-sobel"
 DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -82,8 +83,12 @@ def test_the_manifest_is_what_its_recipe_makes(name):
     assert found.training.seed == runs[-1][1].seed
 
 
-def test_models_with_and_without_a_recipe_are_distinct():
-    assert not set(RECIPES) & set(WITHOUT_RECIPE)
+def test_every_shipped_model_is_trained_by_a_recipe_or_a_command_of_its_own():
+    assert not set(RECIPES) & set(ELSEWHERE)
+    here = {name for name, (_, needed) in ELSEWHERE.items() if not needed}
+    assert here <= set(store.shipped()) <= {*RECIPES, *here}
+    for command, _ in ELSEWHERE.values():
+        assert importlib.util.find_spec(command.split()[0])
 
 
 @pytest.mark.parametrize("name", store.shipped("frame"))
