@@ -18,6 +18,7 @@ from edgefer.models import directory as directories
 from edgefer.sources.demo import portrait_path
 from edgefer.train.export.__main__ import main as export
 from edgefer.train.export.measured import Measured, measure_margin
+from edgefer.train.export.models import _draft as draft
 from edgefer.train.export.models import calibrate
 from edgefer.train.runs import lineage
 from edgefer.train.settings import TrainingSettings
@@ -115,6 +116,29 @@ def test_other_rows_than_those_it_was_measured_on_do_not_calibrate_a_model(calib
     with pytest.raises(UsageError, match="measured on 40 rows of ferplus8, got 39"):
         calibrate(directory, val.take(np.arange(39)))
     assert (directory / "model.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("rule", "start", "data", "licence"),
+    [
+        ("FER+ majority: …", "", "FER-2013 Training images with the votes of FER+", "FER-2013 pixels"),
+        ("FER-2013 emotion column, every row", "", "FER-2013 Training images", "FER-2013 pixels"),
+        ("one folder a class, …", "", "faces, its split train", "faces: terms not stated"),
+        (
+            "one folder a class, …",
+            "edgefer-s",
+            "faces, its split train",
+            "edgefer-s, with which the training began: FER",
+        ),
+    ],
+    ids=["votes", "emotions", "own-faces", "own-faces-after-a-model"],
+)
+def test_a_manifest_names_the_data_it_learnt_from(tmp_path, rule, start, data, licence):
+    content = (tiny_model.make_directory(tmp_path / "tiny") / "model.tflite").read_bytes()
+    lineage = (("run", TrainingSettings(data="faces", start=start)),)
+    made = draft("mine", lineage, {"train_rule": rule, "train_rows": 9, "val_rule": rule}, content, 0.0)
+    assert made.training.data == data and licence in made.licence.training_data
+    assert ("the distribution of the votes" in made.training.rule) == rule.startswith("FER+")
 
 
 def test_a_card_without_the_section_is_refused(calibratable):

@@ -294,6 +294,7 @@ def test_a_run_is_exported_as_it_was_trained(settings, finished, aware, tmp_path
     card = " ".join((tmp_path / "model" / "MODEL_CARD.md").read_text().split())
     assert "then 1 epoch at 32x32 with weights and activations rounded as they are in int8" in card
     assert "As shipped and in Keras, with rounding, the network chooses the same label" in card
+    assert "Labels are ten people's judgements" in card and "from web searches" in card
     recognize.open(tmp_path / "model")
 
 

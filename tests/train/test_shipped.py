@@ -12,6 +12,7 @@ import pytest
 from edgefer import recognize
 from edgefer.measure import datasets
 from edgefer.models import directory, manifest, store
+from edgefer.train.export.card import origin_of
 from edgefer.train.recipes import ELSEWHERE, MAKERS, RECIPES, chain
 
 NAME = "ferplus-sobel"
@@ -62,6 +63,9 @@ def test_the_card_states_the_manifests_figures(name):
         "research use",
     ):
         assert words in card.replace("\n", " ")
+    words = " ".join(card.split())
+    assert origin_of(found.training.rule).judged in words
+    assert ("ten people's judgements" in words) == (found.output.labels == "ferplus8")
 
 
 def lineage(name):

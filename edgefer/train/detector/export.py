@@ -108,8 +108,8 @@ Licence of the data: {data}. Licence of the weights: {licence}.
 
 * Heads turned by more than about 60 degrees, tilted by more than 45, or upside down were hardly seen in training.
 * Faces below 10 pixels in a view of 160x120 are not found; the runtime lays views so that the faces wanted are larger.
-* The photographs come from web searches. Who is in them is not recorded, so nothing can be said about how its
-  errors differ by age, skin colour or gender. Expect them to differ.
+* FER-2013's images come from web searches; where the other photographs come from is not stated. Who is in them is not
+  recorded, so nothing can be said about how its errors differ by age, skin colour or gender. Expect them to differ.
 * Prints, statues and drawings of faces may be found.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,41 @@ from edgefer.train.recipes import Runs, export_step
 from edgefer.train.settings import TrainingSettings
 
 _CALIBRATION = "## Calibration"
+
+
+class Origin(NamedTuple):
+    """Where the pictures of a training and their labels come from, in the words of cards and manifests.
+
+    Attributes:
+        data: what a model learnt from; empty where it is known by its path alone.
+        judged: who chose the labels.
+        pictures: where they were found.
+    """
+
+    data: str
+    judged: str
+    pictures: str
+
+
+_FER_PICTURES = "The pictures come from web searches."
+_VOTES = Origin(
+    "FER-2013 Training images with the votes of FER+",
+    "Labels are ten people's judgements of how a face looks in one picture.",
+    _FER_PICTURES,
+)
+_EMOTIONS = Origin(
+    "FER-2013 Training images",
+    "Labels are FER-2013's own, one judgement of how a face looks in one picture, not the votes of several people.",
+    _FER_PICTURES,
+)
+_OTHERS = Origin(
+    "", "Labels are judgements of how a face looks in one picture.", "Where the pictures come from is not stated."
+)
+
+
+def origin_of(rule: str) -> Origin:
+    """Told by the rule that says which rows of the data count."""
+    return _VOTES if rule.startswith("FER+") else _EMOTIONS if rule.startswith("FER-2013") else _OTHERS
 
 
 def render(
@@ -35,6 +71,7 @@ def render(
     stages = ", then ".join(_stages(settings) for _, settings in lineage)
     gain = measured.gain
     export = export_step(run)
+    origin = origin_of(training.rule)
     low, median, high = margin.quartiles
     right, down = margin.shift
     return "\n\n".join(
@@ -91,10 +128,9 @@ def render(
             ),
             "## Limits",
             _list(
-                """Labels are ten people's judgements of how a face looks in one picture. They do not tell
-                what a person feels.""",
+                f"{origin.judged} They do not tell what a person feels.",
                 "Rare labels are learnt from few pictures and read badly: see the rows above.",
-                """The pictures come from web searches. Who is in them is not recorded, so nothing can be said
+                f"""{origin.pictures} Who is in them is not recorded, so nothing can be said
                 about how accuracy differs by age, skin colour or gender. Expect it to differ.""",
                 "Faces turned far away, largely covered or very small were hardly seen in training.",
                 """Not for decisions about people. Inferring emotions at work or in education is prohibited in
@@ -108,7 +144,7 @@ def render(
 def calibration(manifest: FrameManifest) -> str:
     """The section that tells what a score means."""
     figures = manifest.metrics
-    voted = "" if manifest.output.labels == "basic7" else "; faces on which voters do not agree are not among them"
+    voted = "; faces on which voters do not agree are not among them" if figures.rule.startswith("FER+") else ""
     return f"{_CALIBRATION}\n\n" + _text(
         f"""A score is meant as the chance that the label is right, on rows that count by the rule above{voted}.
         The temperature {manifest.output.temperature}

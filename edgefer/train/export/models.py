@@ -161,8 +161,8 @@ def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) 
     """The manifest, but for what is measured with its help: temperature, metrics, self-test."""
     scale, zero_point = quantisation(content)[1]
     settings = lineage[-1][1]
-    votes = settings.labels == "ferplus8"
-    distribution = votes and settings.rule != "majority"
+    origin = card.origin_of(done["train_rule"])
+    distribution = done["train_rule"].startswith("FER+") and settings.rule != "majority"
     output = manifest.Output(labels=settings.labels, values="logits", scale=scale, zero_point=zero_point)
     return manifest.FrameManifest(
         name=name,
@@ -171,7 +171,7 @@ def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) 
         input=replace(input_spec(settings.input, settings.size), crop_margin=margin),
         output=output,
         training=manifest.Training(
-            data="FER-2013 Training images" + (" with the votes of FER+" if votes else ""),
+            data=origin.data or f"{settings.data}, its split train",
             split="train",
             rule=f"{done['train_rule']}; the target is "
             + ("the distribution of the votes" if distribution else "the class"),
@@ -186,9 +186,16 @@ def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) 
             accuracy_int8=0.0,
             accuracy_float32=0.0,
         ),
-        licence=LICENCE,
+        licence=LICENCE if origin.data else _unknown_licence(lineage),
         self_test=(manifest.SelfTest(seed=0, output=(0,) * len(labels.label_set(output.labels))),),
     )
+
+
+def _unknown_licence(lineage: Runs) -> manifest.Licence:
+    """Of other data than FER-2013's, and of the model that ships where the training began with one."""
+    start, data = lineage[0][1].start, lineage[-1][1].data
+    begun = f"; {start}, with which the training began: {LICENCE.training_data}" if start else ""
+    return replace(LICENCE, training_data=f"{data}: terms not stated{begun}")
 
 
 def export_float(run: Path, out: Path, precision: str) -> dict[str, Any]:
