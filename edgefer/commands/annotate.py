@@ -39,7 +39,7 @@ def add_parser(commands: Commands) -> None:
         "read films by the thousand into one table, and go on where it was interrupted",
         "annotate films/ --output films.csv\n"
         "annotate films/ list.txt --output films.parquet --model edgefer-s --model edgefer-nano --landmarks\n"
-        "find films -name '*.mkv' | edgefer annotate - --output films.csv --jobs 4\n"
+        "annotate - --output films.csv --jobs 4 < list.txt\n"
         "annotate films/ --output films.csv --shard 3/20",
         execute,
         more="\nThe parts, one a film, are in FILE.parts: the same command goes on from there, and FILE.parts can be "

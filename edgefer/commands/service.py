@@ -30,7 +30,9 @@ def add_parser(commands: Commands) -> None:
         ("install", "write the unit, start it, and have it started at every boot; as root"),
     ):
         parser = actions.add(name, summary, f"service {name}\nservice {name} --profile /etc/edgefer.toml", execute)
-        parser.add_argument("--profile", metavar="P", help="name of a shipped profile or a .toml file (by board)")
+        parser.add_argument(
+            "--profile", metavar="P", help="name of a shipped profile or a .toml file (default: by board)"
+        )
     actions.add("uninstall", "stop the service and take its unit away; as root", "service uninstall", execute)
     actions.add("status", "how the service is doing; exit code 1 unless it runs", "service status", execute)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -34,6 +35,7 @@ needs_portrait = pytest.mark.skipif(not HAS_PORTRAIT, reason="the demo's portrai
 COMMANDS = [
     [],
     ["run"],
+    ["annotate"],
     ["info"],
     ["doctor"],
     ["bench"],
@@ -44,6 +46,17 @@ COMMANDS = [
     ["models", "show"],
     ["completion"],
     ["models", "verify"],
+    ["models", "pack"],
+    ["models", "install"],
+    ["models", "rollback"],
+    ["models", "keygen"],
+    ["models", "sign"],
+    ["models", "trust"],
+    ["service"],
+    ["service", "print"],
+    ["service", "install"],
+    ["service", "status"],
+    ["service", "uninstall"],
     ["config"],
     ["config", "init"],
     ["config", "check"],
@@ -97,7 +110,7 @@ def test_help_shows_examples_that_parse(capsys, command):
     assert lines
     for line in lines:
         assert line.startswith("edgefer ")
-        cli.build_parser().parse_args(line.split(" > ")[0].split()[1:])
+        cli.build_parser().parse_args(re.split(" [<>] ", line)[0].split()[1:])
 
 
 def test_help_explains_the_exit_codes(capsys):
