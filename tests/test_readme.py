@@ -1,5 +1,6 @@
 """Every command of README.md, docs/running.md and docs/outputs.md, and the Python snippet, run as they stand there."""
 
+import getpass
 import itertools
 import os
 import re
@@ -100,6 +101,19 @@ def test_the_profile_of_the_page_is_good(folder):
     (folder / "page.toml").write_text(blocks("toml", RUNNING)[0])
     result = run(["edgefer", "config", "check", "page.toml"], folder)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("page", ["outputs", "home-assistant"])
+def test_a_secret_is_written_for_the_user_who_runs_edgefer_though_no_folder_is_there(page, tmp_path):
+    """The line without its `sudo`, below another root."""
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    ((command, path),) = re.findall(r"sudo (install .*/dev/stdin) (/etc/edgefer/\S+)", text)
+    user = getpass.getuser()
+    subprocess.run(
+        f"echo secret | {command} {tmp_path}{path}", shell=True, env={**os.environ, "USER": user}, check=True
+    )
+    made = Path(f"{tmp_path}{path}")
+    assert (made.read_text(), made.owner(), made.stat().st_mode & 0o777) == ("secret\n", user, 0o600)
 
 
 def test_the_other_shell_lines_are_make_targets_and_the_activation_of_the_environment():
