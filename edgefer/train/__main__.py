@@ -25,6 +25,7 @@ from typing import Any
 
 from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
 from edgefer.models import directory, store
+from edgefer.support.packages import require
 from edgefer.train import explain, lanes, recipes, runs, short
 from edgefer.train.recipes import ELSEWHERE, MAKERS, RECIPES, REPEATED, SHIPPED, Runs, Step, in_order, repetition
 from edgefer.train.settings import TrainingSettings, find_data
@@ -197,7 +198,12 @@ def train_short(names: Iterable[str], kept: Path) -> int:
 
 
 def run_all(commands: Iterable[Step]) -> int:
-    """Run commands one after the other; returns the exit code of the first that fails, or 0."""
+    """Run commands one after the other; returns the exit code of the first that fails, or 0.
+
+    Raises:
+        UsageError: Keras is not there, without which none of them does anything.
+    """
+    require("keras")
     return next((code for step in commands if (code := step.run().returncode)), 0)
 
 

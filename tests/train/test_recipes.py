@@ -10,6 +10,8 @@ import pytest
 from edgefer.errors import ModelError
 from edgefer.labels import label_set
 from edgefer.models import store
+from edgefer.support import packages
+from edgefer.support.packages import require
 from edgefer.train import __main__ as listing
 from edgefer.train import architectures, recipes, runs, short
 from edgefer.train import fit as fitting
@@ -154,6 +156,7 @@ def commands(tmp_path, monkeypatch):
         return subprocess.CompletedProcess(words, 7 if broken else 0)
 
     monkeypatch.setattr(recipes.subprocess, "run", run)
+    monkeypatch.setattr(listing, "require", lambda module: None)
     return seen
 
 
@@ -175,6 +178,18 @@ def test_what_fails_or_lacks_its_data_is_named_and_the_rest_goes_on(commands, ca
     out, err = capsys.readouterr()
     assert "kdef-rtnn-grey: left out, needs KDEF" in out
     assert "edgefer: rtnn-grey failed with exit code 7" in err
+
+
+@pytest.mark.parametrize("action", ["all", "short"])
+def test_without_keras_nothing_is_begun_and_one_line_says_so(action, commands, monkeypatch, capsys):
+    monkeypatch.setattr(listing, "require", require)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda module: None)
+    assert listing.main([action, "rtnn-grey", "rtnn-stl"]) == 2
+    assert commands == []
+    assert capsys.readouterr().err.splitlines() == [
+        "edgefer: Keras is not installed, which is needed for training and `edgefer explain`: "
+        "pip install 'edgefer[train]'"
+    ]
 
 
 def test_short_forms_are_trained_exported_and_kept(commands, tmp_path, monkeypatch):
