@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from loop_doubles import CameraSource
 
 from edgefer.errors import SourceError, SourceRefused, SourceStalled
 from edgefer.loop import patience
-from edgefer.loop.patience import Pauses, may_come, open_patiently
+from edgefer.loop.patience import FIRST_DELAY_S, LONGEST_DELAY_S, Pauses, may_come, open_patiently
 
 
 class Attempts:
@@ -203,3 +204,10 @@ def test_who_waits_hears_of_a_source_that_does_not_say_a_word(monkeypatch):
 
     assert open_patiently(opens, 10, on_wait=hear) is source
     assert set(heard) == {""}
+
+
+@pytest.mark.parametrize("page", ["running", "streams"])
+def test_a_page_says_how_far_pauses_grow(page):
+    text = " ".join((Path(__file__).parents[2] / "docs" / f"{page}.md").read_text().split())
+    assert (FIRST_DELAY_S, LONGEST_DELAY_S) == (0.25, 1.0)
+    assert "grow to a second" in text
