@@ -13,7 +13,9 @@ import pytest
 import tiny_model
 
 from edgefer import recognize
+from edgefer.detect import network as detector_network
 from edgefer.errors import ModelError
+from edgefer.landmarks import network as landmark_network
 from edgefer.models import directory as directories
 from edgefer.models import manifest as manifests
 
@@ -285,4 +287,8 @@ def test_the_page_about_models_names_every_table_key_and_limit():
     for section, kind in kinds:
         for name in set(kind.__struct_fields__) - set(kind.__base__.__struct_fields__):
             assert f"`{name}`" in section or f"`[{name}]`" in section or f"`[[{name}]]`" in section, name
-    assert f"within {manifests.SELF_TEST_TOLERANCE} int8 levels" in page
+    words = " ".join(page.split())
+    assert f"within {manifests.SELF_TEST_TOLERANCE} int8 levels" in words
+    assert f"a detector's best score within {detector_network.TOLERANCE};" in words
+    points, confidence = landmark_network.POINT_TOLERANCE, landmark_network.CONFIDENCE_TOLERANCE
+    assert f"points within {points} of the square and its confidences within {confidence}." in words
