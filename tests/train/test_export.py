@@ -141,6 +141,15 @@ def test_a_manifest_names_the_data_it_learnt_from(tmp_path, rule, start, data, l
     assert ("the distribution of the votes" in made.training.rule) == rule.startswith("FER+")
 
 
+def test_a_manifest_tells_of_the_votes_that_a_target_has_a_share_of(tmp_path):
+    content = (tiny_model.make_directory(tmp_path / "tiny") / "model.tflite").read_bytes()
+    lineage = (("run", TrainingSettings(labels="basic7", voted=0.5)),)
+    rule = "FER-2013 emotion column, every row"
+    made = draft("mine", lineage, {"train_rule": rule, "train_rows": 9, "val_rule": rule}, content, 0.0)
+    assert made.training.data == "FER-2013 Training images with the votes of FER+"
+    assert made.training.rule == f"{rule}; the target is the class, of which 50% is what the votes tell of it"
+
+
 def test_a_card_without_the_section_is_refused(calibratable):
     directory, val = calibratable
     found = directories.load(directory)

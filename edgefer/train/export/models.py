@@ -163,6 +163,7 @@ def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) 
     settings = lineage[-1][1]
     origin = card.origin_of(done["train_rule"])
     distribution = done["train_rule"].startswith("FER+") and settings.rule != "majority"
+    voted = settings.voted and not distribution
     output = manifest.Output(labels=settings.labels, values="logits", scale=scale, zero_point=zero_point)
     return manifest.FrameManifest(
         name=name,
@@ -171,10 +172,11 @@ def _draft(name: str, lineage: Runs, done: dict, content: bytes, margin: float) 
         input=replace(input_spec(settings.input, settings.size), crop_margin=margin),
         output=output,
         training=manifest.Training(
-            data=origin.data or f"{settings.data}, its split train",
+            data=(origin.data or f"{settings.data}, its split train") + (" with the votes of FER+" if voted else ""),
             split="train",
             rule=f"{done['train_rule']}; the target is "
-            + ("the distribution of the votes" if distribution else "the class"),
+            + ("the distribution of the votes" if distribution else "the class")
+            + (f", of which {settings.voted:.0%} is what the votes tell of it" if voted else ""),
             rows=done["train_rows"],
             command=" && ".join(map(str, chain(lineage))),
             seed=settings.seed,
