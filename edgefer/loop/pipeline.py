@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -134,6 +134,7 @@ class Pipeline:
         start_ns = time.monotonic_ns()
         faces = self._tracker.update(frame)
         self._forget(faces)
+        self._forget_said(self._turns.returned(frame, faces))
         spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
         landmarks_ms = {}
         waits = _WAIT_FOR_DETECTOR if self._tracker.asked else 0
@@ -299,15 +300,20 @@ class Pipeline:
         if self._frames % _FORGET_EVERY_FRAMES:
             return
         gone = self._turns.forget(faces, _FORGET_EVERY_FRAMES)
+        self._forget_said(gone)
         for model in self._models:
             model.recognizer.forget(gone)
-            model.smoother.forget(gone)
-            for track in gone:
+        if self._marks is not None:
+            self._marks.forget(gone)
+
+    def _forget_said(self, tracks: Collection[int]) -> None:
+        """Drops what the models have said of tracks."""
+        for model in self._models if tracks else ():
+            model.smoother.forget(tracks)
+            for track in tracks:
                 model.scores.pop(track, None)
                 model.units.pop(track, None)
                 model.seen.pop(track, None)
-        if self._marks is not None:
-            self._marks.forget(gone)
 
 
 def _observed(recognizer: Recognizer, frame: Frame, face: Face, spent_ns: dict[str, int]) -> Observation | None:

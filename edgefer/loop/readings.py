@@ -20,6 +20,9 @@ from edgefer.values import Event, Frame, Health, Heat, Reading
 #: While no frame comes, whoever takes the steps gets its turn after so long.
 POLL_S = 0.1
 
+#: Times of frames are whole nanoseconds, which many a rate has none of: so much before a time counts as that time.
+_ROUNDED_NS = 1000
+
 Region = tuple[int, int, int, int]
 
 
@@ -75,7 +78,7 @@ class Readings:
         self._source, self._pipeline = source, pipeline
         self._name = getattr(source, "name", "")
         self._left = frames
-        self._start_ns = round(start_s * 1e9)
+        self._start_ns = round(start_s * 1e9) - _ROUNDED_NS
         self._end_ns = None if seconds is None else self._start_ns + round(seconds * 1e9)
         self._every, self._region, self._first_index = every, region, first_index
         self._own_time = reopen is not None  # it cannot wait, nor be slowed down

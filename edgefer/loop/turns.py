@@ -8,6 +8,8 @@ from edgefer.values import Face, Frame
 
 #: A turn may come so much early, in parts of one: frames do not come at exactly equal times.
 _EARLY = 0.1
+#: A face that was out of view for longer than this, s, begins anew: what it showed before, or who was there, is past.
+AWAY_S = 0.25
 
 
 class Turns:
@@ -31,10 +33,24 @@ class Turns:
     def __init__(self, rate_hz: float = 0.0, least_hz: float = 0.0, max_faces: int | None = None) -> None:
         self._rate_hz, self._least_hz, self._max_faces = rate_hz, least_hz, max_faces
         self.recognized: dict[int, tuple[int, int | None]] = {}
+        self._in_view_ns: dict[int, int] = {}  # when each track was last in view
+        self._looked_ns = 0  # when it was last asked who is
         self._frames = 0
         self._last_ns: int | None = None  # media time of the frame before
         self._saved = 0.0  # turns that are due: the part of one that the frames so far make up
         self._waited = 0
+
+    def returned(self, frame: Frame, faces: Sequence[Face]) -> list[int]:
+        """The tracks that are in view again in the next frame, which count as new ones from now on."""
+        before, now = self._in_view_ns, frame.media_ns
+        # where frames are that far apart, a face that is in each of them has not been away
+        away = [face.track for face in faces if before.get(face.track, self._looked_ns) != self._looked_ns]
+        back = [track for track in away if now - before[track] > AWAY_S * 1e9]
+        before.update((face.track, now) for face in faces)
+        self._looked_ns = now
+        for track in back:
+            self.recognized.pop(track, None)
+        return back
 
     def choose(self, frame: Frame, faces: Sequence[Face], factor: int = 1, waits: int = 0) -> list[Face]:
         """The faces to recognize in the next frame, those that waited longest first.
@@ -78,6 +94,8 @@ class Turns:
         long_ago = {track for track, (last, _) in self.recognized.items() if self._frames - last >= frames}
         for track in long_ago - in_view:
             del self.recognized[track]
+        kept = in_view | {*self.recognized}
+        self._in_view_ns = {track: then for track, then in self._in_view_ns.items() if track in kept}
         return long_ago - in_view
 
     def _count(self, share: float, waits: int) -> int:

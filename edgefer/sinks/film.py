@@ -170,6 +170,7 @@ class Film:
         self._file = file
         rate = Fraction(fps).limit_denominator(1001) if kind.rate else None
         encoder = _usable(kind, size, rate)
+        self._rated = kind.rate
         self._ticks = rate or Fraction(encoder.ticks)
         self._pixels = encoder.pixels
         self._out = av.open(file, "w", format=kind.name, options={**kind.options, "flush_packets": "1"})
@@ -182,16 +183,22 @@ class Film:
         self._last_pts = -1
 
     def add(self, image: np.ndarray, time_ns: int) -> None:
-        """One more frame, uint8 (H, W, 3) of the film's size, from `time_ns` on; times rise."""
+        """One more frame, uint8 (H, W, 3) of the film's size, from `time_ns` on; times rise.
+
+        A container with one rate leaves out what comes faster, or all after it would be shown late.
+        """
         import av
 
+        tick = round(time_ns * self._ticks / NS_PER_S)
+        pts = max(tick, self._last_pts + 1)
+        if self._rated and pts > tick + 1:
+            return
         if self._pixels == "yuv420p":  # OpenCV's conversion is the quicker one; range and matrix are as _set_up says
             planes: Any = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
             wrap = av.VideoFrame.from_numpy_buffer if self.size[1] % 4 == 0 else av.VideoFrame.from_ndarray
             frame = wrap(planes, "yuv420p")
         else:
             frame = av.VideoFrame.from_ndarray(image, "bgr24")
-        pts = max(round(time_ns * self._ticks / NS_PER_S), self._last_pts + 1)
         self._last_pts = pts
         frame.pts, frame.time_base = pts, 1 / self._ticks
         if self._key_ns is None or time_ns - self._key_ns >= _KEYFRAME_NS:

@@ -55,7 +55,7 @@ class AnnotatedVideo(Sink):
             raise UsageError(f"video:{path}: unknown kind of video {suffix!r}; available: {', '.join(CONTAINERS)}")
         _require_pyav(path)
         self._container = CONTAINERS[suffix]
-        self._fps = fps if fps and math.isfinite(fps) and 0 < fps <= 240 else 30.0
+        self._fps = fps if fps and math.isfinite(fps) and 0 < fps <= 1000 else 30.0
         self._period_ns = round(NS_PER_S / self._fps)
         self._file = FilmFile(path)
         self._clock = clock

@@ -65,8 +65,11 @@ class Animation(Source):
             for image, shown_ms in zip(animation.frames, animation.durations, strict=False):
                 bgr = np.ascontiguousarray(image[:, :, :3])
                 given: Callable[[], np.ndarray] = partial(np.asarray, bgr)
-                yield Frame(index, luma(bgr, "bgr"), media_ms * NS_PER_MS, time.monotonic_ns(), given, self.name)
-                media_ms += int(shown_ms) if shown_ms >= _SHORTEST_MS else _UNSTATED_MS
+                lasts_ms = int(shown_ms) if shown_ms >= _SHORTEST_MS else _UNSTATED_MS
+                frame = Frame(index, luma(bgr, "bgr"), media_ms * NS_PER_MS, time.monotonic_ns(), given, self.name)
+                frame.duration_ns = lasts_ms * NS_PER_MS
+                yield frame
+                media_ms += lasts_ms
                 index += 1
 
     def read(self) -> Frame | None:

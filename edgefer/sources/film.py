@@ -58,7 +58,7 @@ class VideoFile(Source):
         self._threads = threads
         self._base_index = self._base_ns = 0
         self._index = -1
-        self._media_ns = 0
+        self._media_ns = self._shown_ns = 0  # when the newest frame is shown, and for how long where it is the last
         self._said = False
         self._open()
         frame = self._begin()
@@ -186,6 +186,7 @@ class VideoFile(Source):
         self._last_ns, self._last = media_ns, (shot.position, shot.stamp_ns, shot.damaged)
         self._index = self._base_index + self._skipped_to + shot.position
         self._media_ns = self._base_ns + media_ns
+        self._shown_ns = max(min(shot.duration_ns, round(LONGEST_GAP_S * NS_PER_S)), self._timeline.period_ns)
         grey, bgr = shot.picture.grey, shot.picture.bgr
         now_ns = time.monotonic_ns()
         return Frame(self._index, grey, self._media_ns, now_ns, bgr, duration_ns=shot.duration_ns)
@@ -227,9 +228,9 @@ class VideoFile(Source):
         return self._again() if self._loop else None
 
     def _again(self) -> Frame:
-        """The first frame of the next time round, a period after the last one."""
+        """The first frame of the next time round, when the last one has been shown."""
         self._base_index = self._index + 1
-        self._base_ns = self._media_ns + self._timeline.period_ns
+        self._base_ns = self._media_ns + self._shown_ns
         self._open()
         began_ns, began = self._base_ns, self._base_index
         frame = self._begin()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,10 @@ import numpy as np
 from edgefer.geometry import Box, moved
 from edgefer.track.patch import Patch
 from edgefer.values import Quality
+
+#: How far from its box a face may be found and be the same one, sides of the box: at once, more for each
+#: second its position was uncertain, and at most.
+REACH, REACH_PER_S, MAX_REACH = 0.5, 3.0, 1.5
 
 
 @dataclass(slots=True)
@@ -18,7 +23,8 @@ class Track:
     `patch` is of `patch_ns`, when the face was at `patch_box`; since the one before it moved by `speed`, pixels a ns.
     `appearance` is its pixels when the detector last found it, at `confirmed_ns`; `certain_box` and
     `certain_patch` are of `certain_ns`, when it last resembled them; it `remains` when it still does, or when
-    part of it is where it was. `looked_ns` is when the detector last looked, `examined_ns` when it last did
+    part of it is where it was. `scene` is an overview of the picture it last resembled them in; it is `elsewhere` while
+    the picture shows another scene. `looked_ns` is when the detector last looked, `examined_ns` when it last did
     so thoroughly, `seen_ns` the last frame the face was visible in, `judged_ns` that in which the gate judged it.
     """
 
@@ -26,6 +32,7 @@ class Track:
     box: Box
     patch: Patch
     born_ns: int
+    scene: np.ndarray
     patch_box: Box = field(init=False)
     patch_ns: int = field(init=False)
     appearance: np.ndarray = field(init=False)
@@ -40,6 +47,7 @@ class Track:
     turned: bool = False
     resembles: bool = True
     remains: bool = True
+    elsewhere: bool = False
     quality: Quality | None = None
     judged_ns: int = 0
     speed: tuple[float, float] = (0.0, 0.0)
@@ -72,3 +80,12 @@ class Track:
         """Flow may have followed what hides it: it is where it last was for certain."""
         self.box = self.patch_box = self.certain_box
         self.patch, self.patch_ns, self.speed = self.certain_patch, self.certain_ns, (0.0, 0.0)
+
+    def closeness(self, box: Box, now: int) -> float:
+        """How well a box fits it: 1 when equal, 0 beyond its reach or from 1.6 times its size."""
+        sides = [max(each.width, each.height) for each in (self.box, box)]
+        smaller, larger = min(sides), max(sides)
+        if smaller <= 0 or larger > 1.6 * smaller:
+            return 0.0
+        reach = min(REACH + REACH_PER_S * (now - self.certain_ns) / 1e9, MAX_REACH)
+        return max(0.0, 1 - math.dist(self.box.centre, box.centre) / larger / reach)

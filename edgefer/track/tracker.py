@@ -22,6 +22,7 @@ from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.support.images import grey_image
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
 from edgefer.track.quality import QualityGate
+from edgefer.track.scene import is_another, is_flat, overview
 from edgefer.track.state import Track
 from edgefer.values import Detection, Face, Frame, Quality
 
@@ -50,9 +51,6 @@ CARRY_INTERVAL_MS = 80.0
 #: The gate looks at the pixels of each face this often; its size counts in every frame.
 JUDGE_INTERVAL_MS = 100.0
 
-#: How far from its box a face may be found and be the same one, sides of the box: at once, more for each
-#: second its position was uncertain, and at most.
-REACH, REACH_PER_S, MAX_REACH = 0.5, 3.0, 1.5
 #: Part of the box that has to be inside the image.
 INSIDE = 0.6
 #: How far a look moves a carried box towards what it found; the rest is the detector's own jitter.
@@ -102,6 +100,7 @@ class Tracker:
         self._last_ns: int | None = None
         self._frames = 0
         self._shape: tuple[int, ...] | None = None
+        self._scene: np.ndarray | None = None  # overview of the last frame that shows one
         self._detect_s = 0.0
 
     def update(self, frame: Frame) -> list[Face]:
@@ -120,11 +119,12 @@ class Tracker:
             raise TypeError(f"update: expected a Frame, got {'None' if frame is None else type(frame).__name__}")
         grey, now = grey_image("update", frame.grey), frame.media_ns
         if self._shape != grey.shape or (self._last_ns is not None and now < self._last_ns):
-            self._tracks, self._likely, self._searched_ns, self._parts = [], [], None, []
+            self._tracks, self._likely, self._searched_ns, self._parts, self._scene = [], [], None, [], None
         since_ns = now - self._last_ns if self._last_ns is not None else 0
         if self._shape != grey.shape:
             self._tell_bound(frame)
         self._last_ns, self._shape = now, grey.shape
+        self._leave(overview(grey))
 
         just_lost = self._follow(grey, now, since_ns)
         self._second_look(grey, now)
@@ -162,6 +162,22 @@ class Tracker:
 
     # -- the steps of an update
 
+    def _leave(self, scene: np.ndarray) -> None:
+        """Where a film cuts to another scene, its faces are others, also one in the same place.
+
+        Those of the scene before are lost, and found again only where it comes back.
+        """
+        cut = self._scene is not None and is_another(self._scene, scene)
+        if self._scene is None or not is_flat(scene):
+            self._scene = scene
+        for track in self._tracks:
+            if cut or track.elsewhere:
+                track.elsewhere = is_another(track.scene, scene)
+                if track.elsewhere and track.visible:
+                    track.visible, track.box = False, track.certain_box
+        if cut and not any(track.visible for track in self._tracks):
+            self._searched_ns, self._likely = None, []  # who is in it is to be known at once
+
     def _follow(self, grey: np.ndarray, now: int, since_ns: int) -> bool:
         """Carries every track into this frame and confirms those that are due; True if one was lost by it."""
         just_lost = False
@@ -170,7 +186,8 @@ class Tracker:
         self._frames += 1
         several = len(self._tracks) > 1 and since_ns > 0
         every = max(1, int(CARRY_INTERVAL_MS * 1e6 / since_ns + 0.05)) if several else 1
-        for track in sorted(self._tracks, key=lambda track: (not track.visible, track.looked_ns)):
+        here = [track for track in self._tracks if not track.elsewhere]
+        for track in sorted(here, key=lambda track: (not track.visible, track.looked_ns)):
             was_visible = track.visible
             if track.visible and (self._frames + track.number) % every:
                 track.go_on(since_ns)
@@ -191,6 +208,8 @@ class Tracker:
                 track.visible = False
             if track.visible:
                 track.seen_ns = now
+                if track.resembles and self._scene is not None:
+                    track.scene = self._scene
             elif was_visible:
                 track.box = track.certain_box  # flow may have followed what hid the face
             just_lost = just_lost or (was_visible and not track.visible)
@@ -278,8 +297,8 @@ class Tracker:
             detections = self._detector.detect(grey, part=part, known=known)
         self._detect_s += time.perf_counter() - start
         levels = self._detector.levels
-        lost = [track for track in self._tracks if not track.visible]
-        pairs = [(self._closeness(track, face.box, now), track, face) for track in lost for face in detections]
+        lost = [track for track in self._tracks if not (track.visible or track.elsewhere)]
+        pairs = [(track.closeness(face.box, now), track, face) for track in lost for face in detections]
         for closeness, track, face in sorted(pairs, key=lambda pair: -pair[0]):
             free = not track.visible and self._is_free(track, face.box)
             if closeness > 0 and free and face.score >= levels.likely:
@@ -345,7 +364,8 @@ class Tracker:
 
     def _start_track(self, grey: np.ndarray, box: Box, now: int) -> None:
         """A new identity."""
-        self._tracks.append(Track(self._next_number, box, Patch(grey, box), now))
+        assert self._scene is not None  # since the first frame
+        self._tracks.append(Track(self._next_number, box, Patch(grey, box), now, self._scene))
         self._next_number += 1
 
     def _is_free(self, track: Track, box: Box) -> bool:
@@ -353,18 +373,9 @@ class Tracker:
         least = max(0.3, iou(track.box, box)) if track.visible else 0.3
         return not any(other is not track and other.visible and iou(other.box, box) > least for other in self._tracks)
 
-    def _closeness(self, track: Track, box: Box, now: int) -> float:
-        """How well a box fits a track: 1 when equal, 0 beyond its reach or from 1.6 times its size."""
-        sides = [max(each.width, each.height) for each in (track.box, box)]
-        smaller, larger = min(sides), max(sides)
-        if smaller <= 0 or larger > 1.6 * smaller:
-            return 0.0
-        reach = min(REACH + REACH_PER_S * (now - track.certain_ns) / 1e9, MAX_REACH)
-        return max(0.0, 1 - math.dist(track.box.centre, box.centre) / larger / reach)
-
     def _is_known(self, box: Box, now: int) -> bool:
         """Whether a box belongs to a face that is being followed."""
-        return any(self._closeness(track, box, now) > 0 for track in self._tracks)
+        return any(track.closeness(box, now) > 0 for track in self._tracks if not track.elsewhere)
 
     def _judge(self, grey: np.ndarray, visible: list[Track], now: int, since_ns: int) -> None:
         """Has the gate judge new faces, and of the others those whose turn it is, spread over frames."""

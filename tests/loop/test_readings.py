@@ -42,6 +42,13 @@ def test_start_and_seconds_are_times_of_the_source():
     assert readings[0].t_s == pytest.approx(16 * PERIOD_S)  # and not 0: it is the source's time
 
 
+def test_times_that_are_no_whole_nanoseconds_count_as_they_are_told():
+    """At 30 frames a second, as a film that is played again counts them: the 30th is at 0.99999999 s, told as 1.0."""
+    frames = [structs.replace(frame_at(index), media_ns=index * 33_333_333) for index in range(100)]
+    readings = given(Readings(FileSource(frames), pipeline(), start_s=1, seconds=1))
+    assert [reading.frame for reading in readings] == list(range(30, 60))
+
+
 def test_a_start_behind_the_end_gives_nothing():
     assert given(Readings(FileSource(10), pipeline(), start_s=60)) == []
 

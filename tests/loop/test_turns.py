@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from loop_doubles import StubRecognizer, face, pipeline
+from loop_doubles import StubRecognizer, StubTracker, face, pipeline
 
 from edgefer.geometry import Box
+from edgefer.loop.pipeline import Pipeline
+from edgefer.loop.smooth import Smoother
 from edgefer.loop.turns import Turns
 from edgefer.recognize.base import Observation
 from edgefer.values import Frame
@@ -134,3 +136,42 @@ def test_a_face_of_which_no_model_has_spoken_is_asked_about_in_every_frame():
     assert ages[:2] == [None, None] and ages[2] == 0
     assert ages[3:] == pytest.approx([100 / 3, 200 / 3, 0], abs=0.001)
     assert len(loop._models[0].recognizer.boxes) == 4
+
+
+# -- a face that was out of view
+
+
+class Sightings(StubRecognizer):
+    """Gives the first label one score after the other."""
+
+    def __init__(self, *scores: float) -> None:
+        super().__init__()
+        self._scores = iter(scores)
+
+    def observe(self, frame: Frame, face) -> Observation:
+        first = next(self._scores)
+        return Observation(np.array([first, 1 - first, 0], np.float32))
+
+
+def shown(in_view: str, *scores: float, fps: float = 30.0, rate_hz: float = 0.0) -> list[float]:
+    """The score of the first label in each frame that has a face; in_view: a letter for each frame, "-" for none."""
+    here, said = face(1), []
+    tracker = StubTracker()
+    loop = Pipeline(tracker, [Sightings(*scores)], lambda: Smoother(250), turns=Turns(rate_hz=rate_hz))
+    for index, letter in enumerate(in_view):
+        tracker.faces = [] if letter == "-" else [here]
+        said += [next(iter(each.scores.values())) for each in loop.process(at(index, fps)).faces]
+    return said
+
+
+def test_a_face_in_view_again_is_recognized_at_once_and_begins_anew():
+    """Whoever came into the place of one who left would else show the expression of that one."""
+    assert shown("aa---------bb", 1.0, 0.0, rate_hz=10.0) == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_a_face_that_was_hidden_for_a_moment_keeps_its_average():
+    assert 0.3 < shown("aa---a", 1.0, 1.0, 0.0)[-1] < 1
+
+
+def test_frames_far_apart_are_no_absence():
+    assert 0 < shown("aa", 1.0, 0.0, fps=2.0)[-1] < 0.5

@@ -114,6 +114,24 @@ def test_an_avi_has_one_rate_and_rounds_to_it(tmp_path):
     assert length_ms(path) == 2040
 
 
+def test_an_avi_stays_in_time_where_frames_come_faster_than_its_rate(tmp_path):
+    """A burst of forty frames at 200 a second in a film whose mean rate is 30: none is shown more than a tick late."""
+    path = tmp_path / "out.avi"
+    times_ms = [0, 500, *range(1000, 1200, 5), 2000, 2500]
+    write(path, times_ms, fps=30)
+    shown, _ = frames_of(path)
+    assert shown[-2:] == [2000, 2500] and length_ms(path) == pytest.approx(2533, abs=1)
+    burst = [time_ms for time_ms in shown if 900 < time_ms < 1300]
+    assert 6 <= len(burst) <= 8 and burst[-1] <= 1195 + 2 * 1000 / 30
+
+
+@pytest.mark.parametrize("fps", [300, 480, 1000])
+def test_an_avi_of_a_high_speed_film_has_its_rate(tmp_path, fps):
+    path = tmp_path / "out.avi"
+    write(path, [index * 1000 / fps for index in range(60)], fps=fps)
+    assert len(frames_of(path)[0]) == 60 and length_ms(path) == pytest.approx(60_000 / fps, abs=1)
+
+
 def test_frames_that_a_live_source_dropped_leave_the_others_in_their_time(tmp_path):
     path = tmp_path / "out.mp4"
     sink = open_sink(f"video:{path}", fps=10)

@@ -207,6 +207,16 @@ def test_a_film_played_again_goes_on_in_time_and_number(tmp_path, suffix):
     assert np.array_equal(frames[3].grey, frames[13].grey) and np.array_equal(frames[3].grey, frames[23].grey)
 
 
+def test_a_film_played_again_shows_its_last_picture_as_long_as_it_says(tmp_path):
+    """An animation that stands still for two seconds at its end."""
+    path = tmp_path / "film.gif"
+    images = [level(5 * index) for index in range(3)]
+    write_film(path, images, "gif", "gray", times_ms=[0, 100, 200], final_delay="200")
+    with open_source(f"film:{path},loop=true") as source:
+        frames = list(itertools.islice(source.unpaced(), 7))
+    assert [frame.media_ns / NS_PER_MS for frame in frames] == pytest.approx([0, 100, 200, 2200, 2300, 2400, 4400])
+
+
 def test_a_film_played_again_from_a_start_begins_there_each_time(tmp_path):
     path = write_clip(tmp_path / "film.mp4", 10)
     with open_source(f"film:{path},start=0.3,loop=true") as source:

@@ -257,6 +257,7 @@ def test_an_animation_is_a_short_film(tmp_path, kind):
         seen = [source.read() for _ in range(4)]
         assert source.read() is None
     assert [frame.media_ns // 10**6 for frame in seen] == [0, 100, 150, 350]
+    assert [frame.duration_ns // 10**6 for frame in seen] == [100, 50, 200, 70]
     assert not any(frame.still for frame in seen)
     assert [int(frame.grey[-1, -1]) for frame in seen] == [40, 60, 80, 100]
     path.write_bytes(path.read_bytes()[:60])

@@ -1,0 +1,78 @@
+"""A film that is cut from scenes: who is in one is nobody of the scene before, also in the same place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from portrait import as_frames, backdrop, paste
+
+from edgefer.detect import open_detector
+from edgefer.track import Tracker
+from edgefer.track.scene import is_another, overview
+
+CENTRE, SIDE = (320.0, 240.0), 120.0
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return open_detector("haar")
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[np.ndarray]:
+    """A face before a wall, and another face in the same place between a dark and a light one."""
+    wall = backdrop()
+    window = 255 - wall
+    window[:, :200], window[:, 440:] = 40, 225
+    return [paste(wall, CENTRE, SIDE), paste(window, CENTRE, SIDE, mirrored=True)]
+
+
+def tracks(detector, images) -> list[list[int]]:
+    """The identities in each frame of a film of these pictures."""
+    tracker = Tracker(detector)
+    return [[face.track for face in tracker.update(frame)] for frame in as_frames(images)]
+
+
+def test_after_a_cut_the_face_in_the_same_place_is_another_at_once(detector, scenes):
+    first, second = scenes
+    assert tracks(detector, [first] * 20 + [second] * 20) == [[1]] * 20 + [[2]] * 20
+
+
+def test_a_cut_is_seen_where_the_face_is_covered_too(detector, scenes):
+    first, second = scenes
+    covered = first.copy()
+    covered[170:320, 240:400] = 70
+    found = tracks(detector, [first] * 20 + [covered] * 5 + [second] * 20)
+    assert found[25:] == [[2]] * 20
+
+
+def test_of_a_scene_that_comes_back_soon_the_face_is_known_again(detector, scenes):
+    first, second = scenes
+    found = tracks(detector, [first] * 20 + [second] * 15 + [first] * 20)
+    assert found == [[1]] * 20 + [[2]] * 15 + [[1]] * 20
+
+
+def test_black_pictures_between_two_scenes_hide_no_cut(detector, scenes):
+    first, second = scenes
+    found = tracks(detector, [first] * 20 + [np.zeros_like(first)] * 6 + [second] * 30)
+    assert found[-1] == [2]
+    assert all(numbers != [1] for numbers in found[20 + 9 :])  # 0.3 s
+
+
+@pytest.mark.parametrize("kind", ["black", "torn"])
+def test_one_picture_that_is_none_ends_no_identity(detector, scenes, kind):
+    first, _ = scenes
+    spoilt = np.zeros_like(first)
+    if kind == "torn":
+        spoilt[:] = first
+        spoilt[160:] = np.random.default_rng(3).integers(0, 255, (320, 1), np.uint8)
+    found = tracks(detector, [first] * 20 + [spoilt] + [first] * 30)
+    assert {number for numbers in found for number in numbers} == {1}
+    assert found[21 + 15 :] == [[1]] * 15  # 0.5 s
+
+
+def test_a_jerk_of_the_camera_and_other_light_are_the_same_scene(scenes):
+    before = overview(scenes[1])
+    assert not is_another(before, overview(np.roll(scenes[1], (30, 60), (0, 1))))
+    assert not is_another(before, overview((scenes[1] * 0.3).astype(np.uint8)))
+    assert is_another(before, overview(scenes[0]))
