@@ -37,7 +37,7 @@ def test_torn_jpegs_are_left_out_and_counted(tmp_path, said, suffix):
     whole = write_film(tmp_path / f"whole.{suffix}", map(grain, range(70)), encoder("mjpeg"), "yuvj420p")
     packets = packets_of(whole)
     torn = [22, 23, 51]
-    path = spoil(whole, tmp_path / f"torn.{suffix}", [packets[n][0] + packets[n][1] // 2 for n in torn], 2000)
+    path = spoil(whole, tmp_path / f"torn.{suffix}", [packets[n][0] + packets[n][1] // 2 for n in torn], 1500)
     frames = frames_of(path)
     assert [frame.index for frame in frames] == [n for n in range(70) if n not in torn]
     assert [frame.media_ns // NS_PER_MS for frame in frames] == [40 * frame.index for frame in frames]
@@ -110,7 +110,7 @@ def test_a_film_that_begins_in_its_midst_begins_with_the_first_whole_frame(tmp_p
 def test_the_command_line_says_how_many_frames_were_damaged_and_ends_well(tmp_path, capsys):
     whole = write_film(tmp_path / "whole.avi", map(grain, range(20)), encoder("mjpeg"), "yuvj420p")
     offset, size = packets_of(whole)[7]
-    path = spoil(whole, tmp_path / "torn.avi", [offset + size // 2], 2000)
+    path = spoil(whole, tmp_path / "torn.avi", [offset + size // 2], 1500)
     output = tmp_path / "out.jsonl"
     assert main(["run", "--source", str(path), "--output", f"jsonl:{output}"]) == 0
     assert len(output.read_text().splitlines()) == 19
