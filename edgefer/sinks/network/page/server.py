@@ -43,8 +43,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 FOLDER = Path(__file__).parent
 #: Seconds of the past that a viewer is told who comes, a sample each.
 PAST_S = 300
-#: Those who look at the page at a time, and all connections.
-VIEWERS, CONNECTIONS = 32, 96
+#: Those who look at the page at a time.
+VIEWERS = 32
 #: A viewer that takes nothing for so long is left, s.
 STALLED_S = 20.0
 #: Between two wrong tokens, s, whoever sends them.
@@ -249,13 +249,15 @@ async def serve(listening: socket.socket, run: socket.socket, memory: int) -> No
     """
     import uvicorn
 
+    from edgefer.sinks.network.page.connection import CONNECTIONS, Connection
+
     run.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=run, limit=1 << 24)
     settings = msgspec.json.decode((await _message(reader))[1], type=Settings)
     hub = Hub()
     page = Page(settings, hub, lambda viewers: writer.write(bytes([viewers])))
     config = uvicorn.Config(
-        page, loop="asyncio", http="h11", ws="none", lifespan="off", interface="asgi3", log_config=None,
+        page, loop="asyncio", http=Connection, ws="none", lifespan="off", interface="asgi3", log_config=None,
         log_level="critical", access_log=False, server_header=False, date_header=False, proxy_headers=False,
         limit_concurrency=CONNECTIONS, timeout_keep_alive=10, timeout_graceful_shutdown=1,
         ssl_certfile=settings.cert_file or None, ssl_keyfile=settings.key_file or None,

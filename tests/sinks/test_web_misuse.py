@@ -1,0 +1,113 @@
+"""The live page and those who ask in bad ways: half, too much, nonsense, or what they may not have."""
+
+from __future__ import annotations
+
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="no uvicorn here: the extra web")
+pytest.importorskip("starlette", reason="no starlette here: the extra web")
+
+from broker import eventually
+from page_run import TOKEN, Run
+from pages import keeping_its_priority
+from readings import face
+
+from edgefer.sinks.network import web
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unhurried():
+    with keeping_its_priority():
+        yield
+
+
+@pytest.fixture
+def own(tmp_path):
+    runs: list[Run] = []
+
+    def begin(more: str = "", host: str = "127.0.0.1") -> Run:
+        (tmp_path / "token").write_text(TOKEN + "\n")
+        runs.append(Run(more.replace("TOKEN", f"token_file={tmp_path}/token"), host))
+        eventually(runs[-1].is_there)
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.close()
+
+
+def connected(run: Run, data: bytes) -> socket.socket:
+    one = socket.create_connection(("127.0.0.1", run.port))
+    one.settimeout(20)
+    one.sendall(data)
+    return one
+
+
+def in_a_hurry(monkeypatch) -> None:
+    """The server's patience is half a second."""
+    begin = (
+        "from edgefer.sinks.network.page import connection, server; connection.REQUEST_S = 0.5; server.STALLED_S = 1;"
+    )
+    monkeypatch.setattr(web, "_PROGRAM", web._PROGRAM.replace("from edgefer.sinks.network.page import server;", begin))
+
+
+def is_over(one: socket.socket) -> bool:
+    try:
+        while one.recv(1 << 16):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+@pytest.mark.parametrize(
+    "half",
+    [b"", b"GET / HT", b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\ntoken="],
+    ids=["nothing", "half-a-line", "half-a-body"],
+)
+def test_a_request_that_does_not_come_to_its_end_is_dropped(own, monkeypatch, half):
+    """Each holds one of the places for connections; a telephone that has left the house never gives it back."""
+    in_a_hurry(monkeypatch)
+    run = own()
+    viewer = urllib.request.urlopen(run.url + "/events", timeout=20)
+    one = connected(run, half)
+    begin = time.monotonic()
+    assert is_over(one) and time.monotonic() - begin < 15
+    for _ in range(200):  # a viewer asks no more, and stays
+        assert viewer.readline()
+    viewer.close()
+
+
+def test_connections_without_a_request_do_not_lock_others_out(own, monkeypatch):
+    in_a_hurry(monkeypatch)
+    run = own()
+    idle = [connected(run, b"GET") for _ in range(150)]
+    eventually(lambda: run.is_there() and run.ask()[0] == 200)
+    for one in idle:
+        one.close()
+
+
+def test_an_answer_that_nobody_takes_is_dropped(own, monkeypatch):
+    in_a_hurry(monkeypatch)
+    run = own()
+    run.faces = [face(track) for track in range(300)]  # which the buffers do not hold for long
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    one.connect(("127.0.0.1", run.port))
+    one.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    number = one.getsockname()[1]
+    eventually(lambda: number in peers(run))
+    eventually(lambda: number not in peers(run))
+    one.close()
+
+
+def peers(run: Run) -> set[int]:
+    """Ports from which the server is connected to."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = [(line[1].split(":"), line[2].split(":"), line[3]) for line in lines]
+    return {int(there[1], 16) for here, there, state in ends if int(here[1], 16) == run.port and state == "01"}
