@@ -111,3 +111,28 @@ def peers(run: Run) -> set[int]:
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ends = [(line[1].split(":"), line[2].split(":"), line[3]) for line in lines]
     return {int(there[1], 16) for here, there, state in ends if int(here[1], 16) == run.port and state == "01"}
+
+
+def test_nonsense_does_not_bring_the_server_down(own, caplog):
+    """What it complains about is read, or its pipe would be full after some dozens of such requests."""
+    run = own()
+    server = run.sink._server
+    for _ in range(120):
+        one = connected(run, b"POST /token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        one.sendall(b"2710\r\n" + b"a" * 10_000 + b"\r\n")
+        assert one.recv(4096).startswith(b"HTTP/1.1 413")
+        one.sendall(b"nonsense\r\n\r\n")
+        one.close()
+    assert run.ask()[0] == 200 and run.sink._server is server and "its server has ended" not in caplog.text
+
+
+def test_a_server_that_complains_a_lot_does_not_hang(monkeypatch):
+    """Its pipe holds 64 KiB, and somebody has to read them."""
+    loud = "import sys; sys.stderr.write(('x' * 99 + chr(10)) * 3000); from edgefer"
+    monkeypatch.setattr(web, "_PROGRAM", web._PROGRAM.replace("from edgefer", loud, 1))
+    run = Run()
+    try:
+        eventually(run.is_there)
+        assert run.sink._server.why() == "x" * 99
+    finally:
+        run.close()

@@ -44,6 +44,8 @@ _SEND_S = 0.5
 _WAITING = 32
 _AGAIN_S = 3.0
 _LEAVE_S = 1.0
+#: Of what the server complains about, only the end is kept, bytes.
+_COMPLAINT = 4096
 #: Characters of a token at least.
 _TOKEN = 16
 #: What the server says of a message that it has taken; any other byte is the number of its viewers.
@@ -227,6 +229,7 @@ class _Server:
         self._waits_s = float("inf")  # since when a message waits to be taken; it is given any time to begin
         self._socket, its = socket.socketpair()
         self._memory = -1
+        self._complaint = b""
         try:
             with its:
                 if pictures:
@@ -245,6 +248,8 @@ class _Server:
             self._release()
             raise
         self._socket.settimeout(_SEND_S)
+        if self._process.stderr is not None:
+            os.set_blocking(self._process.stderr.fileno(), False)
 
     @property
     def is_busy(self) -> bool:
@@ -280,19 +285,22 @@ class _Server:
                 self._taken += told.count(_TAKEN)
                 self.viewers = next((byte for byte in reversed(told) if byte != _TAKEN), self.viewers)
                 self._waits_s = time.monotonic()
+        self._read_complaints()
         hangs = self.is_busy and time.monotonic() - self._waits_s > _STALLED_S
         return not hangs and self._process.poll() is None
 
-    def why(self) -> str:
-        """The last line that it wrote, which only one that fails does."""
+    def _read_complaints(self) -> None:
+        """A server whose pipe is full of them would wait for room, and hang."""
         stream = self._process.stderr
-        if stream is None:
-            return ""
-        os.set_blocking(stream.fileno(), False)
         with contextlib.suppress(OSError):
-            lines = (stream.read() or b"").decode(errors="replace").split("\n")
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return ""
+            while stream is not None and (data := os.read(stream.fileno(), 1 << 16)):
+                self._complaint = (self._complaint + data)[-_COMPLAINT:]
+
+    def why(self) -> str:
+        """The last line that it wrote, which mostly one that fails does."""
+        self._read_complaints()
+        lines = self._complaint.decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def _release(self) -> None:
         self._socket.close()
