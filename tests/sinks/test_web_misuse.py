@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn", reason="no uvicorn here: the extra web")
 pytest.importorskip("starlette", reason="no starlette here: the extra web")
 
 from broker import eventually
-from page_run import TOKEN, Run
+from page_run import TOKEN, Run, health
 from pages import keeping_its_priority
 from readings import face
 
@@ -136,3 +136,15 @@ def test_a_server_that_complains_a_lot_does_not_hang(monkeypatch):
         assert run.sink._server.why() == "x" * 99
     finally:
         run.close()
+
+
+def test_who_comes_after_the_camera_was_switched_off_is_not_shown_what_was_seen_before(own):
+    run = own()
+    assert any(values.get("picture") for kind, values in run.events(8) if kind == "reading")
+    eventually(lambda: run.sink._server.viewers == 0)
+    run.health = health(source="resting")
+    time.sleep(0.3)
+    events = run.events(6)
+    assert not [values for kind, values in events if kind == "reading" and (values["faces"] or "picture" in values)]
+    run.health = health()
+    assert any(values.get("picture") for kind, values in run.events(12) if kind == "reading")

@@ -105,12 +105,20 @@ class Hub:
         self._news = asyncio.Event()
 
     def put(self, kind: str, data: bytes) -> None:
+        if kind == "reading" and not self.viewers:
+            return  # who comes later would be shown a picture of the past
         self._count += 1
         self.newest[kind] = self._count, b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
         if kind == "sample":
             self.past.append(data)
         self._news.set()
         self._news = asyncio.Event()
+
+    def count(self, step: int) -> None:
+        """A viewer comes or goes; with the last one goes what was seen."""
+        self.viewers += step
+        if not self.viewers:
+            self.newest.pop("reading", None)
 
     async def after(self, seen: int) -> tuple[int, bytes]:
         """What is newer than the message with a number, and the number of the newest."""
@@ -220,7 +228,7 @@ class Page:
             self._count(-1)
 
     def _count(self, step: int) -> None:
-        self._hub.viewers += step
+        self._hub.count(step)
         self._on_viewers(self._hub.viewers)
 
 
