@@ -91,6 +91,7 @@ class MqttOutput(Sink):
         self._newest: dict[str, bytes] = {}  # of each retained topic
         self._unsent: set[str] = set()  # those of them that found no room
         self._waiting: deque[MQTTMessageInfo] = deque()
+        self._event: MQTTMessageInfo | None = None  # the last one that was handed over
         self._changes = Changes()
         self._key: object = None  # of the state that was sent last
         self._state: dict[str, Any] = nobody()
@@ -218,7 +219,10 @@ class MqttOutput(Sink):
 
     def _publish(self, topic: str, data: bytes, retain: bool = False) -> None:
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # the connection's thread says what is wrong
-            self._waiting.append(self._client.publish(topic, data, 0, retain))
+            message = self._client.publish(topic, data, 0, retain)
+            self._waiting.append(message)
+            if topic == self._topics.event:
+                self._event = message
 
     def _has_room(self) -> bool:
         """Whether another message may wait: what the network does not take must not fill the memory. Under the lock."""
@@ -318,8 +322,11 @@ class MqttOutput(Sink):
                 ):
                     self._publish(topic, msgspec.json.encode(values), retain=True)
             self._newest[self._topics.availability] = b"online"
+            lost = self._event is None or self._event.rc != 0
             for topic, message in self._newest.items():
-                self._publish(topic, message, retain=True)
+                # an event that was told happens again for whoever is told again
+                if topic != self._topics.event or topic in self._unsent or lost:
+                    self._publish(topic, message, retain=True)
             self._unsent.clear()
             self._connected.set()
 
