@@ -148,3 +148,12 @@ def test_who_comes_after_the_camera_was_switched_off_is_not_shown_what_was_seen_
     assert not [values for kind, values in events if kind == "reading" and (values["faces"] or "picture" in values)]
     run.health = health()
     assert any(values.get("picture") for kind, values in run.events(12) if kind == "reading")
+
+
+def test_the_name_that_it_listens_at_is_a_name_to_ask_by(own, monkeypatch):
+    find = socket.getaddrinfo
+    there = lambda host, *given, **named: find("127.0.0.1" if host == "hall.lan" else host, *given, **named)  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", there)
+    run = own(",TOKEN", "hall.lan")
+    assert run.ask("/", Host=f"hall.lan:{run.port}")[0] == 401
+    assert run.ask("/", Host=f"other.lan:{run.port}")[0] == 403

@@ -46,7 +46,7 @@ class MetricsOutput(Sink):
         packages.require("prometheus_client")
         self.name = f"metrics:{options.address}"
         self._address = Address(options.address, self.name)
-        self._names = [name for name in options.names.split("/") if name]
+        self._names = [self._address.host, *filter(None, options.names.split("/"))]
         self._opening = Opening(self._address, self.name)
         self._server: _Server | None = None
         self._last: Reading | None = None

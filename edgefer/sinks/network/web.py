@@ -76,7 +76,7 @@ class WebOutput(Sink):
         colours = {label: f"#{r:02x}{g:02x}{b:02x}" for label, (r, g, b) in colours_of(labels).items()}
         colours[UNCERTAIN] = "#{:02x}{:02x}{:02x}".format(*GREY)
         self._settings = {
-            "names": [name for name in options.names.split("/") if name],
+            "names": [self._address.host, *filter(None, options.names.split("/"))],
             "token": token,
             "secure": bool(options.cert_file),
             "width": options.width,
