@@ -136,7 +136,7 @@ def test_the_token_opens_the_page_and_nothing_else_does(own, monkeypatch):
     assert status == 401 and "<form" in text and "/events" not in text
     assert run.ask("/events")[0] == run.ask("/page.js")[0] == 401
     assert run.ask("/events", Authorization="Bearer wrong")[0] == 401
-    assert run.ask("/events", Cookie=f"edgefer_token={TOKEN}")[0] == 401
+    assert run.ask("/events", Cookie=f"edgefer_token_{run.port}={TOKEN}")[0] == 401
     wrong = urllib.parse.urlencode({"token": "open-sesame"}).encode()
     begin = time.monotonic()
     status, headers, _ = run.ask("/token", wrong)

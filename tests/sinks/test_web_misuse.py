@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def unhurried():
 def own(tmp_path):
     runs: list[Run] = []
 
-    def begin(more: str = "", host: str = "127.0.0.1") -> Run:
-        (tmp_path / "token").write_text(TOKEN + "\n")
+    def begin(more: str = "", host: str = "127.0.0.1", token: str = TOKEN) -> Run:
+        (tmp_path / "token").write_text(token + "\n")
         runs.append(Run(more.replace("TOKEN", f"token_file={tmp_path}/token"), host))
         eventually(runs[-1].is_there)
         return runs[-1]
@@ -157,3 +158,43 @@ def test_the_name_that_it_listens_at_is_a_name_to_ask_by(own, monkeypatch):
     run = own(",TOKEN", "hall.lan")
     assert run.ask("/", Host=f"hall.lan:{run.port}")[0] == 401
     assert run.ask("/", Host=f"other.lan:{run.port}")[0] == 403
+
+
+def logged_in(run: Run, token: str = TOKEN) -> str:
+    """The cookie."""
+    _, headers, _ = run.ask("/token", urllib.parse.urlencode({"token": token}).encode())
+    return headers["set-cookie"].partition(";")[0]
+
+
+def test_two_pages_on_one_machine_keep_their_tokens_apart(own):
+    """A browser gives the cookies of a host to each of its ports, and has one of each name."""
+    first, second = own(",TOKEN"), own(",TOKEN", token="another-word-of-many-letters")
+    cookies = [logged_in(first), logged_in(second, "another-word-of-many-letters")]
+    assert len({cookie.partition("=")[0] for cookie in cookies}) == 2
+    for run in (first, second):
+        assert run.events(1, Cookie="; ".join(cookies))[0][0] == "hello"
+
+
+@pytest.mark.parametrize("kind", ["Authorization", "Cookie"])
+def test_a_guess_takes_a_second_however_it_is_given(own, kind):
+    run = own(",TOKEN")
+    wrong = "Bearer wrong" if kind == "Authorization" else f"{logged_in(run)}0"
+    for path in ("/events", "/"):
+        begin = time.monotonic()
+        assert run.ask(path, **{kind: wrong})[0] == 401 and time.monotonic() - begin >= 1.0
+    begin = time.monotonic()
+    assert run.ask("/")[0] == 401 and time.monotonic() - begin < 1.0
+
+
+@pytest.mark.parametrize("token", [" open-sesame-and-more ", "sésame-ouvre-toi-là"], ids=["blanks", "accents"])
+def test_a_token_opens_the_page_as_it_is_written(own, token):
+    run = own(",TOKEN", token=token)
+    assert run.events(1, Cookie=logged_in(run, token))[0][0] == "hello"
+    by_header = f"Bearer {token.strip()}".encode().decode("latin-1")  # as curl sends it
+    assert run.events(1, Authorization=by_header)[0][0] == "hello"
+
+
+def test_the_stream_is_there_to_be_got_and_for_nothing_else(own):
+    run = own()
+    assert run.ask("/events", b"x")[0] == 405
+    eventually(lambda: run.sink._server.viewers == 0)

@@ -29,7 +29,7 @@ from edgefer.support import packages
 from edgefer.support.credentials import credential_path, read_secret
 from edgefer.support.names import shown
 from edgefer.support.palette import GREY, colours_of
-from edgefer.support.redact import scrub
+from edgefer.support.redact import remember_secret, scrub
 from edgefer.values import Frame, Health, Reading
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class WebOutput(Sink):
                 what = "is open to other machines and needs a token; add token_file=FILE, and make one with:"
                 raise UsageError(f"{self.name}: {what} head -c 18 /dev/urandom | base64 > FILE")
             return ""
-        token = read_secret(self._options.token_file, f"{self.name}: token_file")
+        token = read_secret(self._options.token_file, f"{self.name}: token_file").strip()
+        remember_secret(token)
         if len(token) < _TOKEN:
             raise UsageError(f"{self.name}: token_file: expected {_TOKEN} characters at least, got {len(token)}")
         return token
