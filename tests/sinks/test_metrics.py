@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -188,6 +189,30 @@ def test_clients_that_stall_keep_nobody_waiting(sink):
     for one in stalled:
         one.close()
     assert samples(eventually(lambda: _asked(sink.url)))["edgefer_age_seconds_count"] == 100
+
+
+def test_clients_that_say_a_letter_now_and_then_do_not_keep_their_places(sink, monkeypatch):
+    monkeypatch.setattr(metrics, "_REQUEST_S", 0.5)
+    sink.report(health())
+    host, port = "127.0.0.1", int(sink.url.split(":")[2].split("/")[0])
+    slow = [socket.create_connection((host, port)) for _ in range(8)]
+    done = threading.Event()
+
+    def trickle() -> None:
+        while not done.wait(0.1):
+            for one in slow:
+                with contextlib.suppress(OSError):
+                    one.send(b"x")
+
+    trickling = threading.Thread(target=trickle)
+    trickling.start()
+    try:
+        assert eventually(lambda: _asked(sink.url))
+    finally:
+        done.set()
+        trickling.join()
+        for one in slow:
+            one.close()
 
 
 def test_the_figures_are_written_once_a_second_however_many_ask(sink, monkeypatch):
