@@ -14,6 +14,7 @@ from readings import face, reading
 
 from edgefer.labels import FERPLUS8
 from edgefer.sinks import open_sink
+from edgefer.sinks.network import mqtt
 
 pytestmark = needs_broker
 
@@ -66,3 +67,14 @@ def test_an_event_while_the_broker_is_away_is_told_when_it_is_back(own):
         eventually(lambda: "edgefer/late/event" in listener.newest)
         assert json.loads(listener.newest["edgefer/late/event"])["track"] == 7
     sink.close()
+
+
+def test_two_runs_with_one_name_are_told_so_and_give_way(own, monkeypatch, caplog):
+    """A broker has one client of a name: the one that comes takes the connection from the other, and so on."""
+    monkeypatch.setattr(mqtt, "_SHORTEST_PAUSE_S", 0.05)
+    sinks = [open_sink(f"mqtt:{own.url},id=twin", labels=FERPLUS8) for _ in range(2)]
+    for sink in sinks:
+        sink.write(reading(0))
+    eventually(lambda: "is another run 'twin' as well? Give it an id= of its own" in caplog.text)
+    for sink in sinks:
+        sink.close()
