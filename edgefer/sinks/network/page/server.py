@@ -28,7 +28,7 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from edgefer.sinks.network.listen import may_ask
@@ -41,6 +41,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 FOLDER = Path(__file__).parent
+_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 #: Seconds of the past that a viewer is told who comes, a sample each.
 PAST_S = 300
 #: Those who look at the page at a time.
@@ -136,8 +137,7 @@ class Page:
         self._cookie_name = f"{COOKIE}_{port}"  # a browser gives a host's cookies to each of its ports
         self._cookie = hashlib.sha256(b"edgefer page\0" + settings.token.encode()).hexdigest()
         self._guessing = asyncio.Lock()
-        files = {"/style.css": "style.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
-        routes = [Route(path, _file(name)) for path, name in files.items()]
+        routes = [Route(f"/{name}", _file(name)) for name in ("style.css", "page.js", "icon.svg")]
         routes += [Route("/", self._index), Route("/token", self._take_token, methods=["POST"])]
         self._routes = Starlette(routes=routes)
 
@@ -192,7 +192,7 @@ class Page:
 
     async def _index(self, request: Request) -> Response:
         known = await self._is_known(request)
-        return FileResponse(FOLDER / ("index.html" if known else "login.html"), 200 if known else 401)
+        return _whole("index.html" if known else "login.html", 200 if known else 401)
 
     async def _take_token(self, request: Request) -> Response:
         body = b""
@@ -247,9 +247,14 @@ class Page:
 
 def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        return FileResponse(FOLDER / name)
+        return _whole(name)
 
     return answer
+
+
+def _whole(name: str, status: int = 200) -> Response:
+    """A file at once: of Starlette's own answer to a file anybody may ask for any number of parts."""
+    return Response((FOLDER / name).read_bytes(), status, media_type=_MEDIA_TYPES[name.rpartition(".")[2]])
 
 
 def _is_visit(request: Request) -> bool:
