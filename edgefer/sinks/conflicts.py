@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from edgefer.errors import UsageError
+from edgefer.sinks.network.options import Mqtt, Serving
 from edgefer.sinks.registry import FOLDER, PICTURE_SUFFIXES, STANDARD, STDOUT, Lines, is_folder
 from edgefer.sources.registry import on_disk
 from edgefer.support.atomic import file_key, is_inside
@@ -21,7 +22,8 @@ def check_outputs(outputs: Iterable[Choice], source: str | Iterable[str] = "", r
         recursive: whether the folders inside a folder of pictures are read as well.
 
     Raises:
-        UsageError: two write to one place, or one would replace the source.
+        UsageError: two write to one place, listen at one port or are one device at a broker, or one would replace the
+            source.
     """
     for _, problem in output_conflicts(outputs, source, recursive):
         raise UsageError(problem)
@@ -34,7 +36,13 @@ def output_conflicts(
     sources = [source] if isinstance(source, str) else list(source)
     places = [(path, recursive or further) for path, further in filter(None, map(on_disk, sources))]
     taken: dict[object, str | None] = {file_key(path): None for path, _ in places if os.path.isfile(path)}
+    before: list[Choice] = []
     for number, output in enumerate(outputs):
+        problem = next(filter(None, (_network_conflict(output, other) for other in before)), "")
+        if problem:
+            yield number, problem
+            continue
+        before.append(output)
         path = output.target if output.entry.target == "path" else ""
         if not path and STDOUT not in output.entry.needs:
             continue
@@ -58,6 +66,27 @@ def output_conflicts(
             # devices may be shared
             if folder or standard is not None or os.path.isfile(path) or not os.path.exists(path):
                 taken |= dict.fromkeys((key for _, key in written), str(output))
+
+
+def _network_conflict(output: Choice, other: Choice) -> str:
+    """Why two outputs cannot both speak to other machines; empty where they can."""
+    one, two = output.options, other.options
+    if isinstance(one, Serving) and isinstance(two, Serving):
+        hosts = {_host(one.address), _host(two.address)}
+        port, other_port = (int(each.address.rpartition(":")[2]) for each in (one, two))
+        if port == other_port and (len(hosts) == 1 or hosts & _EVERYWHERE):
+            return f"output {str(output)!r} and {str(other)!r} both listen at port {port}; give it a port of its own"
+    if isinstance(one, Mqtt) and isinstance(two, Mqtt) and (one.broker, one.id) == (two.broker, two.id):
+        return f"output {str(output)!r} and {str(other)!r} are one device at the broker; give it an id= of its own"
+    return ""
+
+
+_EVERYWHERE = {"0.0.0.0", "::"}
+
+
+def _host(address: str) -> str:
+    host = address.rpartition(":")[0].strip("[]").lower()
+    return "127.0.0.1" if host in ("", "localhost") else host
 
 
 def _written_by(output: Choice, path: str) -> list[str]:

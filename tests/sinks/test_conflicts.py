@@ -86,3 +86,21 @@ def test_what_is_no_file_takes_no_place(source):
     assert not refused(["csv:film.csv"], source)
     place = on_disk(source)
     assert place is None or not os.path.exists(place[0])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "what"),
+    [
+        ("web:9840", "metrics:localhost:9840", "both listen at port 9840"),
+        ("metrics:192.0.2.1:80", "web:0.0.0.0:80,token_file=x", "both listen at port 80"),
+        ("web:9840", "metrics:9841", ""),
+        ("metrics:192.0.2.1:80", "metrics:192.0.2.2:80", ""),
+        ("mqtt:mqtt://h", "mqtt:mqtt://user:word@H:1883/,topic=other", "are one device at the broker"),
+        ("mqtt:mqtt://[::1]", "mqtt:mqtt://[::1]:1883", "are one device at the broker"),
+        ("mqtt:mqtt://h,id=a", "mqtt:mqtt://h,id=b", ""),
+        ("mqtt:mqtt://h", "mqtt:mqtt://h:1884", ""),
+    ],
+)
+def test_two_that_would_be_in_each_others_way_in_the_network(one, two, what):
+    told = refused([one, two])
+    assert what in told and bool(told) == bool(what) and "word" not in told

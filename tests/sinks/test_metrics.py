@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -190,6 +191,30 @@ def test_clients_that_stall_keep_nobody_waiting(sink):
     assert samples(eventually(lambda: _asked(sink.url)))["edgefer_age_seconds_count"] == 100
 
 
+def test_clients_that_say_a_letter_now_and_then_do_not_keep_their_places(sink, monkeypatch):
+    monkeypatch.setattr(metrics, "_REQUEST_S", 0.5)
+    sink.report(health())
+    host, port = "127.0.0.1", int(sink.url.split(":")[2].split("/")[0])
+    slow = [socket.create_connection((host, port)) for _ in range(8)]
+    done = threading.Event()
+
+    def trickle() -> None:
+        while not done.wait(0.1):
+            for one in slow:
+                with contextlib.suppress(OSError):
+                    one.send(b"x")
+
+    trickling = threading.Thread(target=trickle)
+    trickling.start()
+    try:
+        assert eventually(lambda: _asked(sink.url))
+    finally:
+        done.set()
+        trickling.join()
+        for one in slow:
+            one.close()
+
+
 def test_the_figures_are_written_once_a_second_however_many_ask(sink, monkeypatch):
     """To write them takes time that the run has a use for."""
     from prometheus_client import exposition
@@ -250,6 +275,24 @@ def test_an_output_whose_thread_cannot_be_started_lets_go_of_its_port_and_can_be
         other.bind(("127.0.0.1", port))
 
 
-def test_a_port_that_is_none_is_refused():
-    with pytest.raises(UsageError, match="expected a port from 1 to 65535"):
-        open_sink("metrics:127.0.0.1:70000")
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [("127.0.0.1:70000", "a port from 1 to 65535, got 70000"), ("pi..lan:80", "a name or an address of this machine")],
+)
+def test_an_address_that_is_none_is_refused(address, what):
+    with pytest.raises(UsageError, match=f"metrics:{address}: expected {what}"):
+        open_sink(f"metrics:{address}")
+
+
+def test_the_name_that_it_listens_at_is_a_name_to_ask_by(monkeypatch):
+    """The log and the profile say it: nobody has to write it a second time, in names=."""
+    find = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *given, **named: find("127.0.0.1", *given, **named))
+    port = free_port()
+    sink = open_sink(f"metrics:Hall.lan:{port},names=other.lan")
+    sink.report(health())
+    for name in ("hall.lan", "other.lan"):
+        assert ask(f"http://127.0.0.1:{port}/metrics", Host=f"{name}:{port}")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        ask(f"http://127.0.0.1:{port}/metrics", Host="third.lan")
+    sink.close()

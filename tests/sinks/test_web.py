@@ -9,9 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -23,6 +21,7 @@ pytest.importorskip("starlette", reason="no starlette here: the extra web")
 import browser as browsers
 from broker import eventually, free_port, make_certificates
 from browser import needs_browser
+from page_run import TOKEN, Run, health
 from pages import KEEPING, keeping_its_priority
 from readings import face, frame, reading
 
@@ -30,82 +29,6 @@ from edgefer.errors import UsageError
 from edgefer.labels import FERPLUS8
 from edgefer.sinks import open_sink
 from edgefer.sinks.network import web
-from edgefer.values import Health
-
-TOKEN = "open-sesame-and-more"
-
-
-def health(**changes) -> Health:
-    values = {"frames": 90, "dropped": 7, "faces": 1, "fps": 29.9, "age_ms": 7.7, "reconnects": 2, "restarts": 3}
-    values |= {"governor_level": 0, "temperature_c": 61.25, "throttled": False, "source": "running"}
-    return Health(**{**values, **changes})
-
-
-class Run:
-    """Readings that go on while a test looks at the page."""
-
-    def __init__(self, more: str = "", host: str = "127.0.0.1") -> None:
-        self.port = free_port()
-        self.sink = open_sink(f"web:{host}:{self.port},rate=30{more}", labels=FERPLUS8, title="camera 0")
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.faces = [face(1, "happiness")]
-        self.health = health()
-        self.longest_s = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._feed)
-        self._thread.start()
-
-    def _feed(self) -> None:
-        index = 0
-        while not self._stop.wait(0.02):
-            begin = time.monotonic()
-            if self.health.source == "running":
-                self.sink.write(reading(index, *self.faces), frame(index))
-            if index % 5 == 0:
-                self.sink.report(self.health)
-            self.longest_s = max(self.longest_s, time.monotonic() - begin)
-            index += 1
-
-    def ask(self, path: str = "/", data: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], str]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(self.url + path, data, named)
-        try:
-            with urllib.request.build_opener(Stay).open(request, timeout=20) as answer:
-                return answer.status, dict(answer.headers), answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, dict(error.headers), error.read().decode()
-
-    def is_there(self) -> bool:
-        try:
-            return bool(self.ask()[0])
-        except OSError:
-            return False
-
-    def events(self, count: int, **headers: str) -> list[tuple[str, dict]]:
-        """So many events of the stream."""
-        events: list[tuple[str, dict]] = []
-        request = urllib.request.Request(self.url + "/events", headers=headers)
-        with urllib.request.urlopen(request, timeout=20) as stream:
-            kind = ""
-            while len(events) < count:
-                line = stream.readline().decode().rstrip("\n")
-                if line.startswith("event: "):
-                    kind = line[7:]
-                elif line.startswith("data: "):
-                    events.append((kind, json.loads(line[6:])))
-        return events
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.sink.close()
-
-
-class Stay(urllib.request.HTTPRedirectHandler):
-    """Where a page leads elsewhere, the test wants to know."""
-
-    def redirect_request(self, *args):
-        return None
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -213,7 +136,7 @@ def test_the_token_opens_the_page_and_nothing_else_does(own, monkeypatch):
     assert status == 401 and "<form" in text and "/events" not in text
     assert run.ask("/events")[0] == run.ask("/page.js")[0] == 401
     assert run.ask("/events", Authorization="Bearer wrong")[0] == 401
-    assert run.ask("/events", Cookie=f"edgefer_token={TOKEN}")[0] == 401
+    assert run.ask("/events", Cookie=f"edgefer_token_{run.port}={TOKEN}")[0] == 401
     wrong = urllib.parse.urlencode({"token": "open-sesame"}).encode()
     begin = time.monotonic()
     status, headers, _ = run.ask("/token", wrong)

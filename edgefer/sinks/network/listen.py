@@ -28,6 +28,10 @@ class Address:
         self.host, self.port = host.strip("[]") or LOOPBACK, int(port)
         if not 1 <= self.port <= 65535:
             raise UsageError(f"{name}: expected a port from 1 to 65535, got {port}")
+        try:
+            self.host.encode("idna")
+        except UnicodeError:  # which getaddrinfo would raise
+            raise UsageError(f"{name}: expected a name or an address of this machine, got {self.host}") from None
 
     @property
     def is_private(self) -> bool:

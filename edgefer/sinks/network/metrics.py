@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,8 +31,8 @@ log = logging.getLogger(__name__)
 #: Upper ends, s: around the stages of small boards and of large ones.
 _STAGE_S = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.012, 0.017, 0.025, 0.035, 0.05, 0.1, 0.2, 0.5, 1.0)
 _AGE_S = (0.005, 0.01, 0.02, 0.033, 0.05, 0.067, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0)
-#: Requests at a time, and how long one may take; others are sent away.
-_AT_ONCE, _REQUEST_S = 8, 5.0
+#: Requests at a time, others are sent away; how long a client may say nothing, and how long a request may take, s.
+_AT_ONCE, _SILENT_S, _REQUEST_S = 8, 5.0, 10.0
 #: An answer is good for so long, s: to write one takes this process as long as several frames.
 _FRESH_S = 1.0
 #: Between two requests, s, for the same reason.
@@ -46,7 +47,7 @@ class MetricsOutput(Sink):
         packages.require("prometheus_client")
         self.name = f"metrics:{options.address}"
         self._address = Address(options.address, self.name)
-        self._names = [name for name in options.names.split("/") if name]
+        self._names = [self._address.host, *filter(None, options.names.split("/"))]
         self._opening = Opening(self._address, self.name)
         self._server: _Server | None = None
         self._last: Reading | None = None
@@ -221,7 +222,7 @@ class _HealthMetrics:
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _REQUEST_S  # of a client that stalls
+    timeout = _SILENT_S  # of a client that stalls
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug("metrics: " + format, *args)
@@ -245,6 +246,14 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.setup_environ()
         self.set_app(application)
         self._room = threading.BoundedSemaphore(_AT_ONCE)
+        self._ends_s: dict[socket.socket, float] = {}  # of requests that are answered: when each has to be over
+
+    def service_actions(self) -> None:
+        """Now and then: a client that says a letter each few seconds is not silent, and holds its place as well."""
+        for request, end_s in list(self._ends_s.items()):
+            if time.monotonic() > end_s:
+                with contextlib.suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         time.sleep(_PAUSE_S)
@@ -258,9 +267,11 @@ class _Server(ThreadingMixIn, WSGIServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        self._ends_s[request] = time.monotonic() + _REQUEST_S
         try:
             super().process_request_thread(request, client_address)
         finally:
+            del self._ends_s[request]
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

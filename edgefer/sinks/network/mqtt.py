@@ -27,7 +27,7 @@ from edgefer.errors import UsageError
 from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import readable, reading_values
 from edgefer.sinks.network import discovery
-from edgefer.sinks.network.options import Mqtt
+from edgefer.sinks.network.options import PORTS, Mqtt
 from edgefer.sinks.network.state import Changes, nobody, state_of
 from edgefer.support import packages
 from edgefer.support.credentials import credential_path, read_secret
@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
 #: A broker that says nothing for one and a half times this is gone, s.
 _KEEPALIVE_S = 20
 _CONNECT_S = 5.0
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+#: A connection that is lost sooner than this, s, so many times one after the other, is taken away by another client.
+_BRIEF_S, _BRIEF = 10.0, 3
 #: Messages that may wait for the network.
 _WAITING = 64
 #: Changes are sent at once, but not faster than this, s.
@@ -81,7 +82,7 @@ class MqttOutput(Sink):
             raise UsageError(f"{self.name}: expected a port from 1 to 65535") from None
         if not self._host:
             raise UsageError(f"{self.name}: expected a broker's name or address after {scheme}://")
-        self._port = port or _PORTS[scheme]
+        self._port = port or PORTS[scheme]
         self._id = options.id or device_id()
         self._topics = discovery.Topics(f"{options.topic}/{self._id}")
         self._options = options
@@ -91,6 +92,7 @@ class MqttOutput(Sink):
         self._newest: dict[str, bytes] = {}  # of each retained topic
         self._unsent: set[str] = set()  # those of them that found no room
         self._waiting: deque[MQTTMessageInfo] = deque()
+        self._event: MQTTMessageInfo | None = None  # the last one that was handed over
         self._changes = Changes()
         self._key: object = None  # of the state that was sent last
         self._state: dict[str, Any] = nobody()
@@ -218,7 +220,10 @@ class MqttOutput(Sink):
 
     def _publish(self, topic: str, data: bytes, retain: bool = False) -> None:
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # the connection's thread says what is wrong
-            self._waiting.append(self._client.publish(topic, data, 0, retain))
+            message = self._client.publish(topic, data, 0, retain)
+            self._waiting.append(message)
+            if topic == self._topics.event:
+                self._event = message
 
     def _has_room(self) -> bool:
         """Whether another message may wait: what the network does not take must not fill the memory. Under the lock."""
@@ -235,9 +240,9 @@ class MqttOutput(Sink):
             self._thread = thread  # one that could not be started is not waited for
 
     def _work(self) -> None:
-        pause_s = _SHORTEST_PAUSE_S
+        pause_s, brief = _SHORTEST_PAUSE_S, 0
         while not self._closing.is_set():
-            self._refused = False
+            self._refused, began_s = False, time.monotonic()
             try:
                 self._client.connect(self._host, self._port, _KEEPALIVE_S)
                 why = self._hold()
@@ -246,7 +251,11 @@ class MqttOutput(Sink):
             except Exception as error:  # a thread must not end unnoticed
                 log.debug("%s", self.name, exc_info=True)
                 why = f"{type(error).__name__}: {error}"
-            if self._connected.is_set():
+            is_brief = self._connected.is_set() and time.monotonic() - began_s < _BRIEF_S
+            brief = brief + 1 if is_brief else 0
+            if brief >= _BRIEF:
+                why += f" as soon as it is made; is another run {self._id!r} as well? Give it an id= of its own"
+            elif self._connected.is_set():
                 pause_s = _SHORTEST_PAUSE_S
             self._connected.clear()
             with self._lock:
@@ -254,7 +263,7 @@ class MqttOutput(Sink):
             if self._closing.is_set():
                 return
             self._away = True
-            self._say(logging.ERROR if self._refused else logging.WARNING, f"{why}; trying again")
+            self._say(logging.ERROR if self._refused or brief >= _BRIEF else logging.WARNING, f"{why}; trying again")
             self._closing.wait(_LONGEST_PAUSE_S if self._refused else pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -318,8 +327,11 @@ class MqttOutput(Sink):
                 ):
                     self._publish(topic, msgspec.json.encode(values), retain=True)
             self._newest[self._topics.availability] = b"online"
+            lost = self._event is None or self._event.rc != 0
             for topic, message in self._newest.items():
-                self._publish(topic, message, retain=True)
+                # an event that was told happens again for whoever is told again
+                if topic != self._topics.event or topic in self._unsent or lost:
+                    self._publish(topic, message, retain=True)
             self._unsent.clear()
             self._connected.set()
 

@@ -11,6 +11,8 @@ from edgefer.support.typed import READ_FILE, SECRET_FILE
 
 #: HOST:PORT, [IPv6]:PORT, or a port alone.
 _ADDRESS = r"^(?:(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):)?[0-9]{1,5}$"
+#: Of a broker, by the scheme of its address.
+PORTS = {"mqtt": 1883, "mqtts": 8883}
 _TOPIC = r"^[^+#\s/][^+#\s]*[^+#\s/]$|^[^+#\s/]$"
 
 
@@ -86,6 +88,17 @@ class Mqtt(Network, frozen=True):
         from urllib.parse import urlsplit  # takes time to load, and most runs have no network
 
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def broker(self) -> tuple[str, int]:
+        """Host and port."""
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.url)
+        try:
+            return parts.hostname or "", parts.port or PORTS[parts.scheme]
+        except ValueError:  # no port: it is refused when it is opened
+            return self.url, 0
 
 
 class Serving(Network, frozen=True):

@@ -29,7 +29,7 @@ from edgefer.support import packages
 from edgefer.support.credentials import credential_path, read_secret
 from edgefer.support.names import shown
 from edgefer.support.palette import GREY, colours_of
-from edgefer.support.redact import scrub
+from edgefer.support.redact import remember_secret, scrub
 from edgefer.values import Frame, Health, Reading
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ _SEND_S = 0.5
 _WAITING = 32
 _AGAIN_S = 3.0
 _LEAVE_S = 1.0
+#: Of what the server complains about, only the end is kept, bytes.
+_COMPLAINT = 4096
 #: Characters of a token at least.
 _TOKEN = 16
 #: What the server says of a message that it has taken; any other byte is the number of its viewers.
@@ -74,7 +76,7 @@ class WebOutput(Sink):
         colours = {label: f"#{r:02x}{g:02x}{b:02x}" for label, (r, g, b) in colours_of(labels).items()}
         colours[UNCERTAIN] = "#{:02x}{:02x}{:02x}".format(*GREY)
         self._settings = {
-            "names": [name for name in options.names.split("/") if name],
+            "names": [self._address.host, *filter(None, options.names.split("/"))],
             "token": token,
             "secure": bool(options.cert_file),
             "width": options.width,
@@ -101,7 +103,8 @@ class WebOutput(Sink):
                 what = "is open to other machines and needs a token; add token_file=FILE, and make one with:"
                 raise UsageError(f"{self.name}: {what} head -c 18 /dev/urandom | base64 > FILE")
             return ""
-        token = read_secret(self._options.token_file, f"{self.name}: token_file")
+        token = read_secret(self._options.token_file, f"{self.name}: token_file").strip()
+        remember_secret(token)
         if len(token) < _TOKEN:
             raise UsageError(f"{self.name}: token_file: expected {_TOKEN} characters at least, got {len(token)}")
         return token
@@ -227,6 +230,7 @@ class _Server:
         self._waits_s = float("inf")  # since when a message waits to be taken; it is given any time to begin
         self._socket, its = socket.socketpair()
         self._memory = -1
+        self._complaint = b""
         try:
             with its:
                 if pictures:
@@ -245,6 +249,8 @@ class _Server:
             self._release()
             raise
         self._socket.settimeout(_SEND_S)
+        if self._process.stderr is not None:
+            os.set_blocking(self._process.stderr.fileno(), False)
 
     @property
     def is_busy(self) -> bool:
@@ -280,19 +286,22 @@ class _Server:
                 self._taken += told.count(_TAKEN)
                 self.viewers = next((byte for byte in reversed(told) if byte != _TAKEN), self.viewers)
                 self._waits_s = time.monotonic()
+        self._read_complaints()
         hangs = self.is_busy and time.monotonic() - self._waits_s > _STALLED_S
         return not hangs and self._process.poll() is None
 
-    def why(self) -> str:
-        """The last line that it wrote, which only one that fails does."""
+    def _read_complaints(self) -> None:
+        """A server whose pipe is full of them would wait for room, and hang."""
         stream = self._process.stderr
-        if stream is None:
-            return ""
-        os.set_blocking(stream.fileno(), False)
         with contextlib.suppress(OSError):
-            lines = (stream.read() or b"").decode(errors="replace").split("\n")
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return ""
+            while stream is not None and (data := os.read(stream.fileno(), 1 << 16)):
+                self._complaint = (self._complaint + data)[-_COMPLAINT:]
+
+    def why(self) -> str:
+        """The last line that it wrote, which mostly one that fails does."""
+        self._read_complaints()
+        lines = self._complaint.decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def _release(self) -> None:
         self._socket.close()

@@ -28,7 +28,7 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from edgefer.sinks.network.listen import may_ask
@@ -41,10 +41,11 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 FOLDER = Path(__file__).parent
+_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 #: Seconds of the past that a viewer is told who comes, a sample each.
 PAST_S = 300
-#: Those who look at the page at a time, and all connections.
-VIEWERS, CONNECTIONS = 32, 96
+#: Those who look at the page at a time.
+VIEWERS = 32
 #: A viewer that takes nothing for so long is left, s.
 STALLED_S = 20.0
 #: Between two wrong tokens, s, whoever sends them.
@@ -105,12 +106,20 @@ class Hub:
         self._news = asyncio.Event()
 
     def put(self, kind: str, data: bytes) -> None:
+        if kind == "reading" and not self.viewers:
+            return  # who comes later would be shown a picture of the past
         self._count += 1
         self.newest[kind] = self._count, b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
         if kind == "sample":
             self.past.append(data)
         self._news.set()
         self._news = asyncio.Event()
+
+    def count(self, step: int) -> None:
+        """A viewer comes or goes; with the last one goes what was seen."""
+        self.viewers += step
+        if not self.viewers:
+            self.newest.pop("reading", None)
 
     async def after(self, seen: int) -> tuple[int, bytes]:
         """What is newer than the message with a number, and the number of the newest."""
@@ -123,12 +132,12 @@ class Hub:
 class Page:
     """The application: who may ask, and what is answered."""
 
-    def __init__(self, settings: Settings, hub: Hub, on_viewers: Callable[[int], None]) -> None:
+    def __init__(self, settings: Settings, hub: Hub, port: int, on_viewers: Callable[[int], None]) -> None:
         self._settings, self._hub, self._on_viewers = settings, hub, on_viewers
+        self._cookie_name = f"{COOKIE}_{port}"  # a browser gives a host's cookies to each of its ports
         self._cookie = hashlib.sha256(b"edgefer page\0" + settings.token.encode()).hexdigest()
         self._guessing = asyncio.Lock()
-        files = {"/style.css": "style.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
-        routes = [Route(path, _file(name)) for path, name in files.items()]
+        routes = [Route(f"/{name}", _file(name)) for name in ("style.css", "page.js", "icon.svg")]
         routes += [Route("/", self._index), Route("/token", self._take_token, methods=["POST"])]
         self._routes = Starlette(routes=routes)
 
@@ -143,7 +152,9 @@ class Page:
                 message["headers"] = [*message.get("headers", []), *more]
             await send(message)
 
-        answer = self._refusal(request)
+        answer = await self._refusal(request)
+        if answer is None and scope["path"] == "/events" and request.method != "GET":
+            answer = PlainTextResponse("the stream is there for GET\n", 405, {"allow": "GET"})
         if answer is not None:
             await answer(scope, receive, send_with_headers)
         elif scope["path"] == "/events":
@@ -151,28 +162,37 @@ class Page:
         else:
             await self._routes(scope, receive, send_with_headers)
 
-    def _refusal(self, request: Request) -> Response | None:
+    async def _refusal(self, request: Request) -> Response | None:
         """Why a request is not answered; None where it is."""
         if not may_ask(request.headers.get("host"), self._settings.names):
             return PlainTextResponse("this name is none of this machine's; add it to names=\n", 403)
         if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _is_visit(request):
             return PlainTextResponse("another site's page may not ask\n", 403)
         open_to_all = request.url.path in ("/", "/token", "/style.css", "/icon.svg")
-        if not open_to_all and not self._is_known(request):
-            return PlainTextResponse("the token is missing\n", 401)
+        if not open_to_all and not await self._is_known(request):
+            return PlainTextResponse("the token is missing or wrong\n", 401)
         return None
 
-    def _is_known(self, request: Request) -> bool:
+    async def _is_known(self, request: Request) -> bool:
         if not self._settings.token:
             return True
-        given = request.cookies.get(COOKIE, "").encode()
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        given = request.cookies.get(self._cookie_name, "").encode()
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ").encode("latin-1")
         by_cookie = hmac.compare_digest(given, self._cookie.encode())
-        return hmac.compare_digest(bearer, self._settings.token.encode()) or by_cookie
+        if hmac.compare_digest(bearer, self._settings.token.encode()) or by_cookie:
+            return True
+        if given or bearer:
+            await self._wait()
+        return False
+
+    async def _wait(self) -> None:
+        """After a wrong token: one guess at a time, however it was given."""
+        async with self._guessing:
+            await asyncio.sleep(GUESS_S)
 
     async def _index(self, request: Request) -> Response:
-        known = self._is_known(request)
-        return FileResponse(FOLDER / ("index.html" if known else "login.html"), 200 if known else 401)
+        known = await self._is_known(request)
+        return _whole("index.html" if known else "login.html", 200 if known else 401)
 
     async def _take_token(self, request: Request) -> Response:
         body = b""
@@ -182,12 +202,13 @@ class Page:
                 return PlainTextResponse("too long\n", 413)
         given = parse_qs(body.decode(errors="replace")).get("token", [""])[0].strip()
         if not hmac.compare_digest(given.encode(), self._settings.token.encode()):
-            async with self._guessing:  # one guess at a time
-                await asyncio.sleep(GUESS_S)
+            await self._wait()
             return RedirectResponse("/", 303)
         answer = RedirectResponse("/", 303)
         secure = self._settings.secure
-        answer.set_cookie(COOKIE, self._cookie, max_age=_MONTH_S, httponly=True, samesite="strict", secure=secure)
+        answer.set_cookie(
+            self._cookie_name, self._cookie, max_age=_MONTH_S, httponly=True, samesite="strict", secure=secure
+        )
         return answer
 
     async def _events(self, receive: Receive, send: Send) -> None:
@@ -220,15 +241,20 @@ class Page:
             self._count(-1)
 
     def _count(self, step: int) -> None:
-        self._hub.viewers += step
+        self._hub.count(step)
         self._on_viewers(self._hub.viewers)
 
 
 def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        return FileResponse(FOLDER / name)
+        return _whole(name)
 
     return answer
+
+
+def _whole(name: str, status: int = 200) -> Response:
+    """A file at once: of Starlette's own answer to a file anybody may ask for any number of parts."""
+    return Response((FOLDER / name).read_bytes(), status, media_type=_MEDIA_TYPES[name.rpartition(".")[2]])
 
 
 def _is_visit(request: Request) -> bool:
@@ -249,13 +275,15 @@ async def serve(listening: socket.socket, run: socket.socket, memory: int) -> No
     """
     import uvicorn
 
+    from edgefer.sinks.network.page.connection import CONNECTIONS, Connection
+
     run.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=run, limit=1 << 24)
     settings = msgspec.json.decode((await _message(reader))[1], type=Settings)
     hub = Hub()
-    page = Page(settings, hub, lambda viewers: writer.write(bytes([viewers])))
+    page = Page(settings, hub, listening.getsockname()[1], lambda viewers: writer.write(bytes([viewers])))
     config = uvicorn.Config(
-        page, loop="asyncio", http="h11", ws="none", lifespan="off", interface="asgi3", log_config=None,
+        page, loop="asyncio", http=Connection, ws="none", lifespan="off", interface="asgi3", log_config=None,
         log_level="critical", access_log=False, server_header=False, date_header=False, proxy_headers=False,
         limit_concurrency=CONNECTIONS, timeout_keep_alive=10, timeout_graceful_shutdown=1,
         ssl_certfile=settings.cert_file or None, ssl_keyfile=settings.key_file or None,
