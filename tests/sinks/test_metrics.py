@@ -24,6 +24,7 @@ from edgefer.labels import FERPLUS8, UNCERTAIN
 from edgefer.sinks import open_sink
 from edgefer.sinks.network import metrics
 from edgefer.sinks.network.listen import Address, may_ask
+from edgefer.sinks.network.options import Metrics
 from edgefer.values import STAGES, Event, Health
 
 DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana-dashboard.json"
@@ -154,11 +155,20 @@ def test_whose_name_a_request_may_bear(header, may):
         ("[::]:80", "::", 80, False),
         ("localhost:80", "localhost", 80, True),
         ("pi.local:80", "pi.local", 80, False),
+        ("127.0.0.1.example.org:80", "127.0.0.1.example.org", 80, False),
     ],
 )
 def test_where_it_listens(text, host, port, private):
     address = Address(text, "x")
     assert (address.host, address.port, address.is_private) == (host, port, private)
+    assert Metrics(address=text).peer == ("localhost" if private else "")
+
+
+def test_who_vanishes_without_a_word_is_let_go_of():
+    with Address(str(free_port()), "x").listen() as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
 
 
 def test_a_port_that_is_taken_is_said_once_and_had_when_it_is_free(monkeypatch, caplog):

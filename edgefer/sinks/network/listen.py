@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 from edgefer.errors import UsageError
+from edgefer.sinks.network.options import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,7 @@ class Address:
     @property
     def is_private(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def url(self) -> str:
@@ -62,6 +58,8 @@ class Address:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 listening.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+            # every connection has it from here: who vanished without a word is let go of
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * _VANISHED_S))
             listening.bind(address)
             listening.listen(64)
         except BaseException:
@@ -70,6 +68,9 @@ class Address:
         return listening
 
 
+#: So long without an answer to what was sent, and the other side is not there any more, s; by itself Linux waits for
+#: a quarter of an hour.
+_VANISHED_S = 20.0
 #: Not in the socket module; ip(7).
 _IP_FREEBIND = 15
 

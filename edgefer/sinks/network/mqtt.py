@@ -27,7 +27,7 @@ from edgefer.errors import UsageError
 from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import readable, reading_values
 from edgefer.sinks.network import discovery
-from edgefer.sinks.network.options import PORTS, Mqtt
+from edgefer.sinks.network.options import PORTS, Mqtt, is_loopback
 from edgefer.sinks.network.state import Changes, nobody, state_of
 from edgefer.support import packages
 from edgefer.support.credentials import credential_path, read_secret
@@ -123,7 +123,7 @@ class MqttOutput(Sink):
             client.tls_set_context(self._tls_context())
         elif options.ca_file or options.cert_file or options.key_file:
             raise UsageError(f"{self.name}: certificates are for mqtts://; write mqtts, or leave them out")
-        elif password and not _is_here(self._host):
+        elif password and not is_loopback(self._host):
             log.warning("%s: the password goes over the network as it is; mqtts:// encrypts it", self.name)
         client.will_set(self._topics.availability, "offline", qos=1, retain=True)
         client.on_connect = self._on_connect
@@ -340,7 +340,7 @@ class MqttOutput(Sink):
         if message.topic == self._topics.command:
             if payload.upper() in (_ON, _OFF):
                 self.rest_asked = payload.upper() == _OFF
-            else:
+            elif payload:  # a message without content takes a retained one away
                 self._say(logging.WARNING, f"{self._topics.command}: expected ON or OFF, got {payload!r}")
         elif payload == "online":  # Home Assistant has started
             self._tell_everything()
@@ -364,10 +364,6 @@ def _is_sent(message: MQTTMessageInfo) -> bool:
         return message.is_published()
     except (ValueError, RuntimeError):  # it was refused: no room, no connection
         return True
-
-
-def _is_here(host: str) -> bool:
-    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _no_password() -> str:

@@ -101,6 +101,16 @@ class Mqtt(Network, frozen=True):
             return self.url, 0
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's alone; a name such as 127.0.0.1.example.org is not."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class Serving(Network, frozen=True):
     """Options of an output that others connect to."""
 
@@ -123,7 +133,7 @@ class Serving(Network, frozen=True):
     @property
     def peer(self) -> str:
         host = self.address.rpartition(":")[0].strip("[]")
-        return "localhost" if host in ("", "localhost", "::1") or host.startswith("127.") else ""
+        return "localhost" if not host or is_loopback(host) else ""
 
 
 class Metrics(Serving, frozen=True):

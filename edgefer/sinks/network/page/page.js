@@ -204,6 +204,10 @@ function receive(reading) {
     image = next;
     show(reading);
   };
+  next.onerror = () => {
+    image = null;
+    show(reading);
+  };
   next.src = `data:image/jpeg;base64,${reading.picture}`;
 }
 
