@@ -5,9 +5,10 @@ BIN     = $(VENV)/bin
 BUILD  ?= build
 NATIVE  = setup.py pyproject.toml $(wildcard csrc/*/* edgefer/sources/camera/v4l2*)
 KERNEL_TESTS = tests/kernels
+OPENCV5_TESTS = $(addprefix tests/,detect kernels landmarks loop preprocess reader recognize sources track)
 
 .PHONY: help demo test test-scalar test-train lint bench train-all train-short compile-arm test-arm test-alternative wheel wheels docs clean
-.PHONY: soak test-wheels test-device test-device-arm library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
+.PHONY: soak test-opencv5 test-wheels test-device test-device-arm library arm-cycles fuzz fuzz-abi fuzz-files test-sanitized compile-clang damage kill-updates
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -52,6 +53,10 @@ test-arm: $(VENV)/.dev  ## the kernel tests, a clip and IMAGES=40 faces on emula
 
 test-alternative:  ## the model tests on tflite-runtime with NumPy 1, where Python 3.10 or 3.11 is
 	sh tests/device/alternative_runtime.sh $(PYTHON)
+
+test-opencv5: $(VENV)/.dev  ## the tests that pictures go through, with OpenCV 5, which lies beside the environment's
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/opencv5 'opencv-python-headless>=5,<6'
+	PYTHONPATH=build/opencv5 $(BIN)/python -m pytest $(OPENCV5_TESTS)
 
 compile-arm: $(VENV)/.dev  ## compile the kernels and the cameras' module for aarch64 with a cross compiler
 	+@PYTHON=$(BIN)/python sh tests/device/compile_arm.sh

@@ -36,7 +36,7 @@ _CELLS = np.ascontiguousarray(
     np.float32,
 )
 _PLACES = np.stack(np.meshgrid(np.arange(LAYOUT.width), np.arange(LAYOUT.height)), axis=-1).astype(np.float32)
-_NO_MAP = np.empty(0, np.float32)
+_NO_MAP: Any = None  # an empty array is another thing to OpenCV 5
 
 
 class Rest(NamedTuple):

@@ -135,7 +135,8 @@ def test_the_band_of_the_eyes_is_a_part_of_the_levelled_face(found):
     """The box of an eye is the same whether the other rows are there or not."""
     whole = face.levelled(found.even, found.eyes.centres)
     band = face.levelled(found.even, found.eyes.centres, face.EYE_ROWS)
-    np.testing.assert_array_equal(band.image, whole.image[face.EYE_ROWS])
+    # OpenCV 5 interpolates in float, where a place that is reckoned otherwise rounds otherwise
+    np.testing.assert_allclose(band.image, whole.image[face.EYE_ROWS].astype(int), atol=1)
     there, above = (chain.eye_boxes(face.gradients(part.image), top) for part, top in ((whole, 0), (band, 30)))
     np.testing.assert_array_equal(there, above + (0, face.EYE_ROWS.start))
 

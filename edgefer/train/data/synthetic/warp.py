@@ -10,6 +10,7 @@ hairline swims. The head's pose is added to the map, so that a frame is sampled 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,7 +35,7 @@ _UPPER = [37, 38, 43, 44, *range(49, 54), 61, 62, 63]
 _LOWER = [40, 41, 46, 47, *range(55, 60), 65, 66, 67]
 #: The outlines of what lies behind: the eyes and the mouth's inside.
 _EYES, _MOUTH = (range(36, 42), range(42, 48)), range(60, 68)
-_NO_MAP = np.empty(0, np.float32)
+_NO_MAP: Any = None  # an empty array is another thing to OpenCV 5
 #: How far behind the plane of the eyes' corners each of the points that move lies, eye distances.
 _DEPTHS = units.between(HEAD[:, 2])
 _SHIFT = 4  # of OpenCV's fixed-point coordinates
