@@ -169,8 +169,8 @@ RECIPES: dict[str, Runs] = {
         ("runs/edgefer-nano-small", replace(_QUICK_NANO, stop=59)),
         ("runs/edgefer-nano-quick", replace(_QUICK_NANO_AT_48, average=0.995, start="runs/edgefer-nano-small")),
     ),
-    # what it learnt from the votes serves for the seven classes of FER-2013; then it goes on with what the votes tell of
-    # those: with AMX an hour and a half of one core each
+    # what it learnt from the votes serves for the seven classes of FER-2013; then it goes on with what the votes tell
+    # of those: with AMX an hour and a half of one core each
     "fer2013-edgefer-s": (
         ("runs/fer2013-edgefer-s-first", replace(_SEVEN_QUICK, start="edgefer-s", **_SEVEN)),
         (
