@@ -326,7 +326,7 @@ def test_a_power_cut_in_a_model_update_leaves_the_old_model_or_the_new_one(
     takes, writes = ended - began, (min(changed) - began, max(changed) - began)
     device.run("systemctl restart edgefer")
     # the first cut is to find a model that has been well for its minute, which is the one to return to
-    device.seconds_until(f"grep -q '\"trial\":\"\"' {STATE}/models/{defaults.MODEL}/slot", 120)
+    device.seconds_until(f'grep -q \'"trial":""\' {STATE}/models/{defaults.MODEL}/slot', 120)
     device.run("sync")  # what else was written lately is none of the update's
     before, _ = installed_model(device, shipped)
     assert before == models[1]
