@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from edgefer.geometry import Box
 
@@ -156,6 +157,17 @@ class FaceReading(_WithArrays, eq=False):
     sketch: np.ndarray | None = None
     points: np.ndarray | None = None
     scores_age_ms: float | None = None
+
+    def elsewhere(self, factor: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> FaceReading:
+        """The same in another picture, of which this one, enlarged by a factor, is the part that begins at `shift`."""
+        # a box counts from the edge of the first pixel, points from its centre
+        x, y = shift
+        box = Box(*(factor * edge + start for edge, start in zip(self.box, (x, y, x, y), strict=True)))
+        to = np.array(shift, np.float32) + np.float32((factor - 1) / 2)
+        landmarks, points = (
+            None if each is None else each * np.float32(factor) + to for each in (self.landmarks, self.points)
+        )
+        return replace(self, box=box, landmarks=landmarks, points=points)
 
 
 #: The kinds of events there are.

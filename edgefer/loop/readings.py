@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 from msgspec import structs
 
 from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError
-from edgefer.geometry import Box
 from edgefer.loop.capture import Capture
 from edgefer.loop.pipeline import Pipeline
 from edgefer.loop.summary import RunSummary, Tally
@@ -198,14 +196,7 @@ class Readings:
             told = ",".join(map(str, self._region))
             raise SourceError(f"{self._name}: region {told} lies outside its picture of {width}x{height} pixels")
         reading = self._pipeline.process(structs.replace(frame, grey=frame.grey[y0:y1, x0:x1]), last)
-        shift = np.array((x0, y0), np.float32)
-        for face in reading.faces:
-            box = face.box
-            face.box = Box(box.x0 + x0, box.y0 + y0, box.x1 + x0, box.y1 + y0)
-            if face.landmarks is not None:
-                face.landmarks = face.landmarks + shift
-            if face.points is not None:
-                face.points = face.points + shift
+        reading.faces = [face.elsewhere(shift=(x0, y0)) for face in reading.faces]
         return reading
 
     def _give(self, reading: Reading, frame: Frame) -> Reading:

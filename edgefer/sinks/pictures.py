@@ -15,7 +15,7 @@ from edgefer.sinks.draw import annotate, colour_image
 from edgefer.sinks.registry import PICTURE_SUFFIXES, Pictures, is_folder
 from edgefer.sources.opencv import cv2
 from edgefer.support.atomic import write_bytes
-from edgefer.values import FaceReading, Frame, Reading
+from edgefer.values import Frame, Reading
 
 #: Photographs whose suffix is none of PICTURE_SUFFIXES: those that were compressed with loss are small as JPEG too.
 _LOSSY = (".webp", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".jpe")
@@ -134,15 +134,8 @@ def _annotated(frame: Frame, reading: Reading) -> np.ndarray:
     factor = min(-(-_SMALL_PX // short), max(1, _LARGE_PX // long))
     if factor > 1:
         image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-        reading = structs.replace(reading, faces=[_enlarged(face, factor) for face in reading.faces])
+        reading = structs.replace(reading, faces=[face.elsewhere(factor) for face in reading.faces])
     return annotate(image, reading)
-
-
-def _enlarged(face: FaceReading, factor: int) -> FaceReading:
-    shift = (factor - 1) / 2  # from the centre of a pixel to that of its enlarged block
-    box = face.box.__class__(*(factor * edge + shift for edge in face.box))
-    landmarks = None if face.landmarks is None else face.landmarks * factor + shift
-    return structs.replace(face, box=box, landmarks=landmarks)
 
 
 def _encoded(image: np.ndarray, kind: str) -> bytes | None:
