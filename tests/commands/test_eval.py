@@ -144,5 +144,6 @@ def test_a_shipped_model_is_as_accurate_as_its_manifest_states(name, capsys):
     report = judged(capsys, "--data", NPZ, "--model", name, "--split", split, "--labels", labels)
     assert report["rows"] == metrics.rows
     assert report["accuracy"] == pytest.approx(metrics.accuracy_int8, abs=0.3)
-    # the manifest's is cross-fitted, this one is not; both lie about one point above zero by chance alone
-    assert report["calibration"]["ece"] == pytest.approx(metrics.ece, abs=0.5)
+    # the manifest's is cross-fitted, this one is not; by chance alone neither is zero, nor as much as the other
+    calibration = report["calibration"]
+    assert calibration["ece"] == pytest.approx(metrics.ece, abs=calibration["ece_by_chance"] / 2)
