@@ -305,9 +305,9 @@ def test_a_power_cut_in_a_model_update_leaves_the_old_model_or_the_new_one(
 ) -> None:
     """The machine is ended at random moments of updates; after each boot the service reads with a model that is whole.
 
-    Half of the moments are spread over the whole update, half over that part of it in which files change. The boot
-    that shows how a cut ended is the one in which the next is made. The last test: it goes on with the disk of those
-    before, and ends their machine.
+    Half of the moments are spread over the whole update and a while after it, half over that part of it in which files
+    change. The boot that shows how a cut ended is the one in which the next is made. The last test: it goes on with the
+    disk of those before, and ends their machine.
     """
     shipped = device.run("echo /opt/edgefer/lib/python*/site-packages/edgefer/models/shipped").strip()
     models = ("edgefer-nano", "edgefer-s")
@@ -337,7 +337,7 @@ def test_a_power_cut_in_a_model_update_leaves_the_old_model_or_the_new_one(
     running = device
     for cut in range(CUTS):
         after = models[before == models[0]]
-        spread = (0.0, 1.1 * takes) if cut % 2 else (writes[0] - 0.05 * takes, writes[1] + 0.05 * takes)
+        spread = (0.0, 1.5 * takes) if cut % 2 else (writes[0] - 0.05 * takes, writes[1] + 0.05 * takes)
         moment = max(0.0, moments.uniform(*spread))
         running.cut_power_under(update(after), moment)
         running = Device(image, device.disk, carried, ARCH, payload.BUILD / "console-after.log")
