@@ -287,15 +287,15 @@ def test_a_frame_costs_at_most_half_of_what_it_costs_by_opencv(device: Device, m
 def installed_model(device: Device, shipped: str) -> tuple[str, bool]:
     """The name of the model in the default model's slot, and whether the one after it was given up.
 
-    Every byte of it is that of the model that ships. Read and compared by the shell, not by edgefer, whose own word is
-    that it runs.
+    Every byte of it is that of the model that ships; the mark of a copy that was new may still be there, until the next
+    command clears it away. Read and compared by the shell, not by edgefer, whose own word is that it runs.
     """
     slot = f"{STATE}/models/{defaults.MODEL}"
     line, seal = device.run(f"cat {slot}/slot").splitlines()
     assert seal == hashlib.sha256(line.encode()).hexdigest()
     record = json.loads(line)
     current = record["current"]
-    device.run(f"diff -r {slot}/{current['number']} {shipped}/{current['name']}")
+    device.run(f"diff -r -x .new {slot}/{current['number']} {shipped}/{current['name']}")
     return current["name"], bool(record.get("why"))
 
 
