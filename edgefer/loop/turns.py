@@ -8,7 +8,7 @@ from edgefer.values import Face, Frame
 
 #: A turn may come so much early, in parts of one: frames do not come at exactly equal times.
 _EARLY = 0.1
-#: A face that was out of view for longer than this, s, begins anew: what it showed before, or who was there, is past.
+#: A face that was out of view for longer than this, s, counts as a new one: somebody else may have come to its place.
 AWAY_S = 0.25
 
 

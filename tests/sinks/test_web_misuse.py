@@ -89,8 +89,7 @@ def test_connections_without_a_request_do_not_lock_others_out(own, monkeypatch):
     run = own()
     idle = [connected(run, b"GET") for _ in range(150)]
     eventually(lambda: run.is_there() and run.ask()[0] == 200)
-    for one in idle:
-        one.close()
+    assert all(is_over(one) for one in idle)
 
 
 def test_an_answer_that_nobody_takes_is_dropped(own, monkeypatch):
