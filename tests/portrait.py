@@ -16,6 +16,15 @@ from edgefer.values import Frame
 #: Where the face is in the portrait as Haar sees it, pixels of the 512x600 image: centre and side.
 FACE_CENTRE, FACE_SIDE = (269.0, 218.0), 237.0
 
+#: The face of the portrait as the Haar detector gives it, and its points by a landmark network.
+BOX, NOSE = Box(152.1, 104.5, 377.8, 330.2), np.array([266.3, 235.3])
+# fmt: off
+POINTS = np.array([
+    (221.7, 187.6), (221.8, 197.5), (206.3, 194.4), (239.6, 195.1), (305.7, 183.0), (306.6, 192.8), (289.0, 192.3),
+    (321.3, 188.5), (266.3, 235.3), (184.4, 182.8), (246.3, 168.5), (220.6, 163.4), (280.2, 167.0), (341.7, 175.6),
+    (304.3, 159.7), (230.9, 280.3), (303.3, 277.0), (267.3, 275.4),
+])
+# fmt: on
 
 DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[1] / "../shared/data"))
 
@@ -35,6 +44,17 @@ def portrait() -> np.ndarray:
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         data = np.frombuffer(file.read(), np.uint8)
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+
+
+def landmarks_of(points: np.ndarray) -> np.ndarray:
+    """68 landmarks from which the eighteen points follow; those between stand where no point needs them."""
+    marks = np.zeros((68, 2))
+    for row, mark in enumerate(((37, 38), (40, 41), (36,), (39,), (43, 44), (46, 47), (42,), (45,), (30,))):
+        marks[list(mark)] = points[row]
+    for first, (outer, above, inner) in ((17, (9, 11, 10)), (22, (12, 14, 13))):
+        marks[first : first + 5] = points[[outer, above, above, above, inner]]
+    marks[[48, 54]], marks[[51, 62]] = points[[15, 16]], points[17]
+    return marks
 
 
 def backdrop(size: tuple[int, int] = (640, 480)) -> np.ndarray:

@@ -75,7 +75,7 @@ def _explain_points(model: str, image: Path, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     for number, face in enumerate(faces, 1):
         assert face.landmarks is not None
-        found = chain.find(grey, face.box, face.landmarks[NOSE_TIP])
+        found = chain.find(grey, face.box, face.landmarks[NOSE_TIP], face.landmarks)
         path = out / f"{image.stem}-{number}.png"
         save_picture(draw_stages(found, f"{model}: {face.expression} {100 * face.confidence:.0f} %"), path)
         words = f"failed at {found.failed}: {found.reason}" if found.failed else "all 18 points found"

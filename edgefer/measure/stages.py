@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edgefer.preprocess.points.chain import Chain
+from edgefer.preprocess.points.chain import MOST_APART, Chain
 from edgefer.preprocess.points.edges import Component
 from edgefer.support import drawing
 
@@ -135,11 +135,19 @@ def _components(chain: Chain) -> np.ndarray | None:
 
 
 def _points(chain: Chain) -> np.ndarray | None:
-    if chain.level is None or chain.points is None:
+    """The corners, and a line to where the landmarks have those that lie too far off."""
+    if chain.level is None or chain.corners is None:
         return None
     picture = _enlarged(chain.level.image)
-    for number, point in enumerate(chain.level.inward(chain.points), 1):
-        x, y = _at(point)
+    if chain.beside is not None and chain.apart is not None:
+        for corner, there, far in zip(
+            chain.corners, chain.level.inward(chain.beside), chain.apart > MOST_APART, strict=True
+        ):
+            if far:
+                cv2.line(picture, _at(corner), _at(there), _ORANGE, 2, cv2.LINE_AA)
+                cv2.circle(picture, _at(there), 3, _ORANGE, -1, cv2.LINE_AA)
+    for number, corner in enumerate(chain.corners, 1):
+        x, y = _at(corner)
         cv2.circle(picture, (x, y), 3, _RED, -1, cv2.LINE_AA)
         drawing.write(picture, str(number), x + 6, y - 7, 0.36, _GREEN, "start")
     return picture

@@ -103,7 +103,10 @@ class GeometryRecognizer:
             outer = features.interocular(points)
             return points if np.isfinite(points).all() and outer > 0 else None
         nose = self.nose(grey, face)
-        return None if nose is None else chain.find(grey, face.box, nose).points
+        if nose is None:
+            return None
+        # with the nose of a cascade the chain runs as in the paper, and nothing is held against landmarks
+        return chain.find(grey, face.box, nose, face.landmarks if self._nose is None else None).points
 
     def judge(self, points: np.ndarray) -> np.ndarray:
         """Scores, float32 (..., labels), of points, float (..., 18, 2)."""

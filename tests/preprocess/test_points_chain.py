@@ -5,20 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from portrait import portrait
+from portrait import BOX, NOSE, POINTS, landmarks_of, portrait
 
 from edgefer.geometry import Box, scaled
+from edgefer.measure.stages import draw_stages
 from edgefer.preprocess.points import chain, edges, eyes, face, features, fitted, patterns
-
-#: The face of the portrait as the Haar detector gives it, and its points by a landmark network.
-BOX, NOSE = Box(152.1, 104.5, 377.8, 330.2), np.array([266.3, 235.3])
-# fmt: off
-POINTS = np.array([
-    (221.7, 187.6), (221.8, 197.5), (206.3, 194.4), (239.6, 195.1), (305.7, 183.0), (306.6, 192.8), (289.0, 192.3),
-    (321.3, 188.5), (266.3, 235.3), (184.4, 182.8), (246.3, 168.5), (220.6, 163.4), (280.2, 167.0), (341.7, 175.6),
-    (304.3, 159.7), (230.9, 280.3), (303.3, 277.0), (267.3, 275.4),
-])
-# fmt: on
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +90,35 @@ def test_points_that_do_not_go_together_name_the_part_that_is_off():
         with pytest.raises(chain.StageFailed) as failure:
             chain.check(np.where(np.arange(18) == row, 0.2, strayed))
         assert failure.value.stage == stage
+
+
+def test_points_near_those_of_the_landmarks_stay(found):
+    beside = chain.find(portrait(), BOX, NOSE, landmarks_of(POINTS))
+    assert beside.failed == "" and beside.apart.max() <= chain.MOST_APART
+    np.testing.assert_array_equal(beside.points, found.points)
+    assert found.beside is None and found.apart is None
+
+
+@pytest.mark.parametrize(
+    ("row", "stage", "name"),
+    [(2, "eyes", "left eye, left corner"), (13, "eyebrows", "right eyebrow, right corner"), (15, "lips", "lips")],
+)
+def test_a_point_far_from_the_landmarks_is_a_fault_of_its_stage(found, row, stage, name):
+    """The whole face as it is, and one landmark elsewhere: 20 % of the inter-ocular distance from what was found."""
+    moved = POINTS.copy()
+    moved[row] = found.points[row] + (0, 0.2 * features.interocular(POINTS))
+    beside = chain.find(portrait(), BOX, NOSE, landmarks_of(moved))
+    assert beside.failed == stage and beside.points is None
+    assert f"F{row + 1}, the {name}" in beside.reason and "expected 12 % at most" in beside.reason
+    assert int(beside.apart.argmax()) == row
+    picture = draw_stages(beside)
+    assert picture.shape == draw_stages(found).shape and (picture == (40, 160, 250)).all(axis=-1).any()
+
+
+@pytest.mark.parametrize("value", [np.nan, 265.0])
+def test_landmarks_of_no_face_are_refused(value):
+    beside = chain.find(portrait(), BOX, NOSE, np.full((68, 2), value))
+    assert (beside.failed, beside.points) == ("face", None) and "not those of a face" in beside.reason
 
 
 def test_circles_are_found_where_they_are_drawn():

@@ -7,7 +7,7 @@ import io
 import msgspec
 import numpy as np
 import pytest
-from portrait import portrait
+from portrait import BOX, POINTS, landmarks_of, portrait
 from sketch_faces import a_face
 
 from edgefer import recognize
@@ -21,7 +21,6 @@ from edgefer.preprocess.points import chain, features
 from edgefer.recognize.geometry import GeometryRecognizer, Layers
 from edgefer.values import Face, Frame, Quality
 
-BOX = Box(152.1, 104.5, 377.8, 330.2)
 WIDTHS = (12, 7, 7)
 COUNT = 12 * 13 + 7 * 13 + 7 * 8
 
@@ -105,10 +104,9 @@ def test_a_face_is_judged_by_the_distances_of_its_landmarks(model):
 def test_the_option_points_chooses_the_chain_and_its_own_layers(model):
     recognizer = recognize.open(f"{model},points=classic")
     image = portrait()
-    marks = np.zeros((68, 2), np.float32)
-    marks[30] = 266.3, 235.3
+    marks = landmarks_of(POINTS)
     observation = recognizer.observe(Frame(0, image, 0, 0), face(marks))
-    found = chain.find(image, BOX, marks[30])
+    found = chain.find(image, BOX, marks[30], marks)
     np.testing.assert_array_equal(observation.points, found.points)
     expected = by_hand((features.distances(found.points) - np.float32(0.3)) / np.float32(0.1), numbers()[:COUNT])
     np.testing.assert_allclose(observation.scores, expected, atol=1e-5)
@@ -120,6 +118,9 @@ def test_nothing_is_said_without_landmarks_or_where_a_stage_fails(model):
     assert classic.observe(FRAME, face(None)) is None
     marks = np.full((68, 2), 265.0)
     assert classic.observe(FRAME, face(marks)) is None
+    moved = landmarks_of(POINTS)
+    moved[17] -= (0, 40)  # a brow that is not where the chain finds it
+    assert classic.observe(Frame(0, portrait(), 0, 0), face(moved)) is None
     assert recognize.open(model).observe(FRAME, face(marks)) is None
     assert recognize.open(model).observe(FRAME, face(np.full((68, 2), np.nan))) is None
 

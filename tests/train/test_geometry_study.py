@@ -119,9 +119,13 @@ def test_the_chain_is_judged_as_it_runs(monkeypatch):
     wanted = features.from_landmarks(a_face())
     found = chain.Chain(Box(0, 0, 9, 9), np.zeros(2), points=wanted + 1)
     lost = chain.Chain(Box(0, 0, 9, 9), np.zeros(2), failed="eyes")
-    answers = iter([found, lost])
-    monkeypatch.setattr(chain, "find", lambda *args: next(answers))
-    sample = agreement.Sample(np.zeros((9, 9), np.uint8), Box(0, 0, 9, 9), a_face())
-    result = agreement.agree([sample, sample])
-    assert result.failed == ["", "eyes"] and np.isnan(result.errors[1]).all()
+    answers, given = iter([found, lost]), []
+    monkeypatch.setattr(chain, "find", lambda *args: given.append(args[2:]) or next(answers))
+    unseen = agreement.Sample(np.zeros((9, 9), np.uint8), Box(0, 0, 9, 9), a_face())
+    sample = unseen._replace(own=a_face() + 3)
+    result = agreement.agree([sample, sample, unseen])
+    assert result.failed == ["", "eyes", "landmarks"] and np.isnan(result.errors[1:]).all()
+    for nose, landmarks in given:
+        np.testing.assert_array_equal(nose, sample.own[30])
+        assert landmarks is sample.own
     np.testing.assert_allclose(result.errors[0], np.sqrt(2) / features.interocular(wanted), rtol=1e-5)

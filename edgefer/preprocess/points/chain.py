@@ -4,7 +4,8 @@ Khan, Facial Expression Recognition using Facial Landmark Detection and Feature 
 IV to VII. Departures, all for photographs taken anywhere while the paper's were taken in one studio: the filters run
 on the face alone, at one size; the face is turned until its eyes lie level; of the circles and the edges found, those
 count that lie where a face can have them, by numbers fitted on other faces (fitted.py); the nose is given, because
-the cascade that the paper used is no longer distributed.
+the cascade that the paper used is no longer distributed. Where the landmarks of the face are given too, a point far
+from theirs is a fault of the stage that found it: by its edge alone the chain cannot tell a brow from a fringe of hair.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from edgefer.preprocess.points.face import (
     normalised,
     smoothed,
 )
-from edgefer.preprocess.points.features import COUNT, NAMES
+from edgefer.preprocess.points.features import COUNT, NAMES, from_landmarks, interocular
 from edgefer.preprocess.points.fitted import fitted
 from edgefer.preprocess.points.patterns import best_places, snapped
 
@@ -54,6 +55,8 @@ _LIDS = tuple(
 #: A corner found farther than this from where all of them leave it, in parts of the distance of the eyes, is none of
 #: this face; of the faces that were right one in a hundred strays so far.
 MOST_STRAYED = 0.16
+#: A point farther than this from where the landmarks have it, in parts of their inter-ocular distance, is wrong.
+MOST_APART = 0.12
 #: Half the width in which a lid's edge is averaged, pixels.
 _LID_HALF = 4
 
@@ -64,6 +67,7 @@ class Chain:
 
     Attributes:
         box: of the detector. nose: as given. Both in pixels of the source.
+        beside: float32, shape (18, 2): the points by the landmarks, pixels of the source; None where none were given.
         face, smooth, even: the face at one size, after the low-pass filter, and with its contrast equalised.
         windows, circles: where each eye was searched in the face, and the circles found there.
         eyes: the circles chosen.
@@ -72,6 +76,9 @@ class Chain:
         brows: the edge of each brow. lip: that of the upper lip.
         strayed: float64, shape (18,): how far each corner was found from where all of them leave it, in parts of the
             distance of the eyes.
+        corners: float64, shape (18, 2), F1 to F18 as found, in the levelled face, whatever comes of them.
+        apart: float64, shape (18,): how far each lies from that of the landmarks, in parts of their inter-ocular
+            distance.
         points: float32, shape (18, 2), F1 to F18 in pixels of the source; None where a stage failed.
         failed: the stage that failed, of STAGES; empty where none did.
         reason: why, in words.
@@ -79,6 +86,7 @@ class Chain:
 
     box: Box
     nose: np.ndarray
+    beside: np.ndarray | None = None
     face: Placed | None = None
     smooth: np.ndarray | None = None
     even: Placed | None = None
@@ -91,6 +99,8 @@ class Chain:
     brows: list[lines.Component] = field(default_factory=list)
     lip: lines.Component | None = None
     strayed: np.ndarray | None = None
+    corners: np.ndarray | None = None
+    apart: np.ndarray | None = None
     points: np.ndarray | None = None
     failed: str = ""
     reason: str = ""
@@ -104,18 +114,21 @@ class StageFailed(Exception):
         self.stage, self.reason = stage, reason
 
 
-def find(grey: np.ndarray, box: Box, nose: np.ndarray) -> Chain:
+def find(grey: np.ndarray, box: Box, nose: np.ndarray, landmarks: np.ndarray | None = None) -> Chain:
     """Runs the chain on one face.
 
     Args:
         grey: uint8, shape (H, W).
         box: of the face, as detectors give it, pixels of `grey`.
         nose: float, shape (2,), the tip of the nose, pixels of `grey` with the first pixel's centre at 0.
+        landmarks: float, shape (68, 2), of the face, in the same pixels, that the points found are held against; None
+            leaves them as they are, as the paper does.
 
     Returns:
         What each stage found, with the points or the name of the stage that failed.
     """
-    chain = Chain(Box(*box), np.asarray(nose, np.float64))
+    beside = None if landmarks is None else from_landmarks(landmarks)
+    chain = Chain(Box(*box), np.asarray(nose, np.float64), beside)
     try:
         find_face(chain, grey)
         find_eyes(chain)
@@ -198,19 +211,50 @@ def find_corners(chain: Chain) -> None:
     first = settled(draft(chain, nose), 0)
     again = search_again(chain, first)
     second = settled(again, 1)
+    chain.corners = snapped(chain.gradients, second)
+    chain.corners[NOSE] = nose
     chain.strayed = np.linalg.norm(second - again, axis=1) / EYES_PX
     check(chain.strayed)
-    points = snapped(chain.gradients, second)
-    points[NOSE] = nose
-    chain.points = chain.level.outward(points).astype(np.float32)
+    points = chain.level.outward(chain.corners).astype(np.float32)
+    if chain.beside is not None:
+        chain.apart = apart(points, chain.beside)
+        check_beside(chain.apart)
+    chain.points = points
 
 
 def check(strayed: np.ndarray) -> None:
     """Refuses points that do not make a face together; the part that lies farthest off is the stage that failed."""
     worst = int(strayed.argmax())
     if strayed[worst] > MOST_STRAYED or np.sqrt((strayed**2).mean()) > MOST_STRAYED / 2:
-        stage = next(stage for stage, rows in _PARTS.items() if worst in rows)
-        raise StageFailed(stage, f"F{worst + 1}, the {NAMES[worst]}, does not go with the other points")
+        raise StageFailed(_stage_of(worst), f"{_name(worst)} does not go with the other points")
+
+
+def apart(points: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """How far each point lies from that of the landmarks, in parts of their inter-ocular distance: float64 (18,).
+
+    Raises:
+        StageFailed: the landmarks have no such distance.
+    """
+    unit = interocular(beside)
+    if not (np.isfinite(beside).all() and unit > 0):
+        raise StageFailed("face", "its landmarks are not those of a face")
+    return np.linalg.norm(points - beside.astype(np.float64), axis=1) / unit
+
+
+def check_beside(apart: np.ndarray) -> None:
+    """Refuses points of which one lies too far from the landmarks'; the stage is that of the farthest."""
+    worst = int(apart.argmax())
+    if apart[worst] > MOST_APART:
+        words = f"{_name(worst)} lies {100 * apart[worst]:.1f} % of the inter-ocular distance off the landmarks'"
+        raise StageFailed(_stage_of(worst), f"{words}; expected {100 * MOST_APART:.0f} % at most")
+
+
+def _stage_of(point: int) -> str:
+    return next(stage for stage, rows in _PARTS.items() if point in rows)
+
+
+def _name(point: int) -> str:
+    return f"F{point + 1}, the {NAMES[point]},"
 
 
 def draft(chain: Chain, nose: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from edgefer.detect.photograph import find_faces
 from edgefer.geometry import Box
 from edgefer.measure.evaluate import CONFIDENT, confidence, open_landmarker
 from edgefer.preprocess.points import chain, features
+from edgefer.recognize.geometry import NOSE_TIP
 from edgefer.support.progress import progress_bar
 from edgefer.train.geometry.rows import Marks, Photographs
 
@@ -26,11 +27,19 @@ WITHIN = 0.12
 
 
 class Sample(NamedTuple):
-    """One face: its picture, uint8 (H, W), the detector's box, and its 68 landmarks, float (68, 2)."""
+    """One face.
+
+    Attributes:
+        image: its picture, uint8 (H, W). box: of the detector.
+        landmarks: float (68, 2), what the points are judged by.
+        own: float (68, 2), those of the network that ships, by which a run finds the nose and doubts a point; None
+            where it is not confident of them.
+    """
 
     image: np.ndarray
     box: Box
     landmarks: np.ndarray
+    own: np.ndarray | None = None
 
 
 def turned_aside(landmarks: np.ndarray) -> float:
@@ -50,7 +59,7 @@ def frontal_faces(
         part: "even" or "odd" rows: the one the chain's numbers are fitted on, the other they are judged on.
     """
     finder = detect.open_detector(detector)
-    find = None if marks is not None else open_landmarker("agree")
+    find = open_landmarker("agree")
     rows = range(0 if part == "even" else 1, len(photographs.images), 2)
     samples = []
     for row in progress_bar(rows, "finding faces", len(rows)):
@@ -61,16 +70,11 @@ def frontal_faces(
         if not found or found[0].box.width < least_px:
             continue
         box = Box(*found[0].box)
-        if marks is not None:
-            landmarks = marks.points[row]
-        else:
-            assert find is not None
-            own = find(image, box)
-            if own is None or not confidence(own) >= CONFIDENT:
-                continue
-            landmarks = own.points
-        if np.isfinite(landmarks).all() and abs(turned_aside(landmarks)) <= FRONTAL:
-            samples.append(Sample(image, box, landmarks))
+        marked = find(image, box)
+        own = marked.points if marked is not None and confidence(marked) >= CONFIDENT else None
+        landmarks = own if marks is None else marks.points[row]
+        if landmarks is not None and np.isfinite(landmarks).all() and abs(turned_aside(landmarks)) <= FRONTAL:
+            samples.append(Sample(image, box, landmarks, own))
     return samples
 
 
@@ -80,7 +84,8 @@ class Agreement(NamedTuple):
     Attributes:
         errors: float64, shape (N, 18): distance of each point, in parts of the inter-ocular distance; nan where a stage
             failed.
-        failed: the stage that failed of each face, or an empty text.
+        failed: the stage that failed of each face, "landmarks" where the network is not confident of them, or an
+            empty text.
     """
 
     errors: np.ndarray
@@ -93,11 +98,15 @@ class Agreement(NamedTuple):
 
 
 def agree(samples: Sequence[Sample]) -> Agreement:
-    """Runs the chain on every face, its nose from the landmarks."""
+    """Runs the chain on every face as a run does, with the landmarks of the network that ships."""
     errors, failed = [], []
     for sample in progress_bar(samples, "finding points", len(samples)):
         wanted = features.from_landmarks(sample.landmarks)
-        found = chain.find(sample.image, sample.box, sample.landmarks[30])
+        if sample.own is None:
+            failed.append("landmarks")
+            errors.append(np.full(features.COUNT, np.nan))
+            continue
+        found = chain.find(sample.image, sample.box, sample.own[NOSE_TIP], sample.own)
         failed.append(found.failed)
         if found.points is None:
             errors.append(np.full(features.COUNT, np.nan))

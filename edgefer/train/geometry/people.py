@@ -48,7 +48,7 @@ def load_people(folder: Path, source: str, division: str = "holdout", find: Find
         found = features.from_landmarks(marks.points)
         if source == "classic":
             box = Box(0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
-            through = chain.find(image, box, marks.points[NOSE_TIP])
+            through = chain.find(image, box, marks.points[NOSE_TIP], marks.points)
             if through.points is None:
                 dropped[f"the chain failed at: {through.failed}"] += 1
                 continue

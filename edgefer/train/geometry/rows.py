@@ -102,7 +102,7 @@ def find_points(data: str, marks: Marks, split: int, limit: int | None, out: Pat
         if image is None:
             continue
         box = Box(0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
-        found = chain.find(image, box, marks.points[row, NOSE_TIP])
+        found = chain.find(image, box, marks.points[row, NOSE_TIP], marks.points[row])
         failed[row], done[row] = found.failed, True
         if found.points is not None:
             points[row] = found.points
