@@ -99,3 +99,29 @@ def test_the_gradient_of_each_number_is_the_slope(entry):
     slope = (float(loss(start + step)) - float(loss(start - step))) / 2.0**-8
     assert gradient == pytest.approx(slope, abs=2e-3 * max(1.0, abs(float(value))))
     assert abs(gradient) > 1e-2
+
+
+@pytest.mark.parametrize("shift", [-2.6, 2.6])
+def test_a_map_that_has_left_the_image_finds_back(shift):
+    """A ramp from dark to light, and a map that sees its edge alone; by the slope there it comes back in."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("takes its gradient with TensorFlow")
+    import tensorflow as tf
+
+    ramp = np.tile(np.linspace(-1, 1, 17, dtype=np.float32), (17, 1))[None, :, :, None]
+    middle = ramp[:, 8:9, 8:9]
+    theta = tf.Variable(np.float32([[0.1, 0, shift, 0, 0.1, 0]]))
+    for _ in range(200):
+        with tf.GradientTape() as tape:
+            seen = bilinear_sample(ops.convert_to_tensor(ramp), *affine_grid(theta, 3, 3))
+            loss = ops.mean((seen - middle) ** 2)
+        theta.assign_sub(0.05 * tape.gradient(loss, theta))
+    assert float(loss) < 1e-3 and abs(float(theta[0, 2])) < 0.05
+
+
+def test_places_far_out_are_the_edge():
+    """A coordinate of 1e6 pixels rounds to 0.06: what is sampled stays within a part of the last two pixels' step."""
+    images = np.random.default_rng(8).uniform(-1, 1, (1, 6, 5, 1)).astype(np.float32)
+    x, y = (np.float32([[[sign * 1e6]]]) for sign in (-1, 1))
+    got = ops.convert_to_numpy(bilinear_sample(ops.convert_to_tensor(images), x, y))
+    assert got[0, 0, 0, 0] == pytest.approx(images[0, -1, 0, 0], abs=0.3)
