@@ -5,7 +5,8 @@
 
 Every val row is altered on its own 48x48 pixels, then judged as a face crop. The share of rows that the quality gate
 calls uncertain is measured on the same pixels. Scores and classes of unaltered rows give the confidence above which a
-model is right in 95 of 100. Kept in bench/results/robustness.json; `python -m tools.robustness` writes the page.
+model is right in 95 of 100, over all classes and of each. Kept in bench/results/robustness.json;
+`python -m tools.robustness` writes the page.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from edgefer.train.settings import TrainingSettings, find_data
 MODELS = ("edgefer-s", "edgefer-nano")
 WHOLE = 48  # side of the rows, pixels
 PRECISION = 0.95
+LEAST_ROWS = 20  # a threshold of a class rests on so many answers or more
 
 
 def blur(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
@@ -89,9 +91,13 @@ def measure(rows: int) -> dict[str, Any]:
                 scores = np.stack([scored(judge, image) for image in progress_bar(images, name, len(images))])
                 right = scores.argmax(axis=1) == data.truth
                 curves[words]["accuracy"][name].append(100 * float(right.mean()))
-                confidence.setdefault(name, thresholded(scores.max(axis=1), right))
+                if name not in confidence:
+                    confidence[name] = thresholded(scores.max(axis=1), right) | {
+                        "classes": by_class(scores, right, judge.labels)
+                    }
         print(words, json.dumps(curves[words]), flush=True)
-    return {"machine": machine(), "rows": len(data), "rule": data.rule, "curves": curves, "confidence": confidence}
+    figures = {"least_rows": LEAST_ROWS, "curves": curves, "confidence": confidence}
+    return {"machine": machine(), "rows": len(data), "rule": data.rule, **figures}
 
 
 def whole(image: np.ndarray) -> Box:
@@ -121,6 +127,45 @@ def thresholded(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
         "coverage": 100 * (last + 1) / len(order),
         "curve": [[100 * (p + 1) / len(order), 100 * float(accuracy[p])] for p in places],
     }
+
+
+def by_class(scores: np.ndarray, right: np.ndarray, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Of each class that is answered: the confidence above which PRECISION of these answers are right.
+
+    `rows` is the number of answers, `threshold` as of `thresholded`, None where there is none with LEAST_ROWS answers
+    above it, `coverage` the share of the class's answers above it. `crossed` is what was right, in percent, of
+    `crossed_rows` answers above the thresholds of others: the even rows by that of the odd ones, and the other way.
+    """
+    confidence, answers, found = scores.max(axis=1), scores.argmax(axis=1), {}
+    for index, label in enumerate(labels):
+        own = np.flatnonzero(answers == index)
+        if not len(own):
+            continue
+        threshold = _threshold(confidence[own], right[own])
+        above = np.zeros(len(own), bool) if threshold is None else confidence[own] >= threshold
+        crossed = []
+        for parity in (0, 1):
+            mine, other = own[own % 2 == parity], own[own % 2 != parity]
+            limit = _threshold(confidence[other], right[other], LEAST_ROWS // 2)
+            if limit is not None:
+                crossed.append(right[mine][confidence[mine] >= limit])
+        judged = np.concatenate([*crossed, np.zeros(0, bool)])
+        found[label] = {
+            "rows": len(own),
+            "threshold": threshold,
+            "coverage": 100 * float(above.mean()),
+            "crossed": 100 * float(judged.mean()) if len(judged) else None,
+            "crossed_rows": len(judged),
+        }
+    return found
+
+
+def _threshold(confidence: np.ndarray, right: np.ndarray, least: int | None = None) -> float | None:
+    """The least confidence above which PRECISION are right, of so many rows or more."""
+    order = np.argsort(-confidence, kind="stable")
+    kept = np.arange(1, len(order) + 1)
+    enough = np.flatnonzero((np.cumsum(right[order]) / kept >= PRECISION) & (kept >= (least or LEAST_ROWS)))
+    return float(confidence[order[enough[-1]]]) if len(enough) else None
 
 
 def main(argv: list[str] | None = None) -> int:

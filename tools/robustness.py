@@ -35,9 +35,16 @@ The dashed line is the share of uncertain rows. Below {least:g} pixels a face is
 ## Confidence
 
 The most confident rows first: how many of them are right, and the confidence above which {precision:.0%} are. The
-thresholds were found on these rows, so others are right a little less often. Over all classes, not for each one.
+thresholds were found on these rows, so others are right a little less often.
 
 {confidence}
+
+For each class: the confidence above which {precision:.0%} of the answers of this class are right, the share of them
+above it, and, for what to expect on other rows, how many are right above a threshold that was found on the other half
+of the rows. None where no threshold with {least_rows} answers or more above it reaches that. An application that acts
+on one expression takes the threshold of that class.
+
+{classes}
 """
 
 
@@ -58,6 +65,14 @@ def page(record: Path = RECORD) -> str:
         [name, f"{of['threshold']:.2f}", f"{of['coverage']:.1f}", *(f"{right:.1f}" for _, right in of["curve"])]
         for name, of in names.items()
     ]
+    of_classes = []
+    for name, of in names.items():
+        for label, found in of["classes"].items():
+            none = found["threshold"] is None
+            crossed = found["crossed"] is not None and f"{found['crossed']:.1f} % of {found['crossed_rows']}"
+            cells = ["none", ""] if none else [f"{found['threshold']:.2f}", f"{found['coverage']:.1f}"]
+            of_classes.append([name, label, str(found["rows"]), *cells, crossed or ""])
+    class_header = ["model", "class", "answers", "confidence", "answers above it, %", "right, crossed"]
     return HEAD.format(
         rows=f"{known['rows']:,}",
         rule=known["rule"].split(":")[0],
@@ -65,6 +80,8 @@ def page(record: Path = RECORD) -> str:
         tables="\n\n".join(parts),
         precision=0.95,
         confidence=table(header, lines),
+        least_rows=known["least_rows"],
+        classes=table(class_header, of_classes),
     )
 
 

@@ -65,7 +65,7 @@ class Resident:
             images = jnp.where(mirror, images[:, :, ::-1], images)
         else:
             mixed = (self._settings.mixup, self._settings.cutmix)
-            images, wanted = on_device.altered(images, wanted, key, self._settings.size, mixed)
+            images, wanted = on_device.altered(images, wanted, key, self._settings.size, mixed, self._settings.altered)
         return on_device.tensor(images, self._settings.input, len(side)), wanted
 
     def epoch(self, epoch: int, begin: float, end: float) -> tuple[float, float]:

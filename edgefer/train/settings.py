@@ -50,6 +50,8 @@ class TrainingSettings:
             layers takes inputs of one size.
         rate: peak learning rate; rises over the first `warmup` of all steps, then falls to zero by the
             schedule, one of SCHEDULES. Counted in images, so that stages are weighted by what they see.
+        altered: share of the images that are moved, lit otherwise and so on, see `data.augment`; the others are
+            mirrored or not, and no more.
         mixup, cutmix: share of the batches in which images are blended, or get a part of another one, and
             their targets likewise.
         smoothing: share of each target that is spread evenly over all classes.
@@ -88,6 +90,7 @@ class TrainingSettings:
     schedule: str = "linear"
     weight_decay: float = 0.02
     dropout: float = 0.1
+    altered: float = 1.0
     mixup: float = 0.0
     cutmix: float = 0.0
     smoothing: float = 0.0
@@ -104,7 +107,7 @@ class TrainingSettings:
     start: str = ""
 
     def __post_init__(self):
-        for name in ("mixup", "cutmix", "smoothing", "voted", "distil"):
+        for name in ("altered", "mixup", "cutmix", "smoothing", "voted", "distil"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}: expected a share, 0 to 1, got {getattr(self, name):g}")
         if self.mixup + self.cutmix > 1:
@@ -113,8 +116,8 @@ class TrainingSettings:
             raise UsageError(f"rows: expected 0, for all, or more, got {self.rows}")
         if self.precision not in PRECISIONS:
             raise UsageError(f"unknown precision {self.precision!r}; available: {', '.join(PRECISIONS)}")
-        if self.lessons and (self.teachers or self.mixup or self.cutmix):
-            raise UsageError("lessons: hold teachers, mixup and cutmix already; leave those out")
+        if self.lessons and (self.teachers or self.mixup or self.cutmix or self.altered < 1):
+            raise UsageError("lessons: hold teachers, alterations, mixup and cutmix already; leave those out")
         if self.temperature <= 0:
             raise UsageError(f"temperature: expected a number above 0, got {self.temperature:g}")
         if self.quantisation_aware and not self.start:

@@ -114,6 +114,17 @@ def test_repeated_runs_stand_with_the_papers_figures_and_their_gain(records, tmp
     assert "1. majority: 2948 of 3589 rows count" in page
 
 
+def test_gains_are_read_with_the_seeds_that_would_decide_them(records, tmp_path):
+    """sobel over its three seeds: deviation 0.503; 2.8 over both seeds: (2.8 * 1.414 * 0.503 / 2.8) ** 2 is 0.51."""
+    page = reproduction.page(records, tmp_path / "no models")
+    reading = page.split("## What the gains say so far")[1].split("\n## ")[0]
+    assert cells(reading, "base + Sobel (concatenated)")[1:] == ["+2.93", "+2.80", "2", "1"]
+    assert "differ by 0.50 (standard deviation; ferplus-sobel, 3 seeds)" in reading
+    assert "Laplacian" not in reading, "it has no runs"
+    (records / "ferplus-sobel-3.json").unlink()
+    assert "What the gains say" not in reproduction.page(records, tmp_path / "no models")
+
+
 def test_a_run_on_another_set_goes_into_its_own_columns(records, tmp_path):
     page = reproduction.page(records, tmp_path / "no models")
     assert cells(page, "Original RTNN by Arriaga et al.")[2:] == [

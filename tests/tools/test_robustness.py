@@ -30,6 +30,24 @@ def test_the_threshold_is_the_least_confidence_that_is_enough():
     assert found["curve"][0] == [10, 100] and found["curve"][-1] == [100, 60]
 
 
+def test_each_class_has_a_threshold_of_its_own_answers():
+    """Answers of the first class are right above 0.4, of the second never often enough, of the third too few."""
+    rng = np.random.default_rng(3)
+    scores, right = np.zeros((810, 4)), np.zeros(810, bool)
+    for index, rows in enumerate((slice(0, 400), slice(400, 800), slice(800, 810))):
+        scores[rows, index] = rng.permutation(np.linspace(0.3, 1, rows.stop - rows.start))
+    right[:400] = scores[:400, 0] > 0.4
+    right[400:800] = np.arange(400) // 2 % 2 == 0
+    right[800:] = True
+    found = bench.by_class(scores, right, ("a", "b", "c", "d"))
+    assert list(found) == ["a", "b", "c"] and [found[label]["rows"] for label in "abc"] == [400, 400, 10]
+    # 342 of 400 are right, and 95 % of the 360 most confident
+    assert found["a"]["threshold"] == pytest.approx(1 - 0.7 * 359 / 399) and found["a"]["coverage"] == 90
+    assert found["a"]["crossed"] == pytest.approx(95, abs=2) and found["a"]["crossed_rows"] > 300
+    for label in "bc":
+        assert found[label]["threshold"] is None and found[label]["coverage"] == 0 and found[label]["crossed"] is None
+
+
 def test_the_page_is_what_the_record_gives(tmp_path):
     assert robustness.main(["--check"]) == 0
     robustness.draw(tmp_path / "picture.png")

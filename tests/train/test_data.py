@@ -46,6 +46,17 @@ def test_an_alteration_leaves_the_image_it_was_given(faces):
     assert np.array_equal(faces[0], before)
 
 
+def test_a_share_of_the_images_is_altered_and_the_rest_mirrored_at_most(faces):
+    """400 draws of a share of 0.3: 120 with a deviation of 9, and half of the others are mirrored."""
+    rng = np.random.default_rng(2)
+    made = [augment(faces[0], rng, 48, 0.3) for _ in range(400)]
+    plain = sum(np.array_equal(each, faces[0]) for each in made)
+    mirrored = sum(np.array_equal(each, faces[0][:, ::-1]) for each in made)
+    assert 240 <= plain + mirrored <= 320 and abs(plain - mirrored) < 60
+    whole_draws = augment(faces[0], np.random.default_rng(5), 48), augment(faces[0], np.random.default_rng(5), 48, 1.0)
+    assert np.array_equal(*whole_draws)
+
+
 def test_altered_images_still_show_the_same_face(faces):
     """The mean over many draws resembles the image or its mirror image more than any other image."""
     rng = np.random.default_rng(1)
@@ -104,7 +115,7 @@ def test_processes_make_the_batches_of_a_thread_whatever_their_number(faces):
 
 
 def test_a_row_keeps_its_target(faces, monkeypatch):
-    monkeypatch.setattr(batches, "augment", lambda image, rng, side: whole(image, side))
+    monkeypatch.setattr(batches, "augment", lambda image, rng, side, share: whole(image, side))
     inputs = Inputs(SPEC)
     for (x,), y in training_batches(faces, TARGETS, [(SPEC, 64)], 4, 1, 0):
         for tensor, target in zip(x, y, strict=True):

@@ -76,6 +76,14 @@ def test_alterations_agree_with_those_of_the_processor_in_distribution(images):
     assert np.allclose(here, there, rtol=0.03), (here, there)
 
 
+def test_a_share_of_the_images_is_altered_there_too(images):
+    made = np.asarray(jax.jit(on_device.augment, static_argnums=(2, 3))(images[:64], jax.random.key(2), 48, 0.25))
+    plain = [
+        np.array_equal(one, own) or np.array_equal(one, own[:, ::-1]) for one, own in zip(made, images, strict=False)
+    ]
+    assert 36 <= sum(plain) <= 58
+
+
 def test_mixing_keeps_targets_whole_and_happens_as_often_as_it_should(images):
     wanted = np.eye(8, dtype=np.float32)[np.arange(64) % 8]
     mix = jax.jit(on_device.mix, static_argnums=3)

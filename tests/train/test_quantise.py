@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
 from edgefer.errors import UsageError  # noqa: E402
 from edgefer.train.architectures import build  # noqa: E402
+from edgefer.train.architectures.layers import RATE  # noqa: E402
 from edgefer.train.export.quantise import PRECISIONS, convert, quantisation, quantise  # noqa: E402
 
 
@@ -88,8 +89,8 @@ def test_a_spatial_transformer_is_exact_in_float32():
     """It moves the image here, by numbers that differ from image to image."""
     keras.utils.set_random_seed(6)
     model = build("rtnn", "grey+sobel", "concatenated", stl=True, size=32)
-    theta = model.get_layer("stl").localisation[-1]
-    theta.kernel.assign(np.random.default_rng(6).normal(0, 0.3, theta.kernel.shape))
+    theta = next(each for each in model.get_layer("stl").localisation if each.name == "theta")
+    theta.kernel.assign(np.random.default_rng(6).normal(0, 0.3 / RATE, theta.kernel.shape))
     x = np.random.default_rng(7).uniform(-1, 1, (6, 32, 32, 3)).astype(np.float32)
     expected = np.asarray(model(x, training=False))
     got = run(convert(model, "float32"), x)

@@ -7,7 +7,7 @@ keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[trai
 
 from keras import ops  # noqa: E402
 
-from edgefer.train.architectures.layers import IDENTITY, SpatialTransformer, affine_grid, bilinear_sample  # noqa: E402
+from edgefer.train.architectures.layers import IDENTITY, RATE, SpatialTransformer, affine_grid, bilinear_sample  # noqa: E402
 
 
 def hat(images, x, y):
@@ -63,8 +63,8 @@ def test_a_new_layer_is_the_identity():
 def test_it_survives_its_configuration_and_its_weights(tmp_path):
     image = keras.Input((32, 32, 2))
     model = keras.Model(image, SpatialTransformer(name="stl")(image))
-    layer = model.get_layer("stl").localisation[-1]
-    layer.bias.assign(np.float32([0.9, 0.1, 0.05, -0.1, 1.1, -0.02]))
+    layer = next(each for each in model.get_layer("stl").localisation if each.name == "theta")
+    layer.bias.assign(np.float32([0.9, 0.1, 0.05, -0.1, 1.1, -0.02]) / RATE)
     model.save(tmp_path / "stl.keras")
     again = keras.saving.load_model(tmp_path / "stl.keras")
     images = np.random.default_rng(5).uniform(-1, 1, (2, 32, 32, 2)).astype(np.float32)
@@ -125,3 +125,21 @@ def test_places_far_out_are_the_edge():
     x, y = (np.float32([[[sign * 1e6]]]) for sign in (-1, 1))
     got = ops.convert_to_numpy(bilinear_sample(ops.convert_to_tensor(images), x, y))
     assert got[0, 0, 0, 0] == pytest.approx(images[0, -1, 0, 0], abs=0.3)
+
+
+def test_the_map_begins_like_any_other_network_and_learns_at_a_tenth_of_the_rate():
+    """A first step of Adam moves every weight that has a gradient by the rate."""
+    keras.utils.set_random_seed(9)
+    image = keras.Input((32, 32, 1))
+    stl = SpatialTransformer(name="stl")
+    model = keras.Model(image, keras.layers.Flatten()(stl(image)))
+    hidden, last = (each for each in stl.localisation if isinstance(each, keras.layers.Dense))
+    taken, given = hidden.kernel.shape
+    glorot = np.sqrt(6 / (taken + given))
+    assert np.abs(RATE * hidden.kernel.numpy()).max() == pytest.approx(glorot, rel=0.01)
+    assert np.abs(RATE * hidden.kernel.numpy()).mean() == pytest.approx(glorot / 2, rel=0.05)
+    before = last.bias.numpy()
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    images = np.random.default_rng(10).uniform(-1, 1, (8, 32, 32, 1)).astype(np.float32)
+    model.train_on_batch(images, np.zeros((8, 1024), np.float32))
+    np.testing.assert_allclose(np.abs(last.bias.numpy() - before) * RATE, 1e-4, rtol=0.05)

@@ -17,17 +17,20 @@ STRETCH = 0.05
 MIXUP_BETA = 0.2  # most blends are close to one of the two images
 
 
-def augment(image: np.ndarray, rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
+def augment(image: np.ndarray, rng: np.random.Generator, side: int = SIDE, share: float = 1.0) -> np.ndarray:
     """A random version of a face: mirrored, moved, turned, sharper or softer, lit otherwise, partly hidden.
 
     Args:
         image: uint8, shape (H, W).
         rng: source of the draws; the same state gives the same image.
         side: of the result, pixels.
+        share: of the images that are altered so; the others are mirrored or not, and no more.
 
     Returns:
         uint8, shape (side, side).
     """
+    if share < 1 and rng.random() >= share:
+        return _warp(image, rng, side, 0.0)
     out = _warp(image, rng, side)
     out = _focus(out, rng)
     out = _light(out, rng)
@@ -36,13 +39,13 @@ def augment(image: np.ndarray, rng: np.random.Generator, side: int = SIDE) -> np
     return out
 
 
-def _warp(image: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
+def _warp(image: np.ndarray, rng: np.random.Generator, side: int, strength: float = 1.0) -> np.ndarray:
     height, width = image.shape
-    scale = side / max(height, width) * np.exp(rng.uniform(-SCALE, SCALE))
-    stretch = np.exp(rng.uniform(-STRETCH, STRETCH))
-    angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES))
+    scale = side / max(height, width) * np.exp(strength * rng.uniform(-SCALE, SCALE))
+    stretch = np.exp(strength * rng.uniform(-STRETCH, STRETCH))
+    angle = np.deg2rad(strength * rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
-    dx, dy = rng.uniform(-SHIFT, SHIFT, 2) * side
+    dx, dy = strength * rng.uniform(-SHIFT, SHIFT, 2) * side
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     linear = np.array([[cos * stretch * mirror, -sin / stretch], [sin * stretch * mirror, cos / stretch]])
     centre = np.array([(width - 1) / 2, (height - 1) / 2])

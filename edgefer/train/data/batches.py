@@ -73,6 +73,7 @@ def training_batches(
     mixed: tuple[float, float] = (0.0, 0.0),
     executor: Executor | None = None,
     ahead: int = AHEAD,
+    share: float = 1.0,
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """One epoch of augmented batches, in an order and with draws that (seed, epoch) alone decide.
 
@@ -84,13 +85,14 @@ def training_batches(
         mixed: shares of the batches that are altered by mixup and by cutmix.
         executor: what makes the batches, see `makers`; None for a thread. It does not change them.
         ahead: batches made before they are asked for.
+        share: of the images that are altered.
 
     Yields:
         float32 (batch, side, side, C) for each view; float32 (batch, classes).
     """
     if executor is None:
         with ThreadPoolExecutor(1) as executor:
-            yield from training_batches(images, targets, views, batch, seed, epoch, mixed, executor, ahead)
+            yield from training_batches(images, targets, views, batch, seed, epoch, mixed, executor, ahead, share)
         return
     order = np.random.default_rng([seed, epoch]).permutation(len(images))
     waiting: deque = deque()
@@ -98,7 +100,7 @@ def training_batches(
         for number in range(len(order) // batch):
             rows = order[number * batch : (number + 1) * batch]
             draws = (seed, epoch, number)
-            waiting.append(executor.submit(make_batch, images[rows], targets[rows], views, draws, mixed))
+            waiting.append(executor.submit(make_batch, images[rows], targets[rows], views, draws, mixed, share))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
@@ -109,12 +111,17 @@ def training_batches(
 
 
 def make_batch(
-    images: Images, targets: np.ndarray, views: Sequence[View], draws: tuple[int, ...], mixed: tuple[float, float]
+    images: Images,
+    targets: np.ndarray,
+    views: Sequence[View],
+    draws: tuple[int, ...],
+    mixed: tuple[float, float],
+    share: float = 1.0,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """One batch of `training_batches`; `draws` seeds its alterations."""
     rng = np.random.default_rng(draws)
     side = views[0][0].width
-    altered = np.stack([augment(image, rng, side) for image in images])
+    altered = np.stack([augment(image, rng, side, share) for image in images])
     draw = rng.random()
     if draw < mixed[0]:
         altered, targets = mixup(altered, targets, rng)

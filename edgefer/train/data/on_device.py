@@ -72,17 +72,22 @@ def _areas(size: int, side: int) -> np.ndarray:
     return (np.maximum(inside, 0) * (side / size)).astype(np.float32)
 
 
-def augment(images, key, side: int):
+def augment(images, key, side: int, share: float = 1.0):
     """Random versions of faces, as `augment.augment` makes them.
 
     Args:
         images: whole numbers, shape (N, H, W). key: of jax.random; the same key gives the same images.
+        share: of the images that are altered.
 
     Returns:
         Levels, shape (N, side, side).
     """
     warp, focus, light, hide = jax.random.split(key, 4)
-    return _hide(_light(_focus(_warp(images, warp, side), focus), light), hide)
+    if share >= 1:
+        return _hide(_light(_focus(_warp(images, warp, side), focus), light), hide)
+    chosen = jax.random.uniform(jax.random.fold_in(key, 1), (len(images), 1, 1)) < share
+    moved = _warp(images, warp, side, jnp.where(chosen, 1.0, 0.0))
+    return jnp.where(chosen, _hide(_light(_focus(moved, focus), light), hide), moved)
 
 
 def _even(key, count: int, *limits: tuple[float, float]):
@@ -91,11 +96,12 @@ def _even(key, count: int, *limits: tuple[float, float]):
     return [low + (high - low) * draw for draw, (low, high) in zip(draws, limits, strict=True)]
 
 
-def _warp(images, key, side):
+def _warp(images, key, side, strength=1.0):
     count, height, width = images.shape
     turn = np.deg2rad(ROTATION_DEGREES)
     limits = ((-SCALE, SCALE), (-STRETCH, STRETCH), (-turn, turn), (-1, 1), (-SHIFT, SHIFT), (-SHIFT, SHIFT))
     scale, stretch, angle, mirror, dx, dy = _even(key, count, *limits)
+    scale, stretch, angle, dx, dy = (strength * draw for draw in (scale, stretch, angle, dx, dy))
     scale, stretch = side / max(height, width) * jnp.exp(scale), jnp.exp(stretch)
     places = jnp.arange(side, dtype=jnp.float32) - (side - 1) / 2
     x, y = places[None, None, :] - dx * side, places[None, :, None] - dy * side
@@ -186,7 +192,7 @@ def mix(levels, targets, key, mixed: tuple[float, float]):
     return jnp.where(inside, other, blended), share * targets + (1 - share) * other_targets
 
 
-def altered(images, targets, key, side: int, mixed: tuple[float, float]):
+def altered(images, targets, key, side: int, mixed: tuple[float, float], share: float = 1.0):
     """Levels and targets of a training batch: `augment`, then `mix`."""
     own, together = jax.random.split(key)
-    return mix(augment(images, own, side), targets, together, mixed)
+    return mix(augment(images, own, side, share), targets, together, mixed)
