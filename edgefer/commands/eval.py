@@ -17,7 +17,9 @@ from edgefer.support.names import shown
 from edgefer.support.typed import whole_number
 
 if TYPE_CHECKING:
-    from edgefer.measure.evaluate import Report
+    from collections.abc import Sequence
+
+    from edgefer.measure.evaluate import Group, Report
     from edgefer.measure.statistics import Calibration, Comparison
 
 #: Problems of a data set that the text report prints before it only counts the rest.
@@ -119,6 +121,11 @@ def report_text(report: Report) -> str:
             f"{label:<11}{report.precision[index]:>10.2f}{report.recall[index]:>9.2f}{report.f1[index]:>9.2f}"
             f"{report.support[index]:>8}"
         )
+    for name, groups in report.groups.items():
+        lines += ["", f"{name:<20}{'accuracy':>9}{'95 % interval':>18}{'rows':>8}"]
+        for group in groups:
+            low, high = group.interval
+            lines.append(f"{group.value:<20}{group.accuracy:>9.2f}{f'{low:.2f} to {high:.2f}':>18}{group.rows:>8}")
     width = max(6, len(str(report.rows)) + 1)
     lines += ["", "confusion (rows: truth, columns: prediction)"]
     lines.append(" " * 11 + "".join(f"{label[:4]:>{width}}" for label in report.labels))
@@ -158,12 +165,21 @@ def report_json(report: Report) -> str:
         "labels": list(report.labels),
         "classes": by_class,
         "confusion": report.confusion.tolist(),
+        "groups": {name: _groups_json(groups) for name, groups in report.groups.items()},
         "problems": report.data.problems,
     }
     if report.against:
         other, test = report.against
         content["against"] = {"model": other.model, "accuracy": other.accuracy, **test.json()}
     return json.dumps(content, ensure_ascii=False, indent=2)
+
+
+def _groups_json(groups: Sequence[Group]) -> dict[str, Any]:
+    return {
+        group.value: {"accuracy": group.accuracy, "low": low, "high": high, "rows": group.rows}
+        for group in groups
+        for low, high in (group.interval,)
+    }
 
 
 def _against_text(other: Report, test: Comparison) -> str:

@@ -25,8 +25,30 @@ from edgefer.values import Face, Frame, Quality
 
 #: From this confidence on, in the face, its eyes and its mouth each, landmarks are taken as confident.
 CONFIDENT = 0.8
+#: A tag of more values than this names single pictures, not groups.
+MOST_GROUPS = 12
 #: Why a row does not count for a model that needs landmarks.
 NOT_JUDGED = "without confident landmarks"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of a data set whose tag has one value: how many, and how many of them are judged right."""
+
+    value: str
+    rows: int
+    right: int
+
+    @property
+    def accuracy(self) -> float:
+        """Percent."""
+        return 100 * self.right / self.rows
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy, percent."""
+        low, high = statistics.share_interval(self.right, self.rows)
+        return 100 * low, 100 * high
 
 
 @dataclass(frozen=True)
@@ -105,6 +127,18 @@ class Report:
         """Mean F1 of the classes that occur, as truth or as prediction, percent."""
         occurs = (self.support + self.confusion.sum(axis=0)) > 0
         return float(self.f1[occurs].mean())
+
+    @property
+    def groups(self) -> dict[str, list[Group]]:
+        """By the names of tags, as gender or angle, the groups they divide the rows into, where these are 2 to
+        MOST_GROUPS."""
+        found: dict[str, list[Group]] = {}
+        for name, values in self.data.tags.items():
+            known = sorted(set(values.tolist()))
+            if 2 <= len(known) <= min(MOST_GROUPS, len(values) - 1):
+                right = {value: self.right[values == value] for value in known}
+                found[name] = [Group(value, len(of), int(of.sum())) for value, of in right.items()]
+        return found
 
     def compared(self, other: Report) -> Report:
         """The same report with McNemar's test against another model on the same rows."""

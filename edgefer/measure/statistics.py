@@ -184,6 +184,17 @@ class Comparison:
         }
 
 
+def share_interval(count: int, rows: int) -> tuple[float, float]:
+    """The 95 % interval of a share, 0 to 1, of which `count` of `rows` were seen, one or more.
+
+    Reference: Wilson, Probable inference, the law of succession, and statistical inference, 1927.
+    """
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    middle = (count + z * z / 2) / (rows + z * z)
+    half = z * math.sqrt(count * (rows - count) / rows + z * z / 4) / (rows + z * z)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
 def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:
     """Exact test of two models on the same rows: are the rows that only one gets right shared out evenly?
 

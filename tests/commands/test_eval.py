@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -61,9 +62,26 @@ def test_json_holds_everything(report):
     assert content["confusion"] == report.confusion.tolist()
 
 
+def test_groups_of_people_have_figures_of_their_own():
+    """Of six women four are judged right, of four men none; people and numbers of rows are no groups here."""
+    rows = [(0, one_hot(0))] * 4 + [(0, one_hot(1))] * 6
+    tags = {"gender": np.array(["F"] * 6 + ["M"] * 4), "row": np.arange(10).astype(str), "angle": np.array(["S"] * 10)}
+    report = evaluate(Oracle(), dataset(rows, tags=tags))
+    lines = report_text(report).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("gender"))
+    # Wilson's intervals of 4 of 6 and 0 of 4, by hand
+    assert lines[first + 1].split() == ["F", "66.67", "30.00", "to", "90.32", "6"]
+    assert lines[first + 2].split() == ["M", "0.00", "0.00", "to", "48.99", "4"]
+    assert not any(line.startswith(("row ", "angle")) for line in lines)
+    groups = json.loads(report_json(report))["groups"]
+    assert list(groups) == ["gender"] and groups["gender"]["M"]["rows"] == 4
+    assert groups["gender"]["F"]["accuracy"] == pytest.approx(200 / 3)
+
+
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    """A package with one model."""
+    """A package with one model of faces, and the detector."""
+    shutil.copytree(store.SHIPPED / "edgefer-face", tmp_path / "models" / "edgefer-face")
     tiny_model.make_directory(tmp_path / "models" / "tiny", name="tiny")
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
     return tmp_path / "models"
@@ -114,6 +132,7 @@ def test_the_command_judges_a_set_of_photographs_as_distributed(models, tmp_path
     content = judged(capsys, "--data", tmp_path / "kdef", "--model", "tiny", *where)
     assert content["rows"] == 6
     assert content["labels"] == list(BASIC7)
+    assert {name: list(groups) for name, groups in content["groups"].items()} == {"angle": ["half-left", "straight"]}
     assert content["dropped"] == {"outside angle straight or half-left": 3}
     assert len(content["problems"]) == 139 + (35 - 9) + 6
 

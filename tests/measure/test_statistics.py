@@ -129,3 +129,10 @@ def test_no_difference_and_a_constant_one_are_told_apart():
 def test_arrays_that_do_not_pair_are_refused(test):
     with pytest.raises(ValueError, match="expected two arrays of one length"):
         test(np.zeros(3), np.zeros(4))
+
+
+@pytest.mark.parametrize(("count", "rows"), [(0, 1), (0, 4), (4, 6), (7, 7), (873, 1000)])
+def test_the_interval_of_a_share_agrees_with_scipys(count, rows):
+    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
+    expected = stats.binomtest(count, rows).proportion_ci(method="wilson")
+    assert statistics.share_interval(count, rows) == pytest.approx(tuple(expected), abs=1e-9)

@@ -8,6 +8,7 @@ import pytest
 from portrait import portrait
 from sketch_faces import a_face
 
+from edgefer.detect.base import Levels
 from edgefer.errors import UsageError
 from edgefer.labels import BASIC7
 from edgefer.landmarks.base import Landmarks
@@ -119,6 +120,8 @@ def test_kdef_is_read_by_its_names_and_divided_ninety_to_ten(kdef, monkeypatch):
 
     class Known:
         """The detector is not what this test is about, and 140 searches are slow."""
+
+        levels = Levels(0.5, 0.4, 0.3)
 
         def detect(self, image):
             from edgefer.geometry import Box
