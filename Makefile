@@ -131,6 +131,7 @@ docs: $(VENV)/.dev  ## write the pages and tables that are generated from code a
 	$(BIN)/python -m tools.reproduction
 	$(BIN)/python -m tools.frontier
 	$(BIN)/python -m tools.robustness
+	$(BIN)/python -m tools.tricks
 	$(BIN)/python -m tools.readme
 
 clean:  ## remove everything that was built

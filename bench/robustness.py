@@ -5,7 +5,8 @@
 
 Every val row is altered on its own 48x48 pixels, then judged as a face crop. The share of rows that the quality gate
 calls uncertain is measured on the same pixels. Scores and classes of unaltered rows give the confidence above which a
-model is right in 95 of 100, over all classes and of each. Kept in bench/results/robustness.json;
+model is right in 95 of 100, over all classes and of each; the mean with the scores of the mirror images, what flip
+averaging is worth. Kept in bench/results/robustness.json;
 `python -m tools.robustness` writes the page.
 """
 
@@ -80,6 +81,7 @@ def measure(rows: int) -> dict[str, Any]:
     judges, gate = {name: open_recognizer(name) for name in MODELS}, QualityGate()
     curves: dict[str, Any] = {}
     confidence: dict[str, Any] = {}
+    mirrored: dict[str, float] = {}
     for words, (alter, severities) in ALTERATIONS.items():
         curves[words] = {"severity": list(severities), "uncertain": [], "accuracy": {name: [] for name in MODELS}}
         for severity in severities:
@@ -95,8 +97,10 @@ def measure(rows: int) -> dict[str, Any]:
                     confidence[name] = thresholded(scores.max(axis=1), right) | {
                         "classes": by_class(scores, right, judge.labels)
                     }
+                    both = scores + np.stack([scored(judge, np.ascontiguousarray(image[:, ::-1])) for image in images])
+                    mirrored[name] = 100 * float((both.argmax(axis=1) == data.truth).mean())
         print(words, json.dumps(curves[words]), flush=True)
-    figures = {"least_rows": LEAST_ROWS, "curves": curves, "confidence": confidence}
+    figures = {"least_rows": LEAST_ROWS, "curves": curves, "confidence": confidence, "mirrored": mirrored}
     return {"machine": machine(), "rows": len(data), "rule": data.rule, **figures}
 
 
