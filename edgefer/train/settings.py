@@ -20,6 +20,7 @@ from edgefer.train.data.splits import divide
 LARGEST_SIDE = 64
 SCHEDULES = ("linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
+MOST_SEED = 10**9
 
 #: What every command tells; other settings it leaves out where they are nothing, or what runs did before there was
 #: such a setting, so that those on record stay as they are.
@@ -27,6 +28,23 @@ TOLD = (
     *("architecture", "input", "data", "stages", "batch", "rate"),
     *("warmup", "weight_decay", "dropout", "average", "seed"),
 )
+
+
+def read_json(path: Path) -> dict:
+    """One of a run's JSON files.
+
+    Raises:
+        UsageError: it is not there, or damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; expected a run in {path.parent}") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: damaged, {error}; copy it again, or train the run again") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content
 
 
 @dataclass(frozen=True)
@@ -107,19 +125,35 @@ class TrainingSettings:
     start: str = ""
 
     def __post_init__(self):
-        for name in ("altered", "mixup", "cutmix", "smoothing", "voted", "distil"):
+        if not self.stages:
+            raise UsageError("stages: expected side:epochs, as in 32:24,64:6, got none")
+        for name in ("altered", "mixup", "cutmix", "smoothing", "voted", "distil", "warmup", "average"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}: expected a share, 0 to 1, got {getattr(self, name):g}")
         if self.mixup + self.cutmix > 1:
             raise UsageError(f"mixup and cutmix: expected 1 at most together, got {self.mixup + self.cutmix:g}")
+        for name, low, high in (("dropout", 0, 1), ("weight_decay", 0, math.inf)):
+            if not low <= getattr(self, name) < high:
+                raise UsageError(f"{name}: expected from {low} to below {high:g}, got {getattr(self, name):g}")
+        for name in ("rate", "temperature"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name}: expected a number above 0, got {getattr(self, name):g}")
         if self.rows < 0:
             raise UsageError(f"rows: expected 0, for all, or more, got {self.rows}")
+        if self.batch < 1:
+            raise UsageError(f"batch: expected 1 row or more, got {self.batch}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UsageError(f"seed: expected from 0 to {MOST_SEED}, got {self.seed}")
+        if not 0 <= self.stop <= self.epochs:
+            raise UsageError(f"stop: expected 0 or up to {self.epochs}, the epochs of its stages, got {self.stop}")
+        try:
+            label_set(self.labels)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         if self.precision not in PRECISIONS:
             raise UsageError(f"unknown precision {self.precision!r}; available: {', '.join(PRECISIONS)}")
         if self.lessons and (self.teachers or self.mixup or self.cutmix or self.altered < 1):
             raise UsageError("lessons: hold teachers, alterations, mixup and cutmix already; leave those out")
-        if self.temperature <= 0:
-            raise UsageError(f"temperature: expected a number above 0, got {self.temperature:g}")
         if self.quantisation_aware and not self.start:
             raise UsageError("quantisation_aware: goes on from a finished run; name it with --start")
         if self.schedule not in SCHEDULES:
@@ -127,8 +161,18 @@ class TrainingSettings:
 
     @classmethod
     def read(cls, path: Path) -> TrainingSettings:
-        """From a run's settings.json; what an older run's file lacks, that run did by default."""
-        return cls.of(json.loads(path.read_text()))
+        """From a run's settings.json; what an older run's file lacks, that run did by default.
+
+        Raises:
+            UsageError: it is not there, damaged, or holds other things.
+        """
+        fields = read_json(path)
+        try:
+            return cls.of(fields)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise UsageError(f"{path}: not the settings of a run: {error}") from None
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
 
     @classmethod
     def of(cls, fields: dict) -> TrainingSettings:
