@@ -233,11 +233,12 @@ def load_data(settings: TrainingSettings) -> tuple[datasets.Dataset, datasets.Da
 
     Raises:
         UsageError: the data is neither at its path nor under EDGEFER_DATA, or cannot be read; has no splits
-            and is not divided, or cannot be divided so; or has other classes than the settings say.
+            and is not divided, or cannot be divided so; has other classes than the settings say; or nothing is left
+            to judge.
     """
     path = find_data(settings.data)
     whole: str | None = "train"
-    if path.is_dir() and not (path / "train").is_dir():
+    if path.is_dir() and not datasets.splits_in(path):
         if not settings.division:
             raise UsageError(f"{path}: has no train and val; divide it, as by --division fold:1/10")
         whole = None
@@ -245,15 +246,22 @@ def load_data(settings: TrainingSettings) -> tuple[datasets.Dataset, datasets.Da
     if train.labels != settings.labels:
         raise UsageError(f"{path}: has the classes of {train.labels}, got --labels {settings.labels}")
     if not settings.division:
-        return _drawn(train, settings.rows), datasets.load(path, "val", labels=settings.labels)
+        return _drawn(train, settings.rows), _unseen(datasets.load(path, "val", labels=settings.labels), train)
     train, judged = divide(train, settings.division)
-    known = {image.tobytes() for image in train.images}
-    new = np.array([image.tobytes() not in known for image in judged.images])
-    return _drawn(train, settings.rows), replace(
-        judged.take(np.flatnonzero(new)),
-        rule=f"{judged.rule}; {settings.division} of {judged.split}",
-        dropped={"duplicates of a row it learns from": int((~new).sum())},
-    )
+    judged = replace(judged, rule=f"{judged.rule}; {settings.division} of {judged.split}", dropped={})
+    return _drawn(train, settings.rows), _unseen(judged, train)
+
+
+def _unseen(judged: datasets.Dataset, train: datasets.Dataset) -> datasets.Dataset:
+    """The rows that are byte-equal to none of train."""
+    known = {(image.shape, image.tobytes()) for image in train.images}
+    new = np.array([(image.shape, image.tobytes()) not in known for image in judged.images], bool)
+    if not new.any():
+        raise UsageError(f"{judged.source}: no row is left to judge: all {len(new)} are duplicates of train")
+    if new.all():
+        return judged
+    dropped = {**judged.dropped, "duplicates of a row it learns from": int((~new).sum())}
+    return replace(judged.take(np.flatnonzero(new)), dropped=dropped)
 
 
 def _drawn(train: datasets.Dataset, rows: int) -> datasets.Dataset:

@@ -522,6 +522,39 @@ def test_a_picture_that_is_there_twice_does_not_judge_what_it_taught(tmp_path):
     assert len(train) == 6 and test.counts() == ("1 of 2 rows count; dropped: 1 duplicates of a row it learns from")
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("Training", "PublicTest")])
+def test_what_a_folder_calls_its_splits_does_not_change_what_is_divided(tmp_path, names):
+    """By other names than train, its val rows were divided, and train was never read."""
+    rng = np.random.default_rng(0)
+    for split, count in zip(names, (6, 2), strict=True):
+        for label in ("happiness", "sadness"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for number in range(count):
+                image = rng.integers(0, 255, (48, 48), np.uint8)
+                cv2.imwrite(str(tmp_path / split / label / f"{number}.png"), image)
+    settings = TrainingSettings(data=str(tmp_path), labels="basic7")
+    assert [len(each) for each in load_data(settings)] == [12, 4]
+    train, test = load_data(replace(settings, division="fold:1/4"))
+    assert (len(train), len(test), test.split) == (9, 3, "train")
+
+
+def test_a_picture_of_train_is_not_judged_in_val_either(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for label in ("happiness", "sadness"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for number in range(3):
+                image = rng.integers(0, 255, (48, 48), np.uint8)
+                cv2.imwrite(str(tmp_path / split / label / f"{number}.png"), image)
+    shutil.copy(tmp_path / "train/sadness/0.png", tmp_path / "val/sadness/0.png")
+    settings = TrainingSettings(data=str(tmp_path), labels="basic7")
+    assert load_data(settings)[1].counts() == "5 of 6 rows count; dropped: 1 duplicates of a row it learns from"
+    for path in (tmp_path / "val").glob("*/*.png"):
+        shutil.copy(tmp_path / "train/sadness/0.png", path)
+    with pytest.raises(UsageError, match="no row is left to judge: all 6 are duplicates of train"):
+        load_data(settings)
+
+
 def test_a_folder_without_splits_must_be_divided(tmp_path):
     (tmp_path / "happiness").mkdir()
     with pytest.raises(UsageError, match="has no train and val; divide it, as by --division fold:1/10"):
