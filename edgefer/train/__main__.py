@@ -23,12 +23,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from edgefer.errors import INTERRUPTED, EdgeferError, ModelError
+from edgefer.errors import INTERRUPTED, EdgeferError, ModelError, UsageError
 from edgefer.models import directory, store
 from edgefer.support.packages import require
 from edgefer.train import explain, lanes, recipes, runs, short
 from edgefer.train.recipes import ELSEWHERE, MAKERS, RECIPES, REPEATED, SHIPPED, Runs, Step, in_order, repetition
-from edgefer.train.settings import TrainingSettings, find_data
+from edgefer.train.runs import is_made
+from edgefer.train.settings import TrainingSettings, find_data, read_json
 
 OnRecord = dict[str, runs.Record]
 
@@ -57,7 +58,7 @@ def status(name: str, on_record: OnRecord) -> tuple[bool, str]:
 def finished(runs: Runs) -> dict[str, Any] | None:
     """done.json of the last of some runs, where it is finished."""
     path = Path(runs[-1][0]) / "done.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_json(path) if path.exists() else None
 
 
 def follows(runs: Runs) -> bool:
@@ -119,10 +120,11 @@ def _absent(runs: Runs) -> Runs:
     absent: dict[str, TrainingSettings] = {}
     for _, settings in runs:
         for needed in recipes.taught_by(settings):
-            left = "checkpoint.npz" if needed == settings.start else "done.json"
-            if needed in own or needed not in MAKERS or (Path(needed) / left).exists():
+            if needed in own or needed not in MAKERS:
                 continue
             others = repetition(*MAKERS[needed])
+            if is_made(needed, dict(others)[needed], whole=needed == settings.start):
+                continue
             before = others[: [run for run, _ in others].index(needed) + 1]
             absent |= dict((*_absent(before), *before))
     return tuple(absent.items())
@@ -269,7 +271,9 @@ def main(argv: list[str] | None = None) -> int:
             return explain.execute(options)
         if options.action == "short":
             return train_short(names, options.records / "short")
-        if options.action == "all" and options.lanes:
+        if options.action == "all" and options.lanes is None and (options.minutes is not None or options.pack):
+            raise UsageError("--minutes and --pack: go with --lanes N; without it each run has the time it takes")
+        if options.action == "all" and options.lanes is not None:
             return lanes.run(names, options.lanes, options.minutes, options.pack)
         on_record = runs.read_records(options.records)
         list_models(on_record)

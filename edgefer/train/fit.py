@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -36,7 +37,16 @@ from edgefer.train.data.batches import AHEAD, Inputs, input_spec, makers, traini
 from edgefer.train.data.voted import with_votes
 from edgefer.train.distil import Ensemble
 from edgefer.train.hardware import accelerator, hardware
-from edgefer.train.settings import TrainingSettings, build, learning_rate, load_data, parse_stages, share_left, targets
+from edgefer.train.settings import (
+    TrainingSettings,
+    build,
+    learning_rate,
+    load_data,
+    parse_stages,
+    read_json,
+    share_left,
+    targets,
+)
 
 MOST_PROCESSES = 16
 KEPT_EVERY = 10.0  # seconds, at least, between checkpoints of epochs that are shorter and no better
@@ -59,6 +69,8 @@ def fit(
         until: time.time() at which the rate shall have fallen to zero, with fewer epochs if need be; those that were
             run are then the ones in settings.json.
 
+    A run that is finished stays as it is.
+
     Returns:
         The content of done.json: best epoch, its val accuracy, row counts, share of the commonest class,
         hardware, wall time (that of the run it started from included); or where it stopped, for a run that
@@ -66,14 +78,24 @@ def fit(
 
     Raises:
         UsageError: the data or a teacher cannot be read, there are fewer rows than a batch takes, or the
-            directory belongs to a run with other settings.
+            directory belongs to a run with other settings or to another process.
+        EdgeferError: the loss is not a number any more.
     """
+    out.mkdir(parents=True, exist_ok=True)
+    with checkpoint.alone(out):
+        settings = _claimed(out, settings)
+        if (out / "done.json").exists() and (out / "best.weights.h5").exists():
+            return read_json(out / "done.json")
+        return _fit(settings, out, processes, on_device, until)
+
+
+def _fit(
+    settings: TrainingSettings, out: Path, processes: int | None, on_device: bool | None, until: float | None
+) -> dict:
     import keras
 
     from edgefer.train.steps import computing
 
-    out.mkdir(parents=True, exist_ok=True)
-    _claim(out / "settings.json", asdict(settings))
     spec = input_spec(settings.input, settings.size)
     train, val = load_data(settings)
     print(f"train: {train.counts()}\nval: {val.counts()}", flush=True)
@@ -122,9 +144,9 @@ def fit(
         if resident:
             values = {"model": values_of(model.variables), "optimizer": values_of(optimizer.variables)}
             resident.steps.restore({**values, "averaged": averaged.values}, averaged.steps)
-        _shortened(out / "metrics.jsonl", state["epoch"])
         print(f"going on after epoch {state['epoch']}", flush=True)
 
+    _shortened(out / "metrics.jsonl", state["epoch"])
     steps = len(train) // settings.batch
     last = settings.stop or settings.epochs
     if processes is None:
@@ -134,9 +156,13 @@ def fit(
         while state["epoch"] < last and state.get("progress", 0.0) < 1 - 1e-9:
             started, epoch = time.monotonic(), state["epoch"]
             begin, end = epoch / settings.epochs, (epoch + 1) / settings.epochs
-            if until is not None:
+            # a run that had a time limit is further than its epochs say
+            limited = abs(state.get("progress", begin) - begin) > 1e-9
+            if until is not None or limited:
                 begin = state.get("progress", 0.0)
-                end = begin + (1 - begin) * share_left(until - time.time(), each, settings.epochs - epoch)
+                left = settings.epochs - epoch
+                part = 1 / left if until is None else share_left(until - time.time(), each, left)
+                end = begin + (1 - begin) * part
             inputs = Inputs(spec, settings.side(epoch))
             # torch draws its dropout from a state of its own, which no checkpoint holds
             keras.utils.set_random_seed(settings.seed + epoch)
@@ -158,6 +184,8 @@ def fit(
                 loss = float(np.mean(losses))
                 with swapped(model, averaged.values):
                     accuracy = runs.accuracy(model, inputs, val)
+            if not np.isfinite(loss):
+                raise EdgeferError(f"epoch {epoch + 1}: the loss is {loss}, no number to learn from; lower --rate")
             better = inputs.side == settings.size and accuracy > state["best"]
             # an epoch on an accelerator may take less time than keeping it
             due = not resident or better or state["epoch"] + 1 >= last or end > 1 - 1e-9
@@ -210,12 +238,21 @@ def fit(
     return done
 
 
-def _claim(path: Path, settings: dict) -> None:
-    settings = json.loads(json.dumps(settings))
-    # what an older run's file lacks, it did by default
-    if path.exists() and {**asdict(TrainingSettings()), **json.loads(path.read_text())} != settings:
-        raise UsageError(f"{path.parent}: holds a run with other settings; choose another --out")
-    _write_json(path, settings)
+def _claimed(out: Path, settings: TrainingSettings) -> TrainingSettings:
+    """The settings of the run in a directory: those given, or with the fewer epochs there was time for."""
+    path = out / "settings.json"
+    if path.exists():
+        before = TrainingSettings.read(path)
+        (side, epochs), *others = before.stages
+        planned = settings.stages[0]
+        if before != settings and before == replace(settings, stages=before.stages) and not others:
+            ended = side == planned[0] and len(settings.stages) == 1 and epochs < planned[1]
+            if ended and checkpoint.epochs_of(out) == epochs:
+                return before
+        if before != settings:
+            raise UsageError(f"{out}: holds a run with other settings; choose another --out")
+    _write_json(path, asdict(settings))
+    return settings
 
 
 def _shortened(path: Path, count: int) -> None:
@@ -264,8 +301,12 @@ def main(argv: list[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     out, processes = options.pop("out"), options.pop("processes")
     on_device, minutes = options.pop("on_device"), options.pop("minutes")
-    until = None if minutes is None else time.time() + 60 * minutes
     try:
+        if minutes is not None and not 0 <= minutes < math.inf:
+            raise UsageError(f"--minutes: expected 0 or more, got {minutes:g}")
+        if processes is not None and not processes >= 0:
+            raise UsageError(f"--processes: expected 0, for a thread, or more, got {processes}")
+        until = None if minutes is None else time.time() + 60 * minutes
         done = fit(TrainingSettings(**options), out, processes, on_device, until)
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)

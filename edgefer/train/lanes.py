@@ -9,8 +9,12 @@ the same command goes on. Records, small weights and lessons are packed as it go
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import io
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,9 +23,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
+from edgefer.errors import UsageError
 from edgefer.support.atomic import write_bytes
-from edgefer.train import recipes
+from edgefer.train import recipes, runs
 from edgefer.train.settings import TrainingSettings
 
 #: Rough seconds an epoch takes an accelerator, by architecture: only their ratios count.
@@ -29,6 +35,8 @@ EPOCH_SECONDS = {"edgefer-l": 2.0, "edgefer-s": 0.55, "edgefer-nano": 0.4}
 LESSON_SECONDS = 2.0  # a view
 #: Left for what is finished and packed after the last run, seconds; between two packs; largest weights, packs, bytes.
 RESERVE, PACKED_EVERY, SMALL, PACK = 12.0, 30.0, 9 << 20, 15 << 20
+
+_PDEATHSIG = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 @dataclass
@@ -47,10 +55,9 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        path = Path(self.directory)
-        if self.settings and self.settings.stop:
-            return (path / "metrics.jsonl").exists() and _lines(path / "metrics.jsonl") >= self.settings.stop
-        return (path / "done.json").exists()
+        if self.settings is None:
+            return (Path(self.directory) / "done.json").exists()
+        return runs.is_made(self.directory, self.settings)
 
     def step(self, minutes: float | None, there: Iterable[str]) -> recipes.Step:
         """Its command, with a time limit where it can keep one, and those of its teachers that are there."""
@@ -98,7 +105,15 @@ def run(names: list[str], lanes: int, minutes: float | None, pack: Path | None) 
 
     Returns:
         Exit code: 0, or 1 where a run failed.
+
+    Raises:
+        UsageError: no lanes, or no time. KeyboardInterrupt: also where this process was told to end; the runs then have
+            ended, too.
     """
+    if lanes < 1:
+        raise UsageError(f"--lanes: expected 1 or more, got {lanes}")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UsageError(f"--minutes: expected a time above 0, got {minutes:g}")
     began, packed = time.monotonic(), 0.0
     waiting, failed = jobs(names), set[str]()
     running: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
@@ -114,7 +129,15 @@ def run(names: list[str], lanes: int, minutes: float | None, pack: Path | None) 
     def left() -> float:
         return float("inf") if minutes is None else 60 * minutes - (time.monotonic() - began)
 
+    def keep() -> None:
+        try:
+            if pack:
+                packed_files(Path("runs"), pack)
+        except OSError as error:
+            say(f"not packed into {pack}: {error.strerror}; the runs go on")
+
     say("to do:", ", ".join(job.directory for job in waiting) or "nothing")
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         while (waiting or running) and left() > 0:
             for job, process in list(running.values()):
@@ -140,25 +163,36 @@ def run(names: list[str], lanes: int, minutes: float | None, pack: Path | None) 
                     log.parent.mkdir(parents=True, exist_ok=True)
                     with log.open("ab") as file:
                         command = [sys.executable, "-m", step.module, *step.arguments]
-                        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+                        process = subprocess.Popen(
+                            command, stdout=file, stderr=file, env=environment, preexec_fn=_end_with_parent
+                        )
                     running[job.directory] = job, process
                     say("started", step)
             if time.monotonic() - began - packed > PACKED_EVERY:
                 packed = time.monotonic() - began
                 for directory in running:
                     say("      ", directory, last_line(directory))
-                if pack:
-                    packed_files(Path("runs"), pack)
+                keep()
             time.sleep(0.5)
     finally:
+        signal.signal(signal.SIGTERM, before)
         for _, process in running.values():
             process.send_signal(signal.SIGTERM)
         for _, process in running.values():
             process.wait()
-        if pack:
-            packed_files(Path("runs"), pack)
+        keep()
         say("over; left:", ", ".join([*running, *(job.directory for job in waiting)]) or "nothing")
     return 1 if failed else 0
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    """In a run: Linux ends it when what started it is gone, however that ended; the same command starts it again."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
 
 
 def last_line(directory: str) -> str:
@@ -175,12 +209,12 @@ def packed_files(runs: Path, out: Path) -> list[Path]:
     Returns:
         What was written: tar files whose names begin with that of the folder of the runs.
     """
-    records = [*sorted(runs.glob("*/*.json*")), *sorted(runs.glob("*.log"))]
-    large = sorted([*runs.glob("*/best.weights.h5"), *runs.glob("*/scores.npz")], key=lambda p: -p.stat().st_mtime)
+    records = [*sorted(runs.glob("*/[!.]*.json*")), *sorted(runs.glob("[!.]*.log"))]
+    large = {path: path.stat() for name in ("best.weights.h5", "scores.npz") for path in runs.glob(f"*/{name}")}
     groups: list[list[Path]] = [records]
     room = 0
-    for path in large:
-        size = path.stat().st_size
+    for path in sorted(large, key=lambda path: -large[path].st_mtime):
+        size = large[path].st_size
         if size > (SMALL if path.suffix == ".h5" else PACK):
             continue
         if len(groups) == 1 or size > room:
@@ -194,19 +228,23 @@ def packed_files(runs: Path, out: Path) -> list[Path]:
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w:gz" if number == 0 else "w") as file:
             for path in group:
-                file.add(path, str(path.relative_to(runs.parent)))
+                # read at once: what a run replaces meanwhile is the old file or the new one, whole
+                told, status = path.read_bytes(), path.stat()
+                entry = tarfile.TarInfo(str(path.relative_to(runs.parent)))
+                entry.size, entry.mtime, entry.mode = len(told), int(status.st_mtime), status.st_mode & 0o777
+                file.addfile(entry, io.BytesIO(told))
         written.append(out / (f"{runs.name}-records.tgz" if number == 0 else f"{runs.name}-{number}.tar"))
         write_bytes(written[-1], content.getvalue())
+    # an earlier pack of more files would give what it holds the last word where all are unpacked
+    for path in out.glob(f"{runs.name}-*.tar"):
+        if path not in written and re.fullmatch(rf"{re.escape(runs.name)}-\d+\.tar", path.name):
+            path.unlink()
     return written
-
-
-def _lines(path: Path) -> int:
-    return len(path.read_text().splitlines())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `all`."""
-    parser.add_argument("--lanes", type=int, default=0, metavar="N", help="train N runs side by side; export none")
+    parser.add_argument("--lanes", type=int, metavar="N", help="train N runs side by side; export none")
     parser.add_argument("--minutes", type=float, metavar="M", help="with --lanes: be done by then")
     parser.add_argument(
         "--pack", type=Path, metavar="DIR", help="with --lanes: keep records, small weights and lessons in files there"

@@ -14,10 +14,12 @@ from edgefer.errors import UsageError
 from edgefer.labels import softmax, translate
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.datasets.base import Images
+from edgefer.support.atomic import write_bytes
+from edgefer.train.checkpoint import epochs_of, load_weights
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.recipes import OWNERS, Runs, repetition
 from edgefer.train.recovered import is_model
-from edgefer.train.settings import TrainingSettings, build
+from edgefer.train.settings import TrainingSettings, build, read_json
 
 BATCH = 256
 
@@ -33,18 +35,34 @@ def read_finished(run: Path) -> tuple[Runs, dict[str, Any]]:
     """The lineage of a finished run, and its done.json.
 
     Raises:
-        UsageError: it is not finished.
+        UsageError: it is not finished, or a file of it is damaged.
     """
-    try:
-        return lineage(run), json.loads((run / "done.json").read_text())
-    except FileNotFoundError as error:
-        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
+    done = run / "done.json"
+    if (run / "settings.json").exists() and not done.exists():
+        raise UsageError(f"{done}: not there; the run is not finished, its own command makes it go on")
+    return lineage(run), read_json(done)
+
+
+def is_made(run: str | Path, settings: TrainingSettings, whole: bool = False) -> bool:
+    """Whether a run has come to where its settings say that it ends.
+
+    Args:
+        whole: with what another run starts from, which a record or weights alone do not hold.
+    """
+    run = Path(run)
+    if settings.stop:
+        return epochs_of(run) >= settings.stop
+    return (run / "done.json").exists() and (not whole or (run / "checkpoint.npz").exists())
 
 
 def network(run: str | Path, settings: TrainingSettings) -> Any:
-    """The keras.Model of a run with the weights of its best epoch."""
+    """The keras.Model of a run with the weights of its best epoch.
+
+    Raises:
+        UsageError: they are not there, damaged, or of another network.
+    """
     model = build(settings, size=settings.size)
-    model.load_weights(Path(run) / "best.weights.h5")
+    load_weights(model, Path(run) / "best.weights.h5")
     return model
 
 
@@ -112,15 +130,12 @@ def keep(run: Path, records: Path, **more: object) -> Path:
     """Keep a finished run's settings and results under its name, and what else is told of it.
 
     Raises:
-        UsageError: the run is not finished.
+        UsageError: the run is not finished, or a file of it is damaged.
     """
-    try:
-        content = {name: json.loads((run / f"{name}.json").read_text()) for name in ("settings", "done")}
-    except FileNotFoundError as error:
-        raise UsageError(f"{error.filename}: not there; expected a finished run in {run}") from None
+    content = {name: read_json(run / f"{name}.json") for name in ("settings", "done")}
     records.mkdir(parents=True, exist_ok=True)
     path = records / f"{run.resolve().name}.json"
-    path.write_text(json.dumps({**content, **more}, indent=2) + "\n")
+    write_bytes(path, (json.dumps({**content, **more}, indent=2) + "\n").encode())
     return path
 
 
@@ -135,7 +150,7 @@ def read_records(records: Path) -> dict[str, Record]:
     """Every run on record by its name."""
     runs = {}
     for path in sorted(records.glob("*.json")):
-        content = json.loads(path.read_text())
+        content = read_json(path)
         settings, done = TrainingSettings.of(content["settings"]), content["done"]
         accuracy, rule = done["val_accuracy_float32"], f"{done['val_rule']}: {done['val_counts']}"
         cost = f"{done['hardware']}; {done['backend']}; {done['seconds'] / 60:.0f} min"

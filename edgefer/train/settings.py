@@ -20,6 +20,7 @@ from edgefer.train.data.splits import divide
 LARGEST_SIDE = 64
 SCHEDULES = ("linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
+MOST_SEED = 10**9
 
 #: What every command tells; other settings it leaves out where they are nothing, or what runs did before there was
 #: such a setting, so that those on record stay as they are.
@@ -27,6 +28,23 @@ TOLD = (
     *("architecture", "input", "data", "stages", "batch", "rate"),
     *("warmup", "weight_decay", "dropout", "average", "seed"),
 )
+
+
+def read_json(path: Path) -> dict:
+    """One of a run's JSON files.
+
+    Raises:
+        UsageError: it is not there, or damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; expected a run in {path.parent}") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: damaged, {error}; copy it again, or train the run again") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content
 
 
 @dataclass(frozen=True)
@@ -107,19 +125,35 @@ class TrainingSettings:
     start: str = ""
 
     def __post_init__(self):
-        for name in ("altered", "mixup", "cutmix", "smoothing", "voted", "distil"):
+        if not self.stages:
+            raise UsageError("stages: expected side:epochs, as in 32:24,64:6, got none")
+        for name in ("altered", "mixup", "cutmix", "smoothing", "voted", "distil", "warmup", "average"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}: expected a share, 0 to 1, got {getattr(self, name):g}")
         if self.mixup + self.cutmix > 1:
             raise UsageError(f"mixup and cutmix: expected 1 at most together, got {self.mixup + self.cutmix:g}")
+        for name, low, high in (("dropout", 0, 1), ("weight_decay", 0, math.inf)):
+            if not low <= getattr(self, name) < high:
+                raise UsageError(f"{name}: expected from {low} to below {high:g}, got {getattr(self, name):g}")
+        for name in ("rate", "temperature"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name}: expected a number above 0, got {getattr(self, name):g}")
         if self.rows < 0:
             raise UsageError(f"rows: expected 0, for all, or more, got {self.rows}")
+        if self.batch < 1:
+            raise UsageError(f"batch: expected 1 row or more, got {self.batch}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UsageError(f"seed: expected from 0 to {MOST_SEED}, got {self.seed}")
+        if not 0 <= self.stop <= self.epochs:
+            raise UsageError(f"stop: expected 0 or up to {self.epochs}, the epochs of its stages, got {self.stop}")
+        try:
+            label_set(self.labels)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         if self.precision not in PRECISIONS:
             raise UsageError(f"unknown precision {self.precision!r}; available: {', '.join(PRECISIONS)}")
         if self.lessons and (self.teachers or self.mixup or self.cutmix or self.altered < 1):
             raise UsageError("lessons: hold teachers, alterations, mixup and cutmix already; leave those out")
-        if self.temperature <= 0:
-            raise UsageError(f"temperature: expected a number above 0, got {self.temperature:g}")
         if self.quantisation_aware and not self.start:
             raise UsageError("quantisation_aware: goes on from a finished run; name it with --start")
         if self.schedule not in SCHEDULES:
@@ -127,8 +161,18 @@ class TrainingSettings:
 
     @classmethod
     def read(cls, path: Path) -> TrainingSettings:
-        """From a run's settings.json; what an older run's file lacks, that run did by default."""
-        return cls.of(json.loads(path.read_text()))
+        """From a run's settings.json; what an older run's file lacks, that run did by default.
+
+        Raises:
+            UsageError: it is not there, damaged, or holds other things.
+        """
+        fields = read_json(path)
+        try:
+            return cls.of(fields)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise UsageError(f"{path}: not the settings of a run: {error}") from None
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
 
     @classmethod
     def of(cls, fields: dict) -> TrainingSettings:
@@ -189,11 +233,12 @@ def load_data(settings: TrainingSettings) -> tuple[datasets.Dataset, datasets.Da
 
     Raises:
         UsageError: the data is neither at its path nor under EDGEFER_DATA, or cannot be read; has no splits
-            and is not divided, or cannot be divided so; or has other classes than the settings say.
+            and is not divided, or cannot be divided so; has other classes than the settings say; or nothing is left
+            to judge.
     """
     path = find_data(settings.data)
     whole: str | None = "train"
-    if path.is_dir() and not (path / "train").is_dir():
+    if path.is_dir() and not datasets.splits_in(path):
         if not settings.division:
             raise UsageError(f"{path}: has no train and val; divide it, as by --division fold:1/10")
         whole = None
@@ -201,15 +246,22 @@ def load_data(settings: TrainingSettings) -> tuple[datasets.Dataset, datasets.Da
     if train.labels != settings.labels:
         raise UsageError(f"{path}: has the classes of {train.labels}, got --labels {settings.labels}")
     if not settings.division:
-        return _drawn(train, settings.rows), datasets.load(path, "val", labels=settings.labels)
+        return _drawn(train, settings.rows), _unseen(datasets.load(path, "val", labels=settings.labels), train)
     train, judged = divide(train, settings.division)
-    known = {image.tobytes() for image in train.images}
-    new = np.array([image.tobytes() not in known for image in judged.images])
-    return _drawn(train, settings.rows), replace(
-        judged.take(np.flatnonzero(new)),
-        rule=f"{judged.rule}; {settings.division} of {judged.split}",
-        dropped={"duplicates of a row it learns from": int((~new).sum())},
-    )
+    judged = replace(judged, rule=f"{judged.rule}; {settings.division} of {judged.split}", dropped={})
+    return _drawn(train, settings.rows), _unseen(judged, train)
+
+
+def _unseen(judged: datasets.Dataset, train: datasets.Dataset) -> datasets.Dataset:
+    """The rows that are byte-equal to none of train."""
+    known = {(image.shape, image.tobytes()) for image in train.images}
+    new = np.array([(image.shape, image.tobytes()) not in known for image in judged.images], bool)
+    if not new.any():
+        raise UsageError(f"{judged.source}: no row is left to judge: all {len(new)} are duplicates of train")
+    if new.all():
+        return judged
+    dropped = {**judged.dropped, "duplicates of a row it learns from": int((~new).sum())}
+    return replace(judged.take(np.flatnonzero(new)), dropped=dropped)
 
 
 def _drawn(train: datasets.Dataset, rows: int) -> datasets.Dataset:

@@ -279,6 +279,39 @@ def test_an_npz_of_test_rows_needs_no_marks_of_duplicates_or_unknown_votes(tmp_p
     assert load(path, "test").truth.tolist() == [0, 1, 2, 3]
 
 
+def test_marks_of_an_npz_may_be_numbers(tmp_path):
+    """As numbers they were taken for rows: the first two of the split, whatever they held."""
+    images = faces(4)
+    marks = {"votes_known": np.array([1, 0, 1, 1], np.uint8), "duplicate_of_train": np.array([0, 0, 0, 1], np.int8)}
+    told, numbers = pack(tmp_path / "a.npz", images), pack(tmp_path / "b.npz", images, **marks)
+    for split in ("train", "val"):
+        for labels in ("ferplus8", "basic7"):
+            one, other = load(told, split, labels), load(numbers, split, labels)
+            assert (one.truth.tolist(), one.dropped) == (other.truth.tolist(), other.dropped)
+            assert np.array_equal(one.images, other.images)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("emotion", np.full(4, 9, np.int8), "emotion of row .: expected 0 to 6, got 9"),
+        ("emotion", np.full(4, -1, np.int8), "emotion of row .: expected 0 to 6, got -1"),
+        ("emotion", np.zeros((4, 2), np.int8), "emotion: expected whole numbers"),
+        ("emotion", np.int8(3), "emotion: expected whole numbers"),
+        ("votes", np.full((4, 10), np.nan), "votes: expected whole numbers"),
+        ("votes", np.zeros(4, np.int16), "votes: expected whole numbers"),
+        ("votes", np.zeros((4, 8), np.int16), "votes: expected the columns neutral"),
+        ("split", np.zeros((4, 2), np.int8), "split: expected whole numbers"),
+        ("offset", np.zeros(5), "offset: expected whole numbers"),
+        ("votes_known", np.ones(4), "votes_known: expected bool"),
+    ],
+)
+def test_an_npz_of_other_arrays_is_one_line(tmp_path, name, array, message):
+    path = pack(tmp_path / "a.npz", faces(4), **{name: array})
+    with pytest.raises(UsageError, match=message):
+        load(path, labels="basic7")
+
+
 def test_a_damaged_npz_is_an_error_and_a_damaged_image_is_named(tmp_path):
     images = faces(4)
     whole = pack(tmp_path / "a.npz", images).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -305,3 +306,49 @@ def test_no_fold_of_sequences_mixes_subjects():
             assert sorted([*split.train, *split.test]) == [*range(len(subjects))]
         assert sorted(np.concatenate([split.test for split in splits[:k]])) == [*range(len(subjects))]
         assert sorted(np.concatenate([split.test for split in splits[k:]])) == [*range(len(subjects))]
+
+
+@pytest.mark.parametrize("place", [3, 4, 5])
+@pytest.mark.parametrize("number", [math.nan, math.inf, 41.5])
+def test_a_number_of_a_frame_that_is_none_is_listed(place, number, tmp_path):
+    for frame in range(40, 60):
+        picture(tmp_path / f"CASME2_RAW_selected/sub01/EP02_01f/img{frame}.jpg")
+    row = [1, "EP02_01f", None, 41.0, 45.0, 50.0, None, "4", "happiness"]
+    wrong = list(row)
+    wrong[place] = number
+    workbook(tmp_path / "CASME2-coding-20140508.xlsx", [CASME2, row, wrong])
+    found = load_sequences(tmp_path, "casme2")
+    assert len(found) == 1 and found.dropped["rows whose frames are missing"] == 1
+    assert "row 3: expected numbers of frames" in found.problems[0]
+
+
+def test_a_damaged_workbook_is_one_line(tmp_path):
+    """Cut off, or with other bytes at any place: whatever zip, zlib and XML make of it."""
+    path = tmp_path / "w.xlsx"
+    workbook(path, [["a", 1.0]])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for number in range(600):
+        content = bytearray(whole[: rng.integers(len(whole))] if number % 4 == 0 else whole)
+        for place in rng.integers(0, max(1, len(content)), 3) if content else ():
+            content[place] = rng.integers(256)
+        path.write_bytes(content)
+        try:
+            read_workbook(path)
+        except UsageError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 500
+
+
+def test_two_frames_of_one_number_are_refused(tmp_path):
+    """Which of them was read was left to the order of the folder on its disk."""
+    for name in ("img1.jpg", "img2.jpg", "reg_img2.jpg"):
+        picture(tmp_path / "P1" / "happy" / name)
+    with pytest.raises(UsageError, match=r"img2\.jpg and reg_img2\.jpg are both frame 2; keep one"):
+        load_sequences(tmp_path, "folders")

@@ -1,6 +1,7 @@
 """From a run to a model directory: the figures, the temperature, the margin, and what is refused."""
 
 import json
+import os
 from dataclasses import asdict
 
 import cv2
@@ -19,7 +20,7 @@ from edgefer.sources.demo import portrait_path
 from edgefer.train.export.__main__ import main as export
 from edgefer.train.export.measured import Measured, measure_margin
 from edgefer.train.export.models import _draft as draft
-from edgefer.train.export.models import calibrate
+from edgefer.train.export.models import calibrate, install
 from edgefer.train.runs import lineage
 from edgefer.train.settings import TrainingSettings
 
@@ -188,3 +189,46 @@ def test_a_lineage_goes_back_to_the_first_run(tmp_path):
         directory.mkdir()
         (directory / "settings.json").write_text(json.dumps(asdict(settings)))
     assert lineage(last) == ((str(first), small), (str(last), full))
+
+
+@pytest.mark.parametrize("kept", ["runs/mine/metrics.jsonl", "notes.txt", "model.tflite"])
+def test_a_directory_that_is_no_model_is_not_replaced(kept, tmp_path, capsys):
+    out = tmp_path / "out"
+    (out / kept).parent.mkdir(parents=True)
+    (out / kept).write_text("kept")
+    with pytest.raises(UsageError, match=r"holds files and no model\.toml"):
+        install(tiny_model.make_directory(tmp_path / "tiny"), out)
+    assert (out / kept).read_text() == "kept"
+    assert export([str(tmp_path / "run"), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "model.toml" in error
+
+
+def test_a_file_is_not_replaced_by_a_model(tmp_path):
+    (tmp_path / "out").write_text("kept")
+    with pytest.raises(UsageError, match="is there and no directory"):
+        install(tiny_model.make_directory(tmp_path / "tiny"), tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "kept"
+
+
+def test_a_model_takes_the_place_of_another_whole(tmp_path, monkeypatch):
+    old, new = (tiny_model.make_directory(tmp_path / name / "tiny") for name in ("old", "new"))
+    (old / ".mark").write_text("old")
+    rename = os.replace
+
+    def failing(source, target):
+        if source == new:
+            raise OSError("no space")
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", failing)
+        with pytest.raises(OSError, match="no space"):
+            install(new, old)
+    assert (old / ".mark").read_text() == "old" and directories.load(old)
+    install(new, old)
+    assert not (old / ".mark").exists() and directories.load(old)
+    assert [entry.name for entry in old.parent.iterdir()] == ["tiny"]
+    (tmp_path / "empty").mkdir()
+    install(old, tmp_path / "empty")
+    assert directories.load(tmp_path / "empty")

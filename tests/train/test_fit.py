@@ -1,21 +1,23 @@
 """The training loop: settings, schedule, and going on after an interruption."""
 
 import json
+import math
 import re
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
 import pytest
 
 from edgefer import recognize
-from edgefer.errors import UsageError
+from edgefer.errors import EdgeferError, UsageError
 from edgefer.labels import translate
 from edgefer.measure import datasets
 from edgefer.train import fit as fitting
 from edgefer.train import runs
 from edgefer.train.averaged import values_of
-from edgefer.train.checkpoint import start
+from edgefer.train.checkpoint import alone, start
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.distil import Ensemble, RunTeacher
 from edgefer.train.export import models
@@ -39,14 +41,14 @@ def test_a_command_repeats_its_settings(tmp_path, monkeypatch):
 
 def test_settings_survive_their_file(tmp_path):
     settings = TrainingSettings(stages=((32, 2), (64, 1)))
-    fitting._claim(tmp_path / "settings.json", fitting.asdict(settings))
+    assert fitting._claimed(tmp_path, settings) == settings
     assert TrainingSettings.read(tmp_path / "settings.json") == settings
 
 
 def test_a_directory_takes_no_second_run_with_other_settings(tmp_path):
-    fitting._claim(tmp_path / "settings.json", fitting.asdict(TrainingSettings(seed=1)))
+    fitting._claimed(tmp_path, TrainingSettings(seed=1))
     with pytest.raises(UsageError, match="other settings"):
-        fitting._claim(tmp_path / "settings.json", fitting.asdict(TrainingSettings(seed=2)))
+        fitting._claimed(tmp_path, TrainingSettings(seed=2))
 
 
 def test_an_epoch_belongs_to_its_stage():
@@ -75,7 +77,7 @@ def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_rea
     assert re.findall(r"--(\S+)", words) == [*(name.replace("_", "-") for name in old), "out"]
     (tmp_path / "settings.json").write_text(json.dumps(old))
     assert TrainingSettings.read(tmp_path / "settings.json") == settings
-    fitting._claim(tmp_path / "settings.json", fitting.asdict(settings))
+    assert fitting._claimed(tmp_path, settings) == settings
 
 
 @pytest.mark.parametrize(
@@ -86,11 +88,32 @@ def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_rea
         ({"temperature": 0.0}, "temperature: expected a number above 0"),
         ({"quantisation_aware": True}, "goes on from a finished run; name it with --start"),
         ({"schedule": "step"}, "unknown schedule 'step'; available: linear, cosine"),
+        ({"labels": "basic8"}, "unknown label set 'basic8'; available: ferplus8"),
+        ({"temperature": math.nan}, "temperature: expected a number above 0, got nan"),
+        ({"rate": math.nan}, "rate: expected a number above 0, got nan"),
+        ({"rate": math.inf}, "rate: expected a number above 0, got inf"),
+        ({"rate": -1.0}, "rate: expected a number above 0, got -1"),
+        ({"dropout": 1.5}, "dropout: expected from 0 to below 1, got 1.5"),
+        ({"weight_decay": math.nan}, "weight_decay: expected from 0 to below inf, got nan"),
+        ({"average": 2.0}, "average: expected a share, 0 to 1, got 2"),
+        ({"warmup": -0.1}, "warmup: expected a share, 0 to 1, got -0.1"),
+        ({"batch": 0}, "batch: expected 1 row or more, got 0"),
+        ({"seed": -1}, "seed: expected from 0 to 1000000000, got -1"),
+        ({"stop": -1}, "stop: expected 0 or up to 35, the epochs of its stages, got -1"),
+        ({"stop": 36}, "stop: expected 0 or up to 35, the epochs of its stages, got 36"),
+        ({"stages": ()}, "stages: expected side:epochs"),
     ],
 )
 def test_a_setting_out_of_its_range_is_refused(wrong, message):
     with pytest.raises(UsageError, match=message):
         TrainingSettings(**wrong)
+
+
+@pytest.mark.parametrize("option", ["--minutes=nan", "--minutes=-1", "--processes=-1"])
+def test_an_option_out_of_its_range_is_one_line(option, tmp_path, capsys):
+    assert main(["--out", str(tmp_path / "run"), option]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and option.partition("=")[0] in error and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("text", ["", "32", "32:0", "8:3", "128:1", "a:b"])
@@ -228,6 +251,117 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(settings, finished, tmp_
             assert np.allclose(one[name], two[name], atol=2e-3), name
     lines = (tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["side"] for line in lines] == [16, 32]
+
+
+def test_a_finished_run_stays_as_it_is(settings, finished):
+    """Given again, as on another machine, whose name does not belong into its record."""
+    run, done = finished
+    kept = (run / "done.json").read_bytes()
+    (run / "done.json").write_bytes(kept.replace(done["hardware"].encode(), b"the other machine"))
+    try:
+        assert fitting.fit(settings, run)["hardware"] == "the other machine"
+        assert b"the other machine" in (run / "done.json").read_bytes()
+    finally:
+        (run / "done.json").write_bytes(kept)
+
+
+def test_no_two_processes_write_one_run(settings, tmp_path):
+    with alone(tmp_path), pytest.raises(UsageError, match="another process is at it"):
+        fitting.fit(settings, tmp_path)
+    assert not (tmp_path / "settings.json").exists()
+
+
+@pytest.fixture
+def short(settings):
+    return replace(settings, stages=((32, 3),), teachers="")
+
+
+def test_a_run_with_a_time_limit_that_is_killed_before_its_record_is_written_goes_on(short, tmp_path, monkeypatch):
+    """Its settings then hold the epochs there was time for, of which the command knows nothing."""
+    write = fitting._write_json
+
+    def killed(path, content):
+        if path.name == "done.json":
+            raise KeyboardInterrupt
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "_write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fitting.fit(short, tmp_path, until=1.0)
+    assert TrainingSettings.read(tmp_path / "settings.json").epochs == 1
+    assert fitting.fit(short, tmp_path, until=1.0)["best_epoch"] == 1
+    assert TrainingSettings.read(tmp_path / "settings.json").epochs == 1
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+    with pytest.raises(UsageError, match="other settings"):
+        fitting.fit(replace(short, seed=9), tmp_path)
+
+
+def test_the_rate_of_a_run_that_had_a_time_limit_does_not_rise_again_without_it(short, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "share_left", lambda *args: 0.9)
+    batches = fitting.training_batches
+
+    def failing(*args):
+        if args[5] == 1:
+            raise KeyboardInterrupt
+        return batches(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "training_batches", failing)
+        with pytest.raises(KeyboardInterrupt):
+            fitting.fit(short, tmp_path, until=1e12)
+    fitting.fit(short, tmp_path)
+    rates = [json.loads(line)["rate"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert len(rates) == 3 and rates[0] > rates[1] > rates[2]
+
+
+def test_an_epoch_that_was_not_kept_is_told_once(short, tmp_path, monkeypatch):
+    """Killed between the line of its first epoch and the first checkpoint."""
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.checkpoint, "keep", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fitting.fit(short, tmp_path)
+    assert not runs.is_made(tmp_path, replace(short, stop=1))
+    fitting.fit(replace(short), tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
+def test_a_loss_that_is_no_number_ends_a_run(short, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "targets", lambda *args: np.full((24, 8), np.nan, np.float32))
+    with pytest.raises(EdgeferError, match="epoch 1: the loss is nan"):
+        fitting.fit(short, tmp_path)
+    assert not (tmp_path / "best.weights.h5").exists() and not (tmp_path / "checkpoint.npz").exists()
+
+
+def test_a_run_that_has_not_come_to_its_end_cannot_be_started_from(settings, finished, tmp_path):
+    run, _ = finished
+    shutil.copytree(run, tmp_path / "cut")
+    (tmp_path / "cut/settings.json").write_text(json.dumps({**asdict(settings), "stages": [[16, 1], [32, 4]]}))
+    with pytest.raises(UsageError, match="is after epoch 2 of 5; its own command makes it go on"):
+        start(str(tmp_path / "cut"), build(settings), list)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "done.json", "checkpoint.npz", "best.weights.h5"])
+@pytest.mark.parametrize("cut", [0, 0.5])
+def test_a_run_of_which_a_file_is_cut_off_is_one_line(settings, finished, tmp_path, name, cut):
+    run, _ = finished
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    content = (run / name).read_bytes()
+    (copy / name).write_bytes(content[: int(len(content) * cut)])
+    with pytest.raises(UsageError, match=name) as caught:
+        if name == "best.weights.h5":
+            runs.network(copy, settings)
+        elif name == "checkpoint.npz":
+            start(str(copy), build(settings), list)
+        else:
+            runs.read_finished(copy)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_run_begins_with_the_averaged_weights_of_another_and_leaves_off_where_it_is_told(
@@ -386,6 +520,39 @@ def test_a_picture_that_is_there_twice_does_not_judge_what_it_taught(tmp_path):
             cv2.imwrite(str(tmp_path / label / f"{number}.png"), image)
     train, test = load_data(TrainingSettings(data=str(tmp_path), labels="basic7", division="fold:1/4"))
     assert len(train) == 6 and test.counts() == ("1 of 2 rows count; dropped: 1 duplicates of a row it learns from")
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Training", "PublicTest")])
+def test_what_a_folder_calls_its_splits_does_not_change_what_is_divided(tmp_path, names):
+    """By other names than train, its val rows were divided, and train was never read."""
+    rng = np.random.default_rng(0)
+    for split, count in zip(names, (6, 2), strict=True):
+        for label in ("happiness", "sadness"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for number in range(count):
+                image = rng.integers(0, 255, (48, 48), np.uint8)
+                cv2.imwrite(str(tmp_path / split / label / f"{number}.png"), image)
+    settings = TrainingSettings(data=str(tmp_path), labels="basic7")
+    assert [len(each) for each in load_data(settings)] == [12, 4]
+    train, test = load_data(replace(settings, division="fold:1/4"))
+    assert (len(train), len(test), test.split) == (9, 3, "train")
+
+
+def test_a_picture_of_train_is_not_judged_in_val_either(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for label in ("happiness", "sadness"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for number in range(3):
+                image = rng.integers(0, 255, (48, 48), np.uint8)
+                cv2.imwrite(str(tmp_path / split / label / f"{number}.png"), image)
+    shutil.copy(tmp_path / "train/sadness/0.png", tmp_path / "val/sadness/0.png")
+    settings = TrainingSettings(data=str(tmp_path), labels="basic7")
+    assert load_data(settings)[1].counts() == "5 of 6 rows count; dropped: 1 duplicates of a row it learns from"
+    for path in (tmp_path / "val").glob("*/*.png"):
+        shutil.copy(tmp_path / "train/sadness/0.png", path)
+    with pytest.raises(UsageError, match="no row is left to judge: all 6 are duplicates of train"):
+        load_data(settings)
 
 
 def test_a_folder_without_splits_must_be_divided(tmp_path):

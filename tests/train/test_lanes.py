@@ -1,11 +1,20 @@
 """Trainings side by side: what waits for what, the time each gets, and what is packed."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgefer.train import lanes, recipes
+from edgefer.train.__main__ import main
 from edgefer.train.lanes import Job
 
 
@@ -83,3 +92,117 @@ def test_when_the_time_is_up_what_runs_is_stopped(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(lanes, "jobs", lambda names: [Sleeper("runs/x", [], 1)])
     assert lanes.run([], 1, 0.02, None) == 0
     assert "over; left: runs/x" in capsys.readouterr().out
+
+
+def test_a_run_that_leaves_off_is_made_when_it_can_be_started_from(tmp_path, monkeypatch):
+    """Its record has a line more than its checkpoint has epochs where it was killed between the two."""
+    monkeypatch.chdir(tmp_path)
+    settings = replace(recipes.RECIPES["edgefer-l"][-1][1], stages=((48, 4),), stop=2)
+    job = Job("runs/half", [], 1, settings)
+    assert not job.finished
+    (tmp_path / "runs/half").mkdir(parents=True)
+    (tmp_path / "runs/half/metrics.jsonl").write_text("{}\n{}\n")
+    assert not job.finished
+    for epoch in (1, 2):
+        np.savez(tmp_path / "runs/half/checkpoint.npz", state=json.dumps({"epoch": epoch}))
+        assert job.finished == (epoch == 2)
+
+
+SLEEPER = """
+import os, pathlib, time
+pathlib.Path("begun").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+LANES = """
+import pathlib, sys
+from edgefer.train import lanes, recipes
+class Sleeper(lanes.Job):
+    def step(self, minutes, there):
+        return recipes.Step("sleeper", [])
+lanes.jobs = lambda names: [Sleeper("runs/x", [], 1)]
+try:
+    lanes.run([], 1, None, None)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_runs_end_with_what_started_them(ended_by, tmp_path):
+    """Else they would go on beside those that the same command starts again."""
+    if ended_by == signal.SIGKILL and sys.platform != "linux":
+        pytest.skip("needs Linux, which ends them then")
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    (tmp_path / "lanes.py").write_text(LANES)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    process = subprocess.Popen([sys.executable, "lanes.py"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    begun = tmp_path / "begun"
+    until = time.monotonic() + 60
+    while not (begun.exists() and begun.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    own = int(begun.read_text())
+    process.send_signal(ended_by)
+    process.communicate(timeout=30)
+    assert process.returncode == (130 if ended_by == signal.SIGTERM else -signal.SIGKILL)
+    while _is_there(own) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _is_there(own)
+
+
+def _is_there(number):
+    status = Path(f"/proc/{number}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_pack_holds_whole_files_and_no_scratch_ones(tmp_path, monkeypatch):
+    run = tmp_path / "runs/a"
+    run.mkdir(parents=True)
+    (run / "done.json").write_text("{}")
+    (run / ".part.done.json").write_text("half")
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack/runs-7.tar").write_bytes(b"of an earlier, larger pack")
+    (tmp_path / "pack/runs-mine.tar").write_bytes(b"of someone else")
+    (run / "best.weights.h5").write_bytes(b"w" * 10)
+    read = Path.read_bytes
+
+    def replaced(path):
+        """While it is packed, a run writes weights that are longer."""
+        content = read(path)
+        if path.name == "best.weights.h5":
+            path.write_bytes(b"v" * 20)
+        return content
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", replaced)
+        lanes.packed_files(tmp_path / "runs", tmp_path / "pack")
+    with tarfile.open(tmp_path / "pack/runs-1.tar") as file:
+        assert file.extractfile("runs/a/best.weights.h5").read() == b"w" * 10
+    with tarfile.open(tmp_path / "pack/runs-records.tgz") as file:
+        assert file.getnames() == ["runs/a/done.json"]
+    assert sorted(path.name for path in (tmp_path / "pack").glob("*.tar")) == ["runs-1.tar", "runs-mine.tar"]
+
+
+def test_a_pack_that_cannot_be_written_stops_no_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "pack").write_text("a file")
+
+    class Scripted(Job):
+        def step(self, minutes, there):
+            return recipes.Step("script", [self.directory])
+
+    monkeypatch.setattr(lanes, "jobs", lambda names: [Scripted("runs/good", [], 1)])
+    assert lanes.run([], 1, None, tmp_path / "pack") == 0
+    assert "not packed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", ["--lanes 0", "--lanes -1", "--lanes 1 --minutes nan", "--lanes 1 --minutes 0", "--minutes 5", "--pack x"]
+)
+def test_lanes_that_make_no_sense_are_one_line(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["all", "edgefer-nano", *words.split()]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

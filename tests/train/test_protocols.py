@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -153,9 +154,8 @@ def test_accuracies_are_of_the_last_epoch_and_beside_it_of_the_best():
 @pytest.mark.parametrize("seed", range(20))
 def test_p_values_of_two_runs_are_those_of_scipy(seed):
     rng = np.random.default_rng(seed)
-    runs = []
+    runs, truth = [], rng.integers(0, 3, (10, 12))
     for _ in range(2):
-        truth = rng.integers(0, 3, (10, 12))
         folds = [
             Fold(name=str(k), subjects=[str(k)], rows=list(range(12 * k, 12 * k + 12)), truth=truth[k].tolist(),
                  predicted=[np.where(rng.random(12) < 0.8, truth[k], 0).tolist()])
@@ -233,3 +233,80 @@ def test_two_finished_runs_are_compared(tree, learner, tmp_path, capsys):
     assert "100.00 % against 33.33 %, mean of 10 folds" in capsys.readouterr().out
     assert main(["compare", str(tmp_path / "ckplus"), str(tmp_path)]) == 2
     assert "expected the folder of a run" in capsys.readouterr().err
+
+
+def kept_run(folder, folds, **changes):
+    """A folder as a run leaves it: rows, truth and what was predicted of each fold."""
+    folder.mkdir()
+    told = {"clips": "0", "protocol": "2-fold", "parameters": {}, **changes}
+    (folder / "plan.json").write_text(json.dumps(told))
+    for number, (rows, truth, predicted) in enumerate(folds, 1):
+        fold = {"name": f"{number:02d}", "subjects": [str(number)], "rows": rows, "truth": truth}
+        (folder / f"{number:02d}.json").write_text(json.dumps({**fold, "predicted": [predicted]}))
+    return str(folder)
+
+
+def test_runs_over_other_sequences_of_the_same_number_are_not_compared(tmp_path, capsys):
+    first = kept_run(tmp_path / "a", [([0, 1], [0, 1], [0, 1]), ([2, 3], [0, 1], [0, 0])])
+    for name, folds in (
+        ("rows", [([0, 2], [0, 1], [0, 1]), ([1, 3], [0, 1], [0, 0])]),
+        ("truth", [([0, 1], [1, 1], [0, 1]), ([2, 3], [0, 0], [0, 0])]),
+    ):
+        assert main(["compare", first, kept_run(tmp_path / name, folds)]) == 2
+        assert "two runs over the same folds of the same sequences" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("count", "damaged", "message"),
+    [
+        (0, "", "no fold is finished"),
+        (1, "", "expected two finished folds or more, got 1"),
+        (2, "01", "01.json: damaged"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(count, damaged, message, tmp_path, capsys):
+    folds = [([0, 1], [0, 1], [0, 1]), ([2, 3], [0, 1], [0, 0])][:count]
+    run = kept_run(tmp_path / "a", folds)
+    if damaged:
+        (tmp_path / "a" / f"{damaged}.json").write_text('{"name": "0')
+    assert main(["compare", run, run]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+
+
+def test_a_damaged_plan_is_one_line(tree, learner, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/plan.json").write_text("{")
+    assert main(["run", "--data", str(tree), "--layout", "ckplus", "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "plan.json: damaged" in error
+
+
+@pytest.mark.parametrize(
+    ("layout", "option", "message"),
+    [
+        ("oulu-casia", "cropped=no", "cropped: expected true or false, got 'no'"),
+        ("folders", "fps=fast", "fps: expected a number"),
+        ("folders", "fps", "--option: expected NAME=VALUE"),
+        ("ckplus", "light=Weak", "--option: "),
+    ],
+)
+def test_a_wrong_option_of_a_reader_is_one_line(layout, option, message, tree, tmp_path, capsys):
+    command = ["run", "--data", str(tree), "--layout", layout, "--option", option, "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+
+
+def test_a_reader_is_told_false_in_a_word(tmp_path, capsys):
+    """A word that is not empty is true to Python: the cut-out faces were taken."""
+    frame = np.random.default_rng(0).integers(0, 255, (40, 40)).astype(np.uint8)
+    for folder in ("OriginalImg/VL/Strong", "PreProcess_Img/VL_Acropped/Strong"):
+        (tmp_path / folder / "P001/Anger").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / folder / "P001/Anger/000.jpeg"), frame[: 40 if "Orig" in folder else 20])
+    command = ["run", "--data", str(tmp_path), "--layout", "oulu-casia", "--option", "cropped=false"]
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgefer.train.protocols.__main__.load", lambda *args: seen.append(args[3]) or load(*args))
+        assert main([*command, "--out", str(tmp_path / "out")]) == 2
+    assert seen == [{"cropped": False}] and "two people or more" in capsys.readouterr().err

@@ -139,3 +139,18 @@ def test_a_division_that_cannot_be_is_refused_in_one_line(people, division):
     anonymous = Dataset("made", "all", "basic7", "by hand", np.zeros((ROWS, 1, 1)), truth)
     with pytest.raises(UsageError, match="do not tell whom they show"):
         splits.divide(anonymous, "subject-holdout")
+
+
+@pytest.mark.parametrize("division", ["holdout", "subject-holdout", "fold:1/10", "subject-fold:1/2"])
+def test_too_few_rows_or_people_for_a_protocol_are_one_line(division):
+    data = Dataset("set", "all", "basic7", "all", np.zeros((6, 4, 4), np.uint8), np.arange(6) % 2)
+    data.tags["subject"] = np.array(["KA"] * 6)
+    with pytest.raises(UsageError, match=f"{division}: .*must be 2 to the number of"):
+        splits.divide(data, division)
+
+
+def test_the_only_person_is_not_left_out():
+    data = Dataset("set", "all", "basic7", "all", np.zeros((6, 4, 4), np.uint8), np.arange(6) % 2)
+    data.tags["subject"] = np.array(["KA"] * 6)
+    with pytest.raises(UsageError, match="subject:KA: KA is the only person of set"):
+        splits.divide(data, "subject:KA")

@@ -17,11 +17,21 @@ from edgefer.errors import UsageError
 from edgefer.labels import label_named
 from edgefer.measure.datasets.base import SPLITS, Dataset
 from edgefer.measure.datasets.ckplus import IMAGES, load_ckplus, part
-from edgefer.measure.datasets.classes import load_folder, split_named
+from edgefer.measure.datasets.classes import load_folder, split_named, splits_in
 from edgefer.measure.datasets.fer2013 import RULES, VOTE_COLUMNS, load_csv, load_npz, vote_classes, vote_distributions
 from edgefer.measure.datasets.photographs import CODES, layout_of, load_coded
 
-__all__ = ["LAYOUTS", "RULES", "SPLITS", "VOTE_COLUMNS", "Dataset", "load", "vote_classes", "vote_distributions"]
+__all__ = [
+    "LAYOUTS",
+    "RULES",
+    "SPLITS",
+    "VOTE_COLUMNS",
+    "Dataset",
+    "load",
+    "splits_in",
+    "vote_classes",
+    "vote_distributions",
+]
 
 #: What a folder may hold: class folders of crops, or a set of photographs as its authors distribute it.
 LAYOUTS = ("classes", *CODES, "ckplus")

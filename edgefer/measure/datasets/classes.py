@@ -36,6 +36,15 @@ def split_named(name: str) -> str | None:
     return next((split for split in SPLITS if name == split or name in SPLIT_NAMES[split]), None)
 
 
+def splits_in(root: Path) -> list[str]:
+    """The splits that a folder has folders of.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    return [split for entry in _entries(root) if entry.is_dir() and (split := split_named(entry.name))]
+
+
 def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
     """The images of class folders, or of those in a split's folder.
 

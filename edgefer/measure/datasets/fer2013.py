@@ -158,11 +158,20 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
             arrays = {name: archive[name] for name in (*names, *marks) if name in archive}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UsageError(f"{path}: not a readable npz file: {one_line(error)}") from None
+    for name, array in arrays.items():
+        wanted = ("?", "b", "B") if name in marks else np.typecodes["AllInteger"]
+        if array.ndim != 1 + (name == "votes") or array.dtype.char not in wanted:
+            kind = "bool" if name in marks else "whole numbers"
+            shape = "(N, 10)" if name == "votes" else "(N,)"
+            raise UsageError(f"{path}: {name}: expected {kind} {shape}, got {array.dtype} {array.shape}")
     count = len(arrays["emotion"])
     arrays = {**{name: np.full(count, value) for name, value in marks.items()}, **arrays}
+    arrays |= {name: arrays[name].astype(bool) for name in marks}
     lengths = [len(array) for name, array in arrays.items() if name not in ("webp", "offset")]
     if lengths != [count] * len(lengths) or len(arrays["offset"]) != count + 1:
         raise UsageError(f"{path}: its arrays have different lengths: the file is damaged")
+    if arrays["votes"].shape[1] != len(VOTE_COLUMNS):
+        raise UsageError(f"{path}: votes: expected the columns {', '.join(VOTE_COLUMNS)}, got {arrays['votes'].shape}")
     rows = np.flatnonzero(arrays["split"] == SPLITS.index(split))
     if not len(rows):
         present = [name for code, name in enumerate(SPLITS) if (arrays["split"] == code).any()]
@@ -173,6 +182,9 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
     if labels == "basic7":
         kept = np.flatnonzero(~duplicate)
         truth = arrays["emotion"][rows][kept].astype(np.int64)
+        if len(wrong := np.flatnonzero((truth < 0) | (truth >= len(BASIC7)))):
+            row, got = rows[kept][wrong[0]], truth[wrong[0]]
+            raise UsageError(f"{path}: emotion of row {row}: expected 0 to {len(BASIC7) - 1}, got {got}")
         dropped = {"duplicates of train": int(duplicate.sum())}
         words, distributions = EMOTION_RULE, None
         given = np.where(arrays["votes_known"][rows][kept, None], votes[kept], 0)

@@ -25,6 +25,7 @@ from edgefer.train.clips.films import read
 from edgefer.train.clips.parameters import PRESETS
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.export.models import CARD_NAME, LICENCE, SELF_TEST_SEEDS, install
+from edgefer.train.export.place import check_place
 from edgefer.train.export.quantise import quantisation, quantise
 
 PAPER = "Haddad, Lézoray, Hamel: 3D-CNN for Facial Emotion Recognition in Videos; the network is our own"
@@ -45,14 +46,16 @@ class Figures:
 
 
 def export(run: Path, films: Path, still: Path, out: Path, seen: str = "") -> ClipManifest:
-    """Write the model directory `out` for a finished training; a directory of that name is replaced.
+    """Write the model directory `out` for a finished training; a model of that name is replaced.
 
     Args:
         films: with train, val and test; still: with train and val. seen: what it says of real film, for the card.
 
     Raises:
-        UsageError: the training is not finished. EdgeferError: quantisation lost too much.
+        UsageError: the training is not finished, or `out` is there and no model.
+        EdgeferError: quantisation lost too much.
     """
+    check_place(out)
     try:
         head, done = trained(run)
     except FileNotFoundError as error:

@@ -117,7 +117,8 @@ def divide(data: Dataset, division: str, seed: int = 1) -> tuple[Dataset, Datase
         seed: of the division; the folds of one seed belong together.
 
     Raises:
-        UsageError: an unknown protocol, a fold or a person that is not there, or rows without subjects.
+        UsageError: an unknown protocol, a fold or a person that is not there, rows without subjects, or too few rows or
+            people for the protocol.
     """
     kind, _, detail = division.partition(":")
     known = data.tags.get("subject")
@@ -125,27 +126,29 @@ def divide(data: Dataset, division: str, seed: int = 1) -> tuple[Dataset, Datase
         raise UsageError(f"{division}: the rows of {data.source} do not tell whom they show")
     subjects = np.array([]) if known is None else known
     fold = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", detail)
-    if division == "holdout":
-        split = holdout(data.truth, seed, known)
-    elif division == "subject-holdout":
-        split = subject_holdout(data.truth, subjects, seed)
-    elif kind in ("fold", "subject-fold") and fold and int(fold[1]) <= int(fold[2]):
-        number, k = int(fold[1]), int(fold[2])
-        try:
+    try:
+        if division == "holdout":
+            split = holdout(data.truth, seed, known)
+        elif division == "subject-holdout":
+            split = subject_holdout(data.truth, subjects, seed)
+        elif kind in ("fold", "subject-fold") and fold and int(fold[1]) <= int(fold[2]):
+            number, k = int(fold[1]), int(fold[2])
             if kind == "fold":
                 split = folds(data.truth, k, seed, known)[number - 1]
             else:
                 split = subject_folds(data.truth, subjects, k, seed)[number - 1]
-        except ValueError as error:
-            raise UsageError(f"{division}: {error}") from None
-    elif kind == "subject" and detail in subjects:
-        split = dict(leave_one_subject_out(subjects))[detail]
-    else:
-        people = f" {', '.join(np.unique(subjects))}" if kind == "subject" else ""
-        raise UsageError(
-            f"unknown division {division!r}; available: holdout, fold:3/10, subject-holdout, "
-            f"subject-fold:3/10, subject:NAME, with the name of a person of the set{people}"
-        )
+        elif kind == "subject" and detail in subjects:
+            split = dict(leave_one_subject_out(subjects))[detail]
+        else:
+            people = f" {', '.join(np.unique(subjects))}" if kind == "subject" else ""
+            raise UsageError(
+                f"unknown division {division!r}; available: holdout, fold:3/10, subject-holdout, "
+                f"subject-fold:3/10, subject:NAME, with the name of a person of the set{people}"
+            )
+    except ValueError as error:
+        raise UsageError(f"{division}: {error}") from None
+    if not len(split.train):
+        raise UsageError(f"{division}: {detail} is the only person of {data.source}; nobody is left to learn from")
     return data.take(split.train), data.take(split.test)
 
 

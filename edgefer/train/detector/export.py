@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
+import tempfile
 from pathlib import Path
 
 import flatbuffers  # type: ignore[import-untyped]
@@ -21,6 +21,7 @@ from edgefer.detect.registry import DETECTORS, NetworkEntry
 from edgefer.models import store
 from edgefer.train.detector import network, scenes
 from edgefer.train.detector.material import KEPT, read_sources
+from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.export.quantise import quantise
 
 #: Scenes that the ranges of the activations are read from.
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, help="what bench/detectors.py wrote of this model")
     parser.add_argument("--out", type=Path, default=store.SHIPPED / "edgefer-face", help="model directory to replace")
     chosen = parser.parse_args()
+    check_place(chosen.out)
     model = network.build(network.WIDTHS[chosen.network])
     model.load_weights(chosen.run / "latest.weights.h5")
     examples = chosen.run / "examples.npy"  # kept: to read the sources again takes longer than all else here
@@ -159,10 +161,13 @@ def main() -> None:
         data=TRAINING_DATA,
         licence=LICENCE,
     )
-    shutil.rmtree(chosen.out, ignore_errors=True)
     entry = DETECTORS.find("edgefer")
     assert isinstance(entry, NetworkEntry)
-    pack(file, chosen.out, entry, name="edgefer-face", licence=LICENCE, training_data=TRAINING_DATA, card=card)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=chosen.out.parent, prefix=".") as scratch:
+        made = Path(scratch) / chosen.out.name
+        pack(file, made, entry, name="edgefer-face", licence=LICENCE, training_data=TRAINING_DATA, card=card)
+        replace_directory(made, chosen.out)
     print(f"{chosen.out}: {len(content)} bytes, {model.count_params()} parameters")
 
 

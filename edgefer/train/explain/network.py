@@ -128,6 +128,9 @@ class Network:
                 )
         try:
             settings = TrainingSettings.read(settings_file)
+        except UsageError as error:
+            raise ModelError(str(error)) from None
+        try:
             model = build(settings, size=settings.size)
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{settings_file}: not the settings of a run: {error}") from None

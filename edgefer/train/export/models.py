@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -26,6 +25,7 @@ from edgefer.train.data.augment import augment
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.export import card
 from edgefer.train.export.measured import measure_margin, measured_on
+from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.export.quantise import convert, quantisation, quantise
 from edgefer.train.recipes import Runs, chain
 from edgefer.train.settings import TrainingSettings, load_data
@@ -41,11 +41,13 @@ LICENCE = manifest.Licence(
 
 
 def export(run: Path, out: Path) -> manifest.FrameManifest:
-    """Write the model directory `out` for a finished run; a directory of that name is replaced.
+    """Write the model directory `out` for a finished run; a model of that name is replaced.
 
     Raises:
-        UsageError: the run is not finished, or its data is missing. EdgeferError: quantisation lost too much.
+        UsageError: the run is not finished, its data is missing, or `out` is there and no model.
+        EdgeferError: quantisation lost too much.
     """
+    check_place(out)
     lineage, done = runs.read_finished(run)
     settings = lineage[-1][1]
     model = runs.network(*lineage[-1])
@@ -140,9 +142,7 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
 def install(directory: Path, out: Path) -> None:
     """Put a complete model directory in the place of another, if it opens."""
     recognize.open(directory)
-    if out.exists():
-        shutil.rmtree(out)
-    os.replace(directory, out)
+    replace_directory(directory, out)
 
 
 def describe_input(settings: TrainingSettings) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from edgefer.models.geometry import (
 )
 from edgefer.models.manifest import Licence, Training
 from edgefer.recognize.geometry import Layers
+from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.geometry.mlp import Trained
 from edgefer.train.geometry.rows import RULE, SHIPPED, SOURCES, Rows
 
@@ -87,16 +88,17 @@ def export(
     data: str = DATA,
     network: str = SHIPPED,
 ) -> GeometryManifest:
-    """Writes the directory, and reads it back.
+    """Writes the directory, and reads it back; a model of that name is replaced.
 
     Args:
         sources: by name, of SOURCES.
         points: the source that is used unless a run says otherwise.
         network: whose landmarks the rows have, in words.
+
+    Raises:
+        UsageError: `out` is there and no model.
     """
-    if out.exists():
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
+    check_place(out)
     parts = {}
     for each in SOURCES:
         source = sources[each]
@@ -108,7 +110,6 @@ def export(
             for number in range(3)
         )
         parts[each] = part_of(source.trained, source, command, seed, tests, data)
-    np.save(out / "model.npy", np.concatenate([sources[each].trained.numbers for each in SOURCES]))
     manifest = GeometryManifest(
         name=name,
         paper=paper,
@@ -119,8 +120,14 @@ def export(
         classic=parts["classic"],
         landmarks=parts["landmarks"],
     )
-    (out / "MODEL_CARD.md").write_text(card(manifest, sources, network))
-    written = directory.write(out, manifest)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
+        made = Path(scratch) / out.name
+        made.mkdir()
+        np.save(made / "model.npy", np.concatenate([sources[each].trained.numbers for each in SOURCES]))
+        (made / "MODEL_CARD.md").write_text(card(manifest, sources, network))
+        written = directory.write(made, manifest)
+        replace_directory(made, out)
     assert isinstance(written, GeometryManifest)
     return written
 

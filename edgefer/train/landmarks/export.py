@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from edgefer.models.manifest import (
     Training,
     self_test_input,
 )
+from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.landmarks import data
 from edgefer.train.landmarks.card import render
 from edgefer.train.landmarks.develop import developed, looks
@@ -112,7 +112,12 @@ def face_frame(faces: data.Faces) -> tuple[float, float]:
 
 
 def export(run: Path, folder: Path, labels: Path, out: Path) -> LandmarkManifest:
-    """Write the model directory."""
+    """Write the model directory; a model of that name is replaced.
+
+    Raises:
+        UsageError: `out` is there and no model.
+    """
+    check_place(out)
     sources = data.taught(folder, labels)
     settings = json.loads((run / "settings.json").read_text())
     shape = SHAPES[settings["shape"]]
@@ -181,8 +186,7 @@ def export(run: Path, folder: Path, labels: Path, out: Path) -> LandmarkManifest
         (new / "model.tflite").write_bytes(content)
         (new / "MODEL_CARD.md").write_text(render(final, settings, len(content)))
         directory.write(new, final)
-        shutil.rmtree(out, ignore_errors=True)
-        os.replace(new, out)
+        replace_directory(new, out)
     return final
 
 

@@ -17,14 +17,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.measure.datasets.sequences import READERS
 from edgefer.train.clips.parameters import BATCH, EPOCHS, PRESETS, RATE, SIDE, Parameters, preset
 from edgefer.train.protocols import paper
 from edgefer.train.protocols.faces import Clips, load
-from edgefer.train.protocols.folds import PLAN, Fold, Run, side_by_side
+from edgefer.train.protocols.folds import PLAN, Fold, Run, decoded, side_by_side
 from edgefer.train.protocols.plan import Plan, frames_digest
 from edgefer.train.protocols.results import Result, compare, result
 from edgefer.train.protocols.tables import NEEDED, Study, confusion_table, markdown
@@ -49,7 +47,7 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
     """The arguments of a network and its training that are smaller on small machines."""
     parser.add_argument(
         "--width",
-        type=lambda text: float(Fraction(text)),
+        type=_share,
         default=1.0,
         metavar="SHARE",
         help="of the paper's filters and hidden units, as 1/16 (default: 1)",
@@ -59,6 +57,13 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=BATCH, help="default: %(default)s")
     parser.add_argument("--rate", type=float, default=RATE, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+
+
+def _share(text: str) -> float:
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"expected a share, as 1/16 or 0.25, got {text!r}") from None
 
 
 def sizes_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -87,7 +92,12 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 
 def clips_of(arguments: argparse.Namespace, folder: Path) -> Clips:
     """The clips of what `add_set` asked for."""
-    options = dict(each.partition("=")[::2] for each in arguments.option)
+    options: dict[str, object] = {}
+    for each in arguments.option:
+        name, equals, value = each.partition("=")
+        if not equals or name in options:
+            raise UsageError(f"--option: expected NAME=VALUE, each name once, got {each!r}")
+        options[name] = {"true": True, "false": False}.get(value.lower(), value)
     try:
         return load(arguments.data, arguments.layout, folder, options)
     except TypeError as error:
@@ -235,7 +245,9 @@ def _read(folder: Path) -> Result:
     if not (folder / PLAN).exists():
         raise UsageError(f"{folder / PLAN}: no such file; expected the folder of a run")
     names = sorted(path for path in folder.glob("*.json") if path.name != PLAN)
-    folds = [msgspec.json.decode(path.read_bytes(), type=Fold) for path in names]
+    folds = [decoded(path, Fold) for path in names]
+    if not folds:
+        raise UsageError(f"{folder}: no fold is finished; the command that began the run does them")
     return result(folds, 1 + max(place for fold in folds for epoch in (fold.truth, *fold.predicted) for place in epoch))
 
 

@@ -53,7 +53,7 @@ class Clips:
         return len(self.truth)
 
 
-def load(data: Path, layout: str, folder: Path, options: Mapping[str, str] | None = None) -> Clips:
+def load(data: Path, layout: str, folder: Path, options: Mapping[str, object] | None = None) -> Clips:
     """The clips of a set; those in `folder` where they are of the same files.
 
     Args:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,6 +26,7 @@ from edgefer.train.protocols.faces import Clips
 from edgefer.train.protocols.plan import Plan, divide
 
 PLAN = "plan.json"
+Kept = TypeVar("Kept")
 
 
 class Fold(Struct, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ class Run:
         start: file of the weights to start from, where the plan has such. frames: run of its frame network, likewise.
 
     Raises:
-        UsageError: the folder holds another plan.
+        UsageError: the folder holds another plan, or a damaged one.
     """
 
     def __init__(self, folder: Path, plan: Plan, clips: Clips, start: Path | None = None, frames: Path | None = None):
@@ -66,7 +67,7 @@ class Run:
         told = msgspec.json.format(msgspec.json.encode(plan))
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            before = msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
+            before = decoded(folder / PLAN, Plan)
             if before != plan:
                 raise UsageError(
                     f"{folder}: holds a run with another {_difference(before, plan)}; choose another folder"
@@ -97,7 +98,7 @@ class Run:
 
     def _read(self, name: str) -> Fold | None:
         try:
-            return msgspec.json.decode((self.folder / f"{name}.json").read_bytes(), type=Fold)
+            return decoded(self.folder / f"{name}.json", Fold)
         except FileNotFoundError:
             return None
 
@@ -116,6 +117,18 @@ class Run:
         )
         write_bytes(self.folder / f"{name}.json", msgspec.json.encode(fold))
         return fold
+
+
+def decoded(path: Path, kind: type[Kept]) -> Kept:
+    """What a file of a run holds, Plan or Fold.
+
+    Raises:
+        FileNotFoundError: it is not there. UsageError: it is damaged.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{path}: damaged, {error}; take it away, and the same command makes it again") from None
 
 
 def side_by_side(command: list[str], processes: int) -> None:

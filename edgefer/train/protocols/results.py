@@ -26,6 +26,7 @@ class Result:
         overall, overall_best: percent of all sequences.
         confusion: int64 (classes, classes), truth in rows, after the last epoch.
         right: bool, whether each sequence was right after the last epoch, by its place among the clips.
+        tests: of each fold what it was judged on: its people, its sequences by their places, and their classes.
     """
 
     names: tuple[str, ...]
@@ -35,6 +36,7 @@ class Result:
     overall_best: float
     confusion: np.ndarray
     right: np.ndarray
+    tests: tuple[tuple[list[str], list[int], list[int]], ...]
 
     @property
     def mean(self) -> float:
@@ -63,6 +65,7 @@ def result(folds: Sequence[Fold], classes: int) -> Result:
         100 * sum(fold.right() for fold in folds) / len(rows),
         confusion,
         (predicted == truth)[np.argsort(rows)],
+        tuple((fold.subjects, fold.rows, fold.truth) for fold in folds),
     )
 
 
@@ -88,10 +91,12 @@ def compare(first: Result, second: Result) -> Difference:
     """Whether the first is better.
 
     Raises:
-        UsageError: their folds or sequences are not the same.
+        UsageError: their folds or sequences are not the same, or there is one fold alone.
     """
-    if first.names != second.names or first.right.shape != second.right.shape:
+    if (first.names, first.tests) != (second.names, second.tests):
         raise UsageError("compare: expected two runs over the same folds of the same sequences")
+    if len(first.names) < 2:
+        raise UsageError(f"compare: expected two finished folds or more, got {len(first.names)}")
     return Difference(
         paired_t(first.accuracies, second.accuracies),
         mcnemar(first.right, second.right),

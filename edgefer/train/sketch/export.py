@@ -19,6 +19,7 @@ from edgefer.models import manifest
 from edgefer.models.interpreter import Interpreter
 from edgefer.preprocess.sketch import SketchTensor
 from edgefer.train.export.models import CALIBRATION_ROWS, CARD_NAME, LICENCE, SELF_TEST_SEEDS, install
+from edgefer.train.export.place import check_place
 from edgefer.train.export.quantise import PRECISIONS, quantisation, quantise
 from edgefer.train.sketch.own import OwnTraining, batches, settings_of, trained
 from edgefer.train.sketch.rows import LABELS, Faces, sketches
@@ -27,7 +28,7 @@ PAPER = "Costache, Popescu: Emotion Sketches: Facial Expression Recognition in D
 
 
 def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Faces]) -> manifest.SketchManifest:
-    """Write the model directory `out` for a finished run; a directory of that name is replaced.
+    """Write the model directory `out` for a finished run; a model of that name is replaced.
 
     Args:
         train: rows that set the ranges of the activations.
@@ -35,8 +36,9 @@ def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Fac
         others: val by the landmarks of other networks, by the words for them; measured for the card.
 
     Raises:
-        UsageError: the run is not finished. EdgeferError: quantisation lost too much.
+        UsageError: the run is not finished, or `out` is there and no model. EdgeferError: quantisation lost too much.
     """
+    check_place(out)
     try:
         model, done = trained(run)
     except FileNotFoundError as error:

@@ -22,6 +22,7 @@ from edgefer.models.units import UnitsInput, UnitsManifest, UnitsMetrics, UnitsO
 from edgefer.recognize.units import ALONE, open_alone
 from edgefer.train.data.synthetic.units import UNITS
 from edgefer.train.export.models import CARD_NAME, SELF_TEST_SEEDS, install
+from edgefer.train.export.place import check_place
 from edgefer.train.export.quantise import quantisation, quantise
 from edgefer.train.units import against, fit
 from edgefer.train.units.fit import chain
@@ -85,7 +86,7 @@ def shipped_outputs(content: bytes, draft: UnitsManifest, rows: Rows) -> np.ndar
 def export(
     run: Path, out: Path, parts: dict[str, Rows], command: str, rest: against.Films | None = None
 ) -> tuple[UnitsManifest, str]:
-    """Write the model directory `out` for a finished run; a directory of that name is replaced.
+    """Write the model directory `out` for a finished run; a model of that name is replaced.
 
     Args:
         parts: made_train and real_train, which set the ranges of the activations; made_test and real_test, measured
@@ -97,8 +98,9 @@ def export(
         The manifest, and the tables of units.
 
     Raises:
-        UsageError: the run is not finished. EdgeferError: quantisation lost too much.
+        UsageError: the run is not finished, or `out` is there and no model. EdgeferError: quantisation lost too much.
     """
+    check_place(out)
     model, done = trained(run)
     content = quantise(model, _representative(parts))
     scale, zero_point = quantisation(content)[1]
@@ -187,6 +189,7 @@ def export_rest(kept: Path, out: Path, films: against.Films) -> tuple[UnitsManif
         ModelError: the directory is refused. UsageError: it has no such networks, or the run is not finished.
         EdgeferError: quantisation lost too much.
     """
+    check_place(out)
     model, both = directories.read(kept)
     if not isinstance(model, UnitsManifest) or model.rest is None:
         raise UsageError(f"{kept}: expected a model of the kind units with a network against the face at rest")

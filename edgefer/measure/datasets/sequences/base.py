@@ -133,12 +133,18 @@ def file_of(root: Path, patterns: Sequence[str], what: str) -> Path:
 
 
 def numbered(folder: Path) -> dict[int, Path]:
-    """The images of a folder by the number their names end with, in its order."""
+    """The images of a folder by the number their names end with, in its order.
+
+    Raises:
+        UsageError: two of them have the same number.
+    """
     frames: dict[int, Path] = {}
-    for file in folder.iterdir():
-        number = re.search(r"(\d+)$", file.stem)
+    for file in sorted(folder.iterdir()):
+        number = re.search(r"([0-9]+)$", file.stem)
         if number and file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."):
-            frames[int(number[1])] = file
+            other = frames.setdefault(int(number[1]), file)
+            if other is not file:
+                raise UsageError(f"{folder}: {other.name} and {file.name} are both frame {int(number[1])}; keep one")
     return dict(sorted(frames.items()))
 
 

@@ -178,7 +178,8 @@ def _add(found: SequenceSet, where: str, folder: Path, subject: str, label: str,
 def _event(frames: Mapping[int, Path], numbers: Numbers, label: str, units: Cell, micro: bool) -> Event | str:
     """The event of a row, or what is wrong with it."""
     place = {number: index for index, number in enumerate(frames)}
-    onset, apex, offset = (int(number) if isinstance(number, float) else None for number in numbers)
+    whole = all(number.is_integer() for number in numbers if isinstance(number, float))
+    onset, apex, offset = (int(number) if whole and isinstance(number, float) else None for number in numbers)
     offset = offset or apex  # an offset of 0 was not seen before the film's end
     if onset is None or offset is None:
         return f"expected numbers of frames, got {numbers[0]!r}, {numbers[1]!r}, {numbers[2]!r}"

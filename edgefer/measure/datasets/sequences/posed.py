@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -67,8 +68,10 @@ def load_oulu(root: Path, camera: str = "VL", light: str = "Strong", cropped: bo
     """Oulu-CASIA, of one camera and light.
 
     Raises:
-        UsageError: a folder is missing, or an unknown camera or light.
+        UsageError: a folder is missing, an unknown camera or light, or `cropped` is not a bool.
     """
+    if not isinstance(cropped, bool):
+        raise UsageError(f"cropped: expected true or false, got {cropped!r}")
     for what, value, known in (("camera", camera, CAMERAS), ("light", light, LIGHTS)):
         if value not in known:
             raise UsageError(f"unknown {what} {value!r}; available: {', '.join(known)}")
@@ -99,8 +102,15 @@ def load_folders(root: Path, fps: float | None = None) -> SequenceSet:
     """Folders of frames.
 
     Raises:
-        UsageError: no folder holds images.
+        UsageError: no folder holds images, or `fps` is no number above 0.
     """
+    if fps is not None:
+        try:
+            fps = float(fps)
+        except ValueError:
+            fps = math.nan
+        if not 0 < fps < math.inf:
+            raise UsageError("fps: expected a number of frames a second, above 0")
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder")
     found = SequenceSet(root, FERPLUS8)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +19,11 @@ Cell = str | float | None
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CELL = re.compile(r"([A-Z]{1,3})(\d+)")
+#: What a damaged or encrypted zip, or other XML, gives when it is read.
+_DAMAGED = (
+    *(OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError),
+    *(ElementTree.ParseError, KeyError, ValueError, IndexError),
+)
 #: Bytes that a part may have unpacked.
 _MOST_BYTES = 64 << 20
 
@@ -41,7 +47,7 @@ def read_workbook(path: Path) -> list[list[list[Cell]]]:
             return [_rows(_part(archive, place), strings) for place in places]
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
-    except (OSError, zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, IndexError) as error:
+    except _DAMAGED as error:
         raise UsageError(f"{path}: not a readable Excel workbook: {' '.join(str(error).split())}") from None
 
 
