@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # brings the loop
 log = logging.getLogger(__name__)
 
 #: Version of the parts; it grows when older ones cannot be joined with new ones.
-_FORMAT = 1
+_FORMAT = 2
 _TRAILER_BYTES = 1 << 18
 _MOST_REMARKS = 20  # of one film
 _BEAT_S = 0.25

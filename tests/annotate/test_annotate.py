@@ -337,7 +337,7 @@ def test_models_are_loaded_once_in_a_process(model, tmp_path, monkeypatch):
     assert {row["film"] for row in rows((tmp_path / "out.csv").read_bytes())} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", [b"no \xff text.avi", b'a\n"line".avi', b"-", b"0", b"demo"])
+@pytest.mark.parametrize("name", [b"no \xff text.avi", b'a\n"line".avi', b"re\rturn.avi", b"-", b"0", b"demo"])
 def test_a_film_may_have_any_name(name, model, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = os.fsdecode(name)
