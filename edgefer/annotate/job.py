@@ -130,7 +130,8 @@ class Job(Struct, frozen=True):
 
 def _digest(settings: Settings, options: StreamOptions, landmarks: bool, empty: bool) -> str:
     choice = settings.detector_choice
-    networks = [split_options(model)[0] for model in settings.recognizer.models]
+    models = [split_options(model) for model in settings.recognizer.models]
+    networks = [name for name, *_ in models]
     networks += [str(name) for name in (getattr(choice.options, "model", None), settings.landmarks.model) if name]
     told: list[Any] = [_FORMAT, __version__, options, landmarks, empty, choice.name, choice.options, settings.detector]
     told += [settings.recognizer, settings.landmarks, settings.smoothing, settings.quality]
@@ -138,6 +139,9 @@ def _digest(settings: Settings, options: StreamOptions, landmarks: bool, empty: 
     for network in networks:
         with contextlib.suppress(OSError):  # refused when it is opened
             hashed.update((store.find(network) / MANIFEST_NAME).read_bytes())  # which holds the hashes of the rest
+    for cascade in (option[len("nose=") :] for _, *given in models for option in given if option.startswith("nose=")):
+        with contextlib.suppress(OSError):
+            hashed.update(Path(cascade).read_bytes())
     return hashed.hexdigest()
 
 

@@ -319,9 +319,13 @@ def test_a_part_is_named_by_all_that_decides_about_it(model, tmp_path):
     note(Job.of(output, other))
     manifest.write_text(manifest.read_text() + "# trained again\n")
     note(Job.of(output, other))
+    cascade = tmp_path / "nose.xml"
+    for content in ("one", "another"):
+        cascade.write_text(content)
+        note(Job.of(output, settings_of(model=f"khan,points=classic,nose={cascade}")))
     os.utime(path, (1, 1))
     note(Job.of(output, settings))
-    assert len(names) == 9
+    assert len(names) == 11
     assert Job.of(output, settings).folder == Job.of(tmp_path / "out.parquet", settings).folder
 
 
