@@ -1,4 +1,4 @@
-"""The process from which those that read films are forked: `python -m edgefer.annotate.worker SOCKET`.
+"""The process from which those that read films are forked: `main` with the number of a socket.
 
 It loads what reading a film takes, once for all. Each message that comes through the socket brings two more: one for a
 new process to talk through, and one by which that process's number is told and later how it ended. The new process is
@@ -150,7 +150,3 @@ def _leave(number: int, frame: object) -> None:
     """Ends the process by way of the blocks that remove what is half written."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
-
-
-if __name__ == "__main__":
-    main()

@@ -89,6 +89,20 @@ def test_a_pool_closes_though_what_its_processes_come_from_hangs_while_it_loads(
             elder.wait()
 
 
+def test_modules_are_found_where_this_process_finds_them_and_not_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise RuntimeError('from the current folder')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    elder = process.Nursery()
+    try:
+        begun = elder.start()
+        begun.terminate()
+        assert begun.wait(30) == 143
+        begun.close()
+    finally:
+        elder.close(5)
+
+
 def test_a_process_that_began_early_and_was_not_needed_takes_no_film():
     """Each film is the end of its process, as where memory is short."""
 
