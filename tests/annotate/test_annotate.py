@@ -297,6 +297,17 @@ def test_a_list_may_come_from_standard_input(end, folder, monkeypatch):
     ]
 
 
+def test_a_film_counts_once_however_its_folder_is_written(folder, tmp_path):
+    here, link = os.getcwd(), tmp_path / "link"
+    link.symlink_to(folder / "films")
+    listed = tmp_path / "films.txt"
+    spelt = [NAMES[3], "./films//z.avi", "films/b/../z.avi", f"{here}/films", str(link)]
+    listed.write_text("\n".join(spelt), encoding="utf-8-sig")
+    found = find([str(listed)])
+    assert not found.problems
+    assert found.names == sorted([NAMES[3], *(f"{here}/{name}" for name in NAMES[:3])])
+
+
 def test_a_part_is_named_by_all_that_decides_about_it(model, tmp_path):
     path = film(tmp_path / "a.avi", 3)
     output = tmp_path / "out.csv"
