@@ -252,6 +252,7 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
     from edgefer.annotate.rows import FilmRows
 
     first_s = last_s = 0.0
+    before = 0  # frames until the last that was given
     next_beat_s = 0.0
     with scratch.open("w", encoding="utf-8", newline="") as file:
         sink = FilmRows(outcome.film, file, stream.labels, stream.models, job.empty, stream.units)
@@ -261,7 +262,7 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
                 sink.write(reading)
                 outcome.rows += len(reading.faces)
                 first_s = reading.t_s if not given else first_s
-                last_s = reading.t_s
+                last_s, before = reading.t_s, given * job.options.every
                 if beat is not None and time.monotonic() >= next_beat_s:
                     next_beat_s = time.monotonic() + _BEAT_S
                     beat((given + 1) * job.options.every, stream.length)
@@ -273,7 +274,7 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
         summary = stream.summary
         outcome.frames = summary.frames
         if summary.frames > summary.photographs:
-            outcome.seconds = round(last_s - first_s + (job.options.every / fps if fps else 0.0), 3)
+            outcome.seconds = round(last_s - first_s + ((summary.frames - before) / fps if fps else 0.0), 3)
         told = structs.replace(outcome, film="")  # its name may be no Unicode
         file.write(msgspec.json.encode(told).decode() + "\n")
 

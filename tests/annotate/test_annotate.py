@@ -352,6 +352,13 @@ def test_models_are_loaded_once_in_a_process(model, tmp_path, monkeypatch):
     assert {row["film"] for row in rows((tmp_path / "out.csv").read_bytes())} == set(NAMES)
 
 
+@pytest.mark.parametrize("every", [1, 5, 100])
+def test_a_film_is_as_long_however_few_of_its_frames_are_given(every, model, tmp_path):
+    job = Job.of(tmp_path / "out.csv", settings_of(model=model), StreamOptions(every=every))
+    outcome = work(job, NAMES[3])
+    assert (outcome.frames, outcome.rows, outcome.seconds) == (20, -(-20 // every), 0.8)
+
+
 @pytest.mark.parametrize("name", [b"no \xff text.avi", b'a\n"line".avi', b"re\rturn.avi", b"-", b"0", b"demo"])
 def test_a_film_may_have_any_name(name, model, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
