@@ -23,6 +23,11 @@ _KILLED_S = 3.0  # until a process that is killed has ended
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from edgefer.annotate.worker import main; main()"
 
 
+def none_begun(error: OSError) -> EdgeferError:
+    """No more processes can be had."""
+    return EdgeferError(f"no process to read films can be begun: {error.strerror}; ask for fewer with --jobs")
+
+
 class Process:
     """One that reads films, as seen from the process that asked for it."""
 

@@ -22,6 +22,7 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
+from edgefer.annotate.process import none_begun
 from edgefer.errors import EdgeferError
 
 
@@ -49,7 +50,12 @@ def main() -> None:
             if not message:
                 return
             talk, fate = (socket.socket(fileno=each) for each in sockets)
-            number = os.fork()
+            try:
+                number = os.fork()
+            except OSError as error:
+                with talk, fate, contextlib.suppress(OSError):
+                    talk.sendall(pickle.dumps(none_begun(error)))
+                continue
             if not number:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
