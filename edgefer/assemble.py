@@ -246,7 +246,7 @@ def check_stills(source: Choice, recognizers: Sequence[Recognizer]) -> None:
     for recognizer in recognizers:
         if STILL in source.entry.needs and recognizer.needs.window_s > 0:
             raise UsageError(
-                f"model {recognizer.name} judges {recognizer.needs.window_s:g} s of film;"
+                f"model {recognizer.name} judges {recognizer.needs.window_s:.2g} s of film;"
                 f" {source.target} holds photographs: use another model for them"
             )
 

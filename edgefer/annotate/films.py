@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -22,7 +23,8 @@ class Films(Struct):
     """What was found.
 
     Attributes:
-        names: paths of films and photographs, each once, sorted.
+        names: paths of films and photographs, each once however its folder is written, sorted; links to a film are
+            films of their own.
         problems: a line for each input that leads to none.
         others: how many files of folders are neither, and were passed over.
         lists: the files that name them.
@@ -59,7 +61,8 @@ def find(inputs: Iterable[str | os.PathLike[str]]) -> Films:
 
 class _Found:
     def __init__(self) -> None:
-        self.names: set[str] = set()
+        self._names: dict[tuple[str, str], str] = {}
+        self._folders: dict[Path, str] = {}
         self.problems: list[str] = []
         self.others = 0
         self.lists: list[str] = []
@@ -69,9 +72,19 @@ class _Found:
         if os.path.isdir(text):
             self._add_folder(Path(text), where)
         elif os.path.lexists(text):
-            self.names.add(str(Path(text)))
+            self._add_film(Path(text))
         else:
             self.problems.append(f"{where}{shown(text)}: no such file or folder; expected a film, a folder or a list")
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._names.values()
+
+    def _add_film(self, path: Path) -> None:
+        """As it was written first."""
+        if path.parent not in self._folders:
+            self._folders[path.parent] = os.path.realpath(path.parent)
+        self._names.setdefault((self._folders[path.parent], path.name), str(path))
 
     def _add_folder(self, path: Path, where: str) -> None:
         try:
@@ -80,18 +93,19 @@ class _Found:
             self.problems.append(f"{where}{error}")
             return
         damaged = [each for each in folder.others if called_film(each.name)]  # each gets its line when it is its turn
-        films = [str(each) for each in (*folder.films, *folder.pictures, *damaged)]
+        films = [*folder.films, *folder.pictures, *damaged]
         self.others += len(folder.others) - len(damaged) + folder.refused.total()
         if not films:
             self.problems.append(
                 f"{where}{shown(path)}: no film or photograph among its {number_of(folder.files, 'file')}"
             )
-        self.names.update(films)
+        for film in films:
+            self._add_film(film)
 
     def add_list(self, name: str, content: bytes) -> None:
         """The lines of a text."""
         end = b"\0" if b"\0" in content else b"\n"
-        for number, line in enumerate(content.split(end), start=1):
+        for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).split(end), start=1):
             text = os.fsdecode(line.rstrip(b"\r") if end == b"\n" else line)
             if text.strip():
                 self.add(text, f"{shown(name)}, line {number}: ")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # brings the loop
 log = logging.getLogger(__name__)
 
 #: Version of the parts; it grows when older ones cannot be joined with new ones.
-_FORMAT = 1
+_FORMAT = 2
 _TRAILER_BYTES = 1 << 18
 _MOST_REMARKS = 20  # of one film
 _BEAT_S = 0.25
@@ -130,7 +130,8 @@ class Job(Struct, frozen=True):
 
 def _digest(settings: Settings, options: StreamOptions, landmarks: bool, empty: bool) -> str:
     choice = settings.detector_choice
-    networks = [split_options(model)[0] for model in settings.recognizer.models]
+    models = [split_options(model) for model in settings.recognizer.models]
+    networks = [name for name, *_ in models]
     networks += [str(name) for name in (getattr(choice.options, "model", None), settings.landmarks.model) if name]
     told: list[Any] = [_FORMAT, __version__, options, landmarks, empty, choice.name, choice.options, settings.detector]
     told += [settings.recognizer, settings.landmarks, settings.smoothing, settings.quality]
@@ -138,6 +139,9 @@ def _digest(settings: Settings, options: StreamOptions, landmarks: bool, empty: 
     for network in networks:
         with contextlib.suppress(OSError):  # refused when it is opened
             hashed.update((store.find(network) / MANIFEST_NAME).read_bytes())  # which holds the hashes of the rest
+    for cascade in (option[len("nose=") :] for _, *given in models for option in given if option.startswith("nose=")):
+        with contextlib.suppress(OSError):
+            hashed.update(Path(cascade).read_bytes())
     return hashed.hexdigest()
 
 
@@ -248,6 +252,7 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
     from edgefer.annotate.rows import FilmRows
 
     first_s = last_s = 0.0
+    before = 0  # frames until the last that was given
     next_beat_s = 0.0
     with scratch.open("w", encoding="utf-8", newline="") as file:
         sink = FilmRows(outcome.film, file, stream.labels, stream.models, job.empty, stream.units)
@@ -257,7 +262,7 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
                 sink.write(reading)
                 outcome.rows += len(reading.faces)
                 first_s = reading.t_s if not given else first_s
-                last_s = reading.t_s
+                last_s, before = reading.t_s, given * job.options.every
                 if beat is not None and time.monotonic() >= next_beat_s:
                     next_beat_s = time.monotonic() + _BEAT_S
                     beat((given + 1) * job.options.every, stream.length)
@@ -269,7 +274,7 @@ def _read(job: Job, outcome: Outcome, stream: Stream, scratch: Path, beat: Beat 
         summary = stream.summary
         outcome.frames = summary.frames
         if summary.frames > summary.photographs:
-            outcome.seconds = round(last_s - first_s + (job.options.every / fps if fps else 0.0), 3)
+            outcome.seconds = round(last_s - first_s + ((summary.frames - before) / fps if fps else 0.0), 3)
         told = structs.replace(outcome, film="")  # its name may be no Unicode
         file.write(msgspec.json.encode(told).decode() + "\n")
 

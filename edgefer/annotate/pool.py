@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgefer.annotate.process import Nursery, Process
+from edgefer.annotate.process import Nursery, Process, none_begun
 from edgefer.errors import EdgeferError
 from edgefer.support.names import shown
 
@@ -145,9 +145,12 @@ class Pool:
             if self._nursery is not None and self._nursery.ended is not None:
                 self._nursery.close(_PATIENCE_S)
                 self._nursery = None
-            if self._nursery is None:
-                self._nursery = Nursery()
-            process = self._nursery.start()
+            try:
+                if self._nursery is None:
+                    self._nursery = Nursery()
+                process = self._nursery.start()
+            except OSError as error:
+                raise none_begun(error) from None
             self._running.add(process)
         return process
 

@@ -19,6 +19,13 @@ from edgefer.errors import EdgeferError
 #: How long it may take until a process has a number: the one that it is forked from loads first.
 _NUMBER_S = 30.0
 _KILLED_S = 3.0  # until a process that is killed has ended
+#: Modules are found where this process finds them, which need not be the current folder.
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from edgefer.annotate.worker import main; main()"
+
+
+def none_begun(error: OSError) -> EdgeferError:
+    """No more processes can be had."""
+    return EdgeferError(f"no process to read films can be begun: {error.strerror}; ask for fewer with --jobs")
 
 
 class Process:
@@ -111,7 +118,7 @@ class Process:
 
 
 class Nursery:
-    """Where they come from: `python -m edgefer.annotate.worker`, begun when this is made.
+    """Where they come from: a process of edgefer.annotate.worker, begun when this is made.
 
     It has a session of its own, so that Ctrl-C reaches this process alone, which then ends the others. Where this
     process is killed, they find that nobody talks to them any more, and end as well.
@@ -119,18 +126,15 @@ class Nursery:
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        program = _PROGRAM.format(path=[os.path.abspath(entry) for entry in sys.path])
         with theirs:
             self._elder = subprocess.Popen(
-                [sys.executable, "-m", "edgefer.annotate.worker", str(theirs.fileno())],
+                [sys.executable, "-c", program, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
                 pass_fds=[theirs.fileno()],
                 # one thread: what has several is not to be forked
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-                    "OPENBLAS_NUM_THREADS": "1",
-                },
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                 start_new_session=True,
             )
 

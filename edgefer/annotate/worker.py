@@ -1,4 +1,4 @@
-"""The process from which those that read films are forked: `python -m edgefer.annotate.worker SOCKET`.
+"""The process from which those that read films are forked: `main` with the number of a socket.
 
 It loads what reading a film takes, once for all. Each message that comes through the socket brings two more: one for a
 new process to talk through, and one by which that process's number is told and later how it ended. The new process is
@@ -22,6 +22,7 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
+from edgefer.annotate.process import none_begun
 from edgefer.errors import EdgeferError
 
 
@@ -49,7 +50,12 @@ def main() -> None:
             if not message:
                 return
             talk, fate = (socket.socket(fileno=each) for each in sockets)
-            number = os.fork()
+            try:
+                number = os.fork()
+            except OSError as error:
+                with talk, fate, contextlib.suppress(OSError):
+                    talk.sendall(pickle.dumps(none_begun(error)))
+                continue
             if not number:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -150,7 +156,3 @@ def _leave(number: int, frame: object) -> None:
     """Ends the process by way of the blocks that remove what is half written."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
-
-
-if __name__ == "__main__":
-    main()

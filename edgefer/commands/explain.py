@@ -57,13 +57,15 @@ def _explain_points(model: str, image: Path, out: Path) -> int:
     """
     from edgefer import recognize
     from edgefer.measure.stages import draw_stages
-    from edgefer.preprocess.points import chain
     from edgefer.reader import Reader
     from edgefer.reader.pictures import frame_of
-    from edgefer.recognize.geometry import NOSE_TIP, GeometryRecognizer
+    from edgefer.recognize.geometry import GeometryRecognizer
     from edgefer.support.drawing import save_picture
+    from edgefer.support.names import shown
+    from edgefer.values import Face
 
-    if not isinstance(recognize.open(model), GeometryRecognizer):
+    recognizer = recognize.open(model)
+    if not isinstance(recognizer, GeometryRecognizer):
         raise UsageError(
             f"explain: {model} does not judge the points of a face; --image is for models that do, as khan"
         )
@@ -71,13 +73,15 @@ def _explain_points(model: str, image: Path, out: Path) -> int:
     with Reader(model, landmarks=True) as reader:
         faces = [face for face in reader.read(str(image)) if face.landmarks is not None]
     if not faces:
-        raise UsageError(f"{image}: no face with landmarks is in it")
-    out.mkdir(parents=True, exist_ok=True)
+        raise UsageError(f"{shown(image)}: no face with landmarks is in it")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"explain: --out {shown(out)}: expected a folder, got a file") from None
     for number, face in enumerate(faces, 1):
-        assert face.landmarks is not None
-        found = chain.find(grey, face.box, face.landmarks[NOSE_TIP], face.landmarks)
+        found = recognizer.chain(grey, Face(face.track, face.box, face.quality, face.landmarks))
         path = out / f"{image.stem}-{number}.png"
         save_picture(draw_stages(found, f"{model}: {face.expression} {100 * face.confidence:.0f} %"), path)
         words = f"failed at {found.failed}: {found.reason}" if found.failed else "all 18 points found"
-        print(f"{path}: {words}; {face.expression} {100 * face.confidence:.0f} %")
+        print(f"{shown(path)}: {words}; {face.expression} {100 * face.confidence:.0f} %")
     return 0

@@ -181,7 +181,7 @@ class Pipeline:
         """
         if self._windowed:
             name, window_s = self._windowed[0].name, self._windowed[0].needs.window_s
-            raise UsageError(f"model {name} judges {window_s:g} s of film; a photograph has none")
+            raise UsageError(f"model {name} judges {window_s:.2g} s of film; a photograph has none")
         if self._photographs is None:
             raise UsageError("a photograph came, and nothing here finds its faces")
         start_ns = time.monotonic_ns()

@@ -9,6 +9,7 @@ from edgefer.errors import ModelError
 from edgefer.models import directory, store
 from edgefer.recognize.base import Recognizer
 from edgefer.recognize.registry import KINDS
+from edgefer.support.names import shown
 from edgefer.support.registry import split_options
 
 
@@ -32,5 +33,5 @@ def open(model: str | os.PathLike = defaults.MODEL, threads: int = 1) -> Recogni
     if manifest.kind not in KINDS:
         kinds = ", ".join(KINDS.names())
         raise ModelError(f"model {path}: expected a recognizer ({kinds}), got the kind {manifest.kind!r}")
-    choice = KINDS.parse(",".join([manifest.kind, *pairs]))
+    choice = KINDS.parse(",".join([manifest.kind, *pairs]), called=f"model {shown(os.fspath(model))!r}")
     return choice.make(manifest=manifest, content=content, threads=threads)

@@ -102,11 +102,12 @@ class GeometryRecognizer:
             points = features.from_landmarks(face.landmarks)
             outer = features.interocular(points)
             return points if np.isfinite(points).all() and outer > 0 else None
-        nose = self.nose(grey, face)
-        if nose is None:
-            return None
+        return self.chain(grey, face).points
+
+    def chain(self, grey: np.ndarray, face: Face) -> chain.Chain:
+        """The classic chain on a face, from the nose that this model takes."""
         # with the nose of a cascade the chain runs as in the paper, and nothing is held against landmarks
-        return chain.find(grey, face.box, nose, face.landmarks if self._nose is None else None).points
+        return chain.find(grey, face.box, self.nose(grey, face), face.landmarks if self._nose is None else None)
 
     def judge(self, points: np.ndarray) -> np.ndarray:
         """Scores, float32 (..., labels), of points, float (..., 18, 2)."""

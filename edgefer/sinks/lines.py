@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import msgspec
@@ -213,9 +213,10 @@ def _judgement(values: dict[str, Any], labels: Sequence[str]) -> list[Any]:
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     """Rows as lines."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    lines: list[str] = []
+    # this end has cells with either of its characters quoted, as a name may hold both
+    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)
+    return "".join(f"{line[:-2]}\n" for line in lines)
 
 
 def open_json_lines(options: Readings, *, labels: Sequence[str], title: str, fps: float | None) -> JsonLines:

@@ -138,8 +138,11 @@ class Registry:
         except msgspec.ValidationError as error:
             raise UsageError(f"{self.noun} {name}: {scrub(' '.join(str(error).split()))}") from None
 
-    def parse(self, text: str) -> Choice:
+    def parse(self, text: str, called: str = "") -> Choice:
         """A choice as it is written on the command line: `name[:target][,option=value…]`.
+
+        Args:
+            text: what is written. called: how messages call it, where somebody wrote it otherwise.
 
         Raises:
             UsageError: an unknown name or option, a value that does not fit, or a target that is missing or
@@ -148,7 +151,7 @@ class Registry:
         head, *pairs = split_options(text)
         for part in (head, *pairs):  # each by itself: what follows an address is not a part of it
             remember(part)
-        text = scrub(text)  # for messages
+        called = called or f"{self.noun} {scrub(text)!r}"
         name, colon, target = head.partition(":")
         entry = self.find(name)
         fields = {f.encode_name: f for f in fields_of(entry.options)}
@@ -159,22 +162,22 @@ class Registry:
                 what = "is given twice" if option in given else "is unknown"
                 known = ", ".join(fields) or "it has none"
                 close = suggestion(option, list(fields)) if option not in given else ""
-                raise UsageError(f"{self.noun} {text!r}: option {option!r} {what}{close}; options: {known}")
+                raise UsageError(f"{called}: option {option!r} {what}{close}; options: {known}")
             given[option] = value
         if colon:
             if not entry.target or not target or entry.target in given:
-                raise UsageError(f"unknown {self.noun} {text!r}; available: {self.shapes()}")
+                raise UsageError(f"unknown {called}; available: {self.shapes()}")
             given[entry.target] = target
         values: dict[str, Any] = {}
         for option, value in given.items():
             try:
                 values[option] = from_text(value, fields[option].type)
             except ValueError as error:
-                raise UsageError(f"{self.noun} {text!r}: {option}: {error}") from None
+                raise UsageError(f"{called}: {option}: {error}") from None
         missing = [option for option, f in fields.items() if f.required and option not in values]
         if missing:
             what = f"{entry.shape}" if missing == [entry.target] else f"{entry.name},{missing[0]}=…"
-            raise UsageError(f"{self.noun} {text!r}: {missing[0]} is missing; write {what}")
+            raise UsageError(f"{called}: {missing[0]} is missing; write {what}")
         return Choice(entry, entry.options(**values))
 
     def help(self) -> str:

@@ -297,6 +297,17 @@ def test_a_list_may_come_from_standard_input(end, folder, monkeypatch):
     ]
 
 
+def test_a_film_counts_once_however_its_folder_is_written(folder, tmp_path):
+    here, link = os.getcwd(), tmp_path / "link"
+    link.symlink_to(folder / "films")
+    listed = tmp_path / "films.txt"
+    spelt = [NAMES[3], "./films//z.avi", "films/b/../z.avi", f"{here}/films", str(link)]
+    listed.write_text("\n".join(spelt), encoding="utf-8-sig")
+    found = find([str(listed)])
+    assert not found.problems
+    assert found.names == sorted([NAMES[3], *(f"{here}/{name}" for name in NAMES[:3])])
+
+
 def test_a_part_is_named_by_all_that_decides_about_it(model, tmp_path):
     path = film(tmp_path / "a.avi", 3)
     output = tmp_path / "out.csv"
@@ -319,9 +330,13 @@ def test_a_part_is_named_by_all_that_decides_about_it(model, tmp_path):
     note(Job.of(output, other))
     manifest.write_text(manifest.read_text() + "# trained again\n")
     note(Job.of(output, other))
+    cascade = tmp_path / "nose.xml"
+    for content in ("one", "another"):
+        cascade.write_text(content)
+        note(Job.of(output, settings_of(model=f"khan,points=classic,nose={cascade}")))
     os.utime(path, (1, 1))
     note(Job.of(output, settings))
-    assert len(names) == 9
+    assert len(names) == 11
     assert Job.of(output, settings).folder == Job.of(tmp_path / "out.parquet", settings).folder
 
 
@@ -337,7 +352,14 @@ def test_models_are_loaded_once_in_a_process(model, tmp_path, monkeypatch):
     assert {row["film"] for row in rows((tmp_path / "out.csv").read_bytes())} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", [b"no \xff text.avi", b'a\n"line".avi', b"-", b"0", b"demo"])
+@pytest.mark.parametrize("every", [1, 5, 100])
+def test_a_film_is_as_long_however_few_of_its_frames_are_given(every, model, tmp_path):
+    job = Job.of(tmp_path / "out.csv", settings_of(model=model), StreamOptions(every=every))
+    outcome = work(job, NAMES[3])
+    assert (outcome.frames, outcome.rows, outcome.seconds) == (20, -(-20 // every), 0.8)
+
+
+@pytest.mark.parametrize("name", [b"no \xff text.avi", b'a\n"line".avi', b"re\rturn.avi", b"-", b"0", b"demo"])
 def test_a_film_may_have_any_name(name, model, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = os.fsdecode(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import signal
 import socket
@@ -19,6 +20,7 @@ from tiny_model import make_directory
 from edgefer.annotate import Job, Outcome, pool, process, worker
 from edgefer.annotate.pool import Pool
 from edgefer.annotate.process import Process
+from edgefer.errors import EdgeferError
 from edgefer.reader.options import settings_of
 
 
@@ -87,6 +89,56 @@ def test_a_pool_closes_though_what_its_processes_come_from_hangs_while_it_loads(
         for elder in elders:
             elder.kill()
             elder.wait()
+
+
+def test_modules_are_found_where_this_process_finds_them_and_not_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise RuntimeError('from the current folder')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    elder = process.Nursery()
+    try:
+        begun = elder.start()
+        begun.terminate()
+        assert begun.wait(30) == 143
+        begun.close()
+    finally:
+        elder.close(5)
+
+
+def test_where_no_process_can_be_forked_the_asker_is_told(monkeypatch):
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    monkeypatch.setattr(worker, "_load", lambda: None)
+    monkeypatch.setattr(worker.os, "fork", fork)
+    monkeypatch.setattr(worker.sys, "argv", ["", str(theirs.detach())])
+    talk, asked = socket.socketpair()
+    fate, told = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    begun = Process(talk, fate)
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        with asked, told:
+            socket.send_fds(control, [b"fork"], [asked.fileno(), told.fileno()])
+        control.close()
+        worker.main()
+        with pytest.raises(EdgeferError, match="Resource temporarily unavailable; ask for fewer with --jobs"):
+            begun.answer()
+        assert begun.wait(5) is None
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, before)
+        gc.unfreeze()
+        begun.close()
+
+
+def test_where_files_are_few_one_line_says_that_fewer_processes_are_to_be_asked_for(monkeypatch):
+    def pair(*given: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(process.socket, "socketpair", pair)
+    with pytest.raises(EdgeferError, match="Too many open files; ask for fewer with --jobs"):
+        Pool(early=1)
 
 
 def test_a_process_that_began_early_and_was_not_needed_takes_no_film():

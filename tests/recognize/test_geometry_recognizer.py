@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import msgspec
 import numpy as np
@@ -199,3 +200,12 @@ def test_a_cascade_for_the_nose_is_for_the_chain_and_must_be_one(model, tmp_path
     (tmp_path / "text.xml").write_text("no cascade")
     with pytest.raises(UsageError, match=r"expected a cascade file|has no cascades"):
         recognize.open(f"{model},points=classic,nose={tmp_path}/text.xml")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("points=nose", "points: expected one of"), ("method=flow", "option 'method' is unknown; options: points, nose")],
+)
+def test_a_wrong_option_is_said_of_the_model_as_it_was_written(model, option, said):
+    with pytest.raises(UsageError, match=re.escape(f"model '{model},{option}': {said}")):
+        recognize.open(f"{model},{option}")

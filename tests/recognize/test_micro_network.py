@@ -38,7 +38,7 @@ def test_both_ways_open_and_say_what_they_need():
 def test_photographs_are_refused_in_one_line(capsys):
     assert main(["run", "--source", str(portrait_path()), "--model", "micro"]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "model micro judges" in line and "photographs" in line
+    assert "model micro judges 2.5 s of film" in line and "photographs" in line
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Chain:
     """What every stage found; what comes after a stage that failed is None or empty.
 
     Attributes:
-        box: of the detector. nose: as given. Both in pixels of the source.
+        box: of the detector. nose: as given, or NaN. Both in pixels of the source.
         beside: float32, shape (18, 2): the points by the landmarks, pixels of the source; None where none were given.
         face, smooth, even: the face at one size, after the low-pass filter, and with its contrast equalised.
         windows, circles: where each eye was searched in the face, and the circles found there.
@@ -114,13 +114,14 @@ class StageFailed(Exception):
         self.stage, self.reason = stage, reason
 
 
-def find(grey: np.ndarray, box: Box, nose: np.ndarray, landmarks: np.ndarray | None = None) -> Chain:
+def find(grey: np.ndarray, box: Box, nose: np.ndarray | None, landmarks: np.ndarray | None = None) -> Chain:
     """Runs the chain on one face.
 
     Args:
         grey: uint8, shape (H, W).
         box: of the face, as detectors give it, pixels of `grey`.
-        nose: float, shape (2,), the tip of the nose, pixels of `grey` with the first pixel's centre at 0.
+        nose: float, shape (2,), the tip of the nose, pixels of `grey` with the first pixel's centre at 0; None where
+            none was found.
         landmarks: float, shape (68, 2), of the face, in the same pixels, that the points found are held against; None
             leaves them as they are, as the paper does.
 
@@ -128,7 +129,7 @@ def find(grey: np.ndarray, box: Box, nose: np.ndarray, landmarks: np.ndarray | N
         What each stage found, with the points or the name of the stage that failed.
     """
     beside = None if landmarks is None else from_landmarks(landmarks)
-    chain = Chain(Box(*box), np.asarray(nose, np.float64), beside)
+    chain = Chain(Box(*box), np.full(2, np.nan) if nose is None else np.asarray(nose, np.float64), beside)
     try:
         find_face(chain, grey)
         find_eyes(chain)
@@ -155,6 +156,8 @@ def find_eyes(chain: Chain) -> None:
     assert chain.even is not None
     nose = chain.even.inward(chain.nose)
     height, width = chain.even.image.shape
+    if np.isnan(nose).any():
+        raise StageFailed("nose", "none was found")
     if not (0 <= nose[0] < width and 0.3 * height <= nose[1] < height):
         raise StageFailed("nose", "it does not lie within the face's box")
     chain.windows = irises.search_windows(nose)
