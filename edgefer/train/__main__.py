@@ -3,6 +3,7 @@
 python -m edgefer.train                list
 python -m edgefer.train all [NAME …]   list, then train and export what is not run yet of these models, or all
 python -m edgefer.train short [NAME …] train and export short forms of these models, or of all: minutes each
+python -m edgefer.train.tricks         what each trick gives a small network, in equal, short training
 python -m edgefer.train explain RUN …  draw what the filters of a trained network respond to
 python -m edgefer.train.sketch         networks for emotion sketches, with actions of their own
 python -m edgefer.train.clips          networks for clips: expression over time, the order of frames
