@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from edgefer.annotate.job import Outcome, rows_of
 from edgefer.errors import SinkError, SourceError, UsageError
 from edgefer.support import packages
-from edgefer.support.atomic import replacing
+from edgefer.support.atomic import remove_abandoned, replacing
 from edgefer.support.names import shown
 
 SUFFIXES = (".csv", ".parquet")
@@ -59,6 +59,7 @@ def join(outcomes: Iterable[Outcome], output: str | os.PathLike[str]) -> None:
     if not parts:
         raise SourceError(f"no film could be read; {shown(path)} is not written")
     try:
+        remove_abandoned(path)
         with replacing(path, alone=False) as scratch:
             if path.suffix.lower() == ".parquet":
                 with tempfile.TemporaryFile(dir=path.parent) as rows:
