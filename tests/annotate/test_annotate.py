@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -295,6 +296,17 @@ def test_a_list_may_come_from_standard_input(end, folder, monkeypatch):
     assert [problem.partition(": no such")[0] for problem in found.problems] == [
         "standard input, line 3: films/nothing.avi"
     ]
+
+
+@pytest.mark.parametrize("what", ["closed", "not for reading"])
+def test_standard_input_that_holds_no_list_is_one_line(what, model, tmp_path, monkeypatch, capsys):
+    with contextlib.ExitStack() as opened:
+        number = os.open(os.devnull, os.O_WRONLY)
+        given = opened.enter_context(io.TextIOWrapper(io.BufferedReader(io.FileIO(number))))
+        monkeypatch.setattr(sys, "stdin", given if what == "not for reading" else None)
+        assert cli.main(arguments(model, tmp_path / "out.csv", "-")) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith("edgefer: standard input: ")
 
 
 def test_a_film_counts_once_however_its_folder_is_written(folder, tmp_path):
