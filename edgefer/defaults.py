@@ -41,3 +41,6 @@ MAX_TEMPERATURE_C = 80.0
 
 #: How long a camera, a stream or a pipe that gives nothing is waited for.
 PATIENCE_S = 30.0
+
+#: No time is later and none lasts longer, s; in ns it is a number that can be counted in.
+MOST_S = 1e12

@@ -45,18 +45,27 @@ def find(inputs: Iterable[str | os.PathLike[str]]) -> Films:
             standard input, where a NUL may stand for the line's end; quoted patterns, as a shell has them.
 
     Raises:
-        SourceError: nothing matches a pattern.
+        SourceError: nothing matches a pattern, or standard input cannot be read.
     """
     found = _Found()
     for text in expanded([os.fspath(each) for each in inputs]):
         if text == "-":
-            found.add_list("standard input", sys.stdin.buffer.read())
+            found.add_list("standard input", _standard_input())
         elif _is_list(text):
             found.lists.append(text)
             found.add_list(text, Path(text).read_bytes())
         else:
             found.add(text)
     return Films(sorted(found.names), found.problems, found.others, found.lists)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise SourceError("standard input: it is closed; expected a list of films")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise SourceError(f"standard input: {error.strerror}; expected a list of films") from None
 
 
 class _Found:

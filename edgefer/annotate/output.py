@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from edgefer.annotate.job import Outcome, rows_of
 from edgefer.errors import SinkError, SourceError, UsageError
 from edgefer.support import packages
-from edgefer.support.atomic import replacing
+from edgefer.support.atomic import remove_abandoned, replacing
 from edgefer.support.names import shown
 
 SUFFIXES = (".csv", ".parquet")
@@ -46,17 +46,20 @@ def join(outcomes: Iterable[Outcome], output: str | os.PathLike[str]) -> None:
     """Writes the rows of all films, by sorted path, into one file that is whole or not there.
 
     Args:
-        outcomes: of the films, in any order; those that could not be read have no rows.
+        outcomes: of the films, in any order; those that could not be read have no rows, and of several of one film,
+            as where a task ran twice, the last one that has counts.
         output: FILE.csv or FILE.parquet.
 
     Raises:
         SourceError: no film could be read. SinkError: the file cannot be written.
     """
     path = Path(output)
-    parts = [Path(outcome.part) for outcome in sorted(outcomes, key=lambda each: each.film) if outcome.part]
+    by_film = {outcome.film: Path(outcome.part) for outcome in outcomes if outcome.part}
+    parts = [by_film[film] for film in sorted(by_film)]
     if not parts:
         raise SourceError(f"no film could be read; {shown(path)} is not written")
     try:
+        remove_abandoned(path)
         with replacing(path, alone=False) as scratch:
             if path.suffix.lower() == ".parquet":
                 with tempfile.TemporaryFile(dir=path.parent) as rows:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from edgefer import config
 from edgefer.config import Settings
+from edgefer.defaults import MOST_S
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
 from edgefer.sources.registry import SOURCES, CameraOptions
@@ -130,12 +130,12 @@ def options_from(args: argparse.Namespace, camera: CameraOptions) -> StreamOptio
 
 def _seconds(least: float | None = None):
     """A number of seconds above 0, or from `least`."""
-    expected = "above 0" if least is None else f"of at least {least:g}"
+    expected = f"{'above 0' if least is None else f'of at least {least:g}'} and at most {MOST_S:g}"
 
     def convert(text: str) -> float:
         with contextlib.suppress(ValueError):
             seconds = float(text)
-            if math.isfinite(seconds) and (seconds > 0 or seconds == least):
+            if 0 < seconds <= MOST_S or seconds == least:
                 return seconds
         raise argparse.ArgumentTypeError(f"expected a number of seconds {expected}, got {text!r}")
 

@@ -178,7 +178,7 @@ def _password(args: argparse.Namespace, question: str, again: bool = False) -> b
             return Path(args.password_file).read_bytes().split(b"\n")[0].rstrip(b"\r")
         except OSError as error:
             raise UsageError(f"{shown(args.password_file)}: cannot be read: {error.strerror}") from None
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         return b""
     password = getpass.getpass(question).encode()
     if again and password and getpass.getpass("once more: ").encode() != password:

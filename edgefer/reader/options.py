@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 import operator
 import os
@@ -15,6 +14,7 @@ from msgspec import Struct, structs
 
 from edgefer import config
 from edgefer.config import Settings
+from edgefer.defaults import MOST_S
 from edgefer.detect.registry import DETECTORS
 from edgefer.sources.registry import SOURCES
 from edgefer.sources.several import expanded
@@ -86,13 +86,13 @@ def seconds(what: str, value: object) -> float:
     """A time in s, 0 or more.
 
     Raises:
-        TypeError: it is no number. ValueError: it is negative or not finite.
+        TypeError: it is no number. ValueError: it is negative, not finite or absurd.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{what} must be a number of seconds, got {value!r}")
     number = float(value)
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{what} must be a number of seconds, 0 or more, got {value!r}")
+    if not 0 <= number <= MOST_S:
+        raise ValueError(f"{what} must be a number of seconds from 0 to {MOST_S:g}, got {value!r}")
     return number
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,7 @@ def replacing(path: str | os.PathLike[str], alone: bool = True) -> Iterator[Path
     Args:
         path: of the file.
         alone: whether nobody else writes it at the same time; else the scratch name is that of this process. What a
-            process leaves behind that was killed, the next one replaces only where it is alone.
+            process leaves behind that was killed, the next one replaces only where it is alone; see remove_abandoned.
 
     Raises:
         OSError: the file cannot be written.
@@ -38,6 +39,26 @@ def replacing(path: str | os.PathLike[str], alone: bool = True) -> Iterator[Path
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+
+
+def remove_abandoned(path: str | os.PathLike[str]) -> None:
+    """Removes what processes of this machine that are gone left of a file which they were not alone to write."""
+    target = Path(os.path.realpath(path))
+    before, after = f".part.{platform.node()}.", f".{target.name}"
+    for scratch in target.parent.glob(f"{glob.escape(before)}*{glob.escape(after)}"):
+        owner = scratch.name[len(before) : -len(after)]
+        if owner.isdecimal() and not _is_running(int(owner)):
+            scratch.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's; no number of a process
+        return True
+    return True
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -297,6 +298,17 @@ def test_a_list_may_come_from_standard_input(end, folder, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize("what", ["closed", "not for reading"])
+def test_standard_input_that_holds_no_list_is_one_line(what, model, tmp_path, monkeypatch, capsys):
+    with contextlib.ExitStack() as opened:
+        number = os.open(os.devnull, os.O_WRONLY)
+        given = opened.enter_context(io.TextIOWrapper(io.BufferedReader(io.FileIO(number))))
+        monkeypatch.setattr(sys, "stdin", given if what == "not for reading" else None)
+        assert cli.main(arguments(model, tmp_path / "out.csv", "-")) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith("edgefer: standard input: ")
+
+
 def test_a_film_counts_once_however_its_folder_is_written(folder, tmp_path):
     here, link = os.getcwd(), tmp_path / "link"
     link.symlink_to(folder / "films")
@@ -348,8 +360,9 @@ def test_models_are_loaded_once_in_a_process(model, tmp_path, monkeypatch):
     found = [work(job, name) for name in NAMES]
     assert len(made) == 1
     assert [outcome.reused for outcome in (*found, work(job, NAMES[0]))] == [False] * 4 + [True]
-    join(found, tmp_path / "out.csv")
-    assert {row["film"] for row in rows((tmp_path / "out.csv").read_bytes())} == set(NAMES)
+    join([Outcome(NAMES[0]), *found, *found[:2], Outcome(NAMES[0])], tmp_path / "out.csv")  # as where tasks run twice
+    joined = rows((tmp_path / "out.csv").read_bytes())
+    assert {row["film"] for row in joined} == set(NAMES) and len(joined) == sum(outcome.rows for outcome in found)
 
 
 @pytest.mark.parametrize("every", [1, 5, 100])

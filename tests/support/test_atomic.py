@@ -1,11 +1,14 @@
 """Files written whole or not at all."""
 
 import os
+import platform
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from edgefer.support.atomic import replacing, write_bytes
+from edgefer.support.atomic import remove_abandoned, replacing, write_bytes
 
 
 def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path):
@@ -21,6 +24,19 @@ def test_a_block_that_fails_leaves_the_file_as_it_was(tmp_path):
         scratch.write_bytes(b"half of it")
         raise ZeroDivisionError
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file.npz", b"before")]
+
+
+def test_what_a_process_that_is_gone_left_is_removed_and_what_others_write_stays(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here = f".part.{platform.node()}"
+    left = f"{here}.{gone.pid}.o*t.csv"
+    others = [f"{here}.{os.getpid()}.o*t.csv", f"{here}.{gone.pid}.other.csv", f".part.there.{gone.pid}.o*t.csv"]
+    others += [f"{here}.x.o*t.csv", f"{here}.{10**30}.o*t.csv"]
+    for name in (left, *others):
+        (tmp_path / name).write_bytes(b"half of it")
+    remove_abandoned(tmp_path / "o*t.csv")
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
 
 
 def test_a_link_stays_and_its_file_is_replaced(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 
 import pytest
@@ -260,6 +261,12 @@ def test_what_is_signed_goes_on_without_its_signature_when_it_is_written_again(s
 
 
 # -- the commands
+
+
+def test_a_key_is_made_where_standard_input_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["models", "keygen", str(tmp_path / "fleet")]) == 0
+    assert (tmp_path / "fleet.pub").is_file()
 
 
 def test_the_way_of_a_key_and_a_model_by_commands(tmp_path, monkeypatch, capfd):
