@@ -73,6 +73,10 @@ class Detection(Struct):
     score: float = 1.0
 
 
+#: What a model that judges points may lack: the landmarks, or what a stage of the classic chain looks for.
+LACKING = ("landmarks", "face", "nose", "eyes", "eyebrows", "lips")
+
+
 class Quality(Struct):
     """Whether a face may be judged.
 
@@ -82,7 +86,7 @@ class Quality(Struct):
             the variance of the face itself; 0 or more, about 0.05 in an ordinary photograph.
         brightness: mean luma of the face, 0 to 255.
         reasons: why the face is uncertain, of "small", "blurred", "turned", "tilted", "dark", "bright",
-            "occluded"; empty when it is fit.
+            "occluded"; in a reading also one of LACKING; empty when it is fit.
     """
 
     side_px: float

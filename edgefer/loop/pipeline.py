@@ -22,6 +22,7 @@ from edgefer.recognize.base import (
     EventRecognizer,
     Observation,
     Recognizer,
+    Refused,
     WindowedRecognizer,
     require_expression,
     unit_names,
@@ -42,13 +43,14 @@ _FORGET_EVERY_FRAMES = 256
 
 class _Model(Struct):
     """One recognizer with the smoothed scores of its faces by track, or their action units; and the sketch or the
-    points they are of, with the face's box then."""
+    points they are of, with the face's box then; and of which faces it said what it lacks when it last looked."""
 
     recognizer: Recognizer
     smoother: Smoother
     scores: dict[int, ModelReading] = field(default_factory=dict)
     units: dict[int, np.ndarray] = field(default_factory=dict)
     seen: dict[int, tuple[Observation, Box]] = field(default_factory=dict)
+    lacking: dict[int, str] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -194,7 +196,7 @@ class Pipeline:
         spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
         readings = []
         for face in faces:
-            said = [_observed(model.recognizer, frame, face, spent_ns) for model in self._models]
+            said = [_observed(model, frame, face, spent_ns) for model in self._models]
             scores = [
                 None if each is None else _judgement(model.recognizer.labels, each.scores)
                 for model, each in zip(self._models, said, strict=True)
@@ -206,6 +208,7 @@ class Pipeline:
         tracks = {face.track for face in faces}
         for model in self._models:
             model.recognizer.forget(tracks)
+            model.lacking.clear()
         if self._marks is not None:
             self._marks.forget(tracks)
         return _finished(frame, readings, start_ns, spent_ms, spent_ns)
@@ -221,7 +224,7 @@ class Pipeline:
         """Updates the scores of one face. Until a model has said something of it, it stays a new one."""
         known, judged = face.track in self._turns.recognized, False
         for model in self._models:
-            observation = _observed(model.recognizer, frame, face, spent_ns)
+            observation = _observed(model, frame, face, spent_ns)
             if observation is None:
                 model.seen.pop(face.track, None)  # points of an older frame would lie beside the face
                 if model.recognizer.needs.window_s > 0:  # its window has a gap: what it said is of another time
@@ -271,6 +274,9 @@ class Pipeline:
             for model, each in zip(self._judges, said, strict=True)
         }
         first = named.pop(self._judges[0].recognizer.name)
+        quality, lacking = face.quality, self._judges[0].lacking.get(face.track)
+        if said[0] is None and lacking and not quality.reasons:
+            quality = structs.replace(quality, reasons=(lacking,))
         intensities: dict[str, float] = {}
         probabilities: dict[str, float] = {}
         for model, each in zip(self._models, units, strict=True):
@@ -284,7 +290,7 @@ class Pipeline:
             first.expression,
             first.confidence,
             first.scores,
-            face.quality,
+            quality,
             named,
             face.landmarks,
             face.pose,
@@ -314,13 +320,18 @@ class Pipeline:
                 model.scores.pop(track, None)
                 model.units.pop(track, None)
                 model.seen.pop(track, None)
+                model.lacking.pop(track, None)
 
 
-def _observed(recognizer: Recognizer, frame: Frame, face: Face, spent_ns: dict[str, int]) -> Observation | None:
-    """What a recognizer says of a face that is large enough for it and that the gate lets pass."""
-    if face.quality.reasons or face.quality.side_px < recognizer.needs.min_face_px:
+def _observed(model: _Model, frame: Frame, face: Face, spent_ns: dict[str, int]) -> Observation | None:
+    """What a model says of a face that is large enough for it and that the gate lets pass."""
+    model.lacking.pop(face.track, None)
+    if face.quality.reasons or face.quality.side_px < model.recognizer.needs.min_face_px:
         return None
-    observation = recognizer.observe(frame, face)
+    observation = model.recognizer.observe(frame, face)
+    if isinstance(observation, Refused):
+        model.lacking[face.track] = observation.reason
+        return None
     if observation is not None:
         for stage, nanoseconds in observation.spent_ns.items():
             spent_ns[stage] = spent_ns.get(stage, 0) + nanoseconds

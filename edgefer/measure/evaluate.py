@@ -19,7 +19,7 @@ from edgefer.landmarks.base import LANDMARKERS, Landmarks
 from edgefer.measure import statistics
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import Calibration, Comparison
-from edgefer.recognize.base import Recognizer
+from edgefer.recognize.base import Observation, Recognizer
 from edgefer.support.progress import progress_bar
 from edgefer.values import Face, Frame, Quality
 
@@ -213,7 +213,7 @@ def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray]
         face.landmarks, face.pose = marks.points, marks.pose
         observation = recognizer.observe(Frame(0, image, 0, 0, still=True), face)
         recognizer.forget({face.track})
-        return None if observation is None else observation.scores
+        return observation.scores if isinstance(observation, Observation) else None
 
     return judge
 

@@ -51,6 +51,16 @@ class Observation(Struct):
     units: np.ndarray | None = None
 
 
+class Refused(Struct):
+    """What a recognizer says of a face that it cannot judge, though the gate lets it pass.
+
+    Attributes:
+        reason: what it lacks, one word of values.LACKING, which stands among the reasons of the reading.
+    """
+
+    reason: str
+
+
 class Recognizer(Protocol):
     """What the pipeline needs of a recognizer, whatever its kind.
 
@@ -64,7 +74,7 @@ class Recognizer(Protocol):
     labels: tuple[str, ...]
     needs: Needs
 
-    def observe(self, frame: Frame, face: Face) -> Observation | None:
+    def observe(self, frame: Frame, face: Face) -> Observation | Refused | None:
         """Judges a face in the next frame; None while there is nothing to say, as with half a window."""
 
     def forget(self, tracks: Collection[int]) -> None:

@@ -15,7 +15,7 @@ from edgefer.geometry import Box, clipped
 from edgefer.labels import softmax
 from edgefer.models.geometry import GeometryManifest, GeometryPart, geometry_test_input
 from edgefer.preprocess.points import chain, features
-from edgefer.recognize.base import Needs, Observation
+from edgefer.recognize.base import Needs, Observation, Refused
 from edgefer.recognize.registry import GeometryOptions
 from edgefer.support.quiet import native_stderr
 from edgefer.values import Face, Frame
@@ -83,26 +83,29 @@ class GeometryRecognizer:
         self._layers = layers
         self._nose = nose
 
-    def observe(self, frame: Frame, face: Face) -> Observation | None:
-        """The scores of a face with its points; None without landmarks, or where a stage of the chain fails."""
+    def observe(self, frame: Frame, face: Face) -> Observation | Refused:
+        """The scores of a face with its points; refused without landmarks, or by the stage of the chain that fails."""
         begin = time.monotonic_ns()
-        points = self.find(frame.grey, face)
+        if self.points == "landmarks" or (self._nose is None and face.landmarks is None):
+            points, failed = self._marked(face), "landmarks"
+        else:
+            through = self.chain(frame.grey, face)
+            points, failed = through.points, through.failed
         if points is None:
-            return None
+            return Refused(failed)
         found = time.monotonic_ns()
         scores = self._layers(points)
         spent = {"preprocess": found - begin, "infer": time.monotonic_ns() - found}
         return Observation(scores, spent, points=points)
 
-    def find(self, grey: np.ndarray, face: Face) -> np.ndarray | None:
-        """The eighteen points of a face, float32 (18, 2), pixels of `grey`; None where they cannot be found."""
-        if self.points == "landmarks":
-            if face.landmarks is None:
-                return None
-            points = features.from_landmarks(face.landmarks)
-            outer = features.interocular(points)
-            return points if np.isfinite(points).all() and outer > 0 else None
-        return self.chain(grey, face).points
+    @staticmethod
+    def _marked(face: Face) -> np.ndarray | None:
+        """The points by the landmarks; None where there are none of a face."""
+        if face.landmarks is None:
+            return None
+        points = features.from_landmarks(face.landmarks)
+        outer = features.interocular(points)
+        return points if np.isfinite(points).all() and outer > 0 else None
 
     def chain(self, grey: np.ndarray, face: Face) -> chain.Chain:
         """The classic chain on a face, from the nose that this model takes."""

@@ -10,7 +10,7 @@ import numpy as np
 from edgefer.models.interpreter import Interpreter, scores, self_test
 from edgefer.models.manifest import SketchManifest
 from edgefer.preprocess.sketch import NoSketch, SketchTensor
-from edgefer.recognize.base import Needs, Observation
+from edgefer.recognize.base import Needs, Observation, Refused
 from edgefer.support.registry import Options
 from edgefer.values import Face, Frame
 
@@ -32,15 +32,15 @@ class SketchRecognizer:
         self._interpreter = interpreter
         self._tensor = SketchTensor(manifest.input.height, manifest.input.upright)
 
-    def observe(self, frame: Frame, face: Face) -> Observation | None:
-        """The scores of a face in this frame, with its sketch; None without landmarks, or where they have no sketch."""
+    def observe(self, frame: Frame, face: Face) -> Observation | Refused:
+        """The scores of a face in this frame, with its sketch; refused without landmarks that can be drawn."""
         if face.landmarks is None:
-            return None
+            return Refused("landmarks")
         begin = time.monotonic_ns()
         try:
             sketch = self._tensor(face.landmarks)
         except NoSketch:
-            return None
+            return Refused("landmarks")
         drawn = time.monotonic_ns()
         result = self.infer()
         spent = {"preprocess": drawn - begin, "infer": time.monotonic_ns() - drawn}

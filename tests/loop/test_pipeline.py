@@ -18,7 +18,7 @@ from edgefer.loop.governor import LEVELS
 from edgefer.loop.marks import Marks
 from edgefer.loop.pipeline import Pipeline
 from edgefer.loop.smooth import Smoother
-from edgefer.recognize.base import Needs, Observation
+from edgefer.recognize.base import Needs, Observation, Refused
 from edgefer.values import STAGES, Event, Pose
 
 
@@ -305,6 +305,26 @@ def test_the_age_of_scores_goes_on_where_a_model_of_single_frames_says_nothing()
     silent.observe = lambda frame, face: None
     ages += [loop.process(frame_at(index)).faces[0].scores_age_ms for index in (1, 2)]
     assert ages == pytest.approx([0.0, 33.0, 66.0])
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_what_a_model_lacks_is_among_the_reasons_until_it_judges(still):
+    """Only of the model that gives the expression, and only where the gate has no reason of its own."""
+    lacking, other = StubRecognizer(), StubRecognizer(name="other")
+    faces = [face(1), face(2, "dark")]
+    options = {"photographs": SimpleNamespace(find=lambda _: faces)} if still else {}
+    loop = pipeline_of(lacking, other, faces=faces, **options)
+    observe, other.observe = lacking.observe, lambda frame, face: Refused("lips")
+    lacking.observe = lambda frame, face: Refused("eyebrows")
+    said = loop.process(structs.replace(frame_at(0), still=still)).faces
+    assert [(each.expression, each.quality.reasons) for each in said] == [
+        (UNCERTAIN, ("eyebrows",)),
+        (UNCERTAIN, ("dark",)),
+    ]
+    assert faces[0].quality.reasons == (), "the tracker's face is not held back by it"
+    lacking.observe = observe
+    (first, _) = loop.process(structs.replace(frame_at(1), still=still)).faces
+    assert (first.expression, first.quality.reasons) == ("happiness", ())
 
 
 class StubLandmarker:

@@ -19,6 +19,7 @@ from edgefer.models import directory
 from edgefer.models.geometry import GeometryPart, geometry_test_input
 from edgefer.models.manifest import from_fields
 from edgefer.preprocess.points import chain, features
+from edgefer.recognize.base import Refused
 from edgefer.recognize.geometry import GeometryRecognizer, Layers
 from edgefer.values import Face, Frame, Quality
 
@@ -113,17 +114,17 @@ def test_the_option_points_chooses_the_chain_and_its_own_layers(model):
     np.testing.assert_allclose(observation.scores, expected, atol=1e-5)
 
 
-def test_nothing_is_said_without_landmarks_or_where_a_stage_fails(model):
-    assert recognize.open(model).observe(FRAME, face(None)) is None
-    classic = recognize.open(f"{model},points=classic")
-    assert classic.observe(FRAME, face(None)) is None
+def test_what_is_lacking_is_said(model):
+    """No landmarks, landmarks that are no face's, and a stage of the chain that finds nothing or the wrong thing."""
     marks = np.full((68, 2), 265.0)
-    assert classic.observe(FRAME, face(marks)) is None
+    for points in (None, marks, np.full((68, 2), np.nan)):
+        assert recognize.open(model).observe(FRAME, face(points)) == Refused("landmarks")
+    classic = recognize.open(f"{model},points=classic")
+    assert classic.observe(FRAME, face(None)) == Refused("landmarks")
+    assert classic.observe(FRAME, face(marks)) == Refused("eyes")
     moved = landmarks_of(POINTS)
     moved[17] -= (0, 40)  # a brow that is not where the chain finds it
-    assert classic.observe(Frame(0, portrait(), 0, 0), face(moved)) is None
-    assert recognize.open(model).observe(FRAME, face(marks)) is None
-    assert recognize.open(model).observe(FRAME, face(np.full((68, 2), np.nan))) is None
+    assert classic.observe(Frame(0, portrait(), 0, 0), face(moved)) == Refused("eyebrows")
 
 
 def test_raw_distances_are_taken_where_the_manifest_says_so():

@@ -12,6 +12,7 @@ from edgefer.geometry import Box
 from edgefer.labels import COSTACHE4
 from edgefer.models import manifest as manifests
 from edgefer.preprocess.sketch import sketch
+from edgefer.recognize.base import Refused
 from edgefer.recognize.sketch import SketchRecognizer
 from edgefer.values import Face, Frame, Quality
 
@@ -63,10 +64,10 @@ def test_a_face_with_landmarks_is_judged_by_its_sketch(network):
     assert set(observation.spent_ns) == {"preprocess", "infer"}
 
 
-def test_nothing_is_said_without_landmarks_or_where_they_have_no_sketch(network):
+def test_a_face_is_refused_without_landmarks_or_where_they_have_no_sketch(network):
     recognizer = SketchRecognizer(sketch_manifest(), network)
-    assert recognizer.observe(FRAME, face(None)) is None
-    assert recognizer.observe(FRAME, face(np.full((68, 2), 7.0))) is None
+    assert recognizer.observe(FRAME, face(None)) == Refused("landmarks")
+    assert recognizer.observe(FRAME, face(np.full((68, 2), 7.0))) == Refused("landmarks")
     assert not network.seen
 
 
