@@ -43,6 +43,17 @@ def check_numbers(**least: tuple[float, float]) -> None:
             raise UsageError(f"--{name}: expected {low:g} or more, got {value:g}")
 
 
+def begin(out: Path) -> None:
+    """Make the directory of a run that begins anew: weights of one and figures of another would be exported together.
+
+    Raises:
+        UsageError: it holds a finished run.
+    """
+    if (out / "done.json").exists():
+        raise UsageError(f"{out}: holds a finished run; choose another --out, or take that one away")
+    out.mkdir(parents=True, exist_ok=True)
+
+
 def needed(path: Path, what: str) -> Path:
     """The path of a file that is there.
 
