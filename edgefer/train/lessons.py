@@ -18,6 +18,7 @@ student see the same views, mixed ones too.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 import time
@@ -29,12 +30,14 @@ from typing import Any
 
 import numpy as np
 
-from edgefer.errors import EdgeferError, UsageError
+from edgefer.errors import INTERRUPTED, EdgeferError, UsageError
 from edgefer.labels import softmax
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import fit_temperature, tempered
-from edgefer.support.atomic import replacing
-from edgefer.train.settings import TrainingSettings, load_data, targets
+from edgefer.support.atomic import replacing, write_bytes
+from edgefer.train.checkpoint import alone
+from edgefer.train.command import check_numbers, read_table
+from edgefer.train.settings import LARGEST_SIDE, TrainingSettings, load_data, targets
 
 CHUNK = 256  # rows that are altered and mixed together
 JUDGED = 1024  # images that are judged together
@@ -88,16 +91,21 @@ class Lessons:
         """From a directory.
 
         Raises:
-            UsageError: there are none, or they are of other rows.
+            UsageError: there are none, they are not finished, damaged, or of other rows or classes.
         """
-        try:
-            with np.load(path / NAME) as kept:
-                scores, about = kept["scores"], json.loads(str(kept["about"]))
-        except FileNotFoundError:
-            raise UsageError(f"{path}: holds no lessons; make them with python -m edgefer.train.lessons") from None
+        if not (path / NAME).exists():
+            raise UsageError(f"{path}: holds no lessons; make them with python -m edgefer.train.lessons")
+        scores, about = _read(path)
         if scores.shape[1] != len(train):
             raise UsageError(f"{path}: has lessons of {scores.shape[1]} rows, got {len(train)} to learn from")
-        return cls(LessonSettings(**about["settings"]), scores)
+        settings = LessonSettings(**about["settings"])
+        if settings.labels != train.labels:
+            raise UsageError(f"{path}: has lessons for the classes of {settings.labels}, got those of {train.labels}")
+        if len(scores) < settings.views and not (path / "done.json").exists():
+            raise UsageError(
+                f"{path}: has {len(scores)} of {settings.views} views; the command that makes its lessons goes on"
+            )
+        return cls(settings, scores)
 
     def views_of(self, seed: int, epoch: int, rows: int) -> np.ndarray:
         """Which view of each row an epoch shows: each once before any comes again."""
@@ -166,12 +174,28 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
         What `about` holds.
 
     Raises:
-        UsageError: a teacher is not finished; or the directory holds other lessons.
+        UsageError: a setting is out of its range, JAX is not there, a teacher is not finished, or the directory holds
+            other lessons, or damaged ones.
     """
+    for what, value, low, high in (("views", settings.views, 1, 10_000), ("size", settings.size, 16, LARGEST_SIDE)):
+        if not low <= value <= high:
+            raise UsageError(f"{what}: expected {low} to {high}, got {value}")
+    if not settings.teacher_names:
+        raise UsageError("teachers: expected finished runs, separated by commas, got none")
+    of = TrainingSettings(
+        data=settings.data,
+        labels=settings.labels,
+        rule=settings.rule,
+        rows=settings.rows,
+        mixup=settings.mixup,
+        cutmix=settings.cutmix,
+        seed=settings.seed,
+    )
+    if importlib.util.find_spec("jax") is None:
+        raise UsageError("lessons: need JAX, which alone makes the same views again; pip install jax")
     from edgefer.train import runs
     from edgefer.train.data import on_device
 
-    of = TrainingSettings(data=settings.data, labels=settings.labels, rule=settings.rule, rows=settings.rows)
     train, val = load_data(of)
     votes = targets(train)
     shown = on_device.resized(val.images, settings.size)
@@ -203,10 +227,10 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
     scores: list[np.ndarray] = []
     out.mkdir(parents=True, exist_ok=True)
     if (out / NAME).exists():
-        with np.load(out / NAME) as kept:
-            if json.loads(str(kept["about"]))["settings"] != about["settings"]:
-                raise UsageError(f"{out}: holds other lessons; choose another directory")
-            scores = list(kept["scores"])
+        made, others = _read(out)
+        if others["settings"] != about["settings"]:
+            raise UsageError(f"{out}: holds other lessons; choose another directory")
+        scores = list(made)
     images = np.stack([train.images[i] for i in range(len(train))])
     for number in range(len(scores), settings.views):
         if until is not None and time.time() > until and scores:
@@ -218,8 +242,13 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
             _keep(out, scores, mean, about)
             print(f"views: {len(scores)} of {settings.views}", flush=True)
     _keep(out, scores, mean, about)
-    (out / "done.json").write_text(json.dumps({**about, "views": len(scores)}, indent=2) + "\n")
+    write_bytes(out / "done.json", (json.dumps({**about, "views": len(scores)}, indent=2) + "\n").encode())
     return about
+
+
+def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    kept = read_table(path / NAME, "what python -m edgefer.train.lessons writes", "scores", "about")
+    return kept["scores"], json.loads(str(kept["about"]))
 
 
 def _judge(compiled: Callable[..., Any], model: Any) -> Callable[[Any], np.ndarray]:
@@ -271,10 +300,17 @@ def main(argv: list[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     out, minutes = options.pop("out"), options.pop("minutes")
     try:
-        make(LessonSettings(**options), out, minutes and time.time() + 60 * minutes)
+        if minutes is not None:
+            check_numbers(minutes=(minutes, 0))
+        out.mkdir(parents=True, exist_ok=True)
+        with alone(out):
+            make(LessonSettings(**options), out, None if minutes is None else time.time() + 60 * minutes)
     except EdgeferError as error:
         print(f"edgefer: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on after the last views on disk", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

@@ -19,6 +19,7 @@ import io
 import json
 import math
 import os
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ import numpy as np
 from edgefer.landmarks.points import MIRROR
 from edgefer.support.atomic import write_bytes
 from edgefer.support.progress import progress_bar
+from edgefer.train.command import needed, read_table, reported
 
 SIDE = 192
 #: The second look's square, in parts of the longer side of the mesh's own.
@@ -53,17 +55,22 @@ class MeshTeacher:
     Args:
         data: directory with `teachers` and `landmarks`.
         threads: of the runtime.
+
+    Raises:
+        UsageError: a file is not there.
     """
 
     def __init__(self, data: Path, threads: int = 1):
         from ai_edge_litert.interpreter import Interpreter
 
-        self._mesh = Interpreter(str(data / "teachers" / "face_landmarks_v2.tflite"), num_threads=threads)
+        mesh = needed(data / "teachers" / "face_landmarks_v2.tflite", "the face mesh, in the folder --data")
+        points = needed(data / "landmarks" / "mesh_to_ibug.json", "the table from mesh to points, in the folder --data")
+        self._mesh = Interpreter(str(mesh), num_threads=threads)
         self._mesh.allocate_tensors()
         self._input = self._mesh.get_input_details()[0]["index"]
         sizes = {int(np.prod(entry["shape"])): entry["index"] for entry in self._mesh.get_output_details()}
         self._points, self._flag = sizes[478 * 3], sizes[1]
-        table = json.loads((data / "landmarks" / "mesh_to_ibug.json").read_text())
+        table = json.loads(points.read_text())
         self._vertices = np.array(table["vertices"])
         self._offsets = np.array([table["dx"], table["dy"]], np.float64).T / 1000
 
@@ -139,15 +146,15 @@ def _around(mesh: np.ndarray) -> tuple[float, float, float, float]:
 
 def photographs(data: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Name and grey image of every photograph of faces.zip, in order of name."""
-    with zipfile.ZipFile(data / "faces" / "faces.zip") as archive:
+    with zipfile.ZipFile(needed(data / "faces" / "faces.zip", "photographs of faces, in the folder --data")) as archive:
         for name in sorted(name for name in archive.namelist() if name.endswith(".jpg")):
             yield name, np.asarray(cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE))
 
 
 def fer_images(data: Path) -> Iterator[np.ndarray]:
     """Every image of the FER-2013 file, uint8 (48, 48), in its order."""
-    with np.load(data / "fer2013" / "fer2013_train_val.npz") as archive:
-        webp, offset = archive["webp"], archive["offset"]
+    path = data / "fer2013" / "fer2013_train_val.npz"
+    webp, offset = read_table(path, "FER-2013, in the folder --data", "webp", "offset").values()
     for start, end in zip(offset[:-1], offset[1:], strict=True):
         yield np.asarray(cv2.imdecode(webp[start:end], cv2.IMREAD_GRAYSCALE))
 
@@ -171,6 +178,7 @@ def _save(path: Path, found: Sequence[Labelled], **columns: np.ndarray) -> None:
     write_bytes(path, file.getvalue())
 
 
+@reported
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("EDGEFER_DATA", "../shared/data")))
@@ -181,4 +189,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,41 @@ def test_films_that_are_not_whole_are_refused(tmp_path):
         films.read(tmp_path / "part")
     with pytest.raises(UsageError, match=r"features\.npy: not there"):
         features.load(tmp_path / "part")
+
+
+def test_features_that_were_cut_off_are_not_taken_for_whole(tmp_path, frame, taken):
+    """A file of them is as long as it will be from its first byte on: the rest was zeros, and they taught."""
+    shutil.copytree(taken / "train", tmp_path / "films")
+    (tmp_path / "films/features.npy").unlink()
+
+    class Killed:
+        calls = 0
+
+        def predict_on_batch(self, x):
+            self.calls += 1
+            if self.calls > 1:
+                raise KeyboardInterrupt
+            return frame.predict_on_batch(x)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(features, "BATCH", 60)
+        features.of_films(Killed(), tmp_path / "films")
+    with pytest.raises(UsageError, match=r"features\.npy: not there"):
+        features.load(tmp_path / "films")
+
+
+def test_other_films_in_a_directory_do_not_keep_the_features_of_those_before(tmp_path, taken):
+    shutil.copytree(taken / "train", tmp_path / "films")
+    films.write(tmp_path / "films", [drawn(5)], 1, 1, seed=9)
+    with pytest.raises(UsageError, match=r"features\.npy: not there"):
+        features.load(tmp_path / "films")
+
+
+def test_photographs_that_are_not_whole_are_refused(tmp_path, held):
+    shutil.copytree(held / "val", tmp_path / "still")
+    (tmp_path / "still/done").unlink()
+    with pytest.raises(UsageError, match="not there"):
+        expression.Still(tmp_path / "still")
 
 
 def test_clips_of_order_are_one_onset_each_and_backwards_they_have_the_same_frames(taken):

@@ -1,5 +1,7 @@
 """The detector's network and its loss: shapes, what cells are taught, and the file that ships."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -91,8 +93,12 @@ def test_networks_learn_side_by_side_and_go_on_from_what_they_left(tmp_path):
     run = Run(tmp_path, list(network.WIDTHS), None)
     told = run.step((images, tables), rates(0, 0.1, 1e-3)[:2])
     assert [each["taken"].shape for each in told] == [(2, 4)] * 2
-    run.save({"scenes": 8})
+    run.save({"scenes": 8, "commands": ["first"]})
     again = Run(tmp_path, list(network.WIDTHS), None)
+    again.save({"scenes": 3, "commands": ["second"]})
+    again.save({"scenes": 4, "commands": ["second"]})
+    done = json.loads((tmp_path / next(iter(network.WIDTHS)) / "done.json").read_text())
+    assert done == {"scenes": 12, "commands": ["first", "second"]}, "the card tells what the network has seen in all"
     assert np.array_equal(again.networks[1].get_weights()[0], run.networks[1].get_weights()[0])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from edgefer.errors import EdgeferError, UsageError
 from edgefer.train.data.feed import ahead, fed
 
 
@@ -46,9 +47,20 @@ def test_processes_have_seeds_of_their_own(together):
 @pytest.mark.parametrize("processes", [0, 1])
 def test_a_maker_that_fails_ends_the_feed(processes):
     batches = fed(failing, 0, processes, together=1)
-    with pytest.raises(RuntimeError, match="no batches"):
+    with pytest.raises(EdgeferError, match="no batches|have ended"):
         for _ in range(3):
             next(batches)
+
+
+def refusing(seed: int) -> Iterator[tuple[np.ndarray, ...]]:
+    raise UsageError("nowhere: no such folder")
+    yield
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_what_a_maker_is_told_of_wrong_is_told_on(processes):
+    with pytest.raises(UsageError, match=r"^nowhere: no such folder$"):
+        next(fed(refusing, 0, processes, together=1))
 
 
 def test_batches_that_end_come_in_order_and_what_fails_is_raised():

@@ -147,3 +147,14 @@ def test_kdef_is_read_by_its_names_and_divided_ninety_to_ten(kdef, monkeypatch):
 def test_a_set_of_people_without_any_landmarks_is_refused(kdef, monkeypatch):
     with pytest.raises(UsageError, match="no face has all its points"):
         people.load_people(kdef / "AF01", "landmarks", find=lambda image: None)
+
+
+def test_points_that_were_cut_off_or_are_of_other_data_are_one_line(packed, tmp_path):
+    marks = rows.Marks(np.zeros((99, 68, 2)), np.zeros(99))
+    out = tmp_path / "points.npz"
+    out.write_bytes(b"PK")
+    with pytest.raises(UsageError, match=r"points\.npz: damaged, or another file"):
+        rows.find_points(str(packed / "fer.npz"), marks, 1, 2, out)
+    np.savez(out, points=np.zeros((3, 18, 2)), failed=np.zeros(3, "<U10"), done=np.zeros(3, bool))
+    with pytest.raises(UsageError, match=r"points\.npz: holds points of 3 rows"):
+        rows.find_points(str(packed / "fer.npz"), marks, 1, 2, out)

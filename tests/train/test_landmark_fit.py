@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -102,3 +104,23 @@ def test_the_network_is_small_and_starts_from_the_mean_face(name):
     points, regions = model(np.zeros((1, side, side, 1), np.float32))
     assert (points.shape, regions.shape) == ((1, 136), (1, 6))
     assert np.abs(np.asarray(points)[0] - mean).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], r"deep80: holds a run, which would begin anew; go on from it with --start"),
+        (["--minutes", "nan"], "--minutes: expected 0 or more, got nan"),
+        (["--batch", "0"], "--batch: expected 1 or more, got 0"),
+    ],
+)
+def test_a_run_is_not_begun_anew_over_what_it_learnt(words, message, tmp_path, monkeypatch, capsys):
+    (tmp_path / "deep80").mkdir()
+    (tmp_path / "deep80/averaged.weights.h5").write_bytes(b"hours")
+    monkeypatch.setattr(data, "photographs", lambda *args: None)
+    monkeypatch.setattr(data, "rows", lambda labels: [])
+    monkeypatch.setattr("sys.argv", ["fit", "--labels", "nowhere", "--out", str(tmp_path), *words])
+    assert fit.main() == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and re.search(message, error)
+    assert (tmp_path / "deep80/averaged.weights.h5").read_bytes() == b"hours"

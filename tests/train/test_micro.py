@@ -64,6 +64,9 @@ def test_films_become_fields_once_and_are_read_back(tmp_path, monkeypatch):
     before = path.stat().st_mtime_ns
     list(material.write(faces, 1, tmp_path, seed=1))
     assert path.stat().st_mtime_ns == before, "what is there is left"
+    for others, seed in ((faces, 2), ([drawn.drawn(4)], 1)):
+        with pytest.raises(UsageError, match="of other faces, or by another seed; choose another --out"):
+            list(material.write(others, 2, tmp_path, seed))
     (strip,) = material.read(tmp_path)
     assert strip.steps.shape[1:] == (CELLS, 2) and len(strip.steps) == len(strip.t_s) > 90
     assert np.isfinite(strip.steps.astype(np.float32)).all()

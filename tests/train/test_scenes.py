@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from edgefer.errors import UsageError
 from edgefer.train.detector import feed, material, scenes, stuff
 from edgefer.train.detector.labels import Faces
 
@@ -118,6 +119,21 @@ def test_a_hand_is_drawn_where_it_is_asked_for(sources):
         changed = np.argwhere(canvas != 128)
         assert changed.size or at == (500, 500)
         assert all(np.hypot(*(place[::-1] - at)) < 60 for place in changed)
+
+
+@pytest.mark.parametrize("labels", ["nowhere", "cut off"])
+def test_a_feed_without_its_tables_does_not_wait_for_ever(labels, tmp_path):
+    if labels == "cut off":
+        (tmp_path / labels).mkdir()
+        (tmp_path / labels / "photographs.npz").write_bytes(b"PK")
+    fed = feed.Feed(tmp_path / labels, [tmp_path], seed=1, processes=0)
+    with pytest.raises(UsageError, match=r"photographs\.npz: .* expected what python -m edgefer"):
+        next(fed.ahead(2, 8))
+
+
+def test_folders_without_pictures_are_told(tmp_path):
+    with pytest.raises(UsageError, match="--backgrounds .*nowhere: no such folder"):
+        material.backgrounds([tmp_path / "nowhere"])
 
 
 def test_a_feed_gives_what_was_made_and_again_what_was_hard(sources, monkeypatch):

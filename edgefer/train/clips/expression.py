@@ -19,6 +19,7 @@ from edgefer.support.atomic import write_bytes
 from edgefer.train.clips import edge, features
 from edgefer.train.clips.films import read
 from edgefer.train.clips.fit import HeadTraining, fit
+from edgefer.train.command import begin
 from edgefer.train.data.synthetic.films import SHOWN
 
 WEIGHTS = "best.weights.h5"
@@ -102,7 +103,11 @@ def train(films: Path, still: Path, run: Path, out: Path, training: HeadTraining
 
     Args:
         films: with train and val. still: with train and val. run: the frame network's, for the record.
+
+    Raises:
+        UsageError: `out` holds a finished training, or there are no films or photographs.
     """
+    begin(out)
     keras.utils.set_random_seed(training.seed)
     moving, photographs = Moving(films / "train"), Still(still / "train")
     on = Moving(films / "val"), Still(still / "val")
@@ -115,7 +120,6 @@ def train(films: Path, still: Path, run: Path, out: Path, training: HeadTraining
 
     head = edge.edge(len(FERPLUS8))
     done = fit(head, draw, lambda model: sum(accuracy(model, on)) / 2, training)
-    out.mkdir(parents=True, exist_ok=True)
     head.save_weights(out / WEIGHTS)
     of_films, of_photographs = accuracy(head, on)
     done |= {

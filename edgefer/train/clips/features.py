@@ -10,7 +10,7 @@ import numpy as np
 from edgefer import kernels
 from edgefer.errors import UsageError
 from edgefer.measure import datasets
-from edgefer.support.atomic import write_bytes
+from edgefer.support.atomic import replacing, write_bytes
 from edgefer.train.clips.edge import CHANNELS, FEATURES, SIDE
 from edgefer.train.clips.films import read
 from edgefer.train.data.batches import Inputs, input_spec
@@ -22,14 +22,15 @@ LOOKS, LOOK_SHIFT, LOOK_SIZE, LOOK_LIGHT, LOOK_NOISE = 3, 0.02, 0.02, 0.04, 2.0
 
 
 def of_frames(network: keras.Model, frames: np.ndarray, out: Path) -> None:
-    """Writes the features of frames, uint8 (…, SIDE, SIDE), as float16 (…, 6, 6, 64)."""
+    """Writes the features of frames, uint8 (…, SIDE, SIDE), as float16 (…, 6, 6, 64), whole or not at all."""
     flat = frames.reshape(-1, SIDE, SIDE)
     inputs = Inputs(input_spec(CHANNELS, SIDE))
-    features = np.lib.format.open_memmap(out, "w+", np.float16, (*frames.shape[:-2], *FEATURES))
-    rows = features.reshape(-1, *FEATURES)
-    for start in range(0, len(flat), BATCH):
-        rows[start : start + BATCH] = network.predict_on_batch(inputs.stack(flat[start : start + BATCH]))
-    features.flush()
+    with replacing(out) as scratch:
+        features = np.lib.format.open_memmap(scratch, "w+", np.float16, (*frames.shape[:-2], *FEATURES))
+        rows = features.reshape(-1, *FEATURES)
+        for start in range(0, len(flat), BATCH):
+            rows[start : start + BATCH] = network.predict_on_batch(inputs.stack(flat[start : start + BATCH]))
+        features.flush()
 
 
 def of_films(network: keras.Model, path: Path) -> None:
@@ -58,6 +59,7 @@ def of_photographs(network: keras.Model, data: Path, split: str, most: int, out:
         for look in range(1, looks):
             frames[row, look] = looked_at(image, rng)
     out.mkdir(parents=True, exist_ok=True)
+    (out / "done").unlink(missing_ok=True)
     of_frames(network, frames, out / "features.npy")
     np.save(out / "frames.npy", frames)
     assert rows.distributions is not None  # the labels are those of the votes
@@ -77,8 +79,8 @@ def looked_at(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def load(path: Path) -> np.ndarray:
-    """The features of a directory, float16. Raises: UsageError: they are not there."""
+    """The features of a directory, float16. Raises: UsageError: they, or what they are of, are not there."""
     file = path / "features.npy"
-    if not file.is_file():
+    if not file.is_file() or not (path / "done").is_file():
         raise UsageError(f"{file}: not there; make it with `python -m edgefer.train.clips features`")
     return np.load(file, mmap_mode="r")

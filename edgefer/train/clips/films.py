@@ -78,6 +78,8 @@ def write(out: Path, faces: Sequence[Identity], real: int, each: int, seed: int)
     """
     count, length = each * len(faces), round(SECONDS * RATE_HZ)
     out.mkdir(parents=True, exist_ok=True)
+    for name in ("done", "features.npy"):  # of other films that were there
+        (out / name).unlink(missing_ok=True)
     shape = (count, length, SIDE, SIDE)
     frames = np.lib.format.open_memmap(out / "frames.npy", "w+", np.uint8, shape)
     expression, event = np.zeros((count, length), np.int8), np.full((count, length), -1, np.int8)

@@ -11,6 +11,8 @@ from itertools import islice
 import cv2
 import numpy as np
 
+from edgefer.errors import EdgeferError
+
 #: Seconds without a batch after which it is seen whether any process still makes some.
 WAIT_S = 2
 #: A batch: arrays with a row for each example.
@@ -32,7 +34,7 @@ def fed(maker: Maker, seed: int, processes: int, together: int, count: int = 2) 
         Arrays (together, batch, ...).
 
     Raises:
-        RuntimeError: no process is left that makes any.
+        EdgeferError: that of a maker; or none is left that makes any.
     """
     made = maker(seed) if not processes else _elsewhere(maker, seed, processes, 2 * together)
 
@@ -42,8 +44,10 @@ def fed(maker: Maker, seed: int, processes: int, together: int, count: int = 2) 
 
     try:
         yield from ahead(stacked(), count)
+    except EdgeferError:
+        raise
     except Exception as error:
-        raise RuntimeError("training data: there are no batches any more") from error
+        raise EdgeferError(f"training data: there are no batches any more: {error}") from error
 
 
 def ahead(made: Iterator[Batch], count: int = 3) -> Iterator[Batch]:
@@ -89,13 +93,20 @@ def _elsewhere(maker: Maker, seed: int, processes: int, ahead: int) -> Iterator[
         process.start()
     while True:
         try:
-            yield made.get(timeout=WAIT_S)
+            batch = made.get(timeout=WAIT_S)
         except queue.Empty:
             if not any(process.is_alive() for process in makers):
-                raise RuntimeError(f"training data: all {processes} processes that make batches have ended") from None
+                raise EdgeferError(f"training data: all {processes} processes that make batches have ended") from None
+            continue
+        if isinstance(batch, EdgeferError):
+            raise batch
+        yield batch
 
 
 def _make(maker: Maker, seed: int, made) -> None:
     cv2.setNumThreads(1)
-    for batch in maker(seed):
-        made.put(batch)
+    try:
+        for batch in maker(seed):
+            made.put(batch)
+    except EdgeferError as error:
+        made.put(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,10 +20,14 @@ from tensorflow.lite.tools import flatbuffer_utils
 from edgefer.detect.network import pack
 from edgefer.detect.registry import DETECTORS, NetworkEntry
 from edgefer.models import store
+from edgefer.support.atomic import replacing
+from edgefer.train.checkpoint import load_weights
+from edgefer.train.command import needed, reported
 from edgefer.train.detector import network, scenes
 from edgefer.train.detector.material import KEPT, read_sources
 from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.export.quantise import quantise
+from edgefer.train.settings import read_json
 
 #: Scenes that the ranges of the activations are read from.
 SCENES = 400
@@ -130,6 +135,7 @@ def figures(path: Path | None) -> str:
     return "`python bench/detectors.py` says what is counted and how.\n\n" + "\n\n".join(parts)
 
 
+@reported
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -142,19 +148,21 @@ def main() -> None:
     chosen = parser.parse_args()
     check_place(chosen.out)
     model = network.build(network.WIDTHS[chosen.network])
-    model.load_weights(chosen.run / "latest.weights.h5")
+    load_weights(model, chosen.run / "latest.weights.h5")
+    done = read_json(chosen.run / "done.json")
+    shown = figures(needed(chosen.figures, "figures, by python bench/detectors.py --json"))
     examples = chosen.run / "examples.npy"  # kept: to read the sources again takes longer than all else here
     if not examples.exists():
         composer = scenes.Composer(read_sources(chosen.labels, chosen.backgrounds, kept=False), seed=1000)
-        np.save(examples, np.stack([composer.scene().image for _ in range(SCENES)]))
+        with replacing(examples) as scratch, scratch.open("wb") as kept:
+            np.save(kept, np.stack([composer.scene().image for _ in range(SCENES)]))
     content = slim(quantise(model, network.blocks(np.load(examples))))
     file = chosen.run / "model.tflite"
     file.write_bytes(content)
-    done = json.loads((chosen.run / "done.json").read_text())
     card = CARD.format(
         parameters=model.count_params(),
         size=len(content),
-        figures=figures(chosen.figures),
+        figures=shown,
         kept=KEPT,
         scenes=done["scenes"],
         commands="\n".join(f"    {command}" for command in done["commands"]),
@@ -164,12 +172,12 @@ def main() -> None:
     entry = DETECTORS.find("edgefer")
     assert isinstance(entry, NetworkEntry)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=chosen.out.parent, prefix=".") as scratch:
-        made = Path(scratch) / chosen.out.name
+    with tempfile.TemporaryDirectory(dir=chosen.out.parent, prefix=".") as beside:
+        made = Path(beside) / chosen.out.name
         pack(file, made, entry, name="edgefer-face", licence=LICENCE, training_data=TRAINING_DATA, card=card)
         replace_directory(made, chosen.out)
     print(f"{chosen.out}: {len(content)} bytes, {model.count_params()} parameters")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

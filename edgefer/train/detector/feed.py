@@ -46,14 +46,20 @@ class Feed:
         self._hard: list[tuple[np.ndarray, np.ndarray]] = []
         self._more = threading.Condition()
         self.made = self.drawn = 0
+        self._failed: Exception | None = None
         threading.Thread(target=self._keep, daemon=True).start()
 
     def _keep(self) -> None:
-        for images, faces in self._made:
-            rows = (self.made + np.arange(MADE)) % KEPT
+        try:
+            for images, faces in self._made:
+                rows = (self.made + np.arange(MADE)) % KEPT
+                with self._more:
+                    self._images[rows], self._faces[rows] = images[0], faces[0]
+                    self.made += MADE
+                    self._more.notify()
+        except Exception as error:
             with self._more:
-                self._images[rows], self._faces[rows] = images[0], faces[0]
-                self.made += MADE
+                self._failed = error
                 self._more.notify()
 
     @property
@@ -66,10 +72,16 @@ class Feed:
         return ahead(iter(partial(self.batches, steps, size), None))
 
     def batches(self, steps: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of several steps: images (steps, size, HEIGHT, WIDTH) and faces; waits where there are too few new scenes."""
+        """Of several steps: images (steps, size, HEIGHT, WIDTH) and faces; waits where there are too few new scenes.
+
+        Raises:
+            EdgeferError: no more are made.
+        """
         count, rng = steps * size, self._rng
         with self._more:
-            self._more.wait_for(lambda: self.made >= 8 * size and SHOWN * self.made >= self.drawn)
+            self._more.wait_for(lambda: self._failed or (self.made >= 8 * size and SHOWN * self.made >= self.drawn))
+            if self._failed:
+                raise self._failed
             rows = rng.integers(min(self.made, KEPT), size=count)
             images, faces = self._images[rows], self._faces[rows]
         self.drawn += count

@@ -13,18 +13,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import keras
 import numpy as np
 from keras import ops
 
+from edgefer.support.atomic import write_bytes
+from edgefer.train.checkpoint import load_weights
+from edgefer.train.command import check_numbers, reported
 from edgefer.train.detector import network
 from edgefer.train.detector.feed import Feed
+from edgefer.train.settings import read_json
 from edgefer.train.steps import Steps
 
 #: Cells from a face's centre, and its side in cells, in which cells may be taught it.
@@ -130,15 +136,19 @@ class Run:
         self.folders = [out / name for name in widths]
         self.networks: list[keras.Model] = []
         self._steps: list[Steps] = []
+        self._before: list[dict[str, Any]] = []  # what is known of the runs that each goes on from
         self._pool = ThreadPoolExecutor(len(widths))
         for name, folder in zip(widths, self.folders, strict=True):
             folder.mkdir(parents=True, exist_ok=True)
             model = network.build(network.WIDTHS[name])
             going_on = folder / WEIGHTS[1]
             if going_on.exists():
-                model.load_weights(going_on)
-            elif start is not None:
-                model.load_weights(start)
+                load_weights(model, going_on)
+                self._before.append(read_json(folder / "done.json"))
+            else:
+                if start is not None:
+                    load_weights(model, start)
+                self._before.append({})
             self.networks.append(model)
             self._steps.append(Steps(model, loss, network.blocks, AVERAGE, clipnorm=5.0, beta_2=0.99))
 
@@ -146,14 +156,19 @@ class Run:
         """Of each network what its loss told; at the same time, which makes them ready sooner the first time."""
         return list(self._pool.map(lambda steps: steps(batches, rates), self._steps))
 
-    def save(self, facts: dict[str, object]) -> None:
-        """The averaged weights, those of the last step, and what is to be known of the run."""
-        for folder, model, steps in zip(self.folders, self.networks, self._steps, strict=True):
+    def save(self, facts: dict[str, Any]) -> None:
+        """The averaged weights, those of the last step, and what is to be known of the run.
+
+        Args:
+            facts: numbers and lists, to which those of the runs that it goes on from are added.
+        """
+        for folder, model, steps, before in zip(self.folders, self.networks, self._steps, self._before, strict=True):
             for name, average in zip(WEIGHTS, (True, False), strict=True):
                 steps.write(average)
                 model.save_weights(folder / f"new-{name}")
                 os.replace(folder / f"new-{name}", folder / name)
-            (folder / "done.json").write_text(json.dumps(facts, indent=1) + "\n")
+            sums = {name: before[name] + value for name, value in facts.items() if name in before}
+            write_bytes(folder / "done.json", (json.dumps({**facts, **sums}, indent=1) + "\n").encode())
 
 
 def rates(count: int, part: float, rate: float) -> list[float]:
@@ -163,7 +178,13 @@ def rates(count: int, part: float, rate: float) -> list[float]:
 
 
 def fit(chosen: argparse.Namespace) -> None:
-    """Learns for a time; a minute apart, and at the end, leaves the weights."""
+    """Learns for a time; a minute apart, and at the end, leaves the weights.
+
+    Raises:
+        UsageError: an option is out of its range, a file or folder is not there, or damaged.
+    """
+    check_numbers(minutes=(chosen.minutes, 0), batch=(chosen.batch, 1), processes=(chosen.processes, 0))
+    check_numbers(rate=(chosen.rate, 0), seed=(chosen.seed, 0))
     keras.utils.set_random_seed(chosen.seed)
     cv2.setNumThreads(1)
     begun = time.monotonic()
@@ -201,6 +222,7 @@ def fit(chosen: argparse.Namespace) -> None:
     save()
 
 
+@reported
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -218,4 +240,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

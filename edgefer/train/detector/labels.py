@@ -8,7 +8,7 @@ Each set of pictures gets a table of its faces; the pictures themselves are read
 from __future__ import annotations
 
 import argparse
-import io
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +19,8 @@ import numpy as np
 
 from edgefer.detect.yunet import YuNetDetector
 from edgefer.errors import EdgeferError
+from edgefer.support.atomic import replacing
+from edgefer.train.command import needed, read_table, reported
 from edgefer.train.settings import find_data
 
 #: An image is shown to the teacher twice as large, up to this side, with its edge carried on all round: many faces
@@ -50,12 +52,19 @@ class Faces(NamedTuple):
     def save(self, path: Path) -> None:
         """Writes the table, without the images."""
         fine = {name: np.round(getattr(self, name) * FINE).astype(np.int16) for name in ("square", "points")}
-        np.savez_compressed(path, image=self.image, score=self.score.astype(np.float16), **fine)
+        with replacing(path) as scratch, scratch.open("wb") as file:
+            np.savez_compressed(file, image=self.image, score=self.score.astype(np.float16), **fine)
 
     @classmethod
     def load(cls, path: Path, images: list[np.ndarray]) -> Faces:
-        """A table that was written, with the images that it is of."""
-        kept = np.load(path)
+        """A table that was written, with the images that it is of.
+
+        Raises:
+            UsageError: it is not there, or damaged. EdgeferError: there are fewer images.
+        """
+        kept = read_table(
+            path, "what python -m edgefer.train.detector.labels writes", "image", "score", "square", "points"
+        )
         if kept["image"].max(initial=-1) >= len(images):
             raise EdgeferError(
                 f"{path}: expected at least {kept['image'].max() + 1} pictures, the data has {len(images)}"
@@ -91,7 +100,7 @@ def annotate(images: list[np.ndarray], teacher: bytes) -> Faces:
 
 def photographs() -> list[np.ndarray]:
     """The face photographs, in the order of their names, grey."""
-    with zipfile.ZipFile(find_data("faces/faces.zip")) as archive:
+    with zipfile.ZipFile(needed(find_data("faces/faces.zip"), "photographs of faces, under EDGEFER_DATA")) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png")))
         pixels = [np.frombuffer(archive.read(name), np.uint8) for name in names]
     return [_decoded(each) for each in pixels]
@@ -99,7 +108,8 @@ def photographs() -> list[np.ndarray]:
 
 def fer(split: int) -> list[np.ndarray]:
     """The 48x48 images of FER-2013's training (0) or validation (1) split; of the latter none that is in both."""
-    data = np.load(io.BytesIO(find_data("fer2013/fer2013_train_val.npz").read_bytes()))
+    names = ("split", "duplicate_of_train", "offset", "webp")
+    data = read_table(find_data("fer2013/fer2013_train_val.npz"), "FER-2013, under EDGEFER_DATA", *names)
     kept = np.flatnonzero((data["split"] == split) & ~data["duplicate_of_train"])
     offset, pixels = data["offset"], data["webp"]
     return [_decoded(pixels[offset[i] : offset[i + 1]]) for i in kept]
@@ -125,6 +135,7 @@ def load(folder: Path, name: str) -> Faces:
     return Faces.load(folder / f"{name}.npz", SETS[name]())
 
 
+@reported
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -132,7 +143,7 @@ def main() -> None:
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
-    teacher = find_data("teachers/face_detection_yunet_2023mar.onnx").read_bytes()
+    teacher = needed(find_data("teachers/face_detection_yunet_2023mar.onnx"), "YuNet, under EDGEFER_DATA").read_bytes()
     for name, images in SETS.items():
         if (out / f"{name}.npz").exists():
             continue
@@ -146,4 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

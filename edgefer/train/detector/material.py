@@ -10,6 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edgefer.errors import UsageError
 from edgefer.train.detector.labels import SURE, Faces, load
 
 #: One photograph in so many is kept from training.
@@ -80,10 +81,21 @@ def part(faces: Faces, kept: bool) -> Faces:
 
 
 def read_sources(labels: Path, folders: Sequence[Path], kept: bool) -> Sources:
-    """What scenes are composed of, for training or kept from it; of the pictures every fourth is kept, too."""
+    """What scenes are composed of, for training or kept from it; of the pictures every fourth is kept, too.
+
+    Raises:
+        UsageError: the tables or the pictures are not there.
+    """
     labelled = [part(load(labels, "photographs"), kept), load(labels, "fer-val" if kept else "fer-train")]
     chosen = [image for index, image in enumerate(backgrounds(folders).values()) if (index % 4 == 1) == kept]
-    return sources(labelled, chosen)
+    found = sources(labelled, chosen)
+    if not found.levels:
+        raise UsageError(f"{labels}: its tables hold no face that is sure")
+    if not found.backgrounds:
+        raise UsageError(
+            f"--backgrounds {' '.join(map(str, folders))}: too few pictures of {LEAST[1]}x{LEAST[0]} pixels or more"
+        )
+    return found
 
 
 def backgrounds(folders: Sequence[Path], longest: int = 1000) -> dict[str, np.ndarray]:
@@ -91,6 +103,8 @@ def backgrounds(folders: Sequence[Path], longest: int = 1000) -> dict[str, np.nd
     pictures: dict[str, np.ndarray] = {}
     by_name: dict[str, Path] = {}
     for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"--backgrounds {folder}: no such folder")
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") and path.is_file() and not path.is_symlink():
                 if path.parent.name in ("screenshot", "images_dark"):

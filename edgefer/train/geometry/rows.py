@@ -17,13 +17,17 @@ from edgefer.labels import BASIC7, label_set
 from edgefer.measure import datasets
 from edgefer.preprocess.points import chain, features
 from edgefer.recognize.geometry import NOSE_TIP
+from edgefer.support.atomic import replacing
 from edgefer.support.progress import progress_bar
 from edgefer.support.stills import decode_image
+from edgefer.train.command import read_table
 from edgefer.train.settings import find_data
 
 #: From this score of the landmark teacher on, a row's landmarks are taken as confident; files of other networks say.
 CONFIDENT = 0.9
 TEACHER, SHIPPED = "a teacher, not of the network that ships", "the network that ships, found as in photographs"
+#: What a file of points is, for who looks for it.
+POINTS = "what python -m edgefer.train.geometry points writes"
 SOURCES = ("classic", "landmarks")
 #: Says which rows count.
 RULE = (
@@ -87,15 +91,24 @@ def find_points(data: str, marks: Marks, split: int, limit: int | None, out: Pat
         split: 0 train, 1 val.
         limit: most rows, drawn at random; None for all.
         out: npz with `points` (N, 18, 2), nan where a stage failed, `failed` and `done`, over all rows of the data.
+
+    Raises:
+        UsageError: the data is not there, or the file is damaged, or of other data.
     """
-    with np.load(find_data(data)) as archive:
-        webp, offset, splits = archive["webp"], archive["offset"], archive["split"]
+
+    def keep() -> None:
+        with replacing(out) as scratch, scratch.open("wb") as file:
+            np.savez(file, points=points, failed=failed, done=done)
+
+    names = ("webp", "offset", "split")
+    webp, offset, splits = read_table(find_data(data), "FER-2013, here or under EDGEFER_DATA", *names).values()
     count = len(splits)
     points, failed = np.full((count, features.COUNT, 2), np.nan, np.float32), np.full(count, "", "<U10")
     done = np.zeros(count, bool)
     if out.exists():
-        with np.load(out) as kept:
-            points, failed, done = kept["points"], kept["failed"], kept["done"]
+        points, failed, done = read_table(out, POINTS, "points", "failed", "done").values()
+        if len(done) != count:
+            raise UsageError(f"{out}: holds points of {len(done)} rows, got data of {count}; choose another --out")
     rows = np.random.default_rng(0).permutation(np.flatnonzero(splits == split))[:limit]
     for number, row in enumerate(progress_bar(rows[~done[rows]], "finding points", int((~done[rows]).sum()))):
         image = decode_image(webp[offset[row] : offset[row + 1]], 0)
@@ -107,8 +120,8 @@ def find_points(data: str, marks: Marks, split: int, limit: int | None, out: Pat
         if found.points is not None:
             points[row] = found.points
         if number % 500 == 499:
-            np.savez(out, points=points, failed=failed, done=done)
-    np.savez(out, points=points, failed=failed, done=done)
+            keep()
+    keep()
 
 
 def load_rows(data: str, split: str, marks: Marks, classic: Path | None = None) -> Rows:
@@ -136,8 +149,8 @@ def load_rows(data: str, split: str, marks: Marks, classic: Path | None = None) 
         dropped["without confident landmarks"] += int((keep & ~confident).sum())
         keep &= confident
     else:
-        with np.load(classic) as kept:
-            points, done, failed = kept["points"][row], kept["done"][row], kept["failed"][row]
+        known = read_table(classic, POINTS, "points", "done", "failed")
+        points, done, failed = (each[row] for each in known.values())
         dropped["not looked at"] += int((keep & ~done).sum())
         for stage in chain.STAGES:
             dropped[f"the chain failed at: {stage}"] += int((keep & done & (failed == stage)).sum())

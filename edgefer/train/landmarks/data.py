@@ -16,6 +16,7 @@ import numpy as np
 
 from edgefer.landmarks.squares import SIDE
 from edgefer.train import teachers
+from edgefer.train.command import read_table
 from edgefer.train.landmarks.cover import COVERS
 
 #: Side of the canvas a sample is drawn on, pixels, and of the square looked at, in parts of it: room to look about.
@@ -29,6 +30,8 @@ _MEANS = np.zeros((68, 6), np.float32)
 for _region, (_core, _more) in enumerate(HULLS, start=1):
     _MEANS[[*_core, *_more], _region] = 1 / len([*_core, *_more])
 _MEANS[:17, 5] = 1 / 17
+#: What a table is, for who looks for it.
+WRITTEN = "what python -m edgefer.train.teachers writes"
 #: Least score of the teacher at which its points are taught.
 SURE = 0.8
 #: What a point that lies outside its photograph, or within so many pixels of its edge, counts: the teacher guesses.
@@ -65,7 +68,7 @@ class Faces:
 
 def photographs(data: Path, labels: Path, part: str) -> Faces:
     """faces.zip; every twentieth photograph is kept for choosing (part "val"), the others are taught ("train")."""
-    known = np.load(labels / "faces.npz")
+    known = read_table(labels / "faces.npz", WRITTEN, "name", "score", "points")
     sure = dict(zip(known["name"].tolist(), range(len(known["name"])), strict=True))
     kept, images = [], []
     for number, (name, image) in enumerate(teachers.photographs(data)):
@@ -78,7 +81,7 @@ def photographs(data: Path, labels: Path, part: str) -> Faces:
 
 def fer(data: Path, labels: Path) -> Faces:
     """The train rows of FER-2013 whose faces the teacher is sure of."""
-    known = np.load(labels / "fer.npz")
+    known = read_table(labels / "fer.npz", WRITTEN, "split", "score", "points")
     wanted = (known["split"] == 0) & (known["score"] >= SURE)
     images = [image for image, want in zip(teachers.fer_images(data), wanted, strict=True) if want]
     return Faces(images, known["points"][wanted].astype(np.float32))
@@ -91,8 +94,8 @@ def taught(data: Path, labels: Path) -> list[tuple[Faces, float]]:
 
 def rows(labels: Path) -> list[int]:
     """How many faces each collection of `taught` has."""
-    score = np.load(labels / "faces.npz")["score"]
-    small = np.load(labels / "fer.npz")
+    score = read_table(labels / "faces.npz", WRITTEN, "score")["score"]
+    small = read_table(labels / "fer.npz", WRITTEN, "split", "score")
     taught_ = (score >= SURE) & (np.arange(len(score)) % 20 != 0)
     return [int(taught_.sum()), int(((small["split"] == 0) & (small["score"] >= SURE)).sum())]
 

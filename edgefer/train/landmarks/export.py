@@ -10,8 +10,8 @@ confidences, stay float32. Every figure in the manifest is measured here, on the
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,15 @@ from edgefer.models.manifest import (
     Training,
     self_test_input,
 )
+from edgefer.train.checkpoint import load_weights
+from edgefer.train.command import reported
 from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.landmarks import data
 from edgefer.train.landmarks.card import render
 from edgefer.train.landmarks.develop import developed, looks
 from edgefer.train.landmarks.fit import prepared
 from edgefer.train.landmarks.network import SHAPES, build
+from edgefer.train.settings import read_json
 
 NAME = "edgefer-landmarks"
 RULE = (
@@ -118,14 +121,15 @@ def export(run: Path, folder: Path, labels: Path, out: Path) -> LandmarkManifest
         UsageError: `out` is there and no model.
     """
     check_place(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    settings = read_json(run / "settings.json")
     sources = data.taught(folder, labels)
-    settings = json.loads((run / "settings.json").read_text())
     shape = SHAPES[settings["shape"]]
     sampler, rng = data.Sampler(sources, [], seed=7), np.random.default_rng(8)
     canvases = np.stack([sampler.sample()[0] for _ in range(SAMPLES)])
     representative = np.asarray(prepared(developed(canvases, looks(rng, SAMPLES), shape.side)))
     model = build(shape, np.zeros(136))
-    model.load_weights(run / "averaged.weights.h5")
+    load_weights(model, run / "averaged.weights.h5")
     content = quantised(model, representative)
     side, shift = face_frame(sources[0][0])
     draft = LandmarkManifest(
@@ -190,6 +194,7 @@ def export(run: Path, folder: Path, labels: Path, out: Path) -> LandmarkManifest
     return final
 
 
+@reported
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -204,4 +209,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

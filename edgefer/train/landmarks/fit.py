@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,10 +26,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from edgefer.errors import UsageError
+from edgefer.support.atomic import write_bytes
+from edgefer.train.checkpoint import load_weights
+from edgefer.train.command import check_numbers, reported
 from edgefer.train.data.feed import Batch, fed
 from edgefer.train.landmarks import data
 from edgefer.train.landmarks.develop import developed, looks, seen_by
 from edgefer.train.landmarks.network import SHAPES, build
+from edgefer.train.settings import read_json
 from edgefer.train.steps import Steps, compiled
 
 #: Weights of the jaw's points, of their errors along its contour, where the teacher itself is uncertain, and of the
@@ -122,12 +128,17 @@ class Run:
     def __init__(self, name: str, arguments: argparse.Namespace, val: data.Faces):
         self.side = SHAPES[name].side
         self._out: Path = arguments.out / name
+        if (self._out / "averaged.weights.h5").exists() and arguments.start is None:
+            raise UsageError(
+                f"{self._out}: holds a run, which would begin anew; go on from it with --start {arguments.out}, "
+                "or choose another --out"
+            )
         self._out.mkdir(parents=True, exist_ok=True)
         self._settings = {"shape": name, "rows": data.rows(arguments.labels), **_stages(arguments, name)}
         self._val = val_crops(val, self.side)
         self._model = build(SHAPES[name], self._val[1].mean(axis=0).ravel())
         if arguments.start:
-            self._model.load_weights(arguments.start / name / "averaged.weights.h5")
+            load_weights(self._model, arguments.start / name / "averaged.weights.h5")
         self.steps = Steps(self._model, loss, prepared, average=arguments.average)
 
     def report(self, images: int, minutes: float, error: float) -> None:
@@ -138,7 +149,7 @@ class Run:
         self._model.save_weights(partial_)
         os.replace(partial_, self._out / "averaged.weights.h5")
         totals = {"images": self._settings["images"] + images, "minutes": self._settings["minutes"] + minutes}
-        (self._out / "settings.json").write_text(json.dumps({**self._settings, **totals}))
+        write_bytes(self._out / "settings.json", json.dumps({**self._settings, **totals}).encode())
         line = {"shape": self._settings["shape"], "images": images, "minutes": round(minutes, 1),
                 "val_inner": round(inner, 3), "val_all": round(everything, 3), "error": round(error, 5)}  # fmt: skip
         with (self._out / "log.jsonl").open("a") as file:
@@ -147,6 +158,14 @@ class Run:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    """Learns for a time; the weights are left from time to time, and at the end.
+
+    Raises:
+        UsageError: an option is out of its range, the directory holds a run that is not gone on from, a file is not
+            there, or damaged.
+    """
+    numbers = {name: (getattr(arguments, name), 0) for name in ("minutes", "processes", "rate", "seed", "report")}
+    check_numbers(**numbers, batch=(arguments.batch, 1), together=(arguments.together, 1))
     cv2.setNumThreads(1)
     started = last = time.monotonic()
     maker = partial(examples, arguments.data, arguments.labels, arguments.backgrounds, arguments.batch)
@@ -192,11 +211,12 @@ def _stages(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         own += " --backgrounds " + " ".join(str(path) for path in arguments.backgrounds)
     before: dict[str, Any] = {"stages": [], "images": 0, "minutes": 0.0}
     if arguments.start:
-        before |= json.loads((arguments.start / name / "settings.json").read_text())
+        before |= read_json(arguments.start / name / "settings.json")
         own += " --start RUN"
     return {**before, "stages": [*before["stages"], own], "seed": arguments.seed}
 
 
+@reported
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("EDGEFER_DATA", "../shared/data")))
@@ -217,4 +237,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

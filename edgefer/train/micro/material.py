@@ -5,6 +5,7 @@ python -m edgefer.train.micro fields --data DATA --labels LABELS --part train --
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from edgefer.errors import UsageError
 from edgefer.landmarks.points import eye_distance
 from edgefer.recognize.micro.fields import CELLS, Fields
 from edgefer.recognize.micro.ticks import Ticks
+from edgefer.support.atomic import write_bytes
 from edgefer.train.data.synthetic.films import Film
 from edgefer.train.data.synthetic.script import Camera, Event
 from edgefer.train.data.synthetic.warp import Identity
@@ -87,8 +89,17 @@ def made(identity: Identity, seed: int) -> tuple[Film, list[Event]]:
 
 
 def write(identities: list[Identity], count: int, out: Path, seed: int) -> Iterator[Path]:
-    """Makes so many films and writes their fields; what is there already is left, so that a run can go on."""
+    """Makes so many films and writes their fields; what is there already is left, so that a run can go on.
+
+    Raises:
+        UsageError: the directory holds films of other faces, or by another seed.
+    """
     out.mkdir(parents=True, exist_ok=True)
+    told = json.dumps({"seed": seed, "faces": [identity.name for identity in identities]}).encode()
+    made_of = out / "made-of.json"
+    if made_of.exists() and made_of.read_bytes() != told:
+        raise UsageError(f"{out}: holds fields of films of other faces, or by another seed; choose another --out")
+    write_bytes(made_of, told)
     for number in range(count):
         path = out / f"{number:05d}.npz"
         if not path.is_file():

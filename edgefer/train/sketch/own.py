@@ -21,6 +21,7 @@ from edgefer.labels import COSTACHE4
 from edgefer.preprocess.sketch import NoSketch, sketch
 from edgefer.support.atomic import write_bytes
 from edgefer.train.averaged import Averaged, swapped
+from edgefer.train.command import begin
 from edgefer.train.hardware import hardware
 from edgefer.train.sketch import networks
 from edgefer.train.sketch.rows import Faces, real_values, sketches
@@ -134,11 +135,14 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
     Args:
         train: rows to learn from, with the landmarks of one network each; the same rows in all.
         val: rows the epoch is chosen on.
+
+    Raises:
+        UsageError: `out` holds a finished run.
     """
     import keras
 
     keras.utils.set_random_seed(training.seed)
-    out.mkdir(parents=True, exist_ok=True)
+    begin(out)
     model = networks.own(len(COSTACHE4), dropout=training.dropout)
     if training.start:
         model.load_weights(Path(training.start) / WEIGHTS)

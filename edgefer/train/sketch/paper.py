@@ -21,6 +21,7 @@ import numpy as np
 from edgefer.errors import UsageError
 from edgefer.labels import COSTACHE4
 from edgefer.support.atomic import write_bytes
+from edgefer.train.command import begin
 from edgefer.train.hardware import accelerator, hardware
 from edgefer.train.sketch import networks
 from edgefer.train.sketch.digits import CLASSES as DIGITS
@@ -107,10 +108,11 @@ def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, 
     """Train, keep the weights, and return what is kept in done.json: settings, loss, accuracy, time, predictions.
 
     Raises:
-        UsageError: the data or the run to start from is not there.
+        UsageError: the data or the run to start from is not there, or `out` holds a finished run.
     """
     import keras
 
+    begin(out)
     keras.utils.set_random_seed(training.seed)
     faces: tuple[Faces, ...] = ()
     if training.digits:
@@ -142,7 +144,6 @@ def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, 
         if training.minutes and time.monotonic() - began > 60 * training.minutes:
             break
     seconds, spent = time.monotonic() - began, time.process_time() - spent
-    out.mkdir(parents=True, exist_ok=True)
     model.save_weights(out / WEIGHTS)
     done = {
         "training": asdict(training),

@@ -16,6 +16,7 @@ from edgefer.errors import UsageError
 from edgefer.measure.agreement import SHOWN, Agreement, agreement, pcc
 from edgefer.support.atomic import write_bytes
 from edgefer.train.averaged import Averaged, swapped
+from edgefer.train.command import begin
 from edgefer.train.data.synthetic.units import FULL, UNITS
 from edgefer.train.hardware import hardware
 from edgefer.train.units.material import LAYOUT, ROOM, Rows
@@ -162,13 +163,16 @@ def fit_units(training: UnitsTraining, parts: dict[str, Rows], out: Path) -> dic
 
     Args:
         parts: made_train, made_val, real_train, real_val.
+
+    Raises:
+        UsageError: `out` holds a finished run, or the weights to go on from are not there.
     """
     import keras
 
     from edgefer.train.units import network
 
     keras.utils.set_random_seed(training.seed)
-    out.mkdir(parents=True, exist_ok=True)
+    begin(out)
     model = network.build(training.dropout)
     if training.further:
         try:

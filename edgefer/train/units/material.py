@@ -25,6 +25,7 @@ from edgefer.preprocess.aligned import Layout, aligned
 from edgefer.support.atomic import write_bytes
 from edgefer.support.progress import progress_bar
 from edgefer.train import teachers
+from edgefer.train.command import read_table
 from edgefer.train.data.synthetic import films, identities, units
 from edgefer.train.data.synthetic.script import Event
 from edgefer.train.data.synthetic.units import FULL, UNITS
@@ -133,7 +134,8 @@ def _made(data: Path, labels: Path, part: str, network: LandmarkNetwork, seed: i
 
 
 def _real(data: Path, labels: Path, part: str, network: LandmarkNetwork, seed: int) -> Iterator[_Row]:
-    known = np.load(labels / "faces.npz")
+    written = "what python -m edgefer.train.teachers writes"
+    known = read_table(labels / "faces.npz", written, "name", "points", "score")
     row_of = dict(zip(known["name"].tolist(), range(len(known["name"])), strict=True))
     teacher = BlendshapeTeacher(data)
     rng = np.random.default_rng((seed, 9, identities.PARTS.index(part)))

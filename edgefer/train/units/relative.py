@@ -23,6 +23,7 @@ from edgefer.models import directory as directories
 from edgefer.preprocess import pairs
 from edgefer.recognize.units import AGAINST
 from edgefer.support.atomic import write_bytes
+from edgefer.train.command import begin
 from edgefer.train.data.feed import ahead
 from edgefer.train.data.synthetic.units import UNITS
 from edgefer.train.hardware import hardware
@@ -146,7 +147,7 @@ def run(training: RelativeTraining, train: Shots, val: Shots, out: Path) -> dict
     from edgefer.train.units import network
 
     keras.utils.set_random_seed(training.seed)
-    out.mkdir(parents=True, exist_ok=True)
+    begin(out)
     y = fit.targets(train.units[: training.rows or None], real=False)
     model = build(training.dropout)
     if training.further:

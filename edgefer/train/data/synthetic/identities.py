@@ -11,6 +11,7 @@ import numpy as np
 
 from edgefer.errors import UsageError
 from edgefer.train import teachers
+from edgefer.train.command import read_table
 from edgefer.train.data.synthetic.warp import Identity
 from edgefer.train.landmarks.data import SURE
 
@@ -44,7 +45,8 @@ def photographs(data: Path, labels: Path, part: str) -> list[Identity]:
     with zipfile.ZipFile(data / "faces" / "faces.zip") as archive:
         table = io.StringIO(archive.read("labels.csv").decode("utf-8"))
     neutral = {row["image"] for row in csv.DictReader(table) if row["emotion"] == "neutral"}
-    known = np.load(labels / "faces.npz")
+    written = "what python -m edgefer.train.teachers writes"
+    known = read_table(labels / "faces.npz", written, "name", "points", "score")
     row_of = dict(zip(known["name"].tolist(), range(len(known["name"])), strict=True))
     points, score = known["points"], known["score"]
     found = []
