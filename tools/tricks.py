@@ -32,9 +32,9 @@ differences from the plain run with the same seed, and p is of Student's paired 
 
 ![gains over the plain run](tricks.png)
 
-This is short training. What a trick gives a network that learns for ten times as long may be otherwise: alterations and
-mixing cost a short run, which has not begun to learn its rows by heart, and pay in a long one. The whole runs, with
-their seeds, are in [the papers' tables compared with ours](reproduction.md).
+This is short training: what a trick gives a network that learns for ten times as long does not follow from it. What is
+meant against learning rows by heart, as alterations, mixing and smoothing, has little to do here. The whole runs,
+with their seeds, are in [the papers' tables compared with ours](reproduction.md).
 
 Averaging the scores of a face and of its mirror image needs no training, and takes twice the time on a device. It is
 not done there:
