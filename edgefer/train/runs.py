@@ -132,6 +132,8 @@ def keep(run: Path, records: Path, **more: object) -> Path:
     Raises:
         UsageError: the run is not finished, or a file of it is damaged.
     """
+    if not (run / "done.json").exists():
+        raise UsageError(f"{run / 'done.json'}: not there; expected a finished run in {run}")
     content = {name: read_json(run / f"{name}.json") for name in ("settings", "done")}
     records.mkdir(parents=True, exist_ok=True)
     path = records / f"{run.resolve().name}.json"
