@@ -79,8 +79,11 @@ def test_a_run_goes_on_from_another(tmp_path, at_once):
     its.load_weights(first / fit.WEIGHTS)
     np.testing.assert_array_equal(own.get_layer("hidden").get_weights()[0], its.get_layer("hidden").get_weights()[0])
     assert export.chain(second) == [first, second]
+    from_nothing = fit.UnitsTraining(further=str(tmp_path / "nothing.weights.h5"))
     with pytest.raises(UsageError, match="no weights of units"):
-        fit.fit_units(fit.UnitsTraining(further=str(tmp_path / "nothing.weights.h5")), parts, second)
+        fit.fit_units(from_nothing, parts, tmp_path / "third")
+    with pytest.raises(UsageError, match="second: holds a finished run"):
+        fit.fit_units(from_nothing, parts, second)
 
 
 def test_the_papers_network_changes_its_last_layer_for_units():
