@@ -122,7 +122,7 @@ def _fit(
         some = train.images[:: max(1, len(train) // 1000)]
         started_after = checkpoint.start(settings.start, model, lambda: Inputs(spec).stack(some))
     if settings.quantisation_aware:
-        from edgefer.train.fake_quantise import fake_quantised
+        from edgefer.train.export.fake_quantise import fake_quantised
 
         model = fake_quantised(checkpoint.finished(Path(settings.start), model))
         # ranges to begin the average with

@@ -329,7 +329,7 @@ def build(settings: TrainingSettings, size: int | None = None, dropout: float = 
     network = settings.architecture, settings.input, settings.mode, settings.stl
     model = architectures.build(*network, len(label_set(settings.labels)), size, dropout)
     if settings.quantisation_aware:
-        from edgefer.train.fake_quantise import fake_quantised
+        from edgefer.train.export.fake_quantise import fake_quantised
 
         return fake_quantised(model)
     return model
