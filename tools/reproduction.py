@@ -301,7 +301,7 @@ def _cross(folder: Path, runs: dict[str, Record]) -> str:
 
 READING = """## What the gains say so far
 
-With equal training of both rows, images of gradients beside the image are worth a part of what the paper prints:
+With equal training of both rows, what the paper adds is worth a part of what it prints, or nothing:
 
 {gains}
 

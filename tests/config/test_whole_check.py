@@ -38,7 +38,10 @@ REFUSED = {
     "unknown model": ('[recognizer]\nmodels = ["nope"]', "2: recognizer.models[0]: unknown model 'nope'"),
     "second model": ('[recognizer]\nmodels = ["edgefer-s", "nope"]', "2: recognizer.models[1]: unknown model"),
     "no model directory": ('[recognizer]\nmodels = ["./none"]', "2: recognizer.models[0]: model none: expected"),
-    "option of a kind": ('[recognizer]\nmodels = ["edgefer-s,speed=2"]', "2: recognizer.models[0]: model 'edgefer-s,speed=2': option"),
+    "option of a kind": (
+        '[recognizer]\nmodels = ["edgefer-s,speed=2"]',
+        "2: recognizer.models[0]: model 'edgefer-s,speed=2': option",
+    ),
     "damaged model": ('[recognizer]\nmodels = ["./worn"]', "2: recognizer.models[0]: model worn: model.tflite"),
     "a detector's model": ('[detector]\nkind = "yunet"\nmodel = "none"', "3: detector.model: model none: expected"),
     "processors": ("[compute]\npin = [0, 1000]", "2: compute.pin: expected processors of this machine"),

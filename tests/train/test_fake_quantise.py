@@ -13,8 +13,8 @@ from keras import layers  # noqa: E402
 
 from edgefer.errors import UsageError  # noqa: E402
 from edgefer.train.architectures import build  # noqa: E402
-from edgefer.train.export.quantise import quantisation, quantise  # noqa: E402
 from edgefer.train.export.fake_quantise import MOMENTUM, Rounded, RoundedWeights, fake_quantised  # noqa: E402
+from edgefer.train.export.quantise import quantisation, quantise  # noqa: E402
 
 
 def images(rows: int, side: int, planes: int) -> np.ndarray:
