@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m edgefer.train.tricks", description=__doc__.split("\n")[0], epilog=f"names: {', '.join(TRICKS)}"
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="tricks (default: all)")
-    parser.add_argument("--seeds", default="1,2", help="separated by commas (default: %(default)s)")
+    parser.add_argument("--seeds", default="1,2,3", help="separated by commas (default: %(default)s)")
     parser.add_argument("--records", type=Path, default=RECORDS, help="where what they gave is kept")
     options = parser.parse_args(argv)
     try:
