@@ -44,7 +44,7 @@ def check_numbers(**least: tuple[float, float]) -> None:
 
 
 def begin(out: Path) -> None:
-    """Make the directory of a run that begins anew: weights of one and figures of another would be exported together.
+    """Make the directory of a new run: weights of one and figures of another would be exported together.
 
     Raises:
         UsageError: it holds a finished run.

@@ -109,7 +109,7 @@ def test_the_network_is_small_and_starts_from_the_mean_face(name):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], r"deep80: holds a run, which would begin anew; go on from it with --start"),
+        ([], r"deep80: holds a run, which would be lost; go on from it with --start"),
         (["--minutes", "nan"], "--minutes: expected 0 or more, got nan"),
         (["--batch", "0"], "--batch: expected 1 or more, got 0"),
     ],

@@ -130,7 +130,7 @@ class Run:
         self._out: Path = arguments.out / name
         if (self._out / "averaged.weights.h5").exists() and arguments.start is None:
             raise UsageError(
-                f"{self._out}: holds a run, which would begin anew; go on from it with --start {arguments.out}, "
+                f"{self._out}: holds a run, which would be lost; go on from it with --start {arguments.out}, "
                 "or choose another --out"
             )
         self._out.mkdir(parents=True, exist_ok=True)
