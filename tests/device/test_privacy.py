@@ -42,7 +42,8 @@ def trace(folder: Path, *arguments: str) -> list[str]:
     log = folder / "trace"
     strace = ["strace", "-f", "-qq", "-s", "64", "-y", "-e", f"trace={CALLS}", "-o", str(log)]
     run = [sys.executable, "-m", "edgefer", "run", "-q", "demo:forever", "--frames", str(FRAMES), *arguments]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    # a folder of its own that is not there: another test may have made the one of all
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "EDGEFER_STATE": str(folder / "no-state")}
     environment.pop("NOTIFY_SOCKET", None)
     done = subprocess.run(
         [*namespace(), *strace, *run], capture_output=True, text=True, timeout=120, cwd=folder, env=environment
