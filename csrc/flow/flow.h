@@ -65,4 +65,23 @@ struct FlowSteps {
 void flow_by_points(ImageU8 before, ImageU8 after, FlowPoints points, int window, int levels, void* scratch,
                     const FlowSteps& steps);
 
+// -------------------------------------------------------------------------------------------- what the points agree on
+
+// median_flow: the shift and the change of size that most points of a flow agree on. Points whose `error` is not below
+// `most_error` do not count. The size changes by the median of how the distances between two points have changed, over
+// the pairs farther apart than `far`; 1 where there is none. About `centre`, the points then moved by the medians of x
+// and y; those that end nearer than `apart` to where this takes them move together.
+// All of it is float64 in one order, so there are no variants. count is at most median_flow_most.
+// `scratch` is the caller's, of median_flow_scratch_bytes, aligned for a double; its contents do not matter.
+constexpr std::ptrdiff_t median_flow_most = 1024;
+struct MedianFlow {
+  double dx, dy, scale;
+  std::ptrdiff_t returned, together;  // points that count, and those of them that move together
+};
+struct AgreedWithin {
+  double centre_x, centre_y, far, most_error, apart;
+};
+std::size_t median_flow_scratch_bytes(std::ptrdiff_t count);
+MedianFlow median_flow(FlowPoints points, AgreedWithin within, void* scratch);
+
 }  // namespace edgefer

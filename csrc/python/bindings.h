@@ -34,6 +34,7 @@ py::object gradients(PyObject* const* values);
 py::object shi_tomasi(PyObject* const* values);
 py::object good_corners(PyObject* const* values);
 py::object flow(PyObject* const* values);
+py::object median_flow(PyObject* const* values);
 py::object cascade(PyObject* const* values);
 py::object luma(PyObject* const* values);
 py::object crop_resize(PyObject* const* values);

@@ -22,6 +22,7 @@ constexpr NamedOperation named_operations[] = {
     {"shi_tomasi", 4, &shi_tomasi},
     {"good_corners", 6, &good_corners},
     {"flow", 5, &flow},
+    {"median_flow", 8, &median_flow},
     {"cascade", 3, &cascade},
     {"luma", 3, &luma},
     {"crop_resize", 5, &crop_resize},

@@ -9,12 +9,22 @@ that the crop a network was trained on does not depend on the detector.
 from __future__ import annotations
 
 from edgefer import defaults
-from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Detector, Examiner, Levels, Look, Surveyor, borne_out
+from edgefer.detect.base import DEFAULT_MAX_SIDE_PX, Detector, Examiner, Levels, Look, Surveyor, borne_out, tell_bound
 from edgefer.detect.registry import DETECTORS
 from edgefer.errors import UsageError
 from edgefer.support.registry import Choice
 
-__all__ = ["DETECTORS", "Detector", "Examiner", "Levels", "Look", "Surveyor", "borne_out", "open_detector"]
+__all__ = [
+    "DETECTORS",
+    "Detector",
+    "Examiner",
+    "Levels",
+    "Look",
+    "Surveyor",
+    "borne_out",
+    "open_detector",
+    "tell_bound",
+]
 
 
 def open_detector(

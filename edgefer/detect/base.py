@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -11,10 +12,14 @@ from msgspec import Struct
 
 from edgefer import kernels
 from edgefer.geometry import Box, clipped, covered, iou
-from edgefer.values import Detection
+from edgefer.values import Detection, Frame
+
+log = logging.getLogger(__name__)
 
 #: Longest side of the image a search works on: what bounds its time on a large source.
 DEFAULT_MAX_SIDE_PX = 480
+#: A smallest face that is so much larger than the one asked for is told.
+TOLD_FROM = 1.1
 
 
 class Levels(NamedTuple):
@@ -171,6 +176,22 @@ def borne_out(detector: Detector, grey: np.ndarray, face: Detection, thorough: b
         return detector.examine(grey, face)
     look = detector.look(grey, face.box, thorough)
     return look if look is not None and look.score >= detector.levels.likely else None
+
+
+def tell_bound(detector: Detector, frame: Frame) -> None:
+    """Says what a search of frames of this size leaves out so that it keeps its time."""
+    if not isinstance(detector, Surveyor):
+        return
+    height, width = frame.grey.shape
+    smallest_px = detector.smallest_px(frame.grey.shape)
+    if smallest_px > detector.smallest_px((1, 1)) * TOLD_FROM:
+        log.warning(
+            "%sfaces below %.0f px are not searched for at %dx%d; photographs are searched at every size",
+            f"{frame.source}: " if frame.source else "",
+            smallest_px,
+            width,
+            height,
+        )
 
 
 def within(grey: np.ndarray, region: Box | None) -> tuple[np.ndarray | None, int, int]:

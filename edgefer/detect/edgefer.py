@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from edgefer.detect.base import (
     suppressed,
     within,
 )
+from edgefer.detect.cells import Cell, Grid, alike, logit, mean_square, sigmoid
 from edgefer.detect.network import open_network
 from edgefer.detect.photograph import spans
 from edgefer.detect.registry import OwnNetwork
@@ -30,42 +29,6 @@ from edgefer.support.images import box_of, grey_image, reduced
 from edgefer.support.locks import turn_lock
 from edgefer.support.quiet import native_stderr
 from edgefer.values import Detection
-
-#: Overlap from which cells say the same face well enough to be averaged.
-AGREEING = 0.6
-
-
-class _Grid(NamedTuple):
-    """One of the network's grids of cells: where its tensors are and how their levels are read.
-
-    Attributes:
-        stride, columns: pixels of the view a cell, and cells a row.
-        tensors: index of the logits, the squares and the points.
-        keep, faint: levels of a logit from which a cell is looked at.
-        scores, sides: of each level from -128 to 127 what it means: a score, a side in pixels of the view.
-        scales, zeros: of the squares and of the points: pixels = (level - zero) * scale.
-    """
-
-    stride: int
-    columns: int
-    tensors: tuple[int, ...]
-    keep: int
-    faint: int
-    scores: list[float]
-    sides: list[float]
-    scales: tuple[float, ...]
-    zeros: tuple[int, ...]
-
-
-class _Cell(NamedTuple):
-    """What a cell says that sees a face: its score, its square in pixels of the view; and its place in which grid."""
-
-    score: float
-    x: float
-    y: float
-    side: float
-    grid: int
-    place: int
 
 
 class EdgeferDetector:
@@ -136,20 +99,20 @@ class EdgeferDetector:
         self._tensor = self._blocks.view(np.int8).reshape(view)
         self._grids = [self._grid(by_shape, rows, columns) for rows, columns in ((15, 20), (8, 10), (4, 5))]
 
-    def _grid(self, by_shape: dict, rows: int, columns: int) -> _Grid:
+    def _grid(self, by_shape: dict, rows: int, columns: int) -> Grid:
         """One grid of the network, from what the runtime tells of its outputs."""
         outputs = [by_shape[1, rows, columns, n] for n in self.TOLD]
         scales = [float(each["quantization"][0]) for each in outputs]
         zeros = [int(each["quantization"][1]) for each in outputs]
         keep, faint = (
-            int(np.clip(np.ceil(_logit(score) / scales[0] + zeros[0]), -128, 127))
+            int(np.clip(np.ceil(logit(score) / scales[0] + zeros[0]), -128, 127))
             for score in (self.levels.keep, self.faint)
         )
         stride, levels = self.COLUMNS // columns, np.arange(-128, 128)
-        scores = _sigmoid((levels - zeros[0]) * scales[0]).tolist()
+        scores = sigmoid((levels - zeros[0]) * scales[0]).tolist()
         sides = (stride * np.exp((levels - zeros[1]) * scales[1])).tolist()
         tensors = tuple(each["index"] for each in outputs)
-        return _Grid(
+        return Grid(
             stride,
             columns,
             tensors,
@@ -201,7 +164,7 @@ class EdgeferDetector:
         side = max(box.width, box.height)
         if side < 1 or clipped(box, grey.shape[1], grey.shape[0]).area == 0:
             return None
-        return nearest(self._faces(grey, self._around(box, side / self.LOOK_PX), mirrored=True), box)
+        return self._face_at(grey, box, self._around(box, side / self.LOOK_PX), mirrored=True)
 
     def smallest_px(self, shape: tuple[int, ...]) -> float:
         """Smallest face searched for in an image; see Detector."""
@@ -236,14 +199,14 @@ class EdgeferDetector:
         looks = [face]
         for size, mirrored in checks:
             view = self._around(face.box, face.box.width / size)
-            again = nearest(self._faces(grey, view, mirrored, faint=True), face.box)
+            again = self._face_at(grey, face.box, view, mirrored, faint=True)
             looks.append(again or Look(face.box, self.LEAST))
         if all(look.score == self.LEAST for look in looks[1:]):
             return None
         best = max(looks, key=lambda look: look.score)
-        further = sum(_logit(look.score) for look in looks[1:]) / len(checks)
-        total = _logit(face.score) + self.LOOKS * further + self.WITNESS * _logit(self._witness(grey, face.box))
-        return Look(best.box, _sigmoid(total / (1 + self.LOOKS + self.WITNESS)), best.turned, best.points)
+        further = sum(logit(look.score) for look in looks[1:]) / len(checks)
+        total = logit(face.score) + self.LOOKS * further + self.WITNESS * logit(self._witness(grey, face.box))
+        return Look(best.box, sigmoid(total / (1 + self.LOOKS + self.WITNESS)), best.turned, best.points)
 
     def best_score(self, grey: np.ndarray) -> float:
         """The greatest score in one view of an image, however low; for the self-test."""
@@ -293,7 +256,7 @@ class EdgeferDetector:
         self._network.set_tensor(self._input, self._tensor)
         self._network.invoke()
 
-    def _cells(self, faint: bool) -> list[_Cell]:
+    def _cells(self, faint: bool) -> list[Cell]:
         """The cells that see a face, most often few, best first; plain numbers, which so few are done soonest with."""
         cells, tensor = [], self._network.get_tensor
         for number, grid in enumerate(self._grids):
@@ -306,11 +269,11 @@ class EdgeferDetector:
             for index, level, (x, y, side) in zip(chosen.tolist(), levels[chosen].tolist(), squares, strict=True):
                 row, column = divmod(index, grid.columns)
                 x, y = (column + 0.5) * stride + (x - zero) * scale, (row + 0.5) * stride + (y - zero) * scale
-                cells.append(_Cell(grid.scores[level + 128], x, y, grid.sides[side + 128], number, index))
+                cells.append(Cell(grid.scores[level + 128], x, y, grid.sides[side + 128], number, index))
         cells.sort(reverse=True)
         return cells[: self.MOST_CELLS]
 
-    def _points(self, cells: Sequence[_Cell]) -> np.ndarray:
+    def _points(self, cells: Sequence[Cell]) -> np.ndarray:
         """Points (5, 2) of a face, pixels of the view: the mean of what some cells say, by their scores."""
         points = np.zeros(10)
         for cell in cells:
@@ -328,19 +291,36 @@ class EdgeferDetector:
 
         Without `points` only boxes and scores are told; with `faint` also of those of the level `faint`.
         """
-        scale, faces = view.width / self.COLUMNS, []
         with self._turn:
             self._run(grey, view, mirrored)
-            for cells in _alike(self._cells(faint), self.SAME):
-                x, y, side = _mean(cells)
-                x, y, half = view.x0 + x * scale, view.y0 + y * scale, side * scale / 2
-                five = self._points(cells) * scale + (view.x0, view.y0) if points else None
-                if mirrored:
-                    x = view.x0 + view.x1 - x
-                    five = None if five is None else five[[1, 0, 2, 4, 3]] * (-1, 1) + (view.x0 + view.x1, 0)
-                turned = five is not None and is_turned(five[0], five[1], five[2])
-                faces.append(Look(Box(x - half, y - half, x + half, y + half), cells[0].score, turned, five))
+            seen = self._seen(view, mirrored, faint)
+            return [self._with_points(face, cells, view, mirrored) if points else face for face, cells in seen]
+
+    def _face_at(self, grey: np.ndarray, box: Box, view: Box, mirrored: bool, faint: bool = False) -> Look | None:
+        """The face in one view that overlaps an expected one most, if any does."""
+        with self._turn:
+            self._run(grey, view, mirrored)
+            seen = self._seen(view, mirrored, faint)
+            face = nearest([face for face, _ in seen], box)
+            return next((self._with_points(*each, view, mirrored) for each in seen if each[0] is face), None)
+
+    def _seen(self, view: Box, mirrored: bool, faint: bool) -> list[tuple[Look, list[Cell]]]:
+        """The faces in the view that was run last, without points, and the cells that say them."""
+        scale, faces = view.width / self.COLUMNS, []
+        for cells in alike(self._cells(faint), self.SAME):
+            x, y, side = mean_square(cells)
+            x, y, half = view.x0 + x * scale, view.y0 + y * scale, side * scale / 2
+            if mirrored:
+                x = view.x0 + view.x1 - x
+            faces.append((Look(Box(x - half, y - half, x + half, y + half), cells[0].score, False, None), cells))
         return faces
+
+    def _with_points(self, face: Look, cells: Sequence[Cell], view: Box, mirrored: bool) -> Look:
+        """A face with its points, and whether it looks aside."""
+        five = self._points(cells) * (view.width / self.COLUMNS) + (view.x0, view.y0)
+        if mirrored:
+            five = five[[1, 0, 2, 4, 3]] * (-1, 1) + (view.x0 + view.x1, 0)
+        return Look(face.box, face.score, is_turned(five[0], five[1], five[2]), five)
 
 
 def seen_by_landmarks(grey: np.ndarray, box: Box) -> float:
@@ -349,48 +329,6 @@ def seen_by_landmarks(grey: np.ndarray, box: Box) -> float:
 
     network = shipped_network()
     return float(network.locate(grey, network.around_face(box)).confidence.mean())
-
-
-def _sigmoid(logit):
-    return 1 / (1 + np.exp(-logit))
-
-
-def _logit(score: float) -> float:
-    """Of a score, or of the nearest one from 0.01 to 0.999."""
-    score = min(max(score, 0.01), 0.999)
-    return math.log(score / (1 - score))
-
-
-def _alike(cells: list[_Cell], same: float) -> Iterator[list[_Cell]]:
-    """Of each face the cells that say it like the best one, best first.
-
-    Args:
-        cells: best first. same: overlap with the best one from which another means the same face.
-    """
-    while cells:
-        best, agreeing, others = cells[0], [cells[0]], []
-        for cell in cells[1:]:
-            side, reach = min(cell.side, best.side), (cell.side + best.side) / 2
-            wide, tall = min(side, reach - abs(cell.x - best.x)), min(side, reach - abs(cell.y - best.y))
-            common = wide * tall if wide > 0 and tall > 0 else 0.0
-            overlap = common / (cell.side * cell.side + best.side * best.side - common)
-            if overlap > AGREEING:
-                agreeing.append(cell)
-            elif overlap <= same:
-                others.append(cell)
-        yield agreeing
-        cells = others
-
-
-def _mean(cells: list[_Cell]) -> tuple[float, float, float]:
-    """Centre and side of the mean of some squares, by their scores."""
-    total = x = y = side = 0.0
-    for cell in cells:
-        total += cell.score
-        x += cell.score * cell.x
-        y += cell.score * cell.y
-        side += cell.score * cell.side
-    return x / total, y / total, side / total
 
 
 def open_edgefer(options: OwnNetwork, *, min_face_px: int, max_side_px: int, threads: int) -> EdgeferDetector:

@@ -1,6 +1,7 @@
 """The compiled kernels, typed and documented.
 
-Each operation has a scalar variant and, where it wins, variants for an instruction set. The best one this
+Each operation has a scalar variant and, where it wins, variants for an instruction set (`median_flow` alone, on a few
+points, has none). The best one this
 processor can run is chosen at the first call. The environment variable EDGEFER_ISA (scalar, sse41, avx2,
 avx512bw, avx512vnni, neon, neon_dotprod) forces one for the whole process; an operation without that variant
 then runs its best one that needs less. A name that is unknown, or that this processor lacks, makes every
@@ -30,6 +31,7 @@ from edgefer.kernels.images import (
     gradients,
     laplacian,
     luma,
+    median_flow,
     shi_tomasi,
     sobel,
     stack,
@@ -51,6 +53,7 @@ __all__ = [
     "gradients",
     "laplacian",
     "luma",
+    "median_flow",
     "operations",
     "shi_tomasi",
     "sobel",

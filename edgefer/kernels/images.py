@@ -167,6 +167,41 @@ def flow(
     """
 
 
+@compiled
+def median_flow(
+    points: np.ndarray,
+    there: np.ndarray,
+    error: np.ndarray,
+    centre_x: float,
+    centre_y: float,
+    far: float,
+    most_error: float,
+    apart: float,
+) -> tuple[float, float, float, int, int]:
+    """The shift and the change of size that the points of a flow agree on.
+
+    Args:
+        points, there, error: what `flow` was given and gave: float32, shapes (N, 2), (N, 2) and (N,), contiguous; at
+            most 1024 points.
+        centre_x, centre_y: of what moves; its size changes about it.
+        far: pairs of points no farther apart than this, pixels, say nothing of the size; from 0.
+        most_error: points whose error is not below this, or a place of which is no number, do not count; from 0.
+        apart: a point moves with the others when it ends nearer than this to where their motion takes it, pixels;
+            from 0.
+
+    Returns:
+        (dx, dy, scale, returned, together): the medians of the shifts, pixels, and of the changes of distance, 1 where
+        no two points are far apart; how many points count, and how many of them move together. float64 in one order,
+        so that it has no variants.
+
+    Raises:
+        TypeError: an array has the wrong dtype. ValueError: wrong shape, layout or range. MemoryError: no room for one
+        number for each pair.
+
+    Reference: Kalal, Mikolajczyk and Matas, Forward-Backward Error, ICPR 2010, section 3 (Median Flow).
+    """
+
+
 @compiled_class
 class Cascade:
     """A boosted cascade of Haar-like features, prepared once for `cascade`.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import cv2
 import numpy as np
 
 from edgefer.geometry import Box, moved, squared
-from edgefer.kernels import crop_resize, flow, good_corners
+from edgefer.kernels import crop_resize, flow, good_corners, median_flow
 from edgefer.support.images import reduced
 
 #: Correlation with the patch last confirmed from which a face resembles itself.
@@ -58,42 +56,15 @@ class Patch:
             return None
         after = reduced(grey, self.region, (self.SIZE, self.SIZE))
         tracked, error = flow(self.pixels, after, before, self.WINDOW, self.LEVELS)
-        good = error < self.RETURN_PX
-        count = int(np.count_nonzero(good))
-        if count < least:
-            return None
-        # a point as one complex number: half the calls, which are what so few points cost
-        points = np.array((before, tracked)).view(np.complex64)[:, :, 0]
-        if count < len(before):
-            points = points[:, good]
-        first, second = _pairs(count)
-        distance, new_distance = np.abs(points.take(first, axis=1) - points.take(second, axis=1))
-        far = (distance > self.FACE_PX / 4).nonzero()[0]
-        scale = _median(new_distance[far] / distance[far]) if far.size else 1.0
-        # the box grows about its centre, the corners about theirs
-        centre = (self.SIZE / 2 - 0.5) * (1 + 1j)
-        p, q = points
-        moves = q - (centre + (p - centre) * scale)
-        shift = complex(_median(moves.real), _median(moves.imag))
+        centre = self.SIZE / 2 - 0.5
+        dx, dy, scale, returned, together = median_flow(
+            before, tracked, error, centre, centre, self.FACE_PX / 4, self.RETURN_PX, self.APART_PX
+        )
         # corners that something else has carried off do not follow the rest
-        together = np.count_nonzero(np.abs(moves - shift) < self.APART_PX)
-        if together < self.SURVIVE * len(before):
+        if returned < least or together < self.SURVIVE * len(before):
             return None
         pixel = self.region.width / self.SIZE
-        return shift.real * pixel, shift.imag * pixel, min(max(scale, 0.8), 1.25)
-
-
-@functools.lru_cache(maxsize=Patch.CORNERS + 1)
-def _pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The two indices of every pair of `count` points."""
-    return np.triu_indices(count, 1)
-
-
-def _median(values: np.ndarray) -> float:
-    """Of one axis; np.median takes ten times as long for so few."""
-    values = values.copy()
-    values.sort()
-    return float(values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+        return dx * pixel, dy * pixel, min(max(scale, 0.8), 1.25)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -10,14 +10,13 @@ same rules.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 
 import numpy as np
 
 from edgefer import defaults
-from edgefer.detect import Detector, Examiner, Look, Surveyor, borne_out
+from edgefer.detect import Detector, Examiner, Look, borne_out, tell_bound
 from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.support.images import grey_image
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
@@ -26,12 +25,7 @@ from edgefer.track.scene import is_another, is_flat, overview
 from edgefer.track.state import Track
 from edgefer.values import Detection, Face, Frame, Quality
 
-log = logging.getLogger(__name__)
-
-#: A smallest face that is so much larger than the one asked for is told.
-TOLD_FROM = 1.1
-
-#: A search is spread over the frames of this time, so that none of them takes long.
+#: A search, and second looks at what it found, are spread over the frames of this time, so that none takes long.
 SPREAD_MS = 150.0
 #: New faces that get their second look after a search, the best of them.
 MOST_LIKELY = 12
@@ -122,12 +116,12 @@ class Tracker:
             self._tracks, self._likely, self._searched_ns, self._parts, self._scene = [], [], None, [], None
         since_ns = now - self._last_ns if self._last_ns is not None else 0
         if self._shape != grey.shape:
-            self._tell_bound(frame)
+            tell_bound(self._detector, frame)
         self._last_ns, self._shape = now, grey.shape
         self._leave(overview(grey))
 
         just_lost = self._follow(grey, now, since_ns)
-        self._second_look(grey, now)
+        self._second_look(grey, now, self._likely_due(since_ns))
         for part in self._parts_due(now, since_ns, just_lost):
             self._search(grey, now, part)
         self._drop_lost(now)
@@ -253,16 +247,23 @@ class Tracker:
         known_ms = (track.confirmed_ns - track.born_ns) / 1e6
         return track.remains and unconfirmed_ms <= min(RESEMBLING_MS, known_ms)
 
-    def _second_look(self, grey: np.ndarray, now: int) -> None:
-        """Faces that were likely in the last search become tracks if they are likely again."""
-        for face in self._likely:
+    def _likely_due(self, since_ns: int) -> int:
+        """How many second looks are to be made in this frame: all of them, or while others are followed their share."""
+        count = len(self._likely)
+        if not any(track.visible for track in self._tracks):
+            return count
+        return max(1, math.ceil(count * since_ns / 1e6 / SPREAD_MS))
+
+    def _second_look(self, grey: np.ndarray, now: int, count: int) -> None:
+        """So many faces that were likely in the last search become tracks if they are likely again."""
+        due, self._likely = self._likely[:count], self._likely[count:]
+        for face in due:
             self.looks, self.asked = self.looks + 1, True
             start = time.perf_counter()
             look = borne_out(self._detector, grey, face)
             self._detect_s += time.perf_counter() - start
             if look is not None and not self._is_known(look.box, now):
                 self._start_track(grey, look.box, now)
-        self._likely = []
 
     def _parts_due(self, now: int, since_ns: int, just_lost: bool) -> list[int | None]:
         """The parts of a search of the whole image to be done in this frame; None stands for all at once."""
@@ -311,7 +312,8 @@ class Tracker:
             elif (examiner or face.score >= levels.likely) and len(self._likely) < MOST_LIKELY:
                 self._likely.append(face)
         if part is None and self._examiner:
-            self._second_look(grey, now)  # another view than the search's: it need not wait for another frame
+            # another view than the search's: it need not wait for another frame
+            self._second_look(grey, now, len(self._likely))
 
     def _drop_lost(self, now: int) -> None:
         """Forgets tracks lost for too long, and the younger of two that lie on one face."""
@@ -339,21 +341,6 @@ class Tracker:
         if track.confirmed_ns <= track.born_ns:  # found, and not yet confirmed
             return 1.0
         return max(1.0, len(self._tracks) / defaults.FULL_RATE_FACES)
-
-    def _tell_bound(self, frame: Frame) -> None:
-        """Says once for each size what a search leaves out so that it keeps its time."""
-        if not isinstance(self._detector, Surveyor):
-            return
-        height, width = frame.grey.shape
-        smallest_px = self._detector.smallest_px(frame.grey.shape)
-        if smallest_px > self._detector.smallest_px((1, 1)) * TOLD_FROM:
-            log.warning(
-                "%sfaces below %.0f px are not searched for at %dx%d; photographs are searched at every size",
-                f"{frame.source}: " if frame.source else "",
-                smallest_px,
-                width,
-                height,
-            )
 
     def _look(self, grey: np.ndarray, box: Box, thorough: bool = False) -> Look | None:
         self.looks, self.asked = self.looks + 1, True

@@ -153,3 +153,69 @@ def test_wrong_arguments_are_named(arguments, error, words):
         kernels.flow(*arguments)
     assert str(caught.value).startswith("flow: ")
     assert words in str(caught.value)
+
+
+# -- what the points agree on
+
+
+def moved_about(count: int, shift, scale: float, seed: int = 3):
+    """Points about (40, 30), where they are after a shift and a change of size, and errors below one pixel."""
+    rng = np.random.default_rng([seed, count])
+    points = rng.uniform(0, 80, (count, 2)).astype(np.float32)
+    there = ((points - (40, 30)) * scale + (40, 30) + shift).astype(np.float32)
+    return points, there, rng.uniform(0, 0.9, count).astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [*range(30), 200, 1024])
+def test_the_median_flow_equals_its_definition(count):
+    points, there, error = moved_about(count, (3, -2), 1.07)
+    rng = np.random.default_rng(count)
+    there += rng.normal(0, 1, there.shape).astype(np.float32)
+    error[::5], there[1::7] = np.inf, np.nan
+    asked = 40.5, 30.25, 12.0, 0.8, 1.5
+    assert kernels.median_flow(points, there, error, *asked) == pytest.approx(
+        reference.median_flow(points, there, error, *asked), abs=1e-9
+    )
+
+
+def test_the_median_flow_does_not_follow_a_third_that_something_has_carried_off():
+    points, there, error = moved_about(24, (4, -1.5), 0.9)
+    there[::3] += np.float32((15, 9))
+    dx, dy, scale, returned, together = kernels.median_flow(points, there, error, 40, 30, 12, 1, 2)
+    assert (dx, dy, scale) == pytest.approx((4, -1.5, 0.9), abs=0.6)
+    assert (returned, together) == (24, 16)
+
+
+def test_the_median_flow_of_points_that_lie_close_together_tells_no_change_of_size():
+    points, there, error = moved_about(8, (1, 1), 2.0)
+    assert kernels.median_flow(points, there, error, 40, 30, np.inf, 1, 2)[2] == 1
+    assert kernels.median_flow(points, there, error, 40, 30, 12, 0, 2) == (0, 0, 1, 0, 0)
+
+
+TWO = np.zeros((2, 2), np.float32)
+NEAR = np.zeros(2, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ((TWO.astype(np.float64), TWO, NEAR, 0, 0, 1, 1, 1), TypeError, "points must be float32 with shape (N, 2)"),
+        ((TWO, TWO[:1], NEAR, 0, 0, 1, 1, 1), ValueError, "there must be as many rows as points"),
+        ((TWO, TWO, NEAR[:1], 0, 0, 1, 1, 1), ValueError, "error must be as many values as points"),
+        ((TWO, TWO, TWO, 0, 0, 1, 1, 1), ValueError, "error must be float32 with shape (N,)"),
+        (
+            (*[np.zeros((1025, 2), np.float32)] * 2, np.zeros(1025, np.float32), 0, 0, 1, 1, 1),
+            ValueError,
+            "at most 1024",
+        ),
+        ((TWO, TWO, NEAR, 0, 0, -1, 1, 1), ValueError, "far must be at least 0, got -1"),
+        ((TWO, TWO, NEAR, 0, 0, 1, np.nan, 1), ValueError, "most_error must be at least 0, got nan"),
+        ((TWO, TWO, NEAR, "0", 0, 1, 1, 1), TypeError, "centre_x must be a number, got str"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wrong_arguments_of_the_median_flow_are_named(arguments, error, words):
+    with pytest.raises(error) as caught:
+        kernels.median_flow(*arguments)
+    assert str(caught.value).startswith("median_flow: ")
+    assert words in str(caught.value)

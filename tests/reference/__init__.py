@@ -3,7 +3,7 @@
 from reference.cascade import cascade
 from reference.corners import good_corners, shi_tomasi, structure_tensor
 from reference.dense import activation, fully_connected, fully_connected_int8, quantised_multiplier
-from reference.flow import flow
+from reference.flow import flow, median_flow
 from reference.gradients import gradients, laplacian, sobel
 from reference.luma import luma
 from reference.resize import crop_resize, stack
@@ -19,6 +19,7 @@ __all__ = [
     "gradients",
     "laplacian",
     "luma",
+    "median_flow",
     "quantised_multiplier",
     "shi_tomasi",
     "sobel",

@@ -84,3 +84,18 @@ def flow(before: np.ndarray, after: np.ndarray, points: np.ndarray, window: int 
         if back is not None:
             error[i] = np.sqrt((back[0] - x) * (back[0] - x) + (back[1] - y) * (back[1] - y))
     return there, error
+
+
+def median_flow(points, there, error, centre_x, centre_y, far, most_error, apart):
+    """The medians of the shifts and of the changes of distance: (dx, dy, scale, returned, together)."""
+    count = (error < most_error) & np.isfinite(points).all(axis=1) & np.isfinite(there).all(axis=1)
+    p, q = (places[count].astype(np.float64) - (centre_x, centre_y) for places in (points, there))
+    if not count.any():
+        return 0.0, 0.0, 1.0, 0, 0
+    i, j = np.triu_indices(len(p), 1)
+    before, after = (np.hypot(*(places[i] - places[j]).T) for places in (p, q))
+    scale = np.median((after / before)[before > far]) if (before > far).any() else 1.0
+    shifts = q - scale * p
+    agreed = np.median(shifts, axis=0)
+    together = np.hypot(*(shifts - agreed).T) < apart
+    return *agreed, scale, int(count.sum()), int(together.sum())

@@ -352,6 +352,31 @@ def test_a_find_never_confirmed_is_soon_dropped(detector, wall):
     assert not any(faces[9:])  # 0.3 s
 
 
+def test_while_a_face_is_followed_the_second_looks_at_others_are_spread_over_frames(detector, wall):
+    """A second look takes as long as a few frames; who waits for one comes in some frames later."""
+    from edgefer.values import Detection
+
+    places = [(80.0 + 120 * i, 400.0) for i in range(5)]
+
+    class Crowd(Scripted):
+        looked = False
+
+        def detect(self, grey, region=None, *, part=None, known=()):
+            others = [Detection(face_box(place, SIDE), 0.4) for place in places] if self.looked else []
+            return [*super().detect(grey), *others]
+
+        def look(self, grey, box, thorough=False):
+            from edgefer.detect import Look
+
+            self.looked = True
+            return Look(box, self.score)
+
+    tracker = Tracker(Crowd(detector.levels, 0.9, True))
+    seen = [len(tracker.update(frame)) for frame in as_frames([paste(wall, CENTRE, SIDE)] * 40)]
+    assert seen[0] == 1 and seen[-1] == 6
+    assert [rise for rise in np.diff(seen) if rise] == [2, 1, 1, 1]
+
+
 # -- clock
 
 
