@@ -76,3 +76,19 @@ def test_a_jerk_of_the_camera_and_other_light_are_the_same_scene(scenes):
     assert not is_another(before, overview(np.roll(scenes[1], (30, 60), (0, 1))))
     assert not is_another(before, overview((scenes[1] * 0.3).astype(np.uint8)))
     assert is_another(before, overview(scenes[0]))
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(4, 2), (4, 3), (6, 4)])
+def test_small_faces_that_move_all_at_once_are_the_same_scene(columns, rows):
+    """From a pixel in twenty alone this would be another one."""
+
+    def crowd(dx: float, dy: float) -> np.ndarray:
+        scene = backdrop()
+        for number in range(columns * rows):
+            x, y = 640 * (number % columns + 0.5) / columns, 480 * (number // columns + 0.5) / rows
+            scene = paste(scene, (x + dx, y + dy), 320 / columns, mirrored=number % 2 == 1)
+        return scene
+
+    before = overview(crowd(0, 0))
+    for move in ((12, 0), (0, 10), (-14, 9), (20, 0)):
+        assert not is_another(before, overview(crowd(*move)))
