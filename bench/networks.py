@@ -28,7 +28,7 @@ from edgefer.measure import datasets
 from edgefer.measure.evaluate import evaluate, open_recognizer
 from edgefer.models import store
 from edgefer.train.architectures import ARCHITECTURES, build
-from edgefer.train.architectures.edgefer import CONFIGURATIONS, Configuration, Stage
+from edgefer.train.architectures.edgefer import CONFIGURATIONS, STEMS, Configuration, Stage
 from edgefer.train.settings import TrainingSettings, find_data
 
 BASE = "pandey grey+sobel"
@@ -103,6 +103,8 @@ CANDIDATES: dict[str, Candidate] = {
     },
     **VARIED,
 }
+#: What is timed by its name alone, for another page.
+FURTHER = {name: Candidate(name, size=stem.size) for name, stem in STEMS.items()}
 
 
 #: The recipes that train a network that is timed, by what they are judged on.
@@ -250,6 +252,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("directory", type=Path, nargs="?", help="of the exported networks: build and time")
     parser.add_argument("names", nargs="*", metavar="NAME", help="candidates to build; default: all")
     parser.add_argument("--seconds", type=float, default=12.0, help="of timing")
+    parser.add_argument("--record", type=Path, default=RECORD, help="where times are kept (default: %(default)s)")
     options = parser.parse_args(argv)
     try:
         if options.action == "judge":
@@ -270,17 +273,17 @@ def _build_or_time(options: argparse.Namespace) -> None:
     costs = json.loads(record.read_text()) if record.exists() else {}
     if options.action == "build":
         for name in options.names or CANDIDATES:
-            costs[name] = export(CANDIDATES[name], options.directory, name)
+            costs[name] = export((CANDIDATES | FURTHER)[name], options.directory, name)
             record.write_text(json.dumps(costs, indent=2) + "\n")
             print(f"{name}: {costs[name]}", flush=True)
         return
     from edgefer.train.hardware import hardware
 
-    costs = {name: costs[name] for name in CANDIDATES if name in costs}
+    costs = {name: costs[name] for name in CANDIDATES | FURTHER if name in costs}
     timed = measure(options.directory, costs, options.seconds)
     rows = [[name, f"{row['ms']:.3f}", f"{row['ratio']:.3f}"] for name, row in timed.items()]
     print(table(["network", "ms", "of the base"], rows))
-    remember(timed, hardware=hardware())
+    remember(timed, options.record, hardware())
 
 
 if __name__ == "__main__":

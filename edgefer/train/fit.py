@@ -22,6 +22,7 @@ import math
 import os
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def _fit(
 ) -> dict:
     import keras
 
-    from edgefer.train.steps import computing
+    from edgefer.train.steps import Ascent, computing
 
     spec = input_spec(settings.input, settings.size)
     train, val = load_data(settings)
@@ -111,6 +112,8 @@ def _fit(
         on_device = bool(settings.lessons) or (jax and bool(accelerator()) and not teachers.teachers)
     if on_device and (not jax or teachers.teachers):
         raise UsageError("batches on the accelerator, and lessons: need KERAS_BACKEND=jax, and no other teachers")
+    if on_device and settings.randaugment:
+        raise UsageError("randaugment: is made without an accelerator alone; add --no-on-device")
     if until is not None and len(settings.stages) > 1:
         raise UsageError("a time limit: expected one stage, since it decides its epochs")
 
@@ -134,6 +137,7 @@ def _fit(
     optimizer.build(model.trainable_variables)
     state: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": -1, "seconds": started_after}
     averaged = Averaged(model, settings.average)
+    ascent = Ascent(model, settings.sam) if settings.sam and not on_device else None
     resident = None
     if on_device:
         from edgefer.train.resident import Resident
@@ -172,14 +176,15 @@ def _fit(
             else:
                 views, mixed = [(spec, inputs.side), *teachers.views], (settings.mixup, settings.cutmix)
                 draws, ahead = (settings.batch, settings.seed, epoch), AHEAD + 2 * processes
-                batches = training_batches(
-                    train.images, wanted, views, *draws, mixed, executor, ahead, settings.altered
-                )
+                how = (mixed, executor, ahead, settings.altered, settings.randaugment)
+                batches = training_batches(train.images, wanted, views, *draws, *how)
                 losses: list[float] = []
                 for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
                     rate = learning_rate(settings, begin + (end - begin) * len(losses) / steps)
                     optimizer.learning_rate = rate
-                    losses.append(float(model.train_on_batch(x, teachers.targets(y, seen))))
+                    y = teachers.targets(y, seen)
+                    with ascent(x, y) if ascent else nullcontext():
+                        losses.append(float(model.train_on_batch(x, y)))
                     averaged.update(model)
                 loss = float(np.mean(losses))
                 with swapped(model, averaged.values):

@@ -52,6 +52,7 @@ class Resident:
             clipnorm=5.0,
             draw=self._draw,
             resident=self._material,
+            sam=settings.sam,
         )
 
     def _draw(self, material, given):

@@ -21,6 +21,7 @@ LARGEST_SIDE = 64
 SCHEDULES = ("linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 MOST_SEED = 10**9
+MOST_OPERATIONS = 9
 
 #: What every command tells; other settings it leaves out where they are nothing, or what runs did before there was
 #: such a setting, so that those on record stay as they are.
@@ -69,7 +70,8 @@ class TrainingSettings:
         rate: peak learning rate; rises over the first `warmup` of all steps, then falls to zero by the
             schedule, one of SCHEDULES. Counted in images, so that stages are weighted by what they see.
         altered: share of the images that are moved, lit otherwise and so on, see `data.augment`; the others are
-            mirrored or not, and no more.
+            mirrored or not, and no more. randaugment: so many operations of `data.randaugment` in place of those; 0
+            for none.
         mixup, cutmix: share of the batches in which images are blended, or get a part of another one, and
             their targets likewise.
         smoothing: share of each target that is spread evenly over all classes.
@@ -84,6 +86,7 @@ class TrainingSettings:
             will be in int8.
         stop: leave off after this many epochs, for another run to start from; 0 to run to the end.
         start: directory of a run whose averaged weights this one begins with, or an int8 model; empty for random ones.
+        sam: radius of sharpness-aware minimisation, see `steps.Ascent`; 0 for none.
         average: decay of the moving average of the weights, by step; the averaged weights are the ones that
             ship.
 
@@ -109,6 +112,7 @@ class TrainingSettings:
     weight_decay: float = 0.02
     dropout: float = 0.1
     altered: float = 1.0
+    randaugment: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
     smoothing: float = 0.0
@@ -119,6 +123,7 @@ class TrainingSettings:
     lessons: str = ""
     precision: str = "float32"
     quantisation_aware: bool = False
+    sam: float = 0.0
     average: float = 0.998
     seed: int = 1
     stop: int = 0
@@ -132,12 +137,14 @@ class TrainingSettings:
                 raise UsageError(f"{name}: expected a share, 0 to 1, got {getattr(self, name):g}")
         if self.mixup + self.cutmix > 1:
             raise UsageError(f"mixup and cutmix: expected 1 at most together, got {self.mixup + self.cutmix:g}")
-        for name, low, high in (("dropout", 0, 1), ("weight_decay", 0, math.inf)):
+        for name, low, high in (("dropout", 0, 1), ("weight_decay", 0, math.inf), ("sam", 0, math.inf)):
             if not low <= getattr(self, name) < high:
                 raise UsageError(f"{name}: expected from {low} to below {high:g}, got {getattr(self, name):g}")
         for name in ("rate", "temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"{name}: expected a number above 0, got {getattr(self, name):g}")
+        if not 0 <= self.randaugment <= MOST_OPERATIONS:
+            raise UsageError(f"randaugment: expected 0 to {MOST_OPERATIONS} operations, got {self.randaugment}")
         if self.rows < 0:
             raise UsageError(f"rows: expected 0, for all, or more, got {self.rows}")
         if self.batch < 1:
@@ -152,7 +159,7 @@ class TrainingSettings:
             raise UsageError(str(error)) from None
         if self.precision not in PRECISIONS:
             raise UsageError(f"unknown precision {self.precision!r}; available: {', '.join(PRECISIONS)}")
-        if self.lessons and (self.teachers or self.mixup or self.cutmix or self.altered < 1):
+        if self.lessons and (self.teachers or self.mixup or self.cutmix or self.altered < 1 or self.randaugment):
             raise UsageError("lessons: hold teachers, alterations, mixup and cutmix already; leave those out")
         if self.quantisation_aware and not self.start:
             raise UsageError("quantisation_aware: goes on from a finished run; name it with --start")

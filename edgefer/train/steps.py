@@ -33,6 +33,7 @@ class Steps:
         prepare: from a batch's first array as it comes to the model's input, on the accelerator.
         draw: under JAX, from `resident` and what is given for a step to the batch: made where it is used.
         resident: arrays that stay on the accelerator for it.
+        sam: under JAX, radius of sharpness-aware minimisation, as of `Ascent`; 0 for none.
         average: momentum of the average, a step; a young average follows faster.
     """
 
@@ -47,6 +48,7 @@ class Steps:
         beta_2: float = 0.999,
         draw: Draw | None = None,
         resident: Any = None,
+        sam: float = 0.0,
     ):
         self.model = model
         self.count = 0
@@ -57,12 +59,12 @@ class Steps:
         self._optimizer.build(model.trainable_variables)
         if keras.backend.backend() == "jax":
             self._run, self._values, self._state = _jax_steps(
-                model, self._optimizer, loss, prepare, draw or (lambda _, given: given), resident
+                model, self._optimizer, loss, prepare, draw or (lambda _, given: given), resident, sam
             )
-        elif draw is None:
+        elif draw is None and not sam:
             self._run, self._values = _tensorflow_steps(model, self._optimizer, loss, prepare)
         else:
-            raise ValueError("batches are made on the accelerator under JAX only")
+            raise ValueError("batches are made on the accelerator, and sam is, under JAX only")
 
     def __call__(self, batches: Sequence[np.ndarray], rates: Sequence[float]) -> dict[str, np.ndarray]:
         """One step a rate.
@@ -116,6 +118,38 @@ class Steps:
         return [places[id(variable)] for variable in self.model.variables]
 
 
+class Ascent:
+    """The first half of a step of sharpness-aware minimisation: weights go up to where the loss is greatest near by.
+
+        with Ascent(model, radius)(images, targets):
+            model.train_on_batch(images, targets)       # the gradient from up there
+
+    Behind the block what the step changed is added to the weights from before. Batch normalisation sees each batch
+    twice.
+
+    Reference: Foret, Kleiner, Mobahi and Neyshabur, Sharpness-Aware Minimization, ICLR 2021, equation 2.
+    """
+
+    #: Every gradient is longer than this: clipped to it, each step has the same length.
+    SHORT = 1e-6
+
+    def __init__(self, model: keras.Model, radius: float):
+        self._variables = model.trainable_variables
+        self._climber = keras.Model(model.inputs, model.outputs)
+        up = keras.optimizers.SGD(-radius / self.SHORT, global_clipnorm=self.SHORT)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        self._climber.compile(up, loss, jit_compile=keras.backend.backend() == "jax")
+
+    @contextmanager
+    def __call__(self, images: np.ndarray, targets: np.ndarray) -> Iterator[None]:
+        before = [np.array(variable) for variable in self._variables]
+        self._climber.train_on_batch(images, targets)
+        above = [np.array(variable) for variable in self._variables]
+        yield
+        for variable, low, high in zip(self._variables, before, above, strict=True):
+            variable.assign(low + (np.array(variable) - high))
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of arrays, made of `keras.ops`, compiled as a whole."""
     if keras.backend.backend() == "jax":
@@ -142,7 +176,7 @@ def _ordered(model: keras.Model) -> list[Any]:
     return [*model.trainable_variables, *model.non_trainable_variables]
 
 
-def _jax_steps(model, optimizer, loss, prepare, draw, resident):
+def _jax_steps(model, optimizer, loss, prepare, draw, resident, sam):
     import jax
 
     resident = jax.device_put(resident)
@@ -166,6 +200,10 @@ def _jax_steps(model, optimizer, loss, prepare, draw, resident):
         batch, rate, momentum = given
         batch = draw(resident, batch)
         (value, (told, still)), gradients = jax.value_and_grad(value_of, has_aux=True)(trained, still, batch)
+        if sam:
+            length = jax.numpy.sqrt(sum((each**2).sum() for each in gradients))
+            above = [low + sam / (length + 1e-12) * way for low, way in zip(trained, gradients, strict=True)]
+            (value, (told, still)), gradients = jax.value_and_grad(value_of, has_aux=True)(above, still, batch)
         kept = [*kept[:place], rate, *kept[place + 1 :]]
         trained, kept = optimizer.stateless_apply(kept, gradients, trained)
         mean = [

@@ -12,6 +12,7 @@ from edgefer.preprocess.crop import Preprocess
 from edgefer.train.data import batches
 from edgefer.train.data.augment import augment, cutmix, mixup
 from edgefer.train.data.batches import Inputs, input_spec, makers, training_batches
+from edgefer.train.data.randaugment import OPERATIONS, STRENGTH
 
 SPEC = input_spec("grey+sobel")
 
@@ -55,6 +56,28 @@ def test_a_share_of_the_images_is_altered_and_the_rest_mirrored_at_most(faces):
     assert 240 <= plain + mirrored <= 320 and abs(plain - mirrored) < 60
     whole_draws = augment(faces[0], np.random.default_rng(5), 48), augment(faces[0], np.random.default_rng(5), 48, 1.0)
     assert np.array_equal(*whole_draws)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
+@pytest.mark.parametrize("strength", [-STRENGTH, STRENGTH])
+def test_an_operation_of_randaugment_changes_a_face_and_leaves_it_one(faces, operation, strength):
+    before = faces[0].copy()
+    changed = operation(faces[0], strength)
+    assert np.array_equal(faces[0], before)
+    assert changed.shape == before.shape and changed.dtype == np.uint8
+    assert np.array_equal(changed, before) == (operation.__name__ == "_identity")
+    shown, unlike = (np.corrcoef(changed.ravel(), image.ravel())[0, 1] for image in (before, faces[1]))
+    assert shown > 0.2 and shown > unlike
+    flat = np.full((20, 20), 90, np.uint8)
+    assert operation(flat, strength).shape == flat.shape
+
+
+def test_randaugment_takes_the_place_of_the_other_alterations_and_is_drawn_alike(faces):
+    one, two, other = (augment(faces[0], np.random.default_rng(seed), 48, 1.0, 2) for seed in (5, 5, 6))
+    assert np.array_equal(one, two) and not np.array_equal(one, other)
+    seen = [augment(faces[0], np.random.default_rng(seed), 48, 1.0, 1) for seed in range(60)]
+    plain = sum(np.array_equal(each, face) for each in seen for face in (faces[0], faces[0][:, ::-1]))
+    assert 1 <= plain <= 15  # one operation in thirteen changes nothing
 
 
 def test_altered_images_still_show_the_same_face(faces):
@@ -115,7 +138,7 @@ def test_processes_make_the_batches_of_a_thread_whatever_their_number(faces):
 
 
 def test_a_row_keeps_its_target(faces, monkeypatch):
-    monkeypatch.setattr(batches, "augment", lambda image, rng, side, share: whole(image, side))
+    monkeypatch.setattr(batches, "augment", lambda image, rng, side, share, operations: whole(image, side))
     inputs = Inputs(SPEC)
     for (x,), y in training_batches(faces, TARGETS, [(SPEC, 64)], 4, 1, 0):
         for tensor, target in zip(x, y, strict=True):

@@ -64,3 +64,54 @@ def test_steps_go_on_from_their_own_weights_after_the_average_was_used(made):
         train(batches, [0.0] * 4)
     train.write(average=False)
     np.testing.assert_allclose(np.array(model.layers[-1].kernel), own, atol=1e-6)
+
+
+def two_logits():
+    """A layer without normalisation, the weights it begins with, and a batch of two classes."""
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    x = np.random.default_rng(1).normal(0, 1, (32, 3)).astype(np.float32)
+    return model, weights(model), x, np.eye(2, dtype=np.float32)[(x[:, 0] > 0.2).astype(int)]
+
+
+def slope(kernel, bias, x, wanted):
+    """The gradient of the cross-entropy."""
+    scores = np.exp(x @ kernel + bias)
+    apart = (scores / scores.sum(axis=1, keepdims=True) - wanted) / len(x)
+    return x.T @ apart, apart.sum(axis=0)
+
+
+def sharp_step(begin, x, wanted, radius, rate):
+    """The weights after a step against the gradient at the radius uphill."""
+    ways = slope(*begin, x, wanted)
+    length = np.sqrt(sum((way**2).sum() for way in ways))
+    above = [low + radius * way / length for low, way in zip(begin, ways, strict=True)]
+    return [low - rate * way for low, way in zip(begin, slope(*above, x, wanted), strict=True)]
+
+
+def test_a_step_of_sharpness_aware_minimisation_takes_the_gradient_from_above():
+    model, begin, x, wanted = two_logits()
+    entropy = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.5), entropy, jit_compile=False)
+    with steps.Ascent(model, 0.7)(x, wanted):
+        model.train_on_batch(x, wanted)
+    for got, expected in zip(weights(model), sharp_step(begin, x, wanted, 0.7, 0.5), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="under JAX")
+def test_steps_under_jax_go_the_same_way_up():
+    """AdamW divides its first step by the gradient's own size, so the gradient is judged by where it points."""
+    model, begin, x, wanted = two_logits()
+    train = steps.Steps(
+        model,
+        lambda outputs, batch: (keras.ops.mean(keras.losses.categorical_crossentropy(batch[1], outputs, True)), {}),
+        lambda given: given,
+        weight_decay=0.0,
+        sam=0.7,
+    )
+    train((x[None], wanted[None]), [1e-3])
+    kept = train.kept()["optimizer"]
+    above = [(low - high) / 0.5 for low, high in zip(begin, sharp_step(begin, x, wanted, 0.7, 0.5), strict=True)]
+    first = [np.asarray(value) for value in kept if np.shape(value) == np.shape(above[0])][0]
+    np.testing.assert_allclose(first / np.abs(first).max(), above[0] / np.abs(above[0]).max(), atol=1e-4)

@@ -6,13 +6,16 @@ from dataclasses import asdict
 import pytest
 
 from edgefer.train import tricks
-from edgefer.train.tricks import PLAIN, TRICKS, run_of
+from edgefer.train.tricks import PLAIN, RTNN, TRICKS, run_of
 
 
-def test_each_trick_differs_from_the_plain_run_and_from_the_others():
-    changed = [{k: v for k, v in asdict(run_of(name, 1)[1]).items() if v != asdict(PLAIN)[k]} for name in TRICKS]
-    assert changed[0] == {} and all(changed[1:])
-    assert all(one != other for number, one in enumerate(changed) for other in changed[:number])
+def test_each_trick_differs_from_its_plain_run_and_from_the_others_of_it():
+    for plain in (PLAIN, RTNN):
+        names = [name for name, trick in TRICKS.items() if trick.plain == plain]
+        made = [asdict(run_of(name, 1)[1]) for name in names]
+        changed = [{key: value for key, value in each.items() if value != asdict(plain)[key]} for each in made]
+        assert changed[0] == {} and all(changed[1:])
+        assert all(one != other for number, one in enumerate(changed) for other in changed[:number])
     assert {run_of("plain", seed)[1].seed for seed in (1, 2)} == {1, 2}
 
 

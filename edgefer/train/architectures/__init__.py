@@ -131,6 +131,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     "edgefer-l": Architecture(
         "edgefer", "edgefer-l", "none; our own", size=48, any_size=True, options={"configuration": "edgefer-l"}
     ),
+    **{
+        name: Architecture("edgefer", name, "none; our own", size=48, any_size=True, options={"configuration": name})
+        for name in ("nano-stem-fine", "nano-stem-wide", "nano-stem-deep", "nano-stem-short")
+    },
 }
 
 

@@ -19,7 +19,7 @@ et al., Searching for MobileNetV3, 2019; the numbers are ours, picked from docs/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgefer.errors import UsageError
 
@@ -86,6 +86,15 @@ CONFIGURATIONS: dict[str, Configuration] = {
     ),
 }
 
+_NANO = CONFIGURATIONS["edgefer-nano"]
+#: edgefer-nano with other stems, for the search of docs/tricks.md; by its name, the stem and the first stage.
+STEMS = {
+    "nano-stem-fine": replace(_NANO, stem=(8, 1), stages=(Stage(16, 2, 2, 1, fused=True), *_NANO.stages[1:])),
+    "nano-stem-wide": replace(_NANO, stem=(32, 2), stages=(Stage(16, 2, 1, 1, fused=True), *_NANO.stages[1:])),
+    "nano-stem-deep": replace(_NANO, stages=(Stage(16, 4, 1, 1, fused=True), *_NANO.stages[1:])),
+    "nano-stem-short": replace(_NANO, stages=(Stage(16, 1, 1, 1, fused=True), *_NANO.stages[1:])),
+}
+
 
 def stem(x, configuration: str | Configuration):
     """The first convolution."""
@@ -116,9 +125,10 @@ def body(x, classes: int, dropout: float = 0.0, configuration: str | Configurati
 def _read(configuration: str | Configuration) -> Configuration:
     if isinstance(configuration, Configuration):
         return configuration
-    if configuration not in CONFIGURATIONS:
-        raise UsageError(f"unknown configuration {configuration!r}; available: {', '.join(CONFIGURATIONS)}")
-    return CONFIGURATIONS[configuration]
+    known = CONFIGURATIONS | STEMS
+    if configuration not in known:
+        raise UsageError(f"unknown configuration {configuration!r}; available: {', '.join(known)}")
+    return known[configuration]
 
 
 def _squeezed(channels: int, squeeze: int) -> int:

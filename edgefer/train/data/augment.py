@@ -9,6 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from edgefer.train.data.randaugment import randaugment
+
 SIDE = 64
 SHIFT = 0.08  # of the side: a detector's box is not centred like the training crops
 SCALE = 0.12  # nor as wide
@@ -17,7 +19,9 @@ STRETCH = 0.05
 MIXUP_BETA = 0.2  # most blends are close to one of the two images
 
 
-def augment(image: np.ndarray, rng: np.random.Generator, side: int = SIDE, share: float = 1.0) -> np.ndarray:
+def augment(
+    image: np.ndarray, rng: np.random.Generator, side: int = SIDE, share: float = 1.0, operations: int = 0
+) -> np.ndarray:
     """A random version of a face: mirrored, moved, turned, sharper or softer, lit otherwise, partly hidden.
 
     Args:
@@ -25,12 +29,15 @@ def augment(image: np.ndarray, rng: np.random.Generator, side: int = SIDE, share
         rng: source of the draws; the same state gives the same image.
         side: of the result, pixels.
         share: of the images that are altered so; the others are mirrored or not, and no more.
+        operations: of RandAugment, in place of all that follows the mirror; 0 for none.
 
     Returns:
         uint8, shape (side, side).
     """
     if share < 1 and rng.random() >= share:
         return _warp(image, rng, side, 0.0)
+    if operations:
+        return randaugment(_warp(image, rng, side, 0.0), rng, operations)
     out = _warp(image, rng, side)
     out = _focus(out, rng)
     out = _light(out, rng)

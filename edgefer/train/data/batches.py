@@ -74,6 +74,7 @@ def training_batches(
     executor: Executor | None = None,
     ahead: int = AHEAD,
     share: float = 1.0,
+    operations: int = 0,
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """One epoch of augmented batches, in an order and with draws that (seed, epoch) alone decide.
 
@@ -85,22 +86,23 @@ def training_batches(
         mixed: shares of the batches that are altered by mixup and by cutmix.
         executor: what makes the batches, see `makers`; None for a thread. It does not change them.
         ahead: batches made before they are asked for.
-        share: of the images that are altered.
+        share: of the images that are altered. operations: of RandAugment, see `augment`.
 
     Yields:
         float32 (batch, side, side, C) for each view; float32 (batch, classes).
     """
     if executor is None:
         with ThreadPoolExecutor(1) as executor:
-            yield from training_batches(images, targets, views, batch, seed, epoch, mixed, executor, ahead, share)
+            how = (mixed, executor, ahead, share, operations)
+            yield from training_batches(images, targets, views, batch, seed, epoch, *how)
         return
     order = np.random.default_rng([seed, epoch]).permutation(len(images))
     waiting: deque = deque()
     try:
         for number in range(len(order) // batch):
             rows = order[number * batch : (number + 1) * batch]
-            draws = (seed, epoch, number)
-            waiting.append(executor.submit(make_batch, images[rows], targets[rows], views, draws, mixed, share))
+            how = (seed, epoch, number), mixed, share, operations
+            waiting.append(executor.submit(make_batch, images[rows], targets[rows], views, *how))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
@@ -117,11 +119,12 @@ def make_batch(
     draws: tuple[int, ...],
     mixed: tuple[float, float],
     share: float = 1.0,
+    operations: int = 0,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """One batch of `training_batches`; `draws` seeds its alterations."""
     rng = np.random.default_rng(draws)
     side = views[0][0].width
-    altered = np.stack([augment(image, rng, side, share) for image in images])
+    altered = np.stack([augment(image, rng, side, share, operations) for image in images])
     draw = rng.random()
     if draw < mixed[0]:
         altered, targets = mixup(altered, targets, rng)
