@@ -176,8 +176,9 @@ def _fit(
             else:
                 views, mixed = [(spec, inputs.side), *teachers.views], (settings.mixup, settings.cutmix)
                 draws, ahead = (settings.batch, settings.seed, epoch), AHEAD + 2 * processes
-                how = (mixed, executor, ahead, settings.altered, settings.randaugment)
-                batches = training_batches(train.images, wanted, views, *draws, *how)
+                batches = training_batches(
+                    train.images, wanted, views, *draws, mixed, executor, ahead, settings.alterations
+                )
                 losses: list[float] = []
                 for (x, *seen), y in progress_bar(batches, f"epoch {epoch + 1} of {last}", steps):
                     rate = learning_rate(settings, begin + (end - begin) * len(losses) / steps)

@@ -66,7 +66,8 @@ class Resident:
             images = jnp.where(mirror, images[:, :, ::-1], images)
         else:
             mixed = (self._settings.mixup, self._settings.cutmix)
-            images, wanted = on_device.altered(images, wanted, key, self._settings.size, mixed, self._settings.altered)
+            how = mixed, self._settings.alterations
+            images, wanted = on_device.altered(images, wanted, key, self._settings.size, *how)
         return on_device.tensor(images, self._settings.input, len(side)), wanted
 
     def epoch(self, epoch: int, begin: float, end: float) -> tuple[float, float]:

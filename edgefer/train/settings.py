@@ -15,6 +15,7 @@ from edgefer.errors import UsageError
 from edgefer.labels import label_set
 from edgefer.measure import datasets
 from edgefer.train import architectures
+from edgefer.train.data.augment import Alterations
 from edgefer.train.data.splits import divide
 
 LARGEST_SIDE = 64
@@ -70,8 +71,8 @@ class TrainingSettings:
         rate: peak learning rate; rises over the first `warmup` of all steps, then falls to zero by the
             schedule, one of SCHEDULES. Counted in images, so that stages are weighted by what they see.
         altered: share of the images that are moved, lit otherwise and so on, see `data.augment`; the others are
-            mirrored or not, and no more. randaugment: so many operations of `data.randaugment` in place of those; 0
-            for none.
+            mirrored or not, and no more. moved_alone: they are moved, turned and stretched, and no more.
+        randaugment: so many operations of `data.randaugment` in place of those; 0 for none.
         mixup, cutmix: share of the batches in which images are blended, or get a part of another one, and
             their targets likewise.
         smoothing: share of each target that is spread evenly over all classes.
@@ -112,6 +113,7 @@ class TrainingSettings:
     weight_decay: float = 0.02
     dropout: float = 0.1
     altered: float = 1.0
+    moved_alone: bool = False
     randaugment: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -159,7 +161,7 @@ class TrainingSettings:
             raise UsageError(str(error)) from None
         if self.precision not in PRECISIONS:
             raise UsageError(f"unknown precision {self.precision!r}; available: {', '.join(PRECISIONS)}")
-        if self.lessons and (self.teachers or self.mixup or self.cutmix or self.altered < 1 or self.randaugment):
+        if self.lessons and (self.teachers or self.mixup or self.cutmix or self.alterations != Alterations()):
             raise UsageError("lessons: hold teachers, alterations, mixup and cutmix already; leave those out")
         if self.quantisation_aware and not self.start:
             raise UsageError("quantisation_aware: goes on from a finished run; name it with --start")
@@ -200,6 +202,11 @@ class TrainingSettings:
         """Those of the command that repeats the run, but for its directory."""
         words = (word for name, value in self.words().items() for word in (f"--{name}", value))
         return [word for word in words if word]
+
+    @property
+    def alterations(self) -> Alterations:
+        """What is done to its images."""
+        return Alterations(self.altered, self.randaugment, self.moved_alone)
 
     @property
     def teacher_names(self) -> list[str]:

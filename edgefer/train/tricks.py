@@ -2,8 +2,9 @@
 
 One network, edgefer-nano on the votes of FER+, trained equally shortly with one setting changed at a time, the same
 seeds for all, so that what a trick gives is the mean of the differences from the plain run of the same seed. Likewise
-RTNN on the classes of FER-2013, to see what of its recipe keeps it below what is published for it. Each run
-takes some minutes of one core; what is on record is left out, and a run that was stopped goes on.
+RTNN, and the network of Breuer and Kimmel, on the classes of FER-2013, to see what of their recipes keeps them below
+what is published for them. Each run takes some minutes of one core; what is on record is left out, and a run that was
+stopped goes on.
 `python -m tools.tricks` writes the page.
 """
 
@@ -30,6 +31,8 @@ PLAIN = TrainingSettings(
 RTNN = replace(
     PLAIN, architecture="rtnn", input="grey", labels="basic7", size=48, stages=((48, 12),), weight_decay=0.01
 )
+#: That of the network of Breuer and Kimmel.
+BREUER = replace(RTNN, architecture="breuer", rate=1e-3, dropout=0.5, weight_decay=0.02, precision="bfloat16")
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,16 @@ TRICKS = {
     "rtnn": Trick("the plain run", plain=RTNN),
     "rtnn-half": Trick("half of the images altered", {"altered": 0.5}, RTNN),
     "rtnn-unaltered": Trick("mirrored images alone", {"altered": 0.0}, RTNN),
+    "rtnn-moved": Trick("images moved, turned and stretched alone, as in the papers", {"moved_alone": True}, RTNN),
     "rtnn-slower": Trick("a third of the rate", {"rate": 1e-3}, RTNN),
     "rtnn-faster": Trick("three times the rate", {"rate": 9e-3}, RTNN),
     "rtnn-undecayed": Trick("no weight decay", {"weight_decay": 0.0}, RTNN),
     "rtnn-decayed": Trick("five times the weight decay", {"weight_decay": 0.05}, RTNN),
     "rtnn-dropout": Trick("a quarter of the last features dropped", {"dropout": 0.25}, RTNN),
     "rtnn-longer": Trick("twice the epochs", {"stages": ((48, 24),)}, RTNN),
+    "breuer": Trick("the plain run", plain=BREUER),
+    "breuer-half": Trick("half of the images altered", {"altered": 0.5}, BREUER),
+    "breuer-moved": Trick("images moved, turned and stretched alone, as in the paper", {"moved_alone": True}, BREUER),
 }
 
 

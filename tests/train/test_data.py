@@ -10,7 +10,7 @@ from edgefer import kernels
 from edgefer.geometry import Box
 from edgefer.preprocess.crop import Preprocess
 from edgefer.train.data import batches
-from edgefer.train.data.augment import augment, cutmix, mixup
+from edgefer.train.data.augment import Alterations, augment, cutmix, mixup
 from edgefer.train.data.batches import Inputs, input_spec, makers, training_batches
 from edgefer.train.data.randaugment import OPERATIONS, STRENGTH
 
@@ -50,11 +50,14 @@ def test_an_alteration_leaves_the_image_it_was_given(faces):
 def test_a_share_of_the_images_is_altered_and_the_rest_mirrored_at_most(faces):
     """400 draws of a share of 0.3: 120 with a deviation of 9, and half of the others are mirrored."""
     rng = np.random.default_rng(2)
-    made = [augment(faces[0], rng, 48, 0.3) for _ in range(400)]
+    made = [augment(faces[0], rng, 48, Alterations(0.3)) for _ in range(400)]
     plain = sum(np.array_equal(each, faces[0]) for each in made)
     mirrored = sum(np.array_equal(each, faces[0][:, ::-1]) for each in made)
     assert 240 <= plain + mirrored <= 320 and abs(plain - mirrored) < 60
-    whole_draws = augment(faces[0], np.random.default_rng(5), 48), augment(faces[0], np.random.default_rng(5), 48, 1.0)
+    whole_draws = (
+        augment(faces[0], np.random.default_rng(5), 48),
+        augment(faces[0], np.random.default_rng(5), 48, Alterations(1.0)),
+    )
     assert np.array_equal(*whole_draws)
 
 
@@ -73,11 +76,22 @@ def test_an_operation_of_randaugment_changes_a_face_and_leaves_it_one(faces, ope
 
 
 def test_randaugment_takes_the_place_of_the_other_alterations_and_is_drawn_alike(faces):
-    one, two, other = (augment(faces[0], np.random.default_rng(seed), 48, 1.0, 2) for seed in (5, 5, 6))
+    one, two, other = (
+        augment(faces[0], np.random.default_rng(seed), 48, Alterations(operations=2)) for seed in (5, 5, 6)
+    )
     assert np.array_equal(one, two) and not np.array_equal(one, other)
-    seen = [augment(faces[0], np.random.default_rng(seed), 48, 1.0, 1) for seed in range(60)]
+    seen = [augment(faces[0], np.random.default_rng(seed), 48, Alterations(operations=1)) for seed in range(60)]
     plain = sum(np.array_equal(each, face) for each in seen for face in (faces[0], faces[0][:, ::-1]))
     assert 1 <= plain <= 15  # one operation in thirteen changes nothing
+
+
+def test_a_face_that_is_moved_alone_keeps_its_levels(faces):
+    """Edges repeat and neighbours are averaged: no level is beyond those of the image, and many draws differ."""
+    flat = np.full((48, 48), 77, np.uint8)
+    made = [augment(faces[0], np.random.default_rng(seed), 48, Alterations(moved_alone=True)) for seed in range(20)]
+    assert len({image.tobytes() for image in made}) == 20
+    assert all(faces[0].min() <= image.min() and image.max() <= faces[0].max() for image in made)
+    assert (augment(flat, np.random.default_rng(1), 48, Alterations(moved_alone=True)) == 77).all()
 
 
 def test_altered_images_still_show_the_same_face(faces):
@@ -138,7 +152,7 @@ def test_processes_make_the_batches_of_a_thread_whatever_their_number(faces):
 
 
 def test_a_row_keeps_its_target(faces, monkeypatch):
-    monkeypatch.setattr(batches, "augment", lambda image, rng, side, share, operations: whole(image, side))
+    monkeypatch.setattr(batches, "augment", lambda image, rng, side, how: whole(image, side))
     inputs = Inputs(SPEC)
     for (x,), y in training_batches(faces, TARGETS, [(SPEC, 64)], 4, 1, 0):
         for tensor, target in zip(x, y, strict=True):

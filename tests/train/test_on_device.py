@@ -77,11 +77,20 @@ def test_alterations_agree_with_those_of_the_processor_in_distribution(images):
 
 
 def test_a_share_of_the_images_is_altered_there_too(images):
-    made = np.asarray(jax.jit(on_device.augment, static_argnums=(2, 3))(images[:64], jax.random.key(2), 48, 0.25))
+    how = augment.Alterations(0.25)
+    made = np.asarray(jax.jit(on_device.augment, static_argnums=(2, 3))(images[:64], jax.random.key(2), 48, how))
     plain = [
         np.array_equal(one, own) or np.array_equal(one, own[:, ::-1]) for one, own in zip(made, images, strict=False)
     ]
     assert 36 <= sum(plain) <= 58
+
+
+def test_images_that_are_moved_alone_agree_too(images):
+    rng, how = np.random.default_rng(1), augment.Alterations(moved_alone=True)
+    many = np.concatenate([images] * 20)
+    there = described(np.stack([augment.augment(image, rng, 48, how) for image in many]))
+    here = described(jax.jit(on_device.augment, static_argnums=(2, 3))(many, jax.random.key(1), 48, how))
+    assert np.allclose(here, there, rtol=0.03), (here, there)
 
 
 def test_mixing_keeps_targets_whole_and_happens_as_often_as_it_should(images):

@@ -6,11 +6,11 @@ from dataclasses import asdict
 import pytest
 
 from edgefer.train import tricks
-from edgefer.train.tricks import PLAIN, RTNN, TRICKS, run_of
+from edgefer.train.tricks import BREUER, PLAIN, RTNN, TRICKS, run_of
 
 
 def test_each_trick_differs_from_its_plain_run_and_from_the_others_of_it():
-    for plain in (PLAIN, RTNN):
+    for plain in (PLAIN, RTNN, BREUER):
         names = [name for name, trick in TRICKS.items() if trick.plain == plain]
         made = [asdict(run_of(name, 1)[1]) for name in names]
         changed = [{key: value for key, value in each.items() if value != asdict(plain)[key]} for each in made]

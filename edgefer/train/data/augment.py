@@ -6,6 +6,8 @@ off by the detector, in any light. Each step stands for one of these differences
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -19,26 +21,43 @@ STRETCH = 0.05
 MIXUP_BETA = 0.2  # most blends are close to one of the two images
 
 
-def augment(
-    image: np.ndarray, rng: np.random.Generator, side: int = SIDE, share: float = 1.0, operations: int = 0
-) -> np.ndarray:
+class Alterations(NamedTuple):
+    """What is done to the images of a training.
+
+    Attributes:
+        share: of the images that are altered; the others are mirrored or not, and no more.
+        operations: of RandAugment, in place of all that follows the mirror; 0 for none.
+        moved_alone: they are mirrored, moved, turned and stretched, as the papers have it, and no more.
+    """
+
+    share: float = 1.0
+    operations: int = 0
+    moved_alone: bool = False
+
+
+#: All of them, for every image.
+WHOLE = Alterations()
+
+
+def augment(image: np.ndarray, rng: np.random.Generator, side: int = SIDE, how: Alterations = WHOLE) -> np.ndarray:
     """A random version of a face: mirrored, moved, turned, sharper or softer, lit otherwise, partly hidden.
 
     Args:
         image: uint8, shape (H, W).
         rng: source of the draws; the same state gives the same image.
         side: of the result, pixels.
-        share: of the images that are altered so; the others are mirrored or not, and no more.
-        operations: of RandAugment, in place of all that follows the mirror; 0 for none.
+        how: all of that for every image, or less of it.
 
     Returns:
         uint8, shape (side, side).
     """
-    if share < 1 and rng.random() >= share:
+    if how.share < 1 and rng.random() >= how.share:
         return _warp(image, rng, side, 0.0)
-    if operations:
-        return randaugment(_warp(image, rng, side, 0.0), rng, operations)
+    if how.operations:
+        return randaugment(_warp(image, rng, side, 0.0), rng, how.operations)
     out = _warp(image, rng, side)
+    if how.moved_alone:
+        return out
     out = _focus(out, rng)
     out = _light(out, rng)
     if rng.random() < 0.2:

@@ -15,7 +15,7 @@ import numpy as np
 from edgefer.measure.datasets.base import Images
 from edgefer.models.manifest import ChannelsName, Input
 from edgefer.preprocess.crop import Preprocess
-from edgefer.train.data.augment import augment, cutmix, mixup
+from edgefer.train.data.augment import WHOLE, Alterations, augment, cutmix, mixup
 
 SCALE, ZERO_POINT = 1 / 128, 0
 AHEAD = 8  # batches made before they are asked for, and two more a process
@@ -73,8 +73,7 @@ def training_batches(
     mixed: tuple[float, float] = (0.0, 0.0),
     executor: Executor | None = None,
     ahead: int = AHEAD,
-    share: float = 1.0,
-    operations: int = 0,
+    how: Alterations = WHOLE,
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """One epoch of augmented batches, in an order and with draws that (seed, epoch) alone decide.
 
@@ -86,23 +85,22 @@ def training_batches(
         mixed: shares of the batches that are altered by mixup and by cutmix.
         executor: what makes the batches, see `makers`; None for a thread. It does not change them.
         ahead: batches made before they are asked for.
-        share: of the images that are altered. operations: of RandAugment, see `augment`.
+        how: the images are altered.
 
     Yields:
         float32 (batch, side, side, C) for each view; float32 (batch, classes).
     """
     if executor is None:
         with ThreadPoolExecutor(1) as executor:
-            how = (mixed, executor, ahead, share, operations)
-            yield from training_batches(images, targets, views, batch, seed, epoch, *how)
+            yield from training_batches(images, targets, views, batch, seed, epoch, mixed, executor, ahead, how)
         return
     order = np.random.default_rng([seed, epoch]).permutation(len(images))
     waiting: deque = deque()
     try:
         for number in range(len(order) // batch):
             rows = order[number * batch : (number + 1) * batch]
-            how = (seed, epoch, number), mixed, share, operations
-            waiting.append(executor.submit(make_batch, images[rows], targets[rows], views, *how))
+            draws = (seed, epoch, number)
+            waiting.append(executor.submit(make_batch, images[rows], targets[rows], views, draws, mixed, how))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
@@ -118,13 +116,12 @@ def make_batch(
     views: Sequence[View],
     draws: tuple[int, ...],
     mixed: tuple[float, float],
-    share: float = 1.0,
-    operations: int = 0,
+    how: Alterations = WHOLE,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """One batch of `training_batches`; `draws` seeds its alterations."""
     rng = np.random.default_rng(draws)
     side = views[0][0].width
-    altered = np.stack([augment(image, rng, side, share, operations) for image in images])
+    altered = np.stack([augment(image, rng, side, how) for image in images])
     draw = rng.random()
     if draw < mixed[0]:
         altered, targets = mixup(altered, targets, rng)

@@ -16,7 +16,7 @@ from jax import lax
 
 from edgefer.measure.datasets.base import Images
 from edgefer.preprocess.crop import CHANNELS, REAL_VALUES
-from edgefer.train.data.augment import MIXUP_BETA, ROTATION_DEGREES, SCALE, SHIFT, STRETCH
+from edgefer.train.data.augment import MIXUP_BETA, ROTATION_DEGREES, SCALE, SHIFT, STRETCH, WHOLE, Alterations
 from edgefer.train.data.batches import SCALE as STEP
 from edgefer.train.data.batches import Inputs, input_spec
 
@@ -72,22 +72,22 @@ def _areas(size: int, side: int) -> np.ndarray:
     return (np.maximum(inside, 0) * (side / size)).astype(np.float32)
 
 
-def augment(images, key, side: int, share: float = 1.0):
+def augment(images, key, side: int, how: Alterations = WHOLE):
     """Random versions of faces, as `augment.augment` makes them.
 
     Args:
         images: whole numbers, shape (N, H, W). key: of jax.random; the same key gives the same images.
-        share: of the images that are altered.
+        how: the images are altered; without operations of RandAugment.
 
     Returns:
         Levels, shape (N, side, side).
     """
     warp, focus, light, hide = jax.random.split(key, 4)
-    if share >= 1:
-        return _hide(_light(_focus(_warp(images, warp, side), focus), light), hide)
-    chosen = jax.random.uniform(jax.random.fold_in(key, 1), (len(images), 1, 1)) < share
+    chosen = True
+    if how.share < 1:
+        chosen = jax.random.uniform(jax.random.fold_in(key, 1), (len(images), 1, 1)) < how.share
     moved = _warp(images, warp, side, jnp.where(chosen, 1.0, 0.0))
-    return jnp.where(chosen, _hide(_light(_focus(moved, focus), light), hide), moved)
+    return moved if how.moved_alone else jnp.where(chosen, _hide(_light(_focus(moved, focus), light), hide), moved)
 
 
 def _even(key, count: int, *limits: tuple[float, float]):
@@ -192,7 +192,7 @@ def mix(levels, targets, key, mixed: tuple[float, float]):
     return jnp.where(inside, other, blended), share * targets + (1 - share) * other_targets
 
 
-def altered(images, targets, key, side: int, mixed: tuple[float, float], share: float = 1.0):
+def altered(images, targets, key, side: int, mixed: tuple[float, float], how: Alterations = WHOLE):
     """Levels and targets of a training batch: `augment`, then `mix`."""
     own, together = jax.random.split(key)
-    return mix(augment(images, own, side, share), targets, together, mixed)
+    return mix(augment(images, own, side, how), targets, together, mixed)

@@ -14,6 +14,8 @@ import numpy as np
 #: Of each operation's range; the paper has 9 of 30 for small networks.
 STRENGTH = 0.3
 SHEAR, TRANSLATE, ROTATE_DEGREES, FACTOR = 0.3, 0.3, 30.0, 0.9
+#: What sharpness goes away from.
+SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
 
 
 def randaugment(image: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -63,9 +65,7 @@ def _brightness(image: np.ndarray, strength: float) -> np.ndarray:
 
 
 def _sharpness(image: np.ndarray, strength: float) -> np.ndarray:
-    smooth = cv2.filter2D(
-        image, -1, np.float32([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13, borderType=cv2.BORDER_REPLICATE
-    )
+    smooth = cv2.filter2D(image, -1, SMOOTH, borderType=cv2.BORDER_REPLICATE)
     return cv2.addWeighted(image, 1 + FACTOR * strength, smooth, -FACTOR * strength, 0)
 
 
