@@ -32,7 +32,16 @@ RTNN = replace(
     PLAIN, architecture="rtnn", input="grey", labels="basic7", size=48, stages=((48, 12),), weight_decay=0.01
 )
 #: That of the network of Breuer and Kimmel.
-BREUER = replace(RTNN, architecture="breuer", rate=1e-3, dropout=0.5, weight_decay=0.02, precision="bfloat16")
+BREUER = replace(
+    RTNN,
+    architecture="breuer",
+    size=48,
+    stages=((48, 12),),
+    rate=1e-3,
+    dropout=0.5,
+    weight_decay=0.02,
+    precision="bfloat16",
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ TRICKS = {
     "rtnn-undecayed": Trick("no weight decay", {"weight_decay": 0.0}, RTNN),
     "rtnn-decayed": Trick("five times the weight decay", {"weight_decay": 0.05}, RTNN),
     "rtnn-dropout": Trick("a quarter of the last features dropped", {"dropout": 0.25}, RTNN),
-    "rtnn-longer": Trick("twice the epochs", {"stages": ((48, 24),)}, RTNN),
+    "rtnn-longer": Trick("twice the epochs", {"stages": ((32, 32),)}, RTNN),
     "breuer": Trick("the plain run", plain=BREUER),
     "breuer-half": Trick("half of the images altered", {"altered": 0.5}, BREUER),
     "breuer-moved": Trick("images moved, turned and stretched alone, as in the paper", {"moved_alone": True}, BREUER),
