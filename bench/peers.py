@@ -105,6 +105,15 @@ FLOAT_NETWORKS = {
 }
 
 
+def said_by(name: str, data) -> np.ndarray:
+    """The classes that a peer network gives the images of a data set: int, shape (N,), as its truth has them."""
+    from edgefer.labels import label_set
+
+    network = FloatNetwork(*FLOAT_NETWORKS[name])
+    order = np.array([label_set(data.labels).index(emotion) for emotion in EMOTIONS])
+    return np.array([order[network(image, (0, 0, *image.shape[::-1])).argmax()] for image in data.images])
+
+
 def on_the_frontier(directory: Path) -> dict[str, dict]:
     """What the peer networks reach on val of FER+ and of FER-2013, and their time, with the base network's.
 
@@ -112,20 +121,17 @@ def on_the_frontier(directory: Path) -> dict[str, dict]:
     """
     import networks
 
-    from edgefer.labels import label_set
     from edgefer.measure import datasets
 
     path = DATA / "fer2013" / "fer2013_train_val.npz"
     sets = {"ferplus": datasets.load(path, "val"), "fer2013": datasets.load(path, "val", "basic7")}
     costs = {networks.BASE: json.loads((directory / "costs.json").read_text())[networks.BASE]}
     judged: dict[str, dict] = {}
-    for name, (model, side, factor, constant) in FLOAT_NETWORKS.items():
-        network, judged[name] = FloatNetwork(model, side, factor, constant), {}
+    for name, (model, side, *_) in FLOAT_NETWORKS.items():
+        judged[name] = {}
         costs[name] = {"file": str(model), "size": side, "bytes": model.stat().st_size}
         for key, data in sets.items():
-            order = np.array([label_set(data.labels).index(emotion) for emotion in EMOTIONS])
-            said = [order[network(image, (0, 0, *image.shape[::-1])).argmax()] for image in data.images]
-            percent = 100 * float((np.array(said) == data.truth).mean())
+            percent = 100 * float((said_by(name, data) == data.truth).mean())
             judged[name][key] = {"accuracy": percent, "rows": len(data), "int8": False}
     times = networks.measure(directory, costs, 8.0)
     return {

@@ -3,7 +3,8 @@
     python -m tools.duplicates      judge, and keep it in docs/reproduction/duplicates
 
 The papers' figures are of rows with them. Judged are the shipped models that learnt from FER-2013, in int8, and the
-finished runs of recipes whose weights are under `runs/`, in float; `python -m tools.reproduction` writes the page.
+finished runs of recipes whose weights are under `runs/`, in float; and mini-Xception as its authors published it, where
+`python bench/peers.py` has converted it. `python -m tools.reproduction` writes the page.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from edgefer.train.recipes import OWNERS
 from edgefer.train.settings import TrainingSettings, find_data
 from tools import MODELS, RECORDS, shipped, table
 
-FOLDER = "duplicates"
+import peers  # isort: skip
+
+FOLDER, PUBLISHED = "duplicates", "mini-xception-published"
 
 
 def judged(judge: Callable[[Dataset], np.ndarray], labels: str) -> dict[str, float | int | str]:
@@ -65,6 +68,9 @@ def judge_all(records: Path = RECORDS) -> list[str]:
                 lambda data, run=run: _right(run, data), TrainingSettings.read(run / "settings.json").labels
             )
             done.append(_keep(records, run.name, "float32", result))
+    if peers.CONVERTED.exists():
+        result = judged(lambda data: peers.said_by(peers.MINI_XCEPTION, data) == data.truth, "basic7")
+        done.append(_keep(records, PUBLISHED, "float32", result))
     return done
 
 

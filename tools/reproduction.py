@@ -24,7 +24,7 @@ from edgefer.models import manifest
 from edgefer.train.recipes import RECIPES
 from edgefer.train.runs import Record, read_records, repetitions_of
 from edgefer.train.settings import TrainingSettings
-from tools import MODELS, RECORDS, ROOT, duplicates, publish, shipped, table
+from tools import MODELS, RECORDS, ROOT, duplicates, publish, shipped, table, trailing
 
 PAGE = ROOT / "docs" / "reproduction.md"
 NOT_RUN = "not run yet"
@@ -178,7 +178,8 @@ def page(records: Path = RECORDS, models: Path = MODELS) -> str:
         parts += [f"## {entry.title}", *([f"Printed for: {entry.about}."] if entry.about else [])]
         parts += [_accuracies(entry, runs, manifests), *_runs(entry, runs, rules)]
     parts += ["## Breuer and Kimmel, Table 3: trained on one set, tested on another", _cross(records / "cross", runs)]
-    parts += [*_reading(runs), *duplicates.section(records), *_short_runs(records / "short", rules)]
+    parts += [*_reading(runs), *trailing.section(records, runs), *duplicates.section(records)]
+    parts += _short_runs(records / "short", rules)
     parts += ["## Rules", "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, start=1))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
