@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from portrait import as_frames, backdrop, paste
@@ -92,3 +93,28 @@ def test_small_faces_that_move_all_at_once_are_the_same_scene(columns, rows):
     before = overview(crowd(0, 0))
     for move in ((12, 0), (0, 10), (-14, 9), (20, 0)):
         assert not is_another(before, overview(crowd(*move)))
+
+
+def texture(kind: str, period: int) -> np.ndarray:
+    """A wall, larger than a picture."""
+    y, x = np.mgrid[:560, :720]
+    if kind == "bricks":
+        mortar = (y % period < 3) | ((x + (y // period % 2) * period) % (2 * period) < 3)
+        return np.where(mortar, 40, 160).astype(np.uint8)
+    if kind == "letters":
+        page = np.full(y.shape, 230, np.uint8)
+        for line in range(0, len(page), period):
+            words = "the quick brown fox jumps over the lazy dog " * 3
+            cv2.putText(page, words, (0, line + period - 4), 0, period / 32, 20, max(1, period // 14))
+        return page
+    return (({"boards": x, "blinds": y}[kind] // (period // 2)) % 2 * 140 + 50).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["bricks", "letters", "boards", "blinds"])
+@pytest.mark.parametrize("period", [8, 11, 14, 17, 20, 25, 30, 40])
+def test_a_shaken_camera_before_a_wall_of_small_things_shows_the_same_scene(kind, period):
+    wall, faces = texture(kind, period), []
+    for dx, dy in ((0, 0), (3, 0), (8, 0), (10, 4), (15, 0), (0, 7), (0, 11), (20, 10)):
+        part = np.ascontiguousarray(wall[dy : dy + 480, dx : dx + 640])
+        faces.append(overview(paste(part, (CENTRE[0] - dx, CENTRE[1] - dy), SIDE)))
+    assert not any(is_another(faces[0], face) or is_another(face, faces[0]) for face in faces[1:])
