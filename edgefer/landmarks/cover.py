@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgefer import defaults
 from edgefer.landmarks.base import Landmarks
+
+#: The points of the eyes, and those of the mouth.
+_EYES, _MOUTH = (("right_eye", slice(36, 42)), ("left_eye", slice(42, 48))), slice(48, 68)
 
 
 class CoverGate:
     """The reasons against judging a face that its landmarks show.
+
+    A part of which more than half lies outside the picture cannot be seen, whatever the network says: it takes what
+    the edge's pixels look like when they go on.
 
     Args:
         min_eyes, min_mouth: a face of which the eyes or the mouth are seen with less confidence is "occluded"; of
@@ -28,18 +36,33 @@ class CoverGate:
         self.max_yaw_deg = max_yaw_deg
         self.max_roll_deg = max_roll_deg
 
-    def reasons(self, marks: Landmarks | None) -> tuple[str, ...]:
-        """Of "occluded", "turned" and "tilted", those that hold; None stands for a face that cannot be seen."""
+    def reasons(self, marks: Landmarks | None, shape: tuple[int, ...]) -> tuple[str, ...]:
+        """Of "occluded", "turned" and "tilted", those that hold; None stands for a face that cannot be seen.
+
+        Args:
+            marks: of the face. shape: height and width of the picture it is in.
+        """
         if marks is None:
             return ("occluded",)
         reasons = []
-        if marks.seen is not None:
-            eyes = max(marks.seen["right_eye"], marks.seen["left_eye"])
-            if eyes < self.min_eyes or marks.seen["mouth"] < self.min_mouth:
-                reasons.append("occluded")
+        out, seen = _outside(marks.points, shape), marks.seen or {}
+        eyes = any(seen.get(eye, 1.0) >= self.min_eyes and not _most(out[points]) for eye, points in _EYES)
+        if not eyes or seen.get("mouth", 1.0) < self.min_mouth or _most(out[_MOUTH]):
+            reasons.append("occluded")
         if marks.pose is not None:
             if abs(marks.pose.yaw) > self.max_yaw_deg:
                 reasons.append("turned")
             if abs(marks.pose.roll) > self.max_roll_deg:
                 reasons.append("tilted")
         return tuple(reasons)
+
+
+def _outside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Which of the points lie outside a picture; its first pixel's centre is (0, 0)."""
+    height, width = shape[:2]
+    x, y = points[:, 0], points[:, 1]
+    return (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
+
+
+def _most(part: np.ndarray) -> bool:
+    return bool(2 * np.count_nonzero(part) > len(part))
