@@ -45,9 +45,9 @@ class CoverGate:
         if marks is None:
             return ("occluded",)
         reasons = []
-        out, seen = _outside(marks.points, shape), marks.seen or {}
-        eyes = any(seen.get(eye, 1.0) >= self.min_eyes and not _most(out[points]) for eye, points in _EYES)
-        if not eyes or seen.get("mouth", 1.0) < self.min_mouth or _most(out[_MOUTH]):
+        out, seen = _outside(marks, shape), marks.seen or {}
+        eyes = any(seen.get(eye, 1.0) >= self.min_eyes and not _most(out, points) for eye, points in _EYES)
+        if not eyes or seen.get("mouth", 1.0) < self.min_mouth or _most(out, _MOUTH):
             reasons.append("occluded")
         if marks.pose is not None:
             if abs(marks.pose.yaw) > self.max_yaw_deg:
@@ -57,12 +57,18 @@ class CoverGate:
         return tuple(reasons)
 
 
-def _outside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Which of the points lie outside a picture; its first pixel's centre is (0, 0)."""
+_NONE_OUTSIDE = np.zeros(68, bool)
+
+
+def _outside(marks: Landmarks, shape: tuple[int, ...]) -> np.ndarray:
+    """Which points lie outside a picture; none where the face's square is inside, which has the eyes and the mouth."""
     height, width = shape[:2]
-    x, y = points[:, 0], points[:, 1]
+    if marks.box is not None and marks.box.x0 >= 0 <= marks.box.y0 and marks.box.x1 <= width and marks.box.y1 <= height:
+        return _NONE_OUTSIDE
+    x, y = marks.points[:, 0], marks.points[:, 1]  # the first pixel's centre is (0, 0)
     return (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
 
 
-def _most(part: np.ndarray) -> bool:
-    return bool(2 * np.count_nonzero(part) > len(part))
+def _most(out: np.ndarray, part: slice) -> bool:
+    """Whether more than half of a part lies outside."""
+    return out is not _NONE_OUTSIDE and bool(2 * np.count_nonzero(out[part]) > part.stop - part.start)

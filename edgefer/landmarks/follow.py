@@ -95,7 +95,7 @@ class Follower:
             found = self._look_again(frame.grey, face.box, state)
         if found is None:
             state, found = None, self._find_anew(frame, face)
-        elif found.confidence.mean() < self.SURE and self._may_turn(frame, face):
+        elif found.confidence.sum() < self.SURE * len(found.confidence) and self._may_turn(frame, face):
             anew = self._in_all_directions(frame, face, self._look(frame.grey, face.box, False))
             if anew is not None and anew.quarters != found.quarters:
                 state, found = None, anew

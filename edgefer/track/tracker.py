@@ -368,7 +368,9 @@ class Tracker:
 
     def _others(self, track: Track, box: Box, least: float) -> list[Track]:
         """Other faces in view that overlap a box by more than `least`."""
-        return [each for each in self._tracks if each is not track and each.visible and iou(each.box, box) > least]
+        x0, _, x1, _ = box
+        near = [each for each in self._tracks if each.box.x0 < x1 and each.box.x1 > x0 and each is not track]
+        return [each for each in near if each.visible and iou(each.box, box) > least]
 
     def _is_known(self, box: Box, now: int) -> bool:
         """Whether a box belongs to a face that is being followed."""
