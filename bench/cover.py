@@ -87,7 +87,9 @@ LEVELS = (1, 3, 5, 10, 50, 90, 95, 97, 99)
 DRAWINGS: list[Drawing] = [bare, mask, sunglasses, upside_down]
 
 
-Rows = dict[tuple[str, str], list["Landmarks | None"]]
+#: The landmarks of a face and the shape of its picture.
+Row = tuple["Landmarks | None", tuple[int, ...]]
+Rows = dict[tuple[str, str], list[Row]]
 
 
 def look(every: int, landmarker: Landmarker, finder: Photographs) -> Rows:
@@ -106,9 +108,9 @@ def look(every: int, landmarker: Landmarker, finder: Photographs) -> Rows:
             turned = np.array(image.shape[::-1]) - 1 - points if drawing is upside_down else points
             square = face_square(turned)
             own = Face(1, square, Quality(square.width, 1, 100))
-            rows.setdefault((drawing.__name__, "points"), []).append(landmarker.find(frame, own))
-            for face in finder.find(frame)[:1]:
-                rows.setdefault((drawing.__name__, "detector"), []).append(landmarker.find(frame, face))
+            for box, faces in (("points", [own]), ("detector", finder.find(frame)[:1])):
+                found = [(landmarker.find(frame, face), image.shape) for face in faces]
+                rows.setdefault((drawing.__name__, box), []).extend(found)
     return rows
 
 
@@ -128,9 +130,9 @@ def main() -> int:
     rows = look(options.every, landmarker, finder)
     printed = []
     for (drawing, box), found in rows.items():
-        reasons = Counter(reason for marks in found for reason in gate.reasons(marks))
-        uncertain = np.mean([bool(gate.reasons(marks)) for marks in found])
-        unseen = sum(marks is None for marks in found)
+        reasons = Counter(reason for row in found for reason in gate.reasons(*row))
+        uncertain = np.mean([bool(gate.reasons(*row)) for row in found])
+        unseen = sum(marks is None for marks, _ in found)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         printed.append([drawing, box, len(found), f"{uncertain:.1%}", unseen, told])
     print(table(["drawn", "box of", "faces", "uncertain", "not seen", "reasons"], printed))
@@ -142,7 +144,7 @@ def main() -> int:
 def print_levels(rows: Rows) -> None:
     printed = []
     for (drawing, box), found in rows.items():
-        seen = [marks for marks in found if marks is not None and marks.seen is not None and marks.pose is not None]
+        seen = [marks for marks, _ in found if marks is not None and marks.seen is not None and marks.pose is not None]
         values = {
             "eyes": [max(marks.seen["right_eye"], marks.seen["left_eye"]) for marks in seen],
             "mouth": [marks.seen["mouth"] for marks in seen],

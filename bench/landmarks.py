@@ -108,7 +108,7 @@ def covered(network: LandmarkNetwork, faces: data.Faces) -> dict[str, tuple[int,
             if pose is not None and abs(pose.yaw) > gate.max_yaw_deg:
                 continue
             hit, all_ = counts[name]
-            counts[name] = hit + ("occluded" in gate.reasons(seen)), all_ + 1
+            counts[name] = hit + ("occluded" in gate.reasons(seen, picture.shape)), all_ + 1
     return counts
 
 

@@ -68,7 +68,7 @@ class Marks:
             elif marks.box is not None:
                 face.box = tracker.reseat(frame, face.track, marks.box)
                 face.quality.side_px = max(face.box.width, face.box.height)
-            self._take(face, marks)
+            self._take(frame, face, marks)
         self._last_ns = frame.media_ns
         gone = [track for track, then in self._looked_ns.items() if frame.media_ns - then > _KEPT_NS]
         if gone:
@@ -80,7 +80,7 @@ class Marks:
     def examine(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Looks at all faces of a photograph; nothing is kept."""
         for face in faces:
-            self._take(face, self._landmarker.find(frame, face))
+            self._take(frame, face, self._landmarker.find(frame, face))
             _add(face, self._reasons.pop(face.track, ()))
 
     def forget(self, tracks: Collection[int]) -> None:
@@ -109,13 +109,13 @@ class Marks:
         new = new[:_AT_ONCE]
         return new + due[: max(0, math.ceil(share) - len(new))]
 
-    def _take(self, face: Face, marks: Landmarks | None) -> None:
+    def _take(self, frame: Frame, face: Face, marks: Landmarks | None) -> None:
         """What a look says of a face: its points where they are wanted, and the reasons against judging it."""
         if marks is not None and self.always:
             face.landmarks, face.pose = marks.points, marks.pose
         if self._gate is None:
             return
-        reasons = self._gate.reasons(marks)
+        reasons = self._gate.reasons(marks, frame.grey.shape)
         if marks is None and face.quality.reasons:
             reasons = ()  # what is small, blurred or dark has its reason
         elif marks is not None and marks.seen is not None:

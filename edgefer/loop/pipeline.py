@@ -9,20 +9,19 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from msgspec import Struct, field, structs
+from msgspec import structs
 
 from edgefer.errors import UsageError
-from edgefer.geometry import Box, carried
-from edgefer.labels import UNCERTAIN
+from edgefer.geometry import carried
 from edgefer.loop.governor import Governor
 from edgefer.loop.marks import Marks
 from edgefer.loop.smooth import Smoother
+from edgefer.loop.state import ModelState, held, judgement, observed
 from edgefer.loop.turns import Turns
 from edgefer.recognize.base import (
     EventRecognizer,
     Observation,
     Recognizer,
-    Refused,
     WindowedRecognizer,
     require_expression,
     unit_names,
@@ -35,22 +34,12 @@ if TYPE_CHECKING:  # the tracker brings OpenCV
 #: For so many frames at most a recognition waits until one has neither asked the detector nor looked at landmarks. A
 #: search asks the detector in several frames, and most often has little to do in them.
 _WAIT_FOR_DETECTOR, _WAIT_FOR_LOOK = 2, 4
+#: What a model said of a face stands for so long while it cannot judge it: a stage of a chain may fail in one frame.
+_STANDS_NS = 1e9
 #: What has neither a sketch nor points.
 _NOTHING = Observation(np.zeros(0, np.float32))
 #: What is kept of a face that is gone is dropped after so many frames: a track may return for a while.
 _FORGET_EVERY_FRAMES = 256
-
-
-class _Model(Struct):
-    """One recognizer with the smoothed scores of its faces by track, or their action units; and the sketch or the
-    points they are of, with the face's box then; and of which faces it said what it lacks when it last looked."""
-
-    recognizer: Recognizer
-    smoother: Smoother
-    scores: dict[int, ModelReading] = field(default_factory=dict)
-    units: dict[int, np.ndarray] = field(default_factory=dict)
-    seen: dict[int, tuple[Observation, Box]] = field(default_factory=dict)
-    lacking: dict[int, str] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -89,7 +78,7 @@ class Pipeline:
                 raise UsageError(f"model {recognizer.name} needs landmarks, and nothing here finds them")
         self.governor = governor
         self._tracker = tracker
-        self._models = [_Model(recognizer, smoother()) for recognizer in recognizers]
+        self._models = [ModelState(recognizer, smoother()) for recognizer in recognizers]
         #: Those that give an expression.
         self._judges = [model for model in self._models if model.recognizer.labels]
         self._windowed: list[WindowedRecognizer] = [
@@ -196,9 +185,9 @@ class Pipeline:
         spent_ns = dict.fromkeys(("preprocess", "infer", "smooth"), 0)
         readings = []
         for face in faces:
-            said = [_observed(model, frame, face, spent_ns) for model in self._models]
+            said = [observed(model, frame, face, spent_ns) for model in self._models]
             scores = [
-                None if each is None else _judgement(model.recognizer.labels, each.scores)
+                None if each is None else judgement(model.recognizer.labels, each.scores)
                 for model, each in zip(self._models, said, strict=True)
                 if model.recognizer.labels
             ]
@@ -221,35 +210,41 @@ class Pipeline:
         return time.monotonic_ns() - start_ns + sum(spent_ns.values()) / done > budget_ms * 1e6
 
     def _recognize(self, frame: Frame, face: Face, spent_ns: dict[str, int]) -> None:
-        """Updates the scores of one face. Until a model has said something of it, it stays a new one."""
+        """Updates the scores of one face. It stays a new one until a model has judged it, or has said why it cannot."""
         known, judged = face.track in self._turns.recognized, False
         for model in self._models:
-            observation = _observed(model, frame, face, spent_ns)
+            observation = observed(model, frame, face, spent_ns)
             if observation is None:
                 model.seen.pop(face.track, None)  # points of an older frame would lie beside the face
-                if model.recognizer.needs.window_s > 0:  # its window has a gap: what it said is of another time
-                    model.scores.pop(face.track, None)
-                    model.smoother.forget([face.track])
+                known = known or face.track in model.lacking
+                since_ns = frame.media_ns - model.judged_ns.get(face.track, frame.media_ns)
+                # its window has a gap, or it has long not seen what it judges: what it said is of another time
+                if model.recognizer.needs.window_s > 0 or since_ns > _STANDS_NS:
+                    model.drop(face.track)
                 continue
             known = True
             judged = judged or model is self._judges[0]
+            model.judged_ns[face.track] = frame.media_ns
             begin = time.monotonic_ns()
             if observation.units is not None:
                 smoothed = model.smoother.update(face.track, observation.units, frame.media_ns)
                 model.units[face.track] = smoothed
             if model.recognizer.labels:
                 smoothed = model.smoother.update(face.track, observation.scores, frame.media_ns)
-                model.scores[face.track] = _judgement(model.recognizer.labels, smoothed)
+                model.scores[face.track] = judgement(model.recognizer.labels, smoothed)
             spent_ns["smooth"] += time.monotonic_ns() - begin
             if observation.sketch is not None or observation.points is not None:
                 model.seen[face.track] = observation, face.box
         if known:
             self._turns.took(face, frame, judged)
 
-    def _seen(self, model: _Model, face: Face) -> Observation:
-        """The sketch and the points that a model last judged, these as the face's box has moved since."""
+    def _seen(self, model: ModelState, face: Face) -> Observation:
+        """The sketch and the points that a model last judged, these as the face's box has moved since.
+
+        Of a face that the gate holds back they would be those of another moment, and lie beside it.
+        """
         last = model.seen.get(face.track)
-        if last is None:
+        if last is None or face.quality.reasons:
             return _NOTHING
         seen, box = last
         if seen.points is None or box == face.box:
@@ -270,7 +265,7 @@ class Pipeline:
             said: of the models that give an expression. units, seen: of all models.
         """
         named = {
-            model.recognizer.name: _held(model.recognizer.labels, each, face)
+            model.recognizer.name: held(model.recognizer.labels, each, face)
             for model, each in zip(self._judges, said, strict=True)
         }
         first = named.pop(self._judges[0].recognizer.name)
@@ -315,27 +310,10 @@ class Pipeline:
     def _forget_said(self, tracks: Collection[int]) -> None:
         """Drops what the models have said of tracks."""
         for model in self._models if tracks else ():
-            model.smoother.forget(tracks)
             for track in tracks:
-                model.scores.pop(track, None)
-                model.units.pop(track, None)
+                model.drop(track)
                 model.seen.pop(track, None)
                 model.lacking.pop(track, None)
-
-
-def _observed(model: _Model, frame: Frame, face: Face, spent_ns: dict[str, int]) -> Observation | None:
-    """What a model says of a face that is large enough for it and that the gate lets pass."""
-    model.lacking.pop(face.track, None)
-    if face.quality.reasons or face.quality.side_px < model.recognizer.needs.min_face_px:
-        return None
-    observation = model.recognizer.observe(frame, face)
-    if isinstance(observation, Refused):
-        model.lacking[face.track] = observation.reason
-        return None
-    if observation is not None:
-        for stage, nanoseconds in observation.spent_ns.items():
-            spent_ns[stage] = spent_ns.get(stage, 0) + nanoseconds
-    return observation
 
 
 def _finished(
@@ -360,22 +338,6 @@ def _finished(
         source=frame.source,
         image=frame.image,
     )
-
-
-def _judgement(labels: Sequence[str], scores: np.ndarray) -> ModelReading:
-    """What scores say."""
-    best = int(scores.argmax())
-    return ModelReading(labels[best], float(scores[best]), dict(zip(labels, scores.tolist(), strict=True)))
-
-
-def _held(labels: Sequence[str], said: ModelReading | None, face: Face) -> ModelReading:
-    """What a model says of a face in a reading; uncertain where the gate holds it back or nothing is known."""
-    if said is None:  # no observation yet: equal scores say that nothing is known
-        said = _judgement(labels, np.full(len(labels), 1 / len(labels), np.float32))
-        said.expression = UNCERTAIN
-        return said
-    expression = UNCERTAIN if face.quality.reasons else said.expression
-    return ModelReading(expression, said.confidence, said.scores.copy())
 
 
 def _wall_clock(age_ms: float) -> str:

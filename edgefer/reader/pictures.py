@@ -50,7 +50,7 @@ def _frame_of_file(path: str) -> Frame:
         raise SourceError(f"{name}: expected a photograph, got an address; edgefer.stream reads streams")
     choice = parse_source(file_spec(path))
     if STILL not in choice.entry.needs:
-        raise SourceError(f"{name}: expected a photograph, got a {choice.name}; edgefer.stream reads it")
+        raise SourceError(f"{name}: expected a photograph, got the kind {choice.name}; edgefer.stream reads it")
     source: Source
     with choice.make() as source:
         frame = source.read()

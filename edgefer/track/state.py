@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgefer.geometry import Box, moved
-from edgefer.track.patch import Patch
+from edgefer.track.patch import Patch, correlation
 from edgefer.values import Quality
 
 #: How far from its box a face may be found and be the same one, sides of the box: at once, more for each
@@ -21,7 +21,7 @@ class Track:
     """One face being followed.
 
     `patch` is of `patch_ns`, when the face was at `patch_box`; since the one before it moved by `speed`, pixels a ns.
-    `appearance` is its pixels when the detector last found it, at `confirmed_ns`; `certain_box` and
+    `appearance` is its pixels when the detector last found it alone, `confirmed_ns` when it last did; `certain_box` and
     `certain_patch` are of `certain_ns`, when it last resembled them; it `remains` when it still does, or when
     part of it is where it was. `scene` is an overview of the picture it last resembled them in; it is `elsewhere` while
     the picture shows another scene. `looked_ns` is when the detector last looked, `examined_ns` when it last did
@@ -56,14 +56,19 @@ class Track:
         self.looked_ns = self.examined_ns = self.born_ns
         self.confirm(self.box, self.patch, self.born_ns)
 
-    def confirm(self, box: Box, patch: Patch, now: int, turned: bool = False) -> None:
-        """The detector found it at `box`."""
+    def confirm(self, box: Box, patch: Patch, now: int, turned: bool = False, alone: bool = True) -> None:
+        """The detector found it at `box`; alone: no other face is in front of it, or it of one."""
         self.box = self.certain_box = box
         self.patch = self.certain_patch = patch
         self.patch_box, self.patch_ns = box, now
-        self.appearance = patch.face.copy()
+        if alone:
+            self.appearance = patch.face.copy()
         self.confirmed_ns = self.certain_ns = self.seen_ns = now
         self.visible, self.resembles, self.turned = True, True, turned
+
+    def likeness(self, patch: Patch) -> float:
+        """How well a patch resembles the face as it last was alone, -1 to 1."""
+        return correlation(patch.face, self.appearance)
 
     def carry(self, box: Box, patch: Patch, now: int) -> None:
         """Flow has found it at `box`."""

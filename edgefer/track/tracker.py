@@ -142,8 +142,8 @@ class Tracker:
             Where it is from now on: `box`, unless another face is there.
         """
         track = next(track for track in self._tracks if track.number == number)
-        if self._is_free(track, box):
-            track.confirm(box, Patch(frame.grey, box), frame.media_ns)
+        if self._is_free(frame.grey, track, box):
+            track.confirm(box, Patch(frame.grey, box), frame.media_ns, alone=self._is_alone(track, box))
         return track.box
 
     def doubt(self, number: int) -> None:
@@ -232,12 +232,12 @@ class Tracker:
             track.examined_ns = now
         expected = track.box if track.visible else match_nearby(grey, track.certain_box, track.appearance)
         look = self._look(grey, expected, thorough)
-        if look is None or look.score < self._detector.levels.keep or not self._is_free(track, look.box):
+        if look is None or look.score < self._detector.levels.keep or not self._is_free(grey, track, look.box):
             return
         box = look.box
         if track.visible and iou(track.box, box) > 0.5:
             box = Box(*(old + CORRECTION * (new - old) for old, new in zip(track.box, box, strict=True)))
-        track.confirm(box, Patch(grey, box), now, look.turned)
+        track.confirm(box, Patch(grey, box), now, look.turned, self._is_alone(track, box))
 
     def _is_reported(self, track: Track, now: int) -> bool:
         """Whether a carried track may still be reported."""
@@ -301,9 +301,9 @@ class Tracker:
         lost = [track for track in self._tracks if not (track.visible or track.elsewhere)]
         pairs = [(track.closeness(face.box, now), track, face) for track in lost for face in detections]
         for closeness, track, face in sorted(pairs, key=lambda pair: -pair[0]):
-            free = not track.visible and self._is_free(track, face.box)
+            free = not track.visible and self._is_free(grey, track, face.box)
             if closeness > 0 and free and face.score >= levels.likely:
-                track.confirm(face.box, Patch(grey, face.box), now)
+                track.confirm(face.box, Patch(grey, face.box), now, alone=self._is_alone(track, face.box))
         for face in detections:
             if self._is_known(face.box, now):
                 continue
@@ -316,15 +316,14 @@ class Tracker:
             self._second_look(grey, now, len(self._likely))
 
     def _drop_lost(self, now: int) -> None:
-        """Forgets tracks lost for too long, and the younger of two that lie on one face."""
-        kept: list[Track] = []
+        """Forgets tracks lost for too long; of two on one face the younger is lost, or the older if unlike it."""
+        self._tracks = [each for each in self._tracks if each.visible or now - each.seen_ns <= RECALL_MS * 1e6]
         for track in self._tracks:
-            if not track.visible and now - track.seen_ns > RECALL_MS * 1e6:
-                continue
-            if track.visible and any(other.visible and iou(other.box, track.box) > 0.5 for other in kept):
-                continue
-            kept.append(track)
-        self._tracks = kept
+            for older in self._others(track, track.box, 0.5) if track.visible else ():
+                if older.number < track.number:
+                    unlike = older.likeness(older.patch) < min(RESEMBLANCE, track.likeness(track.patch))
+                    less = older if unlike else track
+                    less.visible, less.box = False, less.certain_box
 
     # -- helpers
 
@@ -355,10 +354,23 @@ class Tracker:
         self._tracks.append(Track(self._next_number, box, Patch(grey, box), now, self._scene))
         self._next_number += 1
 
-    def _is_free(self, track: Track, box: Box) -> bool:
-        """Whether no other face in view is at `box`, as when a lost one is behind it."""
-        least = max(0.3, iou(track.box, box)) if track.visible else 0.3
-        return not any(other is not track and other.visible and iou(other.box, box) > least for other in self._tracks)
+    def _is_free(self, grey: np.ndarray, track: Track, box: Box) -> bool:
+        """Whether a face at `box` may be this one: no other in view is there, or is as near and more like it."""
+        others, near = self._others(track, box, 0.3), iou(track.box, box) if track.visible else 0.0
+        if any(iou(other.box, box) > near for other in others):
+            return False
+        patch = Patch(grey, box) if others else track.patch
+        return all(other.likeness(patch) <= track.likeness(patch) for other in others)
+
+    def _is_alone(self, track: Track, box: Box) -> bool:
+        """Whether no other face reaches into a box, so that what it shows is this one alone."""
+        return not self._others(track, box, 0.1)
+
+    def _others(self, track: Track, box: Box, least: float) -> list[Track]:
+        """Other faces in view that overlap a box by more than `least`."""
+        x0, _, x1, _ = box
+        near = [each for each in self._tracks if each.box.x0 < x1 and each.box.x1 > x0 and each is not track]
+        return [each for each in near if each.visible and iou(each.box, box) > least]
 
     def _is_known(self, box: Box, now: int) -> bool:
         """Whether a box belongs to a face that is being followed."""

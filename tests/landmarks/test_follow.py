@@ -112,6 +112,49 @@ def test_another_shares_the_network_and_no_memory():
     assert len(network.squares) == 4
 
 
+class Directed(KnowingNetwork):
+    """A face on its head: in a view turned by half a circle it is seen, upright something that only resembles one.
+
+    The picture is lighter at its lower end, so that a view tells how it is turned.
+    """
+
+    def __init__(self, upside_down: bool) -> None:
+        super().__init__(None)
+        self.upside_down = upside_down
+
+    def locate(self, grey, square):
+        turned = grey[: len(grey) // 4].mean() > grey[-len(grey) // 4 :].mean()
+        self.points = head_points(square.centre, 40)
+        sure = turned == self.upside_down and grey.std() > 0
+        self.hidden = set() if sure else {"mouth", "nose"}
+        return super().locate(grey, square)
+
+
+def test_a_face_on_its_head_is_followed_as_it_was_found_and_found_again_when_it_turns():
+    grey = np.repeat(np.arange(240, dtype=np.uint8)[:, None], 320, axis=1)
+    network = Directed(upside_down=True)
+    follower, face = Follower(network), face_in(Box(120, 60, 200, 140))
+    rolls = [follower.find(frame_at(index, grey=grey), face).pose.roll for index in range(60)]
+    assert np.abs(rolls) == pytest.approx(180, abs=1)
+    network.upside_down = False
+    rolls = [follower.find(frame_at(index, grey=grey), face).pose.roll for index in range(60, 120)]
+    assert np.abs(rolls[-28:]) == pytest.approx(0, abs=1), "within a second"
+
+
+def test_a_known_face_that_is_not_surely_seen_keeps_its_filter_where_no_direction_is_better():
+    network = KnowingNetwork(POINTS)
+    network.hidden = {"mouth"}
+    follower, face = Follower(network), face_in(face_square(POINTS))
+    asked, filters = [], set()
+    for index in range(62):
+        follower.find(frame_at(index), face)
+        filters.add(follower._states[1].filter)
+        asked.append(len(network.squares))
+        network.squares.clear()
+    assert len(filters) == 1
+    assert [index for index, count in enumerate(asked) if count > 1] == [0, 31]
+
+
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_turned_view_shows_the_face_turned_and_gives_its_points_back(quarters):
     """A bright dot right of the middle is where the turned view says it is."""
@@ -121,6 +164,7 @@ def test_a_turned_view_shows_the_face_turned_and_gives_its_points_back(quarters)
     rows, columns = np.nonzero(view.image > 128)
     found = view.source_points(np.array([[columns.mean(), rows.mean()]]))
     assert found[0] == pytest.approx((181, 91), abs=0.6)
+    assert view.own_points(found)[0] == pytest.approx((columns.mean(), rows.mean()), abs=1e-3)
 
 
 def test_a_face_upside_down_is_found_with_its_roll():

@@ -327,6 +327,54 @@ def test_what_a_model_lacks_is_among_the_reasons_until_it_judges(still):
     assert (first.expression, first.quality.reasons) == ("happiness", ())
 
 
+class Points(StubRecognizer):
+    """Judges points until it finds none."""
+
+    lacks = False
+
+    def observe(self, frame, face):
+        if self.lacks:
+            return Refused("lips")
+        seen = {"points": np.ones((18, 2), np.float32), "sketch": np.zeros((8, 8), np.uint8)}
+        return structs.replace(super().observe(frame, face), **seen)
+
+
+def test_what_a_model_said_stands_for_a_second_while_it_cannot_judge():
+    first, further = Points(), Points(name="further")
+    loop = pipeline_of(first, further, faces=(face(1),))
+    loop.process(frame_at(0))
+    first.lacks = further.lacks = True
+    said = [loop.process(frame_at(index)).faces[0] for index in range(1, 90)]
+    spoken = [each.expression != UNCERTAIN for each in said]
+    assert spoken == [index * 0.033 <= 1 for index in range(1, 90)]
+    assert [each.models["further"].expression != UNCERTAIN for each in said] == spoken
+    assert [each.quality.reasons for each in said] == [() if stands else ("lips",) for stands in spoken]
+    assert said[-1].scores_age_ms is None and len(set(said[-1].scores.values())) == 1
+    first.lacks = False
+    assert loop.process(frame_at(90)).faces[0].expression == "happiness"
+
+
+def test_a_face_that_a_model_cannot_judge_takes_no_turn_of_others():
+    class Lacking(StubRecognizer):
+        def observe(self, frame, face):
+            return Refused("lips") if face.track == 1 else super().observe(frame, face)
+
+    loop = pipeline(face(1), face(2), face(3), recognizer=Lacking(), turns={"rate_hz": 6.0, "max_faces": 1})
+    said = [loop.process(frame_at(index)).faces for index in range(60)][-1]
+    assert [each.expression for each in said] == [UNCERTAIN, "surprise", "neutral"]
+    assert [each.quality.reasons for each in said] == [("lips",), (), ()]
+
+
+def test_a_face_that_the_gate_holds_back_has_no_points_and_no_sketch_of_before():
+    shown = face(1)
+    loop = pipeline(shown, recognizer=Points())
+    (said,) = loop.process(frame_at(0)).faces
+    assert said.points is not None and said.sketch is not None
+    shown.quality = structs.replace(shown.quality, reasons=("turned",))
+    (said,) = loop.process(frame_at(1)).faces
+    assert said.points is None and said.sketch is None
+
+
 class StubLandmarker:
     def __init__(self) -> None:
         self.forgotten: set[int] = set()

@@ -396,3 +396,9 @@ def test_names_that_cannot_be_shown_are_escaped(tmp_path, portrait):
         with pytest.raises(edgefer.EdgeferError) as caught:
             edgefer.read(path)
         assert "\n" not in str(caught.value) and told in str(caught.value)
+
+
+def test_what_is_no_photograph_is_named_by_its_kind(tmp_path):
+    (tmp_path / "a.gif").write_bytes(b"GIF89a")
+    with pytest.raises(edgefer.EdgeferError, match=r"a\.gif: expected a photograph, got the kind film; "):
+        edgefer.read(tmp_path / "a.gif")
