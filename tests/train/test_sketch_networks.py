@@ -7,7 +7,7 @@ import pytest
 
 keras = pytest.importorskip("keras", reason="needs Keras: pip install -e '.[train]'")
 
-from edgefer.train.sketch import networks  # noqa: E402
+from edgefer.train.sketch import ROUTING_DIGITS, ROUTING_SKETCHES, networks  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def by_hand(below: np.ndarray, kernel: np.ndarray, rounds: int) -> np.ndarray:
     return joint
 
 
-@pytest.mark.parametrize("rounds", [networks.ROUTING_DIGITS, networks.ROUTING_SKETCHES])
+@pytest.mark.parametrize("rounds", [ROUTING_DIGITS, ROUTING_SKETCHES])
 def test_routing_is_procedure_1(rounds):
     rng = np.random.default_rng(1)
     layer = networks.ClassCapsules(3, 5, rounds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,16 @@ from edgefer.train.sketch import tables
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("EDGEFER_DATA", ROOT / "../shared/data")) / "fer2013" / "fer2013_train_val.npz"
+
+
+def test_the_papers_tables_are_printed_where_nothing_can_be_trained(monkeypatch, capsys):
+    """Keras is for trainings; what they gave is on record."""
+    monkeypatch.setitem(sys.modules, "keras", None)
+    for name in [name for name in sys.modules if name.startswith("edgefer.train.sketch.")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert importlib.import_module("edgefer.train.sketch.__main__").main(["tables", "--no-times"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"**Table {number}:" in printed for number in ("II", "III", "IV", "V"))
 
 
 def test_the_shipped_network_is_right_on_seventy_percent_and_its_card_says_what_the_manifest_says():

@@ -84,7 +84,7 @@ def _paper_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _paper(args: argparse.Namespace) -> int:
-    from edgefer.train.sketch.networks import SIDE
+    from edgefer.train.sketch import SIDE
     from edgefer.train.sketch.paper import fit, plan
 
     side = SIDE if args.full else args.side

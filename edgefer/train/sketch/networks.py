@@ -27,16 +27,12 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-#: Names of the paper's networks, as its tables have them.
-PAPER = {"vgg11": "VGG11", "resnet50": "ResNet50", "capsnet": "CapsNet"}
-#: Side of the sketches in the paper, pixels.
-SIDE = 250
+from edgefer.train.sketch import OWN_SIDE, ROUTING_SKETCHES, SIDE
+
 VGG11_BLOCKS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 VGG11_DENSE, DROPOUT = 4096, 0.5
 CAPSULE_KERNEL, CAPSULE_STRIDE, CAPSULE_FILTERS = 9, 16, 128
 PRIMARY_MAPS, PRIMARY_SIZE, PRIMARY_STRIDE, CLASS_SIZE = 32, 8, 2, 16
-#: Times that the routing goes round, on digits and then on sketches.
-ROUTING_DIGITS, ROUTING_SKETCHES = 3, 5
 
 
 def vgg11(classes: int, side: int = SIDE) -> keras.Model:
@@ -147,7 +143,6 @@ def proportions(scores: Any) -> Any:
 
 #: Of our own network: the filters of its 3x3 convolutions, each at stride 2.
 OWN_WIDTHS = (12, 24, 48, 64)
-OWN_SIDE = 64
 
 
 def own(classes: int, side: int = OWN_SIDE, dropout: float = 0.0, normalisation: bool = True) -> keras.Model:

@@ -23,7 +23,7 @@ from edgefer.support.atomic import write_bytes
 from edgefer.train.averaged import Averaged, swapped
 from edgefer.train.command import begin
 from edgefer.train.hardware import hardware
-from edgefer.train.sketch import networks
+from edgefer.train.sketch import OWN_SIDE
 from edgefer.train.sketch.rows import Faces, real_values, sketches
 
 WEIGHTS = "best.weights.h5"
@@ -124,9 +124,9 @@ def batches(
 
 def _drawn(points: np.ndarray, before: np.ndarray, upright: bool) -> np.ndarray:
     try:
-        return sketch(points, networks.OWN_SIDE, upright)
+        return sketch(points, OWN_SIDE, upright)
     except NoSketch:  # altered too far
-        return sketch(before, networks.OWN_SIDE, upright)
+        return sketch(before, OWN_SIDE, upright)
 
 
 def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path) -> dict[str, Any]:
@@ -141,6 +141,8 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
     """
     import keras
 
+    from edgefer.train.sketch import networks
+
     keras.utils.set_random_seed(training.seed)
     begin(out)
     model = networks.own(len(COSTACHE4), dropout=training.dropout)
@@ -149,7 +151,7 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
     optimizer = keras.optimizers.AdamW(training.rate, weight_decay=training.weight_decay, clipnorm=5.0)
     model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True))
     averaged = Averaged(model, training.average)
-    images, sources = sketches(val.points, networks.OWN_SIDE, training.upright), [each.points for each in train]
+    images, sources = sketches(val.points, OWN_SIDE, training.upright), [each.points for each in train]
     steps = len(train[0]) // training.batch
     total, step, began, best = steps * training.epochs, 0, time.process_time(), (-1.0, 0)
     with (out / "metrics.jsonl").open("w") as log:
@@ -193,6 +195,8 @@ def fit_own(training: OwnTraining, train: Sequence[Faces], val: Faces, out: Path
 
 def trained(run: Path) -> tuple[Any, dict[str, Any]]:
     """The network of a finished run with its best weights, and its done.json."""
+    from edgefer.train.sketch import networks
+
     done = json.loads((run / "done.json").read_text())
     model = networks.own(len(COSTACHE4))
     model.load_weights(run / WEIGHTS)

@@ -23,7 +23,7 @@ from edgefer.labels import COSTACHE4
 from edgefer.support.atomic import write_bytes
 from edgefer.train.command import begin
 from edgefer.train.hardware import accelerator, hardware
-from edgefer.train.sketch import networks
+from edgefer.train.sketch import PAPER, ROUTING_DIGITS, ROUTING_SKETCHES, SIDE
 from edgefer.train.sketch.digits import CLASSES as DIGITS
 from edgefer.train.sketch.digits import load_digits
 from edgefer.train.sketch.rows import Faces, drawn_evenly, load_faces, real_values, sketches
@@ -41,7 +41,7 @@ class Training:
     """What decides a run.
 
     Attributes:
-        network: a name of networks.PAPER.
+        network: a name of PAPER.
         digits: folder of digits to learn from; empty for sketches.
         rows: of the digits, drawn by the seed.
         start: directory of a run whose weights it begins with, all but those of the classes where there are others.
@@ -56,7 +56,7 @@ class Training:
     rows: int = 0
     start: str = ""
     weights: str = ""
-    side: int = networks.SIDE
+    side: int = SIDE
     epochs: int = 20
     batch: int = 32
     rate: float = 0.0
@@ -64,8 +64,8 @@ class Training:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.network not in networks.PAPER:
-            raise UsageError(f"unknown network {self.network!r}; available: {', '.join(networks.PAPER)}")
+        if self.network not in PAPER:
+            raise UsageError(f"unknown network {self.network!r}; available: {', '.join(PAPER)}")
         if self.weights and self.network != "resnet50":
             raise UsageError("weights: ImageNet's are for resnet50")
 
@@ -94,7 +94,7 @@ def plan(digits: str, rows: int, side: int, out: Path, full: bool = False) -> di
     """
     alone, digits_first = {}, {}
     for name, (own, after, before) in (FULL if full else SHORT).items():
-        size = networks.SIDE if name == "capsnet" else side
+        size = SIDE if name == "capsnet" else side
         run = Training(name, side=size)
         alone[name] = replace(run, epochs=own[0], batch=own[1])
         first = replace(run, digits=digits, rows=rows, epochs=before[0], batch=before[1])
@@ -112,6 +112,8 @@ def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, 
     """
     import keras
 
+    from edgefer.train.sketch import networks
+
     begin(out)
     keras.utils.set_random_seed(training.seed)
     faces: tuple[Faces, ...] = ()
@@ -126,7 +128,7 @@ def fit(training: Training, out: Path, data: str, landmarks: Path) -> dict[str, 
             name: (sketches(each.points, training.side), each.truth)
             for name, each in zip(("val", "query"), faces[1:], strict=True)
         }
-    rounds = networks.ROUTING_DIGITS if training.digits else networks.ROUTING_SKETCHES
+    rounds = ROUTING_DIGITS if training.digits else ROUTING_SKETCHES
     model = networks.build(training.network, classes, training.side, training.weights or None, rounds)
     if training.start:
         start_from(Path(training.start), model, training)
@@ -190,6 +192,8 @@ def start_from(run: Path, model: Any, training: Training) -> None:
     Raises:
         UsageError: there is no such run, or it is of another network or size.
     """
+    from edgefer.train.sketch import networks
+
     try:
         before = json.loads((run / "done.json").read_text())
     except FileNotFoundError as error:

@@ -72,9 +72,9 @@ def load_faces(split: str, data: str, landmarks: Path, rule: str = "majority") -
         with np.load(landmarks) as kept:
             points, score, least = kept["points"], kept["score"], _least(kept)
     except (OSError, KeyError, ValueError) as error:
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise UsageError(
-            f"{landmarks}: expected the landmarks of FER-2013, as `python -m edgefer.train.teachers` "
-            f"writes them: {' '.join(str(error).split())}"
+            f"{landmarks}: expected the landmarks of FER-2013, as `python -m edgefer.train.teachers` writes them: {why}"
         ) from None
     row = loaded.tags["row"].astype(np.int64)
     if len(points) <= row.max():

@@ -17,9 +17,9 @@ from edgefer.errors import UsageError
 from edgefer.labels import BASIC7, COSTACHE4, FERPLUS8
 from edgefer.preprocess.sketch import SketchTensor, draw, place
 from edgefer.train.runs import RECORDS as RUN_RECORDS
+from edgefer.train.sketch import OWN_SIDE, PAPER
 
 RECORDS = RUN_RECORDS / "sketch"
-NETWORKS = {"vgg11": "VGG11", "resnet50": "ResNet50", "capsnet": "CapsNet"}
 #: Printed: mean of the seven rows of Table I, seconds; epochs, batch, accuracy and seconds of Table II; Table V.
 PAPER_TIMES = (1.9577, 0.8600, 0.2972, 3.1252)
 PAPER_TRAININGS = {
@@ -35,9 +35,6 @@ PAPER_MACRO = {
     "resnet50": (0.8864, 0.8250, 0.7421, 0.7275),
     "capsnet": (0.9091, 0.8063, 0.8730, 0.8160),
 }
-
-#: Side of the shipped network's input, pixels; networks.OWN_SIDE, which Keras stands before.
-OWN_SIDE = 64
 
 Records = dict[str, dict[str, Any]]
 
@@ -63,7 +60,7 @@ def from_records(records: Records) -> str:
 def best_runs(records: Records) -> Records:
     """For each network the run on sketches that is best on the rows to validate."""
     best: Records = {}
-    for name in NETWORKS:
+    for name in PAPER:
         runs = [records[run] for run in (name, f"{name}-transfer") if run in records]
         if runs:
             best[name] = max(runs, key=lambda run: run["val"]["accuracy"])
@@ -114,7 +111,7 @@ def table_i(data: str, threads: int = 1, rounds: int = 20) -> str:
 def table_ii(records: Records) -> str:
     """Training configurations and results."""
     rows = []
-    for name, title in NETWORKS.items():
+    for name, title in PAPER.items():
         for run, case in (
             (name, "sketches, random weights"),
             (f"{name}-digits", "digits, random weights"),
@@ -150,7 +147,7 @@ def table_iii(chosen: Records) -> str:
             scores = record["query"]["scores"][index]
             best = COSTACHE4[int(np.argmax(scores))]
             shown = (f"{score:.4f}" for score in scores)
-            rows.append([index + 1, COSTACHE4[truth[index]], NETWORKS[name], *shown, best])
+            rows.append([index + 1, COSTACHE4[truth[index]], PAPER[name], *shown, best])
     head = ("Image", "Truth", "Network", *COSTACHE4, "Predicted")
     return _titled("Table III: prediction results, one query image of each class", head, rows)
 
@@ -164,7 +161,7 @@ def table_iv(chosen: Records) -> str:
         right = [float(each.max()) for each in scores if int(each.argmax()) == wanted]
         said = [COSTACHE4[int(each.argmax())] for each in scores]
         rows.append([index + 1, *said, COSTACHE4[wanted], f"{100 * max(right):.2f}" if right else "-"])
-    head = ("Image", *(NETWORKS[name] for name in chosen), "Ground truth", "Confidence (%)")
+    head = ("Image", *(PAPER[name] for name in chosen), "Ground truth", "Confidence (%)")
     return _titled("Table IV: prediction validation", head, rows)
 
 
@@ -190,10 +187,10 @@ def table_v(chosen: Records) -> str:
         each = [counts(truth, said, label) for label in range(len(COSTACHE4))]
         shown = [figures(*of) for of in each]
         for label, of, values in zip(COSTACHE4, each, shown, strict=True):
-            rows.append([NETWORKS[name], label, *of, *(f"{value:.2f}" for value in values)])
+            rows.append([PAPER[name], label, *of, *(f"{value:.2f}" for value in values)])
         means = np.mean(shown, axis=0)
-        rows.append([NETWORKS[name], "mean", "", "", "", "", *(f"{value:.4f}" for value in means)])
-        rows.append([NETWORKS[name], "mean in the paper", "", "", "", "", *(f"{v:.4f}" for v in PAPER_MACRO[name])])
+        rows.append([PAPER[name], "mean", "", "", "", "", *(f"{value:.4f}" for value in means)])
+        rows.append([PAPER[name], "mean in the paper", "", "", "", "", *(f"{v:.4f}" for v in PAPER_MACRO[name])])
     head = ("Model", "Expression", "TP", "TN", "FP", "FN", "Accuracy", "Precision", "Recall", "F1-Score")
     return _titled("Table V: confusion matrices", head, rows)
 
