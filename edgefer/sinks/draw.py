@@ -33,8 +33,9 @@ _TITLE_PER_FACE = 1.6
 _DOTS_FROM_PX = 60
 #: Of the coordinates that lines are drawn with: OpenCV counts in parts of a pixel.
 _FRACTION_BITS = 3
-#: Side of a sketch in parts of its face's box, and pixels at least.
+#: Side of a sketch in parts of its face's box, and pixels at least; and where it covers a part of that face.
 _SKETCH_PER_FACE, _LEAST_SKETCH = 0.4, 48
+_COVERING_PER_FACE, _LEAST_COVERING = 0.3, 24
 #: Labels shown where there is no room for all of them.
 _FEW = 3
 
@@ -305,24 +306,22 @@ def _draw_sketch(sheet: _Sheet, face: FaceReading) -> None:
     if face.sketch is None:
         return
     box = sheet.boxes[id(face)]
-    side = max(_LEAST_SKETCH, round(_SKETCH_PER_FACE * max(box.x1 - box.x0, box.y1 - box.y0)))
-    side = min(side, min(sheet.width, sheet.height) // 3)
+    longer = max(box.x1 - box.x0, box.y1 - box.y0)
+    side = min(max(_LEAST_SKETCH, round(_SKETCH_PER_FACE * longer)), min(sheet.width, sheet.height) // 3)
     top = max(0, min(box.y1 - side, sheet.height - side))
     left = max(0, min(box.x0, sheet.width - side))
-    inside = _Area(max(box.x0, 0) + 2, min(box.y1, sheet.height) - side - 2, 0, 0)
-    for x, y in (
-        (box.x1 + 2, top),
-        (box.x0 - side - 2, top),
-        (left, box.y1 + 2),
-        (left, box.y0 - side - 2),
-        (inside.x0, inside.y0),
-    ):
-        area = _Area(x, y, x + side, y + side)
-        others = [*sheet.taken, *sheet.others(face)]
-        if side > 0 and sheet.holds(area) and not any(map(area.overlap, others)):
-            small = cv2.resize(face.sketch, (side, side), interpolation=cv2.INTER_AREA)
-            sheet.image[y : y + side, x : x + side] = small[:, :, np.newaxis]
-            cv2.rectangle(sheet.image, (x, y), (x + side - 1, y + side - 1), _colour(face), 1)
+    places = [(box.x1 + 2, top), (box.x0 - side - 2, top), (left, box.y1 + 2), (left, box.y0 - side - 2)]
+    areas = [_Area(x, y, x + side, y + side) for x, y in places]
+    covering = min(side, round(_COVERING_PER_FACE * longer))
+    if covering >= _LEAST_COVERING:
+        x, y = max(box.x0, 0) + 2, min(box.y1, sheet.height) - covering - 2
+        areas.append(_Area(x, y, x + covering, y + covering))
+    others = [*sheet.taken, *sheet.others(face)]
+    for area in areas:
+        if area.x1 > area.x0 and sheet.holds(area) and not any(map(area.overlap, others)):
+            shown = cv2.resize(face.sketch, (area.x1 - area.x0, area.y1 - area.y0), interpolation=cv2.INTER_AREA)
+            sheet.image[area.y0 : area.y1, area.x0 : area.x1] = shown[:, :, np.newaxis]
+            cv2.rectangle(sheet.image, (area.x0, area.y0), (area.x1 - 1, area.y1 - 1), _colour(face), 1)
             sheet.taken.append(area)
             return
 

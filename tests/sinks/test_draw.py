@@ -139,9 +139,12 @@ def test_a_sketch_is_set_beside_its_face_and_left_out_where_all_is_taken():
     inset = drawn[330 - side : 330, 382 : 382 + side]  # to the right of the box, at its foot
     assert (inset[30:42, 30:42] == 255).all() and (inset[2:10, 2:-2] == 0).all()
     full = [at(n, 90 * (n % 7), 90 * (n // 7), 88) for n in range(35)]
+    plain = annotate(canvas(), reading(3, *full))
     for one in full:
         one.sketch = sketched.sketch
-    annotate(canvas(), reading(3, *full))
+    # between others it covers a corner of its own face, and no more of it than it must
+    covered = (annotate(canvas(), reading(3, *full)) != plain).any(axis=2)
+    assert 0 < covered[:88, :88].mean() < 0.12
     tiny = at(1, 0, 0, 10)
     tiny.sketch = sketched.sketch
     assert annotate(canvas(20, 12), reading(3, tiny)).shape == (12, 20, 3)
