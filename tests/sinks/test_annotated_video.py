@@ -419,7 +419,8 @@ def test_a_disk_that_can_be_written_again_gets_the_next_film(tmp_path, monkeypat
 def test_a_whole_run_that_is_ended_by_a_signal_leaves_a_film(tmp_path, name):
     path = tmp_path / "out.mp4"
     command = [sys.executable, "-m", "edgefer", "run", "-q", "--source", "demo:forever", "--output", f"video:{path}"]
-    run = subprocess.Popen(command)
+    # it is not ignored, however these tests were started
+    run = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:  # until so much can be seen of it
         time.sleep(0.2)
