@@ -18,7 +18,7 @@ from edgefer.geometry import Box  # noqa: E402
 from edgefer.labels import COSTACHE4, FERPLUS8  # noqa: E402
 from edgefer.measure import datasets  # noqa: E402
 from edgefer.models import directory  # noqa: E402
-from edgefer.train.sketch import own, paper  # noqa: E402
+from edgefer.train.sketch import networks, own, paper  # noqa: E402
 from edgefer.train.sketch.__main__ import main  # noqa: E402
 from edgefer.train.sketch.paper import Training, fit  # noqa: E402
 from edgefer.values import Face, Frame, Quality  # noqa: E402
@@ -87,7 +87,7 @@ def test_a_network_starts_from_what_it_learnt_of_digits(files, tmp_path, few_row
     assert not set(done["val"]["row"]) & set(done["query"]["row"])
     np.testing.assert_allclose(np.sum(done["query"]["scores"], axis=1), 1, atol=1e-3)
 
-    before, after = (paper.networks.capsnet(classes, SIDE) for classes in (10, 4))
+    before, after = (networks.capsnet(classes, SIDE) for classes in (10, 4))
     before.load_weights(tmp_path / "digits" / paper.WEIGHTS)
     paper.start_from(tmp_path / "digits", after, transfer)
     np.testing.assert_array_equal(*(model.get_layer("conv1").kernel.numpy() for model in (before, after)))
