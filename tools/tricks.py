@@ -122,8 +122,8 @@ def _tricks(plain: TrainingSettings, records: Path) -> str:
             continue
         p = f"{paired_t(both, [0.0] * len(both)).p:.2g}" if len(both) > 1 else "one seed"
         lines.append([*cells, f"{sum(both) / len(both):+.2f}", p])
-    owed = [name for name, trick in TRICKS.items() if trick.plain == plain and name not in runs]
-    words = f"\n\nNot run yet: `python -m edgefer.train.tricks {' '.join(owed)}`." if owed else ""
+    missing = [name for name, trick in TRICKS.items() if trick.plain == plain and name not in runs]
+    words = f"\n\nNot run yet: `python -m edgefer.train.tricks {' '.join(missing)}`." if missing else ""
     return table(["trick", "avg ± sd", "min", "max", "seeds", "gain", "p"], lines) + words
 
 

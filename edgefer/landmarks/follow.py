@@ -94,11 +94,11 @@ class Follower:
         if state is not None and self._is_near(state, frame, face):
             found = self._look_again(frame.grey, face.box, state)
         if found is None:
-            state, found = None, self._find_anew(frame, face)
+            state, found = None, self._find_from_box(frame, face)
         elif found.confidence.sum() < self.SURE * len(found.confidence) and self._may_turn(frame, face):
-            anew = self._in_all_directions(frame, face, self._look(frame.grey, face.box, False))
-            if anew is not None and anew.quarters != found.quarters:
-                state, found = None, anew
+            other = self._in_all_directions(frame, face, self._look(frame.grey, face.box, False))
+            if other is not None and other.quarters != found.quarters:
+                state, found = None, other
         if found is None:
             return None
         points, confidence, quarters = found
@@ -140,7 +140,7 @@ class Follower:
             self._seen(*self._network.locate(view.image, self._network.around_points(view.own_points(points))))
         )
 
-    def _find_anew(self, frame: Frame, face: Face) -> _Found | None:
+    def _find_from_box(self, frame: Frame, face: Face) -> _Found | None:
         """The points of a face of which only the box is known."""
         upright = self._look(frame.grey, face.box, frame.still)
         if upright is not None and upright.confidence.mean() >= self.SURE:

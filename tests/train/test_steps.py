@@ -99,7 +99,7 @@ def test_a_step_of_sharpness_aware_minimisation_takes_the_gradient_from_above():
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="under JAX")
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs KERAS_BACKEND=jax")
 def test_steps_under_jax_go_the_same_way_up():
     """AdamW divides its first step by the gradient's own size, so the gradient is judged by where it points."""
     model, begin, x, wanted = two_logits()
