@@ -135,7 +135,7 @@ class Ascent:
 
     def __init__(self, model: keras.Model, radius: float):
         self._variables = model.trainable_variables
-        self._climber = keras.Model(model.input, model.output)
+        self._climber = keras.Model(model.inputs, model.outputs[0])
         up = keras.optimizers.SGD(-radius / self.SHORT, global_clipnorm=self.SHORT)
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         self._climber.compile(up, loss, jit_compile=keras.backend.backend() == "jax")
