@@ -195,6 +195,7 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
         raise UsageError("lessons: need JAX, which alone makes the same views again; pip install jax")
     from edgefer.train import runs
     from edgefer.train.data import on_device
+    from edgefer.train.steps import computing
 
     train, val = load_data(of)
     votes = targets(train)
@@ -210,7 +211,9 @@ def make(settings: LessonSettings, out: Path, until: float | None = None) -> dic
             raise UsageError(
                 f"teacher {name}: expected side {settings.size} and {settings.labels}, got {own.size} and {own.labels}"
             )
-        model, kind = runs.network(run, own), (own.architecture, own.input, own.mode, own.stl)
+        with computing(own.precision):
+            model = runs.network(run, own)
+        kind = (own.architecture, own.input, own.mode, own.stl, own.precision)
         if kind not in compiled:
             compiled[kind] = _said(model, own.input)
         judge = _judge(compiled[kind], model)

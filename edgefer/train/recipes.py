@@ -69,29 +69,21 @@ _ON_FROM_FIRST: dict[str, Any] = {"teachers": "runs/edgefer-s-first", "start": "
 _QUICK_NANO = TrainingSettings(architecture="edgefer-nano", stages=((32, 60), (48, 30), (64, 15)), dropout=0.0)
 _QUICK_NANO_AT_48 = replace(_QUICK_NANO, size=48, stages=((48, 12),), rate=1.5e-3, teachers="runs/edgefer-s-first")
 
-#: A teacher is as good as what is taught to it, so they learn as the students do, but from the votes alone.
-_OURS = TrainingSettings(
+#: One class an image.
+_SEVEN_QUICK = TrainingSettings(
     architecture="edgefer-s",
+    labels="basic7",
     size=48,
-    stages=((32, 30), (48, 70)),
+    stages=((48, 42),),
+    rate=1.5e-3,
     schedule="cosine",
     mixup=0.2,
     cutmix=0.2,
     dropout=0.2,
     weight_decay=0.05,
+    average=0.999,
+    precision="bfloat16",
 )
-_TEACHERS = ("runs/edgefer-s-teacher", "runs/edgefer-s-teacher-2", "runs/edgefer-s-teacher-3", "runs/vgg13-sobel")
-_TAUGHT = replace(_OURS, teachers=",".join(_TEACHERS), distil=0.7)
-#: No parameters to spare for dropout, and more epochs.
-_NANO: dict[str, Any] = {
-    "architecture": "edgefer-nano",
-    "stages": ((32, 40), (48, 100)),
-    "dropout": 0.0,
-    "weight_decay": 0.02,
-}
-#: One class an image, and no teachers with these classes.
-_SEVEN: dict[str, Any] = {"labels": "basic7", "smoothing": 0.1}
-_SEVEN_QUICK = replace(_OURS, stages=((48, 42),), rate=1.5e-3, average=0.999, precision="bfloat16")
 
 #: What a GPU is for: wide teachers, what they say of altered rows kept once, and students that learn from it. With a
 #: time limit fewer epochs are run: edgefer-nano has those for which there was time when it was made.
@@ -108,8 +100,14 @@ _WIDE = TrainingSettings(
     weight_decay=0.05,
     precision="bfloat16",
 )
+#: Of the seven classes of FER-2013; it goes on from what the votes taught.
+_WIDE_SEVEN = replace(_WIDE, labels="basic7", voted=0.5, stages=((48, 40),), rate=1e-3, start="runs/edgefer-l")
+_FIRST_FIVE, _FIRST_THREE = (("",) + tuple(f"-{number}" for number in range(2, count + 1)) for count in (5, 3))
 LESSONS: dict[str, LessonSettings] = {
-    "runs/lessons": LessonSettings("runs/edgefer-l,runs/edgefer-l-2,runs/edgefer-l-3", views=24)
+    "runs/lessons": LessonSettings(",".join(f"runs/edgefer-l{number}" for number in _FIRST_FIVE)),
+    "runs/fer2013-lessons": LessonSettings(
+        ",".join(f"runs/fer2013-edgefer-l{number}" for number in _FIRST_THREE), labels="basic7"
+    ),
 }
 _STUDENT = TrainingSettings(
     architecture="edgefer-s",
@@ -122,6 +120,7 @@ _STUDENT = TrainingSettings(
     average=0.999,
     lessons="runs/lessons",
     distil=0.85,
+    precision="bfloat16",
 )
 _SMALL_STUDENT: dict[str, Any] = {
     "architecture": "edgefer-nano",
@@ -129,7 +128,9 @@ _SMALL_STUDENT: dict[str, Any] = {
     "rate": 4e-3,
     "dropout": 0.0,
     "weight_decay": 0.02,
+    "precision": "float32",
 }
+_SEVEN_STUDENT = replace(_STUDENT, labels="basic7", voted=0.5, stages=((48, 200),), lessons="runs/fer2013-lessons")
 
 #: Run directories and settings, in order; the last run is the one that is exported. A model comes after its
 #: teachers. Where a run is divided into folds, its repetitions are the other folds.
@@ -158,13 +159,16 @@ RECIPES: dict[str, Runs] = {
     ),
     # our own, in hours of a processor: left off on small inputs, finished on ones as large as the
     # photographs, whose detail goes no further; edgefer-s then goes on with itself as its teacher
-    "edgefer-s": (
+    "edgefer-s-quick": (
         ("runs/edgefer-s-small", replace(_QUICK, stop=69)),
         (
             "runs/edgefer-s-first",
             replace(_QUICK_AT_48, stages=((48, 6),), rate=4e-4, average=0.995, start="runs/edgefer-s-small"),
         ),
-        ("runs/edgefer-s", replace(_QUICK_AT_48, stages=((48, 30),), schedule="cosine", dropout=0.1, **_ON_FROM_FIRST)),
+        (
+            "runs/edgefer-s-quick",
+            replace(_QUICK_AT_48, stages=((48, 30),), schedule="cosine", dropout=0.1, **_ON_FROM_FIRST),
+        ),
     ),
     "edgefer-nano-quick": (
         ("runs/edgefer-nano-small", replace(_QUICK_NANO, stop=59)),
@@ -172,28 +176,19 @@ RECIPES: dict[str, Runs] = {
     ),
     # what it learnt from the votes serves for the seven classes of FER-2013; then it goes on with what the votes tell
     # of those: with AMX an hour and a half of one core each
-    "fer2013-edgefer-s": (
-        ("runs/fer2013-edgefer-s-first", replace(_SEVEN_QUICK, start="edgefer-s", **_SEVEN)),
+    "fer2013-edgefer-s-quick": (
+        ("runs/fer2013-edgefer-s-first", replace(_SEVEN_QUICK, smoothing=0.1, start="edgefer-s")),
         (
-            "runs/fer2013-edgefer-s",
-            replace(
-                _SEVEN_QUICK,
-                labels="basic7",
-                voted=0.5,
-                stages=((48, 54),),
-                rate=1e-3,
-                start="runs/fer2013-edgefer-s-first",
-            ),
+            "runs/fer2013-edgefer-s-quick",
+            replace(_SEVEN_QUICK, voted=0.5, stages=((48, 54),), rate=1e-3, start="runs/fer2013-edgefer-s-first"),
         ),
     ),
-    # the same with more epochs and an ensemble that teaches them, for a GPU
-    "edgefer-s-teacher": _one("edgefer-s-teacher", _OURS),
-    "edgefer-s-taught": _one("edgefer-s-taught", _TAUGHT),
-    "edgefer-nano-taught": _one("edgefer-nano-taught", replace(_TAUGHT, **_NANO)),
-    "fer2013-edgefer-nano": _one("fer2013-edgefer-nano", replace(_OURS, **_NANO, **_SEVEN)),
+    # and in minutes of a GPU
     "edgefer-l": _one("edgefer-l", _WIDE),
+    "fer2013-edgefer-l": _one("fer2013-edgefer-l", _WIDE_SEVEN),
+    "edgefer-s": _one("edgefer-s", _STUDENT),
     "edgefer-nano": _one("edgefer-nano", replace(_STUDENT, **_SMALL_STUDENT)),
-    "edgefer-s-lessons": _one("edgefer-s-lessons", _STUDENT),
+    "fer2013-edgefer-s": _one("fer2013-edgefer-s", _SEVEN_STUDENT),
 }
 RECIPES |= dict(
     [
@@ -213,18 +208,17 @@ RECIPES |= dict(
 )
 
 #: Models small enough to ship. Others are exported to build/models.
-_STAYS = ("edgefer-s-teacher", "edgefer-l", "edgefer-nano-quick")
+_STAYS = ("edgefer-l", "edgefer-s-quick", "edgefer-nano-quick", "fer2013-edgefer-l", "fer2013-edgefer-s-quick")
 SHIPPED = tuple(
-    name for name in RECIPES if name.startswith(("ferplus-", "edgefer-", "fer2013-edgefer-s")) and name not in _STAYS
+    name for name in RECIPES if name.startswith(("ferplus-", "edgefer-", "fer2013-edgefer-")) and name not in _STAYS
 )
 
 #: Runs of each model: those of Tables II and IV, of which the paper prints average, least and most; the
 #: folds; and the seeds of a teacher.
 REPEATED = {
     **{name: 4 for name in RECIPES if name.startswith(("ferplus-", "vgg13-"))},
-    **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-s-teacher": 3, "edgefer-l": 3},
-    "edgefer-nano": 2,
-    "edgefer-s-lessons": 2,
+    **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-l": 5, "fer2013-edgefer-l": 3},
+    **{"edgefer-s": 5, "edgefer-nano": 2, "fer2013-edgefer-s": 2},
 }
 
 #: Models that commands of their own train: which, and the set that it takes where that is not made here.
@@ -245,14 +239,19 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
 def repetition(name: str, number: int) -> Runs:
     """The runs of a model with another seed, or of another fold, in directories of their own.
 
+    What starts from another model's run starts from the one with the same number, where that model has so many.
+
     Args:
         number: from 1, which is the recipe itself.
     """
     if number == 1:
         return RECIPES[name]
     directories = {run: f"{run}-{number}" for run, _ in RECIPES[name]}
+    for other, count in REPEATED.items():
+        if count >= number:
+            directories.setdefault(RECIPES[other][-1][0], f"{RECIPES[other][-1][0]}-{number}")
     return tuple(
-        (directories[run], replace(_repeated(settings, number), start=directories.get(settings.start, "")))
+        (directories[run], replace(_repeated(settings, number), start=directories.get(settings.start, settings.start)))
         for run, settings in RECIPES[name]
     )
 

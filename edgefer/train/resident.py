@@ -60,7 +60,8 @@ class Resident:
         images, wanted = material
         rows, draws, side = given
         images, wanted = images[rows], wanted[rows]
-        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(self._settings.seed), draws[0]), draws[1])
+        seed, epoch, step = draws
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), epoch), step)
         if self._taught is not None:
             mirror = jax.random.bernoulli(key, 0.5, (len(images), 1, 1))
             images = jnp.where(mirror, images[:, :, ::-1], images)
@@ -78,7 +79,8 @@ class Resident:
         rows = rng.permutation(self._rows)[: count * batch]
         if self._taught is not None:
             rows = rows + self._rows * self._taught.views_of(settings.seed, epoch, self._rows)[rows]
-        draws = np.stack([np.full(count, epoch), np.arange(count)], axis=1)
+        # the seed is among them, so that what is compiled for one seed serves for all
+        draws = np.stack([np.full(count, settings.seed), np.full(count, epoch), np.arange(count)], axis=1)
         rates = [learning_rate(settings, begin + (end - begin) * step / count) for step in range(count)]
         # its shape tells the side: one is compiled for each
         side = np.zeros((count, settings.side(epoch)), bool)
