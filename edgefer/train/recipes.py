@@ -112,7 +112,7 @@ LESSONS: dict[str, LessonSettings] = {
 _STUDENT = TrainingSettings(
     architecture="edgefer-s",
     size=48,
-    stages=((48, 300),),
+    stages=((48, 240),),
     batch=256,
     schedule="cosine",
     dropout=0.1,
@@ -130,7 +130,7 @@ _SMALL_STUDENT: dict[str, Any] = {
     "weight_decay": 0.02,
     "precision": "float32",
 }
-_SEVEN_STUDENT = replace(_STUDENT, labels="basic7", voted=0.5, stages=((48, 200),), lessons="runs/fer2013-lessons")
+_SEVEN_STUDENT = replace(_STUDENT, labels="basic7", voted=0.5, stages=((48, 150),), lessons="runs/fer2013-lessons")
 
 #: Run directories and settings, in order; the last run is the one that is exported. A model comes after its
 #: teachers. Where a run is divided into folds, its repetitions are the other folds.
