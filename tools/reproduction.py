@@ -304,7 +304,7 @@ With equal training of both rows, what the paper adds is worth a part of what it
 
 {gains}
 
-Accuracies of one network differ by {deviation:.2f} (standard deviation; {name}, {seeds} seeds), so one run of each
+Accuracies of one network differ by up to {deviation:.2f} (standard deviation; {name}, {seeds} seeds), so one run of each
 row cannot tell such a gain from none. The last column is how many runs of each row would: for p below 0.05, four times
 in five, if the gain is as found here. The paper has four of each and no p. `python -m edgefer.train all NAME` makes
 four."""
@@ -316,10 +316,11 @@ _DECIDED = 1.96 + 0.84
 def _reading(runs: dict[str, Record]) -> list[str]:
     """Of the page: the gains of rows that add gradients, and how many seeds would decide whether there are any."""
     repeated = {name: [run.accuracy for run in repetitions_of(runs, name)] for name in RECIPES}
-    name, most = max(repeated.items(), key=lambda item: len(item[1]))
-    if len(most) < 3:
+    spreads = {name: spread(own) for name, own in repeated.items() if len(own) >= 3}
+    if not spreads:
         return []
-    deviation, lines = spread(most).deviation, []
+    name = max(spreads, key=lambda each: spreads[each].deviation)
+    deviation, lines = spreads[name].deviation, []
     for entry in (entry for entry in TABLES if entry.base):
         base = {run.seed: run.accuracy for run in repetitions_of(runs, entry.base)}
         for row in (row for row in entry.rows if row.recipe not in ("", entry.base)):
@@ -328,11 +329,11 @@ def _reading(runs: dict[str, Record]) -> list[str]:
             if not both:
                 continue
             gain = float(np.mean([own[seed] - base[seed] for seed in both]))
-            needed = int(np.ceil((_DECIDED * np.sqrt(2) * deviation / gain) ** 2)) if gain else 0
+            needed = max(2, int(np.ceil((_DECIDED * np.sqrt(2) * deviation / gain) ** 2))) if gain else 0
             printed = _gain(entry, row, "", runs).partition("(")[2].partition(";")[0]
             lines.append([row.name, printed, f"{gain:+.2f}", str(len(both)), f"{needed:,}" if gain else "no number"])
     header = ["row", "paper's gain", "here", "seeds of both", "seeds that would decide"]
-    words = READING.format(gains=table(header, lines), deviation=deviation, name=name, seeds=len(most))
+    words = READING.format(gains=table(header, lines), deviation=deviation, name=name, seeds=spreads[name].count)
     return [words] if lines else []
 
 

@@ -21,8 +21,9 @@ from edgefer.train.lanes import Job
 def test_teachers_come_first_then_lessons_then_students(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = {job.directory: job for job in lanes.jobs(["edgefer-nano"])}
-    assert list(found)[:4] == ["runs/edgefer-l", "runs/edgefer-l-2", "runs/edgefer-l-3", "runs/lessons"]
-    assert found["runs/lessons"].needs == list(found)[:3]
+    wide = ["runs/edgefer-l", *(f"runs/edgefer-l-{number}" for number in range(2, 6))]
+    assert list(found)[:6] == [*wide, "runs/lessons"]
+    assert found["runs/lessons"].needs == wide
     assert found["runs/edgefer-nano"].needs == ["runs/lessons"]
     (tmp_path / "runs/edgefer-l-2").mkdir(parents=True)
     (tmp_path / "runs/edgefer-l-2/done.json").write_text("{}")
@@ -46,7 +47,7 @@ def test_a_command_has_its_time_and_the_teachers_that_are_there(tmp_path, monkey
 
 SCRIPT = """
 import json, pathlib, sys
-out = pathlib.Path(sys.argv[1]); out.mkdir(parents=True)
+out = pathlib.Path(sys.argv[1]); out.mkdir(parents=True, exist_ok=True)
 if "bad" in out.name: sys.exit(3)
 (out / "best.weights.h5").write_bytes(b"w" * 10)
 (out / "done.json").write_text(json.dumps({"needs": sys.argv[2:]}))
@@ -73,12 +74,65 @@ def test_what_fails_holds_back_only_what_cannot_do_without_it(tmp_path, monkeypa
     assert lanes.run([], 2, 1.0, tmp_path / "pack") == 1
     said = capsys.readouterr().out
     assert "failed runs/bad" in said and "left out runs/orphan for want of runs/bad" in said
+    assert said.count("failed runs/bad") == lanes.ATTEMPTS == 2
     assert json.loads((tmp_path / "runs/lessons/done.json").read_text())["needs"] == ["runs/good"]
     assert (tmp_path / "runs/student/done.json").exists() and "over; left: nothing" in said
     with tarfile.open(tmp_path / "pack/runs-1.tar") as file:
         assert "runs/student/best.weights.h5" in file.getnames()
     with tarfile.open(tmp_path / "pack/runs-records.tgz") as file:
         assert {"runs/student/done.json", "runs/bad.log"} <= set(file.getnames())
+
+
+ONCE = """
+import json, pathlib, sys, time
+out = pathlib.Path(sys.argv[1]); out.mkdir(parents=True, exist_ok=True)
+others = [path.parent.name for path in out.parent.glob("*/metrics.jsonl")]
+with open("begun", "a") as file: file.write(json.dumps([out.name, others]) + "\\n")
+time.sleep(1)
+(out / "metrics.jsonl").write_text("{}")
+if out.name == "a" and not (out / "tried").exists():
+    (out / "tried").touch()
+    sys.exit(1)
+(out / "done.json").write_text("{}")
+"""
+
+
+def test_one_of_those_that_compile_the_same_goes_ahead_and_what_failed_is_tried_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "once.py").write_text(ONCE)
+
+    class Once(Job):
+        def step(self, minutes, there):
+            return recipes.Step("once", [self.directory])
+
+    made = recipes.RECIPES["edgefer-l"][-1][1]
+    plan = [Once(f"runs/{name}", [], 1, replace(made, seed=seed)) for seed, name in enumerate("abc")]
+    plan.append(Once("runs/other", [], 1, replace(made, size=64, stages=((64, 1),))))
+    monkeypatch.setattr(lanes, "jobs", lambda names: plan)
+    assert lanes.run([], 4, 1.0, None) == 0
+    begun = [json.loads(line) for line in (tmp_path / "begun").read_text().splitlines()]
+    assert {name for name, _ in begun[:2]} == {"a", "other"} and not begun[0][1]
+    assert all("a" in others for name, others in begun if name in "bc"), "they wait for what it compiles"
+    assert sorted(name for name, _ in begun) == ["a", "a", "b", "c", "other"]
+    assert capsys.readouterr().out.count("failed runs/a") == 1
+
+
+def test_runs_share_a_gpu_where_its_service_is_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
+    log, control = tmp_path / "log", tmp_path / "nvidia-cuda-mps-control"
+    control.write_text(f'#!/bin/sh\nread -r words; echo "$1 $words $CUDA_MPS_PIPE_DIRECTORY" >> {log}\n')
+    control.chmod(0o755)
+    with lanes.side_by_side() as settings:
+        place = settings["CUDA_MPS_PIPE_DIRECTORY"]
+        assert Path(place).is_dir()
+    assert log.read_text().splitlines() == [f"-d  {place}", f" quit {place}"] and not Path(place).exists()
+    control.write_text("#!/bin/sh\nexit 1\n")
+    with lanes.side_by_side() as settings:
+        assert settings == {}
+    control.unlink()
+    with lanes.side_by_side() as settings:
+        assert settings == {}
 
 
 def test_when_the_time_is_up_what_runs_is_stopped(tmp_path, monkeypatch, capsys):

@@ -72,8 +72,8 @@ def test_a_repetition_of_a_fold_is_the_next_fold():
 
 
 def test_teachers_come_before_those_they_teach():
-    order = in_order(["edgefer-nano-taught"])
-    assert order[-1] == ("edgefer-nano-taught", 1) and len(order) > 3
+    order = in_order(["fer2013-edgefer-s-lessons"])
+    assert order[-1] == ("fer2013-edgefer-s-lessons", 2) and len(order) == 8
     everything = in_order(RECIPES)
     assert sorted(everything) == sorted(OWNERS.values())
     made = []
@@ -137,10 +137,13 @@ def test_a_run_on_record_is_trained_though_its_weights_are_not_here(tmp_path, mo
 
 def test_a_teacher_of_which_only_the_record_is_here_is_trained_for_its_student(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    runs = [step.arguments[-1] for step in listing.steps("edgefer-nano-taught")[:-1]]
-    assert runs[-2:] == ["runs/vgg13-sobel", "runs/edgefer-nano-taught"] and len(runs) == 5
-    finish(tmp_path, "vgg13-sobel", 1)
-    assert len(listing.steps("edgefer-nano-taught")) == 5
+    def trained():
+        return [step.arguments[-1] for step in listing.steps("fer2013-edgefer-s-lessons") if "fit" in step.module]
+
+    wide = [f"{name}{number}" for number in ("", "-2", "-3") for name in ("runs/edgefer-l", "runs/fer2013-edgefer-l")]
+    assert trained() == [*wide, "runs/fer2013-edgefer-s-lessons"]
+    finish(tmp_path, "fer2013-edgefer-l", 3)
+    assert trained() == [*wide[:4], "runs/fer2013-edgefer-s-lessons"]
 
 
 @pytest.fixture
@@ -162,13 +165,27 @@ def commands(tmp_path, monkeypatch):
 
 
 def test_one_model_is_trained_with_its_teachers_and_exported_by_tensorflow(commands, capsys):
-    assert listing.main(["all", "edgefer-nano-taught"]) == 0
+    assert listing.main(["all", "edgefer-nano-quick"]) == 0
     outs = [command.split()[-1] for command, _ in commands if "train.fit" in command]
-    assert outs[:3] == ["runs/edgefer-s-teacher", "runs/edgefer-s-teacher-2", "runs/edgefer-s-teacher-3"]
-    assert outs[-1] == "runs/edgefer-nano-taught"
-    assert commands[-1] == ("-m edgefer.train.export runs/edgefer-nano-taught", "tensorflow")
+    assert outs[:2] == ["runs/edgefer-s-small", "runs/edgefer-s-first"]
+    assert outs[-1] == "runs/edgefer-nano-quick"
+    exported = "-m edgefer.train.export runs/edgefer-nano-quick --out build/models/edgefer-nano-quick"
+    assert commands[-1] == (exported, "tensorflow")
     assert all(backend == ("tensorflow" if "export" in command else "torch") for command, backend in commands)
-    assert "$ python -m edgefer.train.export runs/edgefer-nano-taught\n" in capsys.readouterr().out
+    assert f"$ python {exported}\n" in capsys.readouterr().out
+
+
+def test_lessons_are_made_by_jax_between_the_teachers_and_the_student(commands):
+    assert listing.main(["all", "fer2013-edgefer-s-lessons"]) == 0
+    place = [number for number, (command, _) in enumerate(commands) if "train.lessons" in command]
+    assert commands[place[0]][1] == "jax" and "--out runs/fer2013-edgefer-s-lessons" in commands[place[0] + 1][0]
+    assert "--out runs/fer2013-edgefer-l-3" in commands[place[0] - 1][0]
+
+
+def test_a_repetition_starts_from_the_run_with_its_number():
+    starts = [repetition("fer2013-edgefer-l", number)[0][1].start for number in (1, 2, 3)]
+    assert starts == ["runs/edgefer-l", "runs/edgefer-l-2", "runs/edgefer-l-3"]
+    assert repetition("ferplus-grey", 2)[1][1].start == "runs/ferplus-grey-small-2"
 
 
 def test_what_fails_or_lacks_its_data_is_named_and_the_rest_goes_on(commands, capsys):
