@@ -304,10 +304,10 @@ With equal training of both rows, what the paper adds is worth a part of what it
 
 {gains}
 
-Accuracies of one network differ by up to {deviation:.2f} (standard deviation; {name}, {seeds} seeds), so one run of each
-row cannot tell such a gain from none. The last column is how many runs of each row would: for p below 0.05, four times
-in five, if the gain is as found here. The paper has four of each and no p. `python -m edgefer.train all NAME` makes
-four."""
+Accuracies of one network differ by up to {deviation:.2f} (standard deviation; {name}, {seeds} seeds), so one run of
+each row cannot tell such a gain from none. The last column is how many runs of each row would: for p below 0.05, four
+times in five, if the gain is as found here. The paper has four of each and no p. `python -m edgefer.train all NAME`
+makes four."""
 
 #: Normal quantiles: a two-sided p of 0.05, and a chance of 0.8 to reach it.
 _DECIDED = 1.96 + 0.84

@@ -188,6 +188,7 @@ RECIPES: dict[str, Runs] = {
     "fer2013-edgefer-l": _one("fer2013-edgefer-l", _WIDE_SEVEN),
     # its seed is that of the best of five on val
     "edgefer-s": _one("edgefer-s", replace(_STUDENT, seed=2)),
+    # the one that ships had lessons of the first three
     "edgefer-nano": _one("edgefer-nano", replace(_STUDENT, **_SMALL_STUDENT)),
     "fer2013-edgefer-s-lessons": _one("fer2013-edgefer-s-lessons", _SEVEN_STUDENT),
 }
