@@ -124,7 +124,8 @@ def _absent(runs: Runs) -> Runs:
             if needed in own or needed not in MAKERS:
                 continue
             others = repetition(*MAKERS[needed])
-            if is_made(needed, dict(others)[needed], whole=needed == settings.start):
+            whole = needed == settings.start and not settings.quantisation_aware
+            if is_made(needed, dict(others)[needed], whole):
                 continue
             before = others[: [run for run, _ in others].index(needed) + 1]
             absent |= dict((*_absent(before), *before))

@@ -121,13 +121,14 @@ def _fit(
     with computing(settings.precision):
         model = build(replace(settings, quantisation_aware=False), dropout=settings.dropout)
     started_after = 0.0
-    if settings.start:
+    if settings.start and not settings.quantisation_aware:
         some = train.images[:: max(1, len(train) // 1000)]
         started_after = checkpoint.start(settings.start, model, lambda: Inputs(spec).stack(some))
     if settings.quantisation_aware:
         from edgefer.train.export.fake_quantise import fake_quantised
 
         model = fake_quantised(checkpoint.finished(Path(settings.start), model))
+        started_after = read_json(Path(settings.start) / "done.json")["seconds"]
         # ranges to begin the average with
         model(Inputs(spec).stack(train.images[: settings.batch]), training=True)
     optimizer = keras.optimizers.AdamW(settings.rate, weight_decay=settings.weight_decay, clipnorm=5.0)

@@ -21,8 +21,8 @@ from edgefer.train.lanes import Job
 def test_teachers_come_first_then_lessons_then_students(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = {job.directory: job for job in lanes.jobs(["edgefer-nano"])}
-    wide = ["runs/edgefer-l", *(f"runs/edgefer-l-{number}" for number in range(2, 6))]
-    assert list(found)[:6] == [*wide, "runs/lessons"]
+    wide = ["runs/edgefer-l", "runs/edgefer-l-2", "runs/edgefer-l-3"]
+    assert list(found)[:4] == [*wide, "runs/lessons"]
     assert found["runs/lessons"].needs == wide
     assert found["runs/edgefer-nano"].needs == ["runs/lessons"]
     (tmp_path / "runs/edgefer-l-2").mkdir(parents=True)
