@@ -44,6 +44,7 @@ WARM_UP_FRAMES = 30
 WIDTH = 640
 #: Frames after which a crowd's sway begins again.
 SWAY = 20
+BLOCK = 60
 FACES, SIZES = (1, 2, 4, 8, 12), ((640, 480), (1280, 720), (1920, 1080))
 
 
@@ -103,26 +104,30 @@ def measure(frames: list[Frame], rows: dict, clock=time.perf_counter) -> dict[st
 def growth(detector: str, model: str, frames: int, clock=time.perf_counter) -> dict[str, list[float]]:
     """What further faces and larger frames cost: mean, p50 and p99 of a frame, ms, by detector, size and faces.
 
-    The pipelines of one size take turns frame by frame.
+    The pipelines of one size take turns frame by frame, the sizes every BLOCK frames: a machine that slows down meets
+    all of them.
     """
     parts, figures = Parts(settings_of(detector=detector, model=model)), {}
-    for width, height in SIZES:
-        scenes = {count: as_frames([crowd(count, i, width, height) for i in range(SWAY)]) for count in FACES}
-        pipes = {count: parts.pipeline(None, live=False) for count in FACES}
-        taken, found = {count: [] for count in FACES}, {}
-        for index in range(frames + WARM_UP_FRAMES):
-            for turn in range(len(FACES)):
-                count = FACES[(index + turn) % len(FACES)]
-                frame = Frame(index, scenes[count][index % SWAY].grey, round(index * 1e9 / 30), 0)
-                began = clock()
-                found[count] = len(pipes[count].process(frame).faces)
-                taken[count].append((clock() - began) * 1e3)
-        for count in FACES:
-            if found[count] != count:
-                print(f"{detector}, {width}x{height}: {found[count]} of {count} faces found", file=sys.stderr)
-            steady = taken[count][WARM_UP_FRAMES:]
-            p50, p99 = np.percentile(steady, [50, 99]).tolist()
-            figures[f"{detector} {width}x{height} {count}"] = [statistics.fmean(steady), p50, p99]
+    keys = [(size, count) for size in SIZES for count in FACES]
+    scenes = {(size, count): as_frames([crowd(count, i, *size) for i in range(SWAY)]) for size, count in keys}
+    pipes = {key: parts.pipeline(None, live=False) for key in keys}
+    taken, found = {key: [] for key in keys}, {}
+    for begin in range(0, frames + WARM_UP_FRAMES, BLOCK):
+        for size in SIZES:
+            for index in range(begin, min(begin + BLOCK, frames + WARM_UP_FRAMES)):
+                for turn in range(len(FACES)):
+                    key = size, FACES[(index + turn) % len(FACES)]
+                    frame = Frame(index, scenes[key][index % SWAY].grey, round(index * 1e9 / 30), 0)
+                    began = clock()
+                    found[key] = len(pipes[key].process(frame).faces)
+                    taken[key].append((clock() - began) * 1e3)
+    for (width, height), count in keys:
+        key = (width, height), count
+        if found[key] != count:
+            print(f"{detector}, {width}x{height}: {found[key]} of {count} faces found", file=sys.stderr)
+        steady = taken[key][WARM_UP_FRAMES:]
+        p50, p99 = np.percentile(steady, [50, 99]).tolist()
+        figures[f"{detector} {width}x{height} {count}"] = [statistics.fmean(steady), p50, p99]
     return figures
 
 
