@@ -211,6 +211,11 @@ def test_every_printed_figure_occurs_in_its_paper():
         assert all(f"{figure}%" in texts["breuer"] for figure in row.values())
 
 
+def test_every_record_is_of_a_recipe_that_there_is():
+    kept = [*reproduction.RECORDS.glob("*.json"), *(reproduction.RECORDS / "short").glob("*.json")]
+    assert kept and {re.sub(r"-\d+$", "", path.stem) for path in kept} <= set(RECIPES)
+
+
 def test_every_row_of_ours_has_its_recipe_and_every_recipe_its_row():
     tables = (*TABLES, OWN)
     named = {prefix + row.recipe for t in tables for prefix, _ in t.ours for row in t.rows if row.recipe}
