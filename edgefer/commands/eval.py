@@ -110,7 +110,7 @@ def report_text(report: Report) -> str:
         f"macro-F1 {report.macro_f1:.2f} %",
         f"ECE {report.calibration.ece:.2f} % in {BINS} bins "
         f"(by chance {report.calibration.ece_by_chance:.2f} %; "
-        f"{report.calibration_before.ece:.2f} % before the temperature {report.temperature:g}), "
+        f"{report.calibration_before.ece:.2f} % {report.before}), "
         f"NLL {report.calibration.nll:.3f}, Brier {report.calibration.brier:.3f}",
         *([_against_text(*report.against)] if report.against else []),
         "",
@@ -160,6 +160,7 @@ def report_json(report: Report) -> str:
         "accuracy": report.accuracy,
         "macro_f1": report.macro_f1,
         "temperature": report.temperature,
+        "offsets": dict(report.offsets),
         "calibration": _calibration_json(report.calibration),
         "calibration_before_temperature": _calibration_json(report.calibration_before),
         "labels": list(report.labels),

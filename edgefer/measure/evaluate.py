@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -60,7 +60,9 @@ class Report:
         data: the data set, without its images.
         labels: classes in the order of `confusion`.
         scores: float32, shape (N, n), of every row, summing to 1.
+        plain: float32, shape (N, n): the scores without the model's temperature and offsets.
         temperature: by which the model's logits were divided to give the scores.
+        offsets: that were added then, by label.
         against: the other model and the test of the difference, where one was asked for.
     """
 
@@ -68,7 +70,9 @@ class Report:
     data: Dataset
     labels: tuple[str, ...]
     scores: np.ndarray
+    plain: np.ndarray
     temperature: float = 1.0
+    offsets: Mapping[str, float] = field(default_factory=dict)
     against: tuple[Report, Comparison] | None = None
 
     @cached_property
@@ -85,8 +89,13 @@ class Report:
 
     @cached_property
     def calibration_before(self) -> Calibration:
-        """Of the scores the logits give without the temperature."""
-        return statistics.calibration(statistics.tempered(self.scores, 1 / self.temperature), self.data.truth)
+        """Of the scores the logits give without temperature and offsets."""
+        return statistics.calibration(self.plain, self.data.truth)
+
+    @property
+    def before(self) -> str:
+        """Before what: words for `calibration_before`."""
+        return f"before the temperature {self.temperature:g}" + " and the offsets" * bool(self.offsets)
 
     @property
     def right(self) -> np.ndarray:
@@ -179,16 +188,22 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
     except ValueError:
         raise UsageError(f"{data.source} has the classes {', '.join(names)}; the model knows {known} only") from None
     judge = _by_landmarks(recognizer, threads) if recognizer.needs.landmarks else _by_crop(recognizer)
+    output, offsets = manifest.output, getattr(manifest.output, "offsets", ())
     scores, judged = np.empty((len(data), len(names)), np.float32), np.zeros(len(data), bool)
+    plain = np.empty_like(scores)
     for row, image in enumerate(progress_bar(data.images, "judging images", len(data))):
         given = judge(image)
         if given is not None:
-            scores[row], judged[row] = given if known == wanted else translate(given, known, wanted), True
+            before = statistics.uncalibrated(given, output.temperature, offsets)
+            for table, row_scores in ((scores, given), (plain, before)):
+                table[row] = row_scores if known == wanted else translate(row_scores, known, wanted)
+            judged[row] = True
     if not judged.all():
         data = replace(data.take(np.flatnonzero(judged)), dropped={**data.dropped, NOT_JUDGED: int((~judged).sum())})
         if not judged.any():
             raise UsageError(f"{data.source}: {NOT_JUDGED} in all images")
-    return Report(manifest.name, data, names, scores[judged], manifest.output.temperature)
+    by_label = dict(zip(label_set(known), offsets, strict=True)) if offsets else {}
+    return Report(manifest.name, data, names, scores[judged], plain[judged], output.temperature, by_label)
 
 
 def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | None]:

@@ -56,7 +56,7 @@ def reliability(report: Report) -> np.ndarray:
     bottom, floor = top + side, top + side + counts + 16
     title = f"{report.model}: ECE {bins.ece:.2f} % on {report.rows} rows"
     write(title, left, 28, 0.65, anchor="start")
-    before = f"{report.calibration_before.ece:.2f} % before the temperature {report.temperature:g}"
+    before = f"{report.calibration_before.ece:.2f} % {report.before}"
     write(f"{before}, split {report.data.split}", left, 56, anchor="start")
     for index, rows in enumerate(bins.rows):
         x0, x1 = (round(left + side * edge) for edge in bins.edges[index : index + 2])

@@ -215,10 +215,15 @@ def scores(output: np.ndarray, manifest: NetworkManifest) -> np.ndarray:
     spec = manifest.output
     levels = output.astype(np.float32)
     if spec.values == "logits":
-        return softmax(levels, np.float32(spec.scale / spec.temperature))
+        factor = np.float32(spec.scale / spec.temperature)
+        if not spec.offsets:
+            return softmax(levels, factor)
+        return softmax(levels * factor + np.array(spec.offsets, np.float32))
     weights = np.maximum((levels - spec.zero_point) * np.float32(spec.scale), 0)
     if spec.temperature != 1:
         weights = weights ** np.float32(1 / spec.temperature)
+    if spec.offsets:
+        weights = weights * np.exp(np.array(spec.offsets, np.float32))
     total = weights.sum()
     if total == 0:
         return np.full(len(output), 1 / len(output), np.float32)

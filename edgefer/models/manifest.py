@@ -72,6 +72,7 @@ class Output(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
         dtype: "int8".
         scale, zero_point: real value = (q - zero_point) * scale.
         temperature: logits are divided by it before the softmax (probabilities: raised to its inverse).
+        offsets: added then, one a label in nats, or none (probabilities: multiplied by their exponentials).
     """
 
     labels: Name
@@ -80,6 +81,7 @@ class Output(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     scale: Scale
     zero_point: ZeroPoint
     temperature: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    offsets: tuple[Annotated[float, Meta(ge=-100, le=100)], ...] = ()
 
 
 class Training(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -98,7 +100,7 @@ class Metrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
 
     Attributes:
         ece: expected calibration error of the shipped model's scores; None where it was not measured.
-        ece_rule: bins, and the rows the temperature was fitted on.
+        ece_rule: bins, and the rows that temperature and offsets were fitted on.
     """
 
     split: Literal["val", "test"]
@@ -209,6 +211,8 @@ class NetworkManifest(Manifest, frozen=True, kw_only=True):
             known = ", ".join(labels.LABEL_SETS)
             yield f"output.labels: expected one of {known}, got {self.output.labels!r}"
             return
+        if len(self.output.offsets) not in (0, len(self.labels)):
+            yield f"output.offsets: expected none or {len(self.labels)} values, got {len(self.output.offsets)}"
         for vector in self.self_test:
             if len(vector.output) != len(self.labels):
                 got = len(vector.output)

@@ -15,6 +15,7 @@ from edgefer.labels import BASIC7, COSTACHE4, FERPLUS8
 from edgefer.landmarks.base import Landmarks
 from edgefer.measure import evaluate as evaluation
 from edgefer.measure.evaluate import Report, evaluate
+from edgefer.measure.statistics import calibrated
 from edgefer.recognize.base import Needs, Observation
 from edgefer.support.registry import Entry, Registry
 
@@ -60,7 +61,8 @@ def test_eight_classes_cannot_be_judged_by_a_model_of_seven():
 
 def test_a_report_is_made_of_scores_and_truth_alone():
     data = dataset([(index, one_hot(index)) for index in range(8)] * 3)
-    report = Report("m", data, FERPLUS8, np.eye(8, dtype=np.float32)[data.truth])
+    sure = np.eye(8, dtype=np.float32)[data.truth]
+    report = Report("m", data, FERPLUS8, sure, sure)
     assert report.accuracy == 100
     assert report.rows == 24
     assert report.calibration.ece == 0
@@ -73,7 +75,8 @@ def test_calibration_is_told_as_used_and_before_the_temperature():
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     truth = np.array([rng.choice(8, p=row) for row in chances])
     data = dataset([(label, one_hot(label)) for label in truth])
-    report = Report("m", data, FERPLUS8, chances.astype(np.float32), temperature=2.0)
+    plain = calibrated(logits, 0.5)
+    report = Report("m", data, FERPLUS8, chances.astype(np.float32), plain, temperature=2.0)
     assert report.calibration.ece < 3 < 10 < report.calibration_before.ece
     line = next(line for line in report_text(report).splitlines() if line.startswith("ECE "))
     chance = f"by chance {report.calibration.ece_by_chance:.2f} %"

@@ -53,7 +53,7 @@ def test_a_picture_that_cannot_be_written_is_one_line_and_leaves_nothing(report,
 def test_the_reliability_diagram_has_a_bar_as_high_as_the_accuracy_of_each_bin():
     scores = np.tile(np.array([0.7, 0.3, 0, 0, 0, 0, 0, 0], np.float32), (10, 1))
     data = dataset([(0, one_hot(0))] * 4 + [(1, one_hot(1))] * 6)
-    picture = pictures.reliability(Report("m", data, FERPLUS8, scores))
+    picture = pictures.reliability(Report("m", data, FERPLUS8, scores, scores))
     x = 80 + round(480 * 0.69)  # within the bin of 0.7, beside no line
     column = (picture[84 : 84 + 480, x] == (120, 72, 16)).all(axis=1)
     assert column.sum() == pytest.approx(0.4 * 480, abs=4)

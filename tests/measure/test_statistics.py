@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 
 from edgefer.measure import statistics
-from edgefer.measure.statistics import calibration, mcnemar, paired_t, spread, tempered
+from edgefer.measure.statistics import (
+    OFFSET,
+    calibrated,
+    calibration,
+    cross_fitted,
+    fit_offsets,
+    mcnemar,
+    paired_t,
+    spread,
+    tempered,
+    uncalibrated,
+)
 
 
 def random_scores(rows, classes=8, seed=1):
@@ -68,6 +79,70 @@ def test_another_temperature_undoes_the_first():
 
     np.testing.assert_allclose(tempered(softmax(logits / 1.7), 1 / 1.7), softmax(logits), rtol=1e-9)
     assert tempered(np.array([[1.0, 0.0]]), 2).tolist() == [[1, 0]]
+
+
+def drawn(rows, temperature, offsets, seed=0):
+    """Logits, and classes drawn with the chances they have at a temperature and with offsets."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 3, (rows, len(offsets)))
+    return logits, (logits / temperature + offsets + rng.gumbel(size=logits.shape)).argmax(axis=1)
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 1.7])
+def test_the_temperature_and_the_offsets_that_classes_were_drawn_with_are_found_again(temperature):
+    offsets = np.array([0.3, -0.3, 0.1, 0.0, -0.1, 0.0, 0.0, 0.0])
+    found, moved = fit_offsets(*drawn(40_000, temperature, offsets))
+    assert found == pytest.approx(temperature, rel=0.03)
+    np.testing.assert_allclose(moved, offsets, atol=0.06)
+    assert (found, *moved) == tuple(round(value, 2) for value in (found, *moved))
+
+
+def test_offsets_are_the_likeliest_with_their_prior():
+    """Held against a search of SciPy's for the same sum."""
+    logits, truth = drawn(300, 1.3, np.array([0.4, -0.4, 0.0, 0.0]))
+
+    def loss(unknown):
+        scores = calibrated(logits, 1 / unknown[0], unknown[1:])
+        return -np.log(scores[np.arange(300), truth]).sum() + np.square(unknown[1:]).sum() / (2 * OFFSET**2)
+
+    optimize = pytest.importorskip("scipy.optimize")
+    best = optimize.minimize(loss, [1, 0, 0, 0, 0], method="BFGS").x
+    temperature, offsets = fit_offsets(logits, truth)
+    np.testing.assert_allclose([temperature, *offsets], [1 / best[0], *best[1:]], atol=0.0051)
+
+
+def test_few_rows_hardly_move_an_offset():
+    """Three rows of a class that is never chosen, among a hundred."""
+    logits, truth = drawn(100, 1.0, np.zeros(3))
+    logits[:3, 2], truth[:3] = -9.0, 2
+    assert 0 < fit_offsets(logits, truth)[1][2] < 0.1
+
+
+@pytest.mark.parametrize("truth", [np.zeros(50, int), np.arange(50) % 4])
+def test_logits_that_say_nothing_have_a_fit_all_the_same(truth):
+    temperature, offsets = fit_offsets(np.zeros((50, 4)), truth)
+    assert 0.25 <= temperature <= 4 and np.abs(offsets).max() < 1
+    against = -np.eye(4)[truth] * 5  # always wrong
+    assert fit_offsets(against, truth)[0] == pytest.approx(3.99)
+
+
+def test_no_row_is_judged_with_what_it_was_fitted_on():
+    logits, truth = drawn(4000, 1.0, np.zeros(3))
+    first = cross_fitted(logits, truth)
+    changed = truth.copy()
+    changed[::2] = 0
+    second = cross_fitted(logits, changed)
+    np.testing.assert_array_equal(first[::2], second[::2])  # fitted on the rows that are as they were
+    assert np.abs(first[1::2] - second[1::2]).max() > 0.05
+    np.testing.assert_allclose(cross_fitted(logits, truth, offsets=False).sum(axis=1), 1)
+
+
+def test_what_calibration_did_is_undone():
+    logits, offsets = np.random.default_rng(3).normal(0, 2, (20, 4)), (0.3, -0.2, 0.0, 1.0)
+    np.testing.assert_allclose(
+        uncalibrated(calibrated(logits, 1.7, offsets), 1.7, offsets), calibrated(logits, 1), rtol=1e-9
+    )
+    np.testing.assert_allclose(uncalibrated(calibrated(logits, 0.6), 0.6), calibrated(logits, 1), rtol=1e-9)
 
 
 def test_runs_are_summed_up_as_the_papers_do():

@@ -134,6 +134,20 @@ def test_scores_of_logits_are_the_softmax_at_the_temperature():
         np.testing.assert_allclose(got, expected, rtol=64 * np.finfo(np.float32).eps)
 
 
+def test_offsets_are_added_after_the_temperature():
+    levels = np.array([-128, 127, 0, 5, 100, 126, -3, 64], np.int8)
+    offsets = (0.5, -0.25, 0.0, 1.0, 0.0, 0.0, -3.0, 0.0)
+    spec = msgspec.structs.replace(tiny_model.manifest().output, temperature=2.0, offsets=offsets)
+    weights = np.exp(levels.astype(np.float64) * 0.125 / 2 + np.array(offsets))
+    got = interpreters.scores(levels, tiny_model.manifest(output=spec))
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, weights / weights.sum(), rtol=64 * np.finfo(np.float32).eps)
+    chances = msgspec.structs.replace(spec, values="probabilities", scale=1 / 256, zero_point=-128)
+    weights = np.sqrt((levels.astype(np.float64) + 128) / 256) * np.exp(np.array(offsets))
+    got = interpreters.scores(levels, tiny_model.manifest(output=chances))
+    np.testing.assert_allclose(got, weights / weights.sum(), rtol=64 * np.finfo(np.float32).eps)
+
+
 def test_scores_of_probabilities_sum_to_one_even_when_all_are_zero():
     spec = msgspec.structs.replace(tiny_model.manifest().output, values="probabilities", scale=1 / 256, zero_point=-128)
     manifest = tiny_model.manifest(output=spec)

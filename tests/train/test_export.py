@@ -38,7 +38,7 @@ def test_the_figures_are_counted_from_the_outputs():
     outputs = np.eye(3)[[0, 0, 1, 0]]
     measured = Measured(logits, outputs, truth, before=np.eye(3)[truth])
     assert measured.accuracy_before == 100
-    assert measured.accuracy == 75
+    assert measured.accuracy_converted == 75
     assert measured.gain.difference == -25
     assert measured.relative_error == pytest.approx(measured.logit_error / logits.std())
     assert measured.same_label == 50
@@ -66,12 +66,41 @@ def test_no_row_is_judged_with_a_temperature_it_had_a_part_in():
     assert cross_fitted_ece(logits, truth) > 15
 
 
+#: With everything in it that a calibration writes anew.
+CARD = """# tiny
+
+* Input: int8.
+* Output: old
+  words.
+* Size: small
+
+| on val, 40 rows | accuracy |
+|---|---|
+| as shipped, int8 | 1.00 % |
+| before quantisation, float32 | 12.50 % |
+
+Words.
+
+| truth \\ taken for | rows | old |
+|---|---|---|
+| neutral | 1 | old |
+
+## Calibration
+
+old
+
+## Limits
+
+Many.
+"""
+
+
 @pytest.fixture
 def calibratable(tmp_path):
     """The tiny model with a card that has the section, and 40 rows it "was measured" on: noise, of which it
     gets three in four right."""
     directory = tiny_model.make_directory(tmp_path / "tiny")
-    (directory / "MODEL_CARD.md").write_text("# tiny\n\n## Calibration\n\nold\n\n## Limits\n\nMany.\n")
+    (directory / "MODEL_CARD.md").write_text(CARD)
     found = tiny_model.manifest()
     directories.write(directory, replace(found, metrics=replace(found.metrics, rows=40)))
     rng = np.random.default_rng(1)
@@ -105,6 +134,14 @@ def test_a_model_directory_is_calibrated_in_place(calibratable):
     assert f"temperature {made.output.temperature} " in " ".join(card.split())
     assert f"{made.metrics.ece:.2f} %" in card
     assert "old" not in card and card.endswith("\n\n## Limits\n\nMany.\n")
+    assert "\n* Size: small\n" in card and "| before quantisation, float32 | 12.50 % |\n\nWords.\n" in card
+    scores = scores_of(directory, made, val.images)
+    right = 100 * (scores.argmax(axis=1) == val.truth).mean()
+    assert made.metrics.accuracy_int8 == pytest.approx(right, abs=0.005)
+    assert f"| as shipped, int8 | {right:.2f} % |" in card
+    assert f"happiness {made.output.offsets[1]:+.2f}" in " ".join(card.split())
+    of_happiness = np.bincount(scores[val.truth == 1].argmax(axis=1), minlength=8)
+    assert f"| happiness | {of_happiness.sum()} | " in card and f"| {' | '.join(map(str, of_happiness))} |" in card
     assert made.output.temperature != before.output.temperature
     assert (made.self_test, made.training) == (before.self_test, before.training)
     calibrate(directory, val)
@@ -154,9 +191,9 @@ def test_a_manifest_tells_of_the_votes_that_a_target_has_a_share_of(tmp_path):
 def test_a_card_without_the_section_is_refused(calibratable):
     directory, val = calibratable
     found = directories.load(directory)
-    (directory / "MODEL_CARD.md").write_text("# tiny\n")
+    (directory / "MODEL_CARD.md").write_text(CARD.replace("## Calibration", "## Sure"))
     directories.write(directory, found)
-    with pytest.raises(UsageError, match="no section '## Calibration'"):
+    with pytest.raises(UsageError, match="the card of tiny has no '## Calibration'"):
         calibrate(directory, val)
 
 

@@ -111,7 +111,7 @@ def export(run: Path, films: Path, still: Path, out: Path, seen: str = "") -> Cl
             rows=len(val.truth),
             accuracy_int8=round(after, 2),
             accuracy_float32=round(before, 2),
-            ece=round(cross_fitted_ece(outputs, truth), 2),
+            ece=round(cross_fitted_ece(outputs, truth, offsets=False), 2),
             ece_rule=f"{ECE_RULE}; over these windows and {len(photographs.truth)} photographs held still",
         ),
         self_test=tuple(

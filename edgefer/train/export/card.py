@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import NamedTuple
 
@@ -14,7 +15,9 @@ from edgefer.train.export.measured import Margin, Measured
 from edgefer.train.recipes import Runs, export_step
 from edgefer.train.settings import TrainingSettings
 
-_CALIBRATION = "## Calibration"
+#: How what `recalibrated` rewrites begins.
+_CALIBRATION, _OUTPUT = "## Calibration", "* Output: "
+_SHIPPED, _TAKEN = "| as shipped, int8 | ", "| truth \\ taken for |"
 
 
 class Origin(NamedTuple):
@@ -64,7 +67,7 @@ def render(
         measured: on val.
         model_bytes: size of model.tflite.
     """
-    figures, spec, output, training = manifest.metrics, manifest.input, manifest.output, manifest.training
+    figures, spec, training = manifest.metrics, manifest.input, manifest.training
     run, settings = lineage[-1]
     keras = "Keras, with rounding," if settings.quantisation_aware else "Keras"
     module = architectures.find(settings.architecture).module
@@ -83,13 +86,12 @@ def render(
                 and with which departures, stands at the top of `edgefer/train/architectures/{module}.py`.""",
                 f"""Input: int8, {spec.height}x{spec.width}, planes {spec.channels}, as
                 `edgefer/preprocess/crop.py` makes them.""",
-                f"""Output: int8 {output.values}. The runtime divides them by a temperature and applies a
-                soft-max, in float.""",
+                _output(manifest),
                 f"Size: {model_bytes / 1024:.0f} KiB; weights and activations are int8.",
             ),
             "## What it does",
             f"| on {figures.split}, {figures.rows} rows | accuracy |\n|---|---|\n"
-            f"| as shipped, int8 | {figures.accuracy_int8:.2f} % |\n"
+            f"{_SHIPPED}{figures.accuracy_int8:.2f} % |\n"
             f"| before quantisation, float32 | {figures.accuracy_float32:.2f} % |",
             _text(
                 f"""Quantisation moves accuracy by {gain.difference:+.2f} points (95 % interval
@@ -141,27 +143,48 @@ def render(
     )
 
 
+def _output(manifest: FrameManifest) -> str:
+    return (
+        f"{_OUTPUT[2:]}int8 {manifest.output.values}. The runtime divides them by a temperature, adds an offset a "
+        "class and applies a soft-max, in float."
+    )
+
+
 def calibration(manifest: FrameManifest) -> str:
     """The section that tells what a score means."""
     figures = manifest.metrics
     voted = "; faces on which voters do not agree are not among them" if figures.rule.startswith("FER+") else ""
     return f"{_CALIBRATION}\n\n" + _text(
         f"""A score is meant as the chance that the label is right, on rows that count by the rule above{voted}.
-        The temperature {manifest.output.temperature}
-        was fitted on {figures.split} to the class, by the least negative log-likelihood. The expected
+        The temperature {manifest.output.temperature} and what is added to the logits then ({_offsets(manifest)})
+        were fitted on {figures.split} to the class, by the least negative log-likelihood; an offset is expected
+        to be small (`fit_offsets` in `edgefer/measure/statistics.py`). The expected
         calibration error is {figures.ece:.2f} %: {figures.ece_rule}."""
     )
 
 
-def recalibrated(card: str, manifest: FrameManifest) -> str:
-    """A card with that section rewritten.
+def _offsets(manifest: FrameManifest) -> str:
+    names = zip(manifest.labels, manifest.output.offsets, strict=True)
+    return ", ".join(f"{name} {value:+.2f}" for name, value in names)
 
-    Raises: UsageError: it has none.
+
+def recalibrated(card: str, manifest: FrameManifest, measured: Measured) -> str:
+    """A card with that section rewritten, and what offsets change: output, accuracy, and what was taken for what.
+
+    Raises: UsageError: it lacks one of them.
     """
-    before, heading, after = card.partition(f"{_CALIBRATION}\n")
-    if not heading:
-        raise UsageError(f"calibrate: the card of {manifest.name} has no section {_CALIBRATION!r}")
-    return before + calibration(manifest) + "".join(after.partition("\n\n## ")[1:])
+    parts = [
+        (_OUTPUT, re.escape(_OUTPUT) + r".*?(?=\n\* )", _list(_output(manifest))),
+        (_CALIBRATION, re.escape(f"{_CALIBRATION}\n") + r".*?(?=\n\n## )", calibration(manifest)),
+        (_SHIPPED, re.escape(_SHIPPED) + "[0-9.]+ %", f"{_SHIPPED}{manifest.metrics.accuracy_int8:.2f} %"),
+        (_TAKEN, re.escape(_TAKEN) + r".*?(?=\n\n)", _confusion(measured.confusion, manifest.labels)),
+    ]
+    for what, pattern, words in parts:
+        place = re.search(pattern, card, re.DOTALL)
+        if not place:
+            raise UsageError(f"calibrate: the card of {manifest.name} has no {what!r}")
+        card = card[: place.start()] + words + card[place.end() :]
+    return card
 
 
 def _stages(settings: TrainingSettings) -> str:
@@ -192,7 +215,7 @@ def _list(*items: str) -> str:
 
 def _confusion(counts: np.ndarray, names: tuple[str, ...]) -> str:
     """Rows by truth: how many, how many of them right, and what each was taken for."""
-    lines = [f"| truth \\ taken for | rows | right | {' | '.join(names)} |", "|---" * (len(names) + 3) + "|"]
+    lines = [f"{_TAKEN} rows | right | {' | '.join(names)} |", "|---" * (len(names) + 3) + "|"]
     for index, (name, row) in enumerate(zip(names, counts, strict=True)):
         total = int(row.sum())
         right = f"{100 * row[index] / total:.0f} %" if total else "-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -36,13 +37,28 @@ class Measured:
     truth: np.ndarray
     before: np.ndarray
 
+    @cached_property
+    def fit(self) -> tuple[float, tuple[float, ...]]:
+        """Temperature and offsets that these outputs ask for."""
+        return statistics.fit_offsets(self.outputs, self.truth)
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """Float64, shape (N, classes): what the shipped model says, with them."""
+        return statistics.calibrated(self.outputs, *self.fit)
+
     @property
     def accuracy_before(self) -> float:
         return 100 * float((self.before.argmax(axis=1) == self.truth).mean())
 
     @property
-    def accuracy(self) -> float:
+    def accuracy_converted(self) -> float:
         return 100 * float((self.outputs.argmax(axis=1) == self.truth).mean())
+
+    @property
+    def accuracy(self) -> float:
+        """Of the scores; the others are of logits, which the offsets have no part in."""
+        return 100 * float((self.scores.argmax(axis=1) == self.truth).mean())
 
     @property
     def gain(self) -> statistics.Comparison:
@@ -68,9 +84,9 @@ class Measured:
     def check(self, precision: str) -> None:
         """Raises: EdgeferError: more was lost than the budget of the precision permits."""
         budget = PRECISIONS[precision]
-        if self.accuracy_before - self.accuracy > budget.loss:
+        if self.accuracy_before - self.accuracy_converted > budget.loss:
             raise EdgeferError(
-                f"export: {precision} has {self.accuracy:.2f} % of the float network's "
+                f"export: {precision} has {self.accuracy_converted:.2f} % of the float network's "
                 f"{self.accuracy_before:.2f} % (95 % interval of the difference {self.gain.low:+.2f} to "
                 f"{self.gain.high:+.2f}); at most {budget.loss} points may be lost; train on with "
                 "`fit --quantisation-aware --start RUN`"
@@ -84,9 +100,9 @@ class Measured:
 
     @property
     def confusion(self) -> np.ndarray:
-        """Counts of the converted network's choices, rows by truth."""
-        classes = self.outputs.shape[1]
-        cells = self.truth * classes + self.outputs.argmax(axis=1)
+        """Counts of the shipped model's choices, rows by truth."""
+        classes = self.scores.shape[1]
+        cells = self.truth * classes + self.scores.argmax(axis=1)
         return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 

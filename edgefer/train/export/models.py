@@ -15,7 +15,7 @@ from edgefer import labels, recognize
 from edgefer.errors import UsageError
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.datasets.base import Images
-from edgefer.measure.statistics import ECE_RULE, cross_fitted_ece, fit_temperature
+from edgefer.measure.statistics import ECE_RULE, cross_fitted_ece
 from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.interpreter import Interpreter
@@ -24,7 +24,7 @@ from edgefer.train import architectures, runs
 from edgefer.train.data.augment import augment
 from edgefer.train.data.batches import Inputs, input_spec
 from edgefer.train.export import card
-from edgefer.train.export.measured import measure_margin, measured_on
+from edgefer.train.export.measured import Measured, measure_margin, measured_on
 from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.export.quantise import convert, quantisation, quantise
 from edgefer.train.recipes import Runs, chain
@@ -61,15 +61,10 @@ def export(run: Path, out: Path) -> manifest.FrameManifest:
     outputs = dequantised(interpreter, inputs.spec, draft.output, val.images)
     measured = measured_on(lineage, model, outputs, inputs, val)
     measured.check("int8")
-    calibrated = _calibrated(draft, measured.outputs, val.truth)
+    calibrated = _calibrated(draft, measured)
     final = replace(
         calibrated,
-        metrics=replace(
-            calibrated.metrics,
-            rows=len(val),
-            accuracy_int8=round(measured.accuracy, 2),
-            accuracy_float32=round(measured.accuracy_before, 2),
-        ),
+        metrics=replace(calibrated.metrics, rows=len(val), accuracy_float32=round(measured.accuracy_before, 2)),
         self_test=tuple(
             manifest.SelfTest(
                 seed=seed, output=interpreter.run(manifest.self_test_input(seed, interpreter.input_shape))[0].tolist()
@@ -103,17 +98,19 @@ def dequantised(interpreter: Interpreter, spec: manifest.Input, output: manifest
     return (levels.astype(np.float32) - output.zero_point) * np.float32(output.scale)
 
 
-def _calibrated(draft: manifest.FrameManifest, outputs: np.ndarray, truth: np.ndarray) -> manifest.FrameManifest:
-    """The manifest with the temperature that val asks for, and the error that is left."""
+def _calibrated(draft: manifest.FrameManifest, measured: Measured) -> manifest.FrameManifest:
+    """The manifest with the temperature and the offsets that val asks for, and what the scores are worth then."""
+    temperature, offsets = measured.fit
+    ece = round(cross_fitted_ece(measured.outputs, measured.truth), 2)
     return replace(
         draft,
-        output=replace(draft.output, temperature=fit_temperature(outputs, truth)),
-        metrics=replace(draft.metrics, ece=round(cross_fitted_ece(outputs, truth), 2), ece_rule=ECE_RULE),
+        output=replace(draft.output, temperature=temperature, offsets=offsets),
+        metrics=replace(draft.metrics, accuracy_int8=round(measured.accuracy, 2), ece=ece, ece_rule=ECE_RULE),
     )
 
 
 def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
-    """Fit the temperature of a model directory on val; rewrite manifest and card.
+    """Fit temperature and offsets of a model directory on val; rewrite manifest and card.
 
     Raises:
         ModelError: the directory is not sound. UsageError: val has not the rows its figures are of; or its
@@ -128,12 +125,13 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
             f"got {len(val)} of {val.labels}; give the data it was measured on"
         )
     outputs = dequantised(Interpreter(content, before), before.input, before.output, val.images)
-    calibrated = _calibrated(before, outputs, val.truth)
+    measured = Measured(outputs, outputs, val.truth, before=outputs)
+    calibrated = _calibrated(before, measured)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".") as scratch:
         copy = Path(scratch) / directory.name
         shutil.copytree(directory, copy)
         old_card = (copy / CARD_NAME).read_text()
-        (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated))
+        (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated, measured))
         directories.write(copy, calibrated)
         install(copy, directory)
     return directories.load_frame(directory)
@@ -238,7 +236,8 @@ def export_float(run: Path, out: Path, precision: str) -> dict[str, Any]:
         "output": {
             "labels": labels.label_set(settings.labels),
             "values": "logits",
-            "temperature": fit_temperature(measured.outputs, val.truth),
+            "temperature": measured.fit[0],
+            "offsets": measured.fit[1],
         },
         "metrics": {
             "split": "val",

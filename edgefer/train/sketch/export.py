@@ -93,7 +93,7 @@ def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Fac
             draft.metrics,
             accuracy_int8=round(shipped, 2),
             accuracy_float32=round(exact, 2),
-            ece=round(cross_fitted_ece(outputs, val.truth), 2),
+            ece=round(cross_fitted_ece(outputs, val.truth, offsets=False), 2),
         ),
         self_test=tuple(
             manifest.SelfTest(
