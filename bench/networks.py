@@ -120,7 +120,6 @@ TRAINED: dict[str, dict[str, str]] = {
         "rtnn grey": "rtnn-grey",
         "breuer grey": "breuer-grey",
         "edgefer-s": "fer2013-edgefer-s",
-        "edgefer-nano": "fer2013-edgefer-nano",
     },
 }
 

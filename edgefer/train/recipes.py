@@ -86,7 +86,7 @@ _SEVEN_QUICK = TrainingSettings(
 )
 
 #: What a GPU is for: wide teachers, what they say of altered rows kept once, and students that learn from it. With a
-#: time limit fewer epochs are run: edgefer-nano has those for which there was time when it was made.
+#: time limit fewer epochs are run: edgefer-nano-lessons has those for which there was time when it was made.
 _WIDE = TrainingSettings(
     architecture="edgefer-l",
     size=48,
@@ -132,7 +132,8 @@ _SMALL_STUDENT: dict[str, Any] = {
     "precision": "float32",
     "lessons": "runs/lessons",
 }
-#: Rounded as it will be in int8, it goes on with what two of the students say: twenty minutes of one core.
+#: Rounded as it will be in int8, it goes on with what two of the students say: twenty minutes of one core. The small
+#: one then goes on with what that one says.
 _ROUNDED = TrainingSettings(
     architecture="edgefer-s",
     size=48,
@@ -147,6 +148,13 @@ _ROUNDED = TrainingSettings(
     distil=0.85,
     quantisation_aware=True,
     start="runs/edgefer-s-lessons",
+)
+_SMALL_ROUNDED = replace(
+    _ROUNDED,
+    architecture="edgefer-nano",
+    weight_decay=0.02,
+    teachers="edgefer-s",
+    start="runs/edgefer-nano-lessons",
 )
 _SEVEN_STUDENT = replace(_STUDENT, labels="basic7", voted=0.5, stages=((48, 150),), lessons="runs/fer2013-lessons")
 
@@ -207,7 +215,8 @@ RECIPES: dict[str, Runs] = {
     # its seed is that of the best of five on val
     "edgefer-s-lessons": _one("edgefer-s-lessons", replace(_STUDENT, seed=2)),
     "edgefer-s": _one("edgefer-s", _ROUNDED),
-    "edgefer-nano": _one("edgefer-nano", replace(_STUDENT, **_SMALL_STUDENT)),
+    "edgefer-nano-lessons": _one("edgefer-nano-lessons", replace(_STUDENT, **_SMALL_STUDENT)),
+    "edgefer-nano": _one("edgefer-nano", _SMALL_ROUNDED),
     "fer2013-edgefer-s-lessons": _one("fer2013-edgefer-s-lessons", _SEVEN_STUDENT),
 }
 RECIPES |= dict(
@@ -240,7 +249,7 @@ SHIPPED = tuple(
 REPEATED = {
     **{name: 4 for name in RECIPES if name.startswith(("ferplus-", "vgg13-"))},
     **{"folds-breuer-grey": 10, "ckplus-breuer-grey": 10, "edgefer-l": 5, "fer2013-edgefer-l": 3},
-    **{"edgefer-s-lessons": 5, "edgefer-nano": 2, "fer2013-edgefer-s-lessons": 2},
+    **{"edgefer-s-lessons": 5, "edgefer-nano-lessons": 2, "fer2013-edgefer-s-lessons": 2},
 }
 
 #: Models that commands of their own train: which, and the set that it takes where that is not made here.

@@ -20,14 +20,14 @@ from edgefer.train.lanes import Job
 
 def test_teachers_come_first_then_lessons_then_students(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = {job.directory: job for job in lanes.jobs(["edgefer-nano"])}
+    found = {job.directory: job for job in lanes.jobs(["edgefer-nano-lessons"])}
     wide = ["runs/edgefer-l", "runs/edgefer-l-2", "runs/edgefer-l-3"]
     assert list(found)[:4] == [*wide, "runs/lessons"]
     assert found["runs/lessons"].needs == wide
-    assert found["runs/edgefer-nano"].needs == ["runs/lessons"]
+    assert found["runs/edgefer-nano-lessons"].needs == ["runs/lessons"]
     (tmp_path / "runs/edgefer-l-2").mkdir(parents=True)
     (tmp_path / "runs/edgefer-l-2/done.json").write_text("{}")
-    assert "runs/edgefer-l-2" not in [job.directory for job in lanes.jobs(["edgefer-nano"])]
+    assert "runs/edgefer-l-2" not in [job.directory for job in lanes.jobs(["edgefer-nano-lessons"])]
 
 
 def test_time_is_shared_with_what_waits_behind():
@@ -39,7 +39,7 @@ def test_time_is_shared_with_what_waits_behind():
 
 def test_a_command_has_its_time_and_the_teachers_that_are_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    *_, lesson, student, _ = lanes.jobs(["edgefer-nano"])
+    *_, lesson, student, _ = lanes.jobs(["edgefer-nano-lessons"])
     words = lesson.step(1.0, {"runs/edgefer-l-3"}).arguments
     assert words[words.index("--teachers") + 1] == "runs/edgefer-l-3" and words[-2:] == ["--minutes", "1.00"]
     assert student.step(None, ()).arguments == recipes.fit_step(student.directory, student.settings).arguments

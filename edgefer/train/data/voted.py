@@ -43,9 +43,23 @@ def said_by_votes(votes: np.ndarray, truth: np.ndarray, classes: int) -> np.ndar
     Returns:
         float32, shape (N, classes), rows sum to one.
     """
+    given = told_by(votes)
+    return softmax(given @ regression(given, truth, classes)).astype(np.float32)
+
+
+def told_by(votes: np.ndarray) -> np.ndarray:
+    """What such a regression is given: float64, shape (N, 1 + 3 * columns), the first all ones."""
     votes = votes.astype(np.float64)
     share = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
-    given = np.hstack([np.ones((len(votes), 1)), share, share**2, np.log(votes + 0.5)])
+    return np.hstack([np.ones((len(votes), 1)), share, share**2, np.log(votes + 0.5)])
+
+
+def regression(given: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
+    """Weights of a multinomial logistic regression: float64, shape (inputs, classes).
+
+    Args:
+        given: float64, shape (N, inputs). truth: int, shape (N,).
+    """
     wanted = np.eye(classes)[truth]
     # Nesterov's accelerated descent; half the largest curvature of the inputs bounds that of the loss
     rate = 1 / (np.linalg.eigvalsh(given.T @ given / len(given))[-1] / 2 + DECAY)
@@ -54,4 +68,4 @@ def said_by_votes(votes: np.ndarray, truth: np.ndarray, classes: int) -> np.ndar
         slope = given.T @ (softmax(given @ ahead) - wanted) / len(given) + DECAY * ahead
         before, weights = weights, ahead - rate * slope
         ahead = weights + number / (number + 3) * (weights - before)
-    return softmax(given @ weights).astype(np.float32)
+    return weights
