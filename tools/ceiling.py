@@ -64,8 +64,8 @@ HEAD = """## What the seven classes of FER-2013 can be told from
 Our aim of {aim} % of val's rows, for a network of 0.7 million weights, is not reached. How much is to be had? Ten
 people judged the same pictures for FER+: a regression on train reads their votes. Another puts together what that one
 says and the scores of {model} (each tenth of val's rows is judged by one of the other nine). `python -m tools.ceiling`:"""
-TAIL = """So what the picture shows to this network and to ten people together is {gap:+.1f} points beside that aim; the
-three wide networks together are named in [training](training.md#lessons)."""
+TAIL = """So this network and ten people together are {gap:.1f} points {side} that aim. What wide networks reach, alone and
+together, stands in [training](training.md#lessons)."""
 
 
 def section(records: Path) -> list[str]:
@@ -79,8 +79,12 @@ def section(records: Path) -> list[str]:
     for key, words in names.items():
         low, high = share_interval(kept[key], rows)
         lines.append([words, f"{100 * kept[key] / rows:.2f}", f"{100 * low:.1f} to {100 * high:.1f}", str(rows)])
-    head, tail = HEAD.format(aim=AIM, model=kept["model"]), TAIL.format(gap=100 * kept["both"] / rows - AIM)
+    head, tail = HEAD.format(aim=AIM, model=kept["model"]), _beside(100 * kept["both"] / rows - AIM)
     return [head, table(["read from", "right, %", "95 % interval", "rows"], lines), tail]
+
+
+def _beside(gap: float) -> str:
+    return TAIL.format(gap=abs(gap), side="above" if gap > 0 else "below")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -192,8 +192,9 @@ HEAD = """# The papers' tables compared with ours
 
 Written by `python -m tools.reproduction` from the records in `docs/reproduction` and the manifests of the
 shipped models. Ours are accuracies in percent on val, of the float network before quantisation, at the epoch
-that was best on these rows, so they flatter a little; int8 is what ships. Gains are counted from the runs of
-both rows with the same seeds, and p is of Student's paired test over these seeds.
+that was best on these rows, so they flatter a little; int8 is what ships, with its offsets by class
+([training](training.md#export)). Gains are counted from the runs of both rows with the same seeds, and p is of Student's
+paired test over these seeds.
 `make train-all` trains what has a recipe and is not run yet."""
 
 

@@ -153,6 +153,7 @@ _SMALL_ROUNDED = replace(
     _ROUNDED,
     architecture="edgefer-nano",
     weight_decay=0.02,
+    average=0.999,
     teachers="edgefer-s",
     start="runs/edgefer-nano-lessons",
 )

@@ -47,7 +47,7 @@ def test_the_section_says_how_far_it_is_to_the_aim(tmp_path, made, monkeypatch):
     monkeypatch.setattr(ceiling, "RECORDS", tmp_path)
     assert ceiling.main([]) == 0
     head, table, tail = ceiling.section(tmp_path)
-    assert "71 %" in head and "+29.0 points" in tail
+    assert "71 %" in head and "29.0 points above" in tail
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
     assert cells[2] == ["both", "100.00", "99.6 to 100.0", "1000"]
 
