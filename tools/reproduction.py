@@ -177,12 +177,8 @@ def page(records: Path = RECORDS, models: Path = MODELS) -> str:
         parts += [f"## {entry.title}", *([f"Printed for: {entry.about}."] if entry.about else [])]
         parts += [_accuracies(entry, runs, manifests), *_runs(entry, runs, rules)]
     parts += ["## Breuer and Kimmel, Table 3: trained on one set, tested on another", _cross(records / "cross", runs)]
-    parts += [
-        *_reading(runs),
-        *trailing.section(records, runs),
-        *duplicates.section(records),
-        *ceiling.section(records),
-    ]
+    parts += [*_reading(runs), *trailing.section(records, runs)]
+    parts += [*duplicates.section(records), *ceiling.section(records)]
     parts += _short_runs(records / "short", rules)
     parts += ["## Rules", "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, start=1))]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -193,8 +189,8 @@ HEAD = """# The papers' tables compared with ours
 Written by `python -m tools.reproduction` from the records in `docs/reproduction` and the manifests of the
 shipped models. Ours are accuracies in percent on val, of the float network before quantisation, at the epoch
 that was best on these rows, so they flatter a little; int8 is what ships, with its offsets by class
-([training](training.md#export)). Gains are counted from the runs of both rows with the same seeds, and p is of Student's
-paired test over these seeds.
+([training](training.md#export)). Gains are counted from the runs of both rows with the same seeds, and p is of
+Student's paired test over these seeds.
 `make train-all` trains what has a recipe and is not run yet."""
 
 
