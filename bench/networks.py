@@ -116,11 +116,7 @@ TRAINED: dict[str, dict[str, str]] = {
         "edgefer-s": "edgefer-s",
         "edgefer-nano": "edgefer-nano",
     },
-    "FER-2013": {
-        "rtnn grey": "rtnn-grey",
-        "breuer grey": "breuer-grey",
-        "edgefer-s": "fer2013-edgefer-s",
-    },
+    "FER-2013": {"rtnn grey": "rtnn-grey", "breuer grey": "breuer-grey", "edgefer-s": "fer2013-edgefer-s"},
 }
 
 

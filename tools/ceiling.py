@@ -65,8 +65,8 @@ Our aim of {aim} % of val's rows, for a network of 0.7 million weights, is not r
 people judged the same pictures for FER+: a regression on train reads their votes. Another puts together what that
 one says and the scores of {model} (each tenth of val's rows is judged by one of the other nine).
 `python -m tools.ceiling`:"""
-TAIL = """So this network and ten people together are {gap:.1f} points {side} that aim. What wide networks reach, alone and
-together, stands in [training](training.md#lessons)."""
+TAIL = """So this network and ten people together are {gap:.1f} points {side} that aim. What wide networks reach, alone
+and together, stands in [training](training.md#lessons)."""
 
 
 def section(records: Path) -> list[str]:
