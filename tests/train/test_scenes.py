@@ -1,6 +1,7 @@
 """Scenes for the detector: composed alike for a seed, with faces where their table says."""
 
 import itertools
+import zipfile
 
 import numpy as np
 import pytest
@@ -122,7 +123,10 @@ def test_a_hand_is_drawn_where_it_is_asked_for(sources):
 
 
 @pytest.mark.parametrize("labels", ["nowhere", "cut off"])
-def test_a_feed_without_its_tables_does_not_wait_for_ever(labels, tmp_path):
+def test_a_feed_without_its_tables_does_not_wait_for_ever(labels, tmp_path, monkeypatch):
+    (tmp_path / "faces").mkdir()
+    with zipfile.ZipFile(tmp_path / "faces" / "faces.zip", "w"):
+        monkeypatch.setenv("EDGEFER_DATA", str(tmp_path))
     if labels == "cut off":
         (tmp_path / labels).mkdir()
         (tmp_path / labels / "photographs.npz").write_bytes(b"PK")
