@@ -189,21 +189,21 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
         raise UsageError(f"{data.source} has the classes {', '.join(names)}; the model knows {known} only") from None
     judge = _by_landmarks(recognizer, threads) if recognizer.needs.landmarks else _by_crop(recognizer)
     output, offsets = manifest.output, getattr(manifest.output, "offsets", ())
-    scores, judged = np.empty((len(data), len(names)), np.float32), np.zeros(len(data), bool)
-    plain = np.empty_like(scores)
+    said, judged = np.empty((len(data), len(label_set(known))), np.float32), np.zeros(len(data), bool)
     for row, image in enumerate(progress_bar(data.images, "judging images", len(data))):
         given = judge(image)
         if given is not None:
-            before = statistics.uncalibrated(given, output.temperature, offsets)
-            for table, row_scores in ((scores, given), (plain, before)):
-                table[row] = row_scores if known == wanted else translate(row_scores, known, wanted)
-            judged[row] = True
+            said[row], judged[row] = given, True
     if not judged.all():
         data = replace(data.take(np.flatnonzero(judged)), dropped={**data.dropped, NOT_JUDGED: int((~judged).sum())})
         if not judged.any():
             raise UsageError(f"{data.source}: {NOT_JUDGED} in all images")
+    scores = said[judged]
+    plain = statistics.uncalibrated(scores, output.temperature, offsets).astype(np.float32)
+    if known != wanted:
+        scores, plain = (translate(each, known, wanted) for each in (scores, plain))
     by_label = dict(zip(label_set(known), offsets, strict=True)) if offsets else {}
-    return Report(manifest.name, data, names, scores[judged], plain[judged], output.temperature, by_label)
+    return Report(manifest.name, data, names, scores, plain, output.temperature, by_label)
 
 
 def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | None]:

@@ -105,7 +105,7 @@ def test_offsets_are_the_likeliest_with_their_prior():
         scores = calibrated(logits, 1 / unknown[0], unknown[1:])
         return -np.log(scores[np.arange(300), truth]).sum() + np.square(unknown[1:]).sum() / (2 * OFFSET**2)
 
-    optimize = pytest.importorskip("scipy.optimize")
+    optimize = pytest.importorskip("scipy.optimize", reason="needs SciPy")
     best = optimize.minimize(loss, [1, 0, 0, 0, 0], method="BFGS").x
     temperature, offsets = fit_offsets(logits, truth)
     np.testing.assert_allclose([temperature, *offsets], [1 / best[0], *best[1:]], atol=0.0051)

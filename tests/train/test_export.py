@@ -66,7 +66,7 @@ def test_no_row_is_judged_with_a_temperature_it_had_a_part_in():
     assert cross_fitted_ece(logits, truth) > 15
 
 
-#: With everything in it that a calibration writes anew.
+#: A card with each part that a calibration rewrites.
 CARD = """# tiny
 
 * Input: int8.
