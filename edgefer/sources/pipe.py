@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
 import select
 import stat
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,24 +28,28 @@ _HEAD_BYTES = 16
 _FIRST_LOOK = 4096
 _MOST_PICTURE_BYTES = 512 << 20
 _DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)")
-# FIFOs that were opened, while they wait for a writer: closed in between, they would kill one that just came.
+# FIFOs that wait for a writer, open: closed in between, they would kill one that just came, or lose what it wrote.
 _waiting: dict[str, int] = {}
 
 
 class PipeFile:
     """A pipe as the file object that FFmpeg reads: every wait can be ended, from any thread."""
 
-    def __init__(self, name: str, descriptor: int, silence_s: float | None = None) -> None:
+    def __init__(
+        self, name: str, descriptor: int, silence_s: float | None = None, at_end: Callable[[], None] | None = None
+    ) -> None:
         """Args:
         name: for messages.
         descriptor: readable; closed with this file.
         silence_s: so long without a byte is a failure; without it there is no limit.
+        at_end: called once, as soon as the end was read and before anything is closed.
         """
         self.name = name
         self.silence_s = silence_s
         self._descriptor = descriptor
+        self._at_end = at_end
         self._ahead = b""
-        self._stopped = False
+        self._stopped = self._ended = False
         self._wake_read, self._wake_write = os.pipe()
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
@@ -79,20 +85,29 @@ class PipeFile:
 
     def _receive(self, count: int) -> bytes:
         deadline = None if self.silence_s is None else time.monotonic() + self.silence_s
-        while not self._stopped:
+        while not (self._stopped or self._ended):
             if not self.wait(None if deadline is None else deadline - time.monotonic()):
                 raise SourceError(f"{self.name}: nothing came through the pipe for {self.silence_s:g} s")
             if self._stopped:
                 break
             try:
-                return os.read(self._descriptor, count)
+                data = os.read(self._descriptor, count)
             except BlockingIOError:
                 continue
             except OSError as error:
                 if error.errno == errno.EBADF:  # open for writing alone, as a stand-in for what was closed is
                     raise SourceError(f"{self.name}: it is closed") from None
                 raise SourceError(f"{self.name}: {(error.strerror or 'cannot be read').lower()}") from None
+            if not data:
+                self._end()
+            return data
         return b""
+
+    def _end(self) -> None:
+        """What a further writer writes is of another stream: nothing is read after the end."""
+        self._ended = True
+        if self._at_end is not None:
+            self._at_end()
 
     def interrupt(self) -> None:
         """Ends a read that waits, and all later ones."""
@@ -117,7 +132,7 @@ def open_pipe(options: PipeOptions) -> Source:
         SourceStalled: nothing came yet.
     """
     name = "standard input" if options.path in ("-", "/dev/stdin") else options.path
-    descriptor = _waiting.pop(options.path, -1)
+    descriptor = _take_waiting(options.path)
     if descriptor < 0:
         descriptor = _open(options.path, name)
     mode = os.fstat(descriptor).st_mode
@@ -127,15 +142,18 @@ def open_pipe(options: PipeOptions) -> Source:
     if os.isatty(descriptor):
         os.close(descriptor)
         raise UsageError(f"{name} is a terminal; expected a film or pictures, as in cat clip.mp4 | edgefer run -")
-    file = PipeFile(name, descriptor, SILENCE_S if options.live else None)
+    fifo = stat.S_ISFIFO(mode) and not _is_descriptor(options.path)
+    await_next = functools.partial(_await_writer, options.path)
+    live_fifo = fifo and options.live
+    file = PipeFile(name, descriptor, SILENCE_S if options.live else None, await_next if live_fifo else None)
     try:
         if not file.wait(FIRST_BYTE_S):
-            if not _is_descriptor(options.path):
-                _waiting[options.path] = os.dup(descriptor)
+            if fifo:
+                await_next()
             raise SourceStalled(f"{name}: nothing is written to it yet")
         head = file.peek(_HEAD_BYTES)
-        fifo = stat.S_ISFIFO(mode) and not _is_descriptor(options.path)
         if not head and fifo:
+            await_next()
             raise SourceStalled(f"{name}: its writer left without a byte")
         if not head:
             raise SourceError(f"{name}: it is empty; expected a film, a stream or a photograph")
@@ -147,6 +165,24 @@ def open_pipe(options: PipeOptions) -> Source:
 
 def _is_descriptor(path: str) -> bool:
     return path in ("-", "/dev/stdin") or bool(_DESCRIPTOR.fullmatch(path))
+
+
+def _await_writer(path: str) -> None:
+    """Keeps a FIFO open for its next writer; to be called before its last reader closes it."""
+    if path not in _waiting:
+        with suppress(OSError):  # it was deleted: who makes it anew is waited for when it is opened again
+            _waiting[path] = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def _take_waiting(path: str) -> int:
+    """The descriptor that was kept for a FIFO; -1 where there is none, or another file has its path now."""
+    descriptor = _waiting.pop(path, -1)
+    if descriptor >= 0:
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        os.close(descriptor)
+    return -1
 
 
 def _open(path: str, name: str) -> int:

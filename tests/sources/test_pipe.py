@@ -272,24 +272,72 @@ def test_a_writer_that_opens_a_fifo_between_two_attempts_is_not_killed(tmp_path,
         assert len(read_all(source)) == 20
 
 
+@pytest.mark.parametrize("kind", ["ts", "mjpeg"])
+def test_who_writes_to_a_live_fifo_before_it_is_closed_and_opened_again_loses_nothing(tmp_path, films, kind):
+    """A decoder that is behind has seen the end of one stream while the next one is written."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=[films[kind]])
+    writer.start()
+    with open_patiently(lambda: open_source(f"pipe:{fifo},live=yes"), patience_s=10) as source:
+        writer.join()
+        assert read_live(source) == 20
+        writes = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        assert os.write(writes, films[kind]) == len(films[kind])
+        os.close(writes)
+        assert read_live(source) == 0
+    with open_source(f"pipe:{fifo},live=yes") as source:
+        assert read_live(source) == 20
+    with pytest.raises(SourceStalled, match="nothing is written to it yet"):
+        open_source(f"pipe:{fifo},live=yes")
+
+
+def test_a_fifo_that_was_made_anew_is_found(tmp_path, films):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(SourceStalled):
+        open_source(str(fifo))
+    fifo.unlink()
+    with pytest.raises(SourceError, match="no such file"):
+        open_source(str(fifo))
+    os.mkfifo(fifo)
+    with pytest.raises(SourceStalled):
+        open_source(str(fifo))
+    os.rename(fifo, tmp_path / "old")
+    os.mkfifo(fifo)
+    threading.Thread(target=fifo.write_bytes, args=[films["ts"]], daemon=True).start()
+    with open_patiently(lambda: open_source(str(fifo)), patience_s=10) as source:
+        assert len(read_all(source)) == 20
+
+
 def test_a_live_fifo_gets_its_next_writer(tmp_path, films):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     opens = lambda: open_source(f"pipe:{fifo},live=yes")  # noqa: E731
+    threading.Thread(target=fifo.write_bytes, args=[films["ts"]], daemon=True).start()
+    capture = Capture(open_patiently(opens, 10), opens, patience_s=20)
+    try:
+        take_until(capture, lambda frame: capture.stalled)
+        threading.Thread(target=fifo.write_bytes, args=[films["ts"]], daemon=True).start()
+        take_until(capture, lambda frame: capture.reconnects and frame)
+        assert capture.reconnects == 1
+    finally:
+        capture.close()
 
-    def write_twice():
-        fifo.write_bytes(films["ts"])
-        time.sleep(0.4)  # a reader that has not seen the end yet would take it for one stream
-        fifo.write_bytes(films["ts"])
 
-    threading.Thread(target=write_twice, daemon=True).start()
-    capture = Capture(open_patiently(opens, 10), opens, patience_s=10)
-    deadline = time.monotonic() + 10
-    frame = None
-    while not (capture.reconnects and frame) and time.monotonic() < deadline:
-        frame = capture.take(0.1)
-    capture.close()
-    assert capture.reconnects == 1
+def take_until(capture: Capture, done) -> None:
+    deadline = time.monotonic() + 20
+    while not done(capture.take(0.1)):
+        assert time.monotonic() < deadline, capture.trouble
+
+
+def read_live(source) -> int:
+    """How many pictures there are before it stalls."""
+    count = 0
+    with pytest.raises(SourceStalled, match="ended"):
+        while source.read() is not None:
+            count += 1
+    return count
 
 
 # -- the command line
