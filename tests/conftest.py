@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,17 @@ def a_device_without_installed_models(monkeypatch, tmp_path_factory):
 def a_terminal_that_can_redraw(monkeypatch):
     """Whatever the terminal is that the tests are started in."""
     monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.fixture(autouse=True)
+def no_test_leaves_a_camera_running():
+    """Its thread would be met in a later test."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "capture":
+            thread.join(20)
+            assert not thread.is_alive(), f"{thread} reads on"
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -68,13 +68,18 @@ class SteppedCamera(FileSource):
     def __init__(self, count: int) -> None:
         super().__init__(count)
         self._step = threading.Condition()
-        self._due, self._asked, self._ended = 1, 0, False
+        self._due, self._asked, self._ended, self._over = 1, 0, False, False
+
+    def interrupt(self) -> None:
+        with self._step:
+            self._over = True
+            self._step.notify_all()
 
     def read(self) -> Frame | None:
         with self._step:
             self._asked += 1
             self._step.notify_all()
-            self._step.wait_for(lambda: self._due >= self._asked, timeout=30)
+            self._step.wait_for(lambda: self._due >= self._asked or self._over, timeout=30)
             frame = super().read()
             self._ended = frame is None
             self._step.notify_all()
