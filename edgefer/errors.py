@@ -60,7 +60,13 @@ class SinkError(EdgeferError):
 
 
 class SinkStalled(SinkError):
-    """A file that cannot be written at the moment, as on a full disk; trying again later may help."""
+    """A file that cannot be written at the moment, as on a full disk; trying again later may help.
+
+    Attributes:
+        lost: how many readings that has cost; 0 where they wait for the next attempt.
+    """
+
+    lost: int = 1
 
 
 class SinkClosed(SinkError):

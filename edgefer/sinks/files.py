@@ -12,7 +12,6 @@ import fcntl
 import io
 import logging
 import os
-import select
 import stat
 import time
 from collections.abc import Iterator
@@ -20,9 +19,10 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
-from edgefer.errors import SinkClosed, SinkError, SinkStalled
+from edgefer.errors import SinkError, SinkStalled
 from edgefer.sinks.registry import STANDARD, Lines, bytes_of, seconds_of
 from edgefer.sinks.retention import LOOK_S, Retention, older_files, put_aside
+from edgefer.sinks.streams import Fifo, Stream, write_all
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ _ALL = 1_000_000
 _BLOCK = 1 << 16
 #: A lock that someone else holds for longer is done without.
 _LOCK_S = 1.0
-_FIFO_POLL_S = 0.05
 #: Why a disk cannot be written that may pass: full, over a quota, read-only after an error, failing, out of reach.
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EHOSTDOWN, errno.ETIMEDOUT)
 
@@ -59,6 +58,7 @@ class LineOutput:
     Attributes:
         name: what a message calls it.
         waits: whether a write may wait for a reader, as that of a pipe.
+        reopens: whether after a reader that went away another one may come.
         head: the line that begins each file, with its line break; empty for none. It is set before the first
             write.
     """
@@ -79,18 +79,19 @@ class LineOutput:
         fd = STANDARD.get(path or "-")
         self.name = "standard output" if fd == 1 else path or ""
         self.head = head
-        self.waits = True
+        self.waits, self.reopens = True, False
         self._target: _Target | None
         try:
             if fd is not None:
-                self._target = _Stream(self.name, fd)
+                self._target = Stream(self.name, fd)
             elif stat.S_ISREG(mode := _mode(str(path))):
                 self.waits = False
                 self._target = _File(str(path), append, retention or Retention())
             elif stat.S_ISFIFO(mode):
-                self._target = _Fifo(str(path))
+                self._target = Fifo(str(path))
+                self.reopens = self._target.reopens
             else:
-                self._target = _Stream(str(path), os.open(str(path), os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY), True)
+                self._target = Stream(str(path), os.open(str(path), os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY), True)
         except OSError as error:
             raise SinkError(f"{self.name}: cannot be written: {error.strerror}; choose another path") from None
 
@@ -103,6 +104,11 @@ class LineOutput:
         """
         if self._target is not None:
             self._target.write(text.encode(errors="backslashreplace"), self.head.encode(errors="backslashreplace"))
+
+    def look(self) -> None:
+        """Has what is over by its time put aside, and what is too old removed, also while nothing is written."""
+        if isinstance(self._target, _File):
+            self._target.look(self.head.encode(errors="backslashreplace"))
 
     def close(self) -> None:
         """Closes a file; one that this object created and never wrote to is removed again."""
@@ -123,79 +129,6 @@ def _mode(path: str) -> int:
         return stat.S_IFREG
 
 
-def _write_all(fd: int, data: bytes, start: int | None) -> None:
-    """Writes everything; of what could not be finished nothing stays in a regular file. Raises OSError.
-
-    Args:
-        fd: where it goes.
-        data: whole lines.
-        start: of a regular file, how long it is at least without them; None for anything else.
-    """
-    view = memoryview(data)
-    written = 0
-    try:
-        while written < len(view):
-            try:
-                written += os.write(fd, view[written:])
-            except BlockingIOError:  # a terminal or pipe that someone made non-blocking
-                select.select([], [fd], [])
-    except OSError:
-        if start is not None and written:
-            end = os.lseek(fd, 0, os.SEEK_CUR)  # others may have written between, and it did not begin at `start`
-            os.ftruncate(fd, max(start, end - written))
-            os.lseek(fd, 0, os.SEEK_END)
-        raise
-
-
-class _Stream:
-    """Standard output or a device: it is written to as it is."""
-
-    def __init__(self, name: str, fd: int, owned: bool = False) -> None:
-        self._name, self._fd, self._owned = name, fd, owned
-        self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
-        self._begun = False
-
-    def write(self, data: bytes, head: bytes) -> None:
-        try:
-            start = os.lseek(self._fd, 0, os.SEEK_CUR) if self._regular else None
-            _write_all(self._fd, data if self._begun else head + data, start)
-        except OSError as error:
-            if error.errno in (errno.EPIPE, errno.ECONNRESET):
-                raise SinkClosed(f"{self._name}: the reader has gone") from None
-            what = f"{self._name}: cannot be written: {error.strerror}; the lines before are complete"
-            raise SinkError(what) from None
-        self._begun = True
-
-    def close(self) -> None:
-        if self._owned:
-            os.close(self._fd)
-
-
-class _Fifo:
-    """A named pipe. Opening one waits for a reader, which must not hold up the start: the first line waits."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        if not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        self._stream: _Stream | None = None
-
-    def write(self, data: bytes, head: bytes) -> None:
-        while self._stream is None:
-            try:
-                fd = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                self._stream = _Stream(self._path, fd, True)
-            except OSError as error:
-                if error.errno != errno.ENXIO:  # which says that nobody reads it yet
-                    raise SinkError(f"{self._path}: cannot be written: {error.strerror}") from None
-                time.sleep(_FIFO_POLL_S)
-        self._stream.write(data, head)
-
-    def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-
-
 class _File:
     """A regular file by its path. What is open follows the path: after a rename it is opened again."""
 
@@ -206,7 +139,7 @@ class _File:
         self._created = self._begun = False
         self._fd: int | None = None
         self._checked = False  # whether the end and the head of what is open have been looked at
-        self._fixed_size = False
+        self._rename_s = 0.0  # when it is renamed at the earliest, after that could not be done
         self._look_s = 0.0  # when the older files are looked at
         try:
             self._open()
@@ -257,17 +190,38 @@ class _File:
                     return False
                 state = os.fstat(fd)
             size = state.st_size
-            full = self._retention.is_full(state, len(data), len(head))
-            if full and not self._fixed_size and self._put_aside(fd, self._retention.keep):
+            if self._is_moved_on(fd, state, len(data), len(head)):
                 return False
-            if time.monotonic() >= self._look_s:
-                self._look_s = time.monotonic() + LOOK_S
-                self._retention.prune(older_files(os.path.realpath(self._path)), size)
-            _write_all(fd, data if size else head + data, size)  # one emptied by copytruncate gets its head, too
+            write_all(fd, data if size else head + data, size)  # one emptied by copytruncate gets its head, too
             return True
         finally:
             if locked:
                 with contextlib.suppress(OSError):  # closed meanwhile, and with that unlocked
+                    fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _is_moved_on(self, fd: int, state: os.stat_result, more: int, head: int) -> bool:
+        """Whether the file was full and is put aside; else the older ones are looked at, now and then."""
+        full = self._retention.is_full(state, more, head)
+        if full and time.monotonic() >= self._rename_s and self._put_aside(fd, self._retention.keep):
+            return True
+        if time.monotonic() >= self._look_s:
+            self._look_s = time.monotonic() + LOOK_S
+            self._retention.prune(older_files(os.path.realpath(self._path)), state.st_size)
+        return False
+
+    def look(self, head: bytes) -> None:
+        """Does what is due by the time alone; what cannot be done is met again by the next line."""
+        fd = self._fd
+        if fd is None or not self._begun or time.monotonic() < self._look_s:
+            return
+        locked = _lock(fd)
+        with contextlib.suppress(OSError):
+            try:
+                state = os.fstat(fd)
+                if self._bears_the_name(state):
+                    self._is_moved_on(fd, state, 0, len(head))
+            finally:
+                if locked:
                     fcntl.flock(fd, fcntl.LOCK_UN)
 
     def _bears_the_name(self, state: os.stat_result) -> bool:
@@ -307,9 +261,13 @@ class _File:
             put_aside(base, keep)
             self._look_s = 0.0
         except OSError as error:
-            self._fixed_size = True
-            log.warning("%s: cannot be renamed (%s) and grows on", self._name, error.strerror)
+            if not self._rename_s:
+                log.warning("%s: cannot be renamed (%s) and grows on", self._name, error.strerror)
+            self._rename_s = time.monotonic() + LOOK_S
             return False
+        if self._rename_s:
+            log.warning("%s: can be renamed again", self._name)
+            self._rename_s = 0.0
         return True
 
     def close(self) -> None:

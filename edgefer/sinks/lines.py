@@ -13,7 +13,7 @@ import msgspec
 from edgefer.sinks.base import Sink
 from edgefer.sinks.files import LineOutput, open_lines
 from edgefer.sinks.registry import Readings, Rows
-from edgefer.values import Event, FaceReading, Frame, Reading
+from edgefer.values import Event, FaceReading, Frame, Health, Reading
 
 #: Version of the JSON line; it grows when a reader of the old one would misunderstand the new one.
 SCHEMA = 2
@@ -104,10 +104,13 @@ class JsonLines(Sink):
     def __init__(self, output: LineOutput) -> None:
         """Args: output: where the lines go."""
         self._output = output
-        self.name, self.waits = output.name, output.waits
+        self.name, self.waits, self.reopens = output.name, output.waits, output.reopens
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         self._output.write(msgspec.json.encode(reading_values(reading)).decode() + "\n")
+
+    def report(self, health: Health) -> None:
+        self._output.look()
 
     def close(self) -> None:
         self._output.close()
@@ -153,24 +156,30 @@ class Csv(Sink):
         units: names of the action units that are read.
         """
         self._output = output
-        self.name, self.waits = output.name, getattr(output, "waits", False)
+        self.name = output.name
+        self.waits, self.reopens = getattr(output, "waits", False), getattr(output, "reopens", False)
         self._labels = tuple(labels)
         self._models = None if models is None else {name: tuple(each) for name, each in models.items()}
         self._empty = empty
         self._units = tuple(units)
         self._begun = False
 
-    def write(self, reading: Reading, frame: Frame | None = None) -> None:
+    def write(self, reading: Reading, frame: Frame | None = None) -> bool | None:
         if not self._output.head:
             if not (self._labels or reading.faces):
-                return  # the columns are not known yet
+                return False  # the columns are not known yet
             self._take_columns(reading.faces[0] if reading.faces else None)
             self._output.head = csv_text([self.columns()])
         values = reading_values(reading)
         faces = values["faces"] or ([{}] if self._empty else [])
-        if faces or not self._begun:  # the columns alone say that the run saw no face
-            self._output.write(csv_text(self.row(values, face) for face in faces))
-            self._begun = True
+        if not faces and self._begun:
+            return False
+        self._output.write(csv_text(self.row(values, face) for face in faces))  # the columns alone: it saw no face
+        self._begun = True
+        return True
+
+    def report(self, health: Health) -> None:
+        getattr(self._output, "look", lambda: None)()
 
     def _take_columns(self, face: FaceReading | None) -> None:
         if face is not None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,8 @@ _BATCH = 500
 _AGAIN_S = 5.0
 #: What a process that was killed in the midst of a file has left behind goes after so long, s.
 _LEFT_S = 3600.0
+#: Names as they are given here; other files of the folder are somebody else's.
+_OURS = re.compile(r"\d{8}T\d{6}[+-]\d{4,}-\d{4,}\.parquet")
 TEXTS = ("film", "source", "image", "time", "expression", "reasons")
 COUNTS = ("frame", "track")
 
@@ -73,6 +76,7 @@ class ParquetFolder(Sink):
         self._began_s = 0.0
         self._next_s = self._look_s = 0.0
         self._number = 0
+        self._written: deque[Path] = deque(maxlen=retention.keep if retention and retention.keep else 1000)
         if self._folder.exists() and not self._folder.is_dir():
             raise SinkError(f"{shown(path)}: expected a folder, which Parquet files are written to, got a file")
         for scratch in self._folder.glob(".part.*.parquet"):
@@ -80,7 +84,7 @@ class ParquetFolder(Sink):
                 if time.time() - scratch.stat().st_mtime > _LEFT_S:
                     scratch.unlink()
 
-    def write(self, reading: Reading, frame: Frame | None = None) -> None:
+    def write(self, reading: Reading, frame: Frame | None = None) -> bool:
         values = reading_values(reading)
         self._columns.learn(reading.faces[0] if reading.faces else None)
         if not self._count:
@@ -90,20 +94,31 @@ class ParquetFolder(Sink):
             self._count += 1
         if len(self._rows) >= _BATCH:
             self._pack()
-        self._write_when_due()
+        try:
+            return self._write_when_due()
+        except SinkStalled as error:
+            error.lost = self._count
+            while self._count > 2 * self._most and len(self._packed) > 1:  # what nobody could store goes at last
+                self._count -= self._packed.pop(0).num_rows
+            error.lost -= self._count
+            raise
 
     def report(self, health: Health) -> None:
-        with contextlib.suppress(SinkStalled):  # the next reading meets it again, and is counted
-            self._write_when_due()
+        if not self._next_s:  # what could not be written is tried again by the next reading, which tells of it
+            with contextlib.suppress(SinkStalled):
+                self._write_when_due()
         if time.monotonic() >= self._look_s:
             self._look_s = time.monotonic() + LOOK_S
             self._prune()
 
-    def _write_when_due(self) -> None:
+    def _write_when_due(self) -> bool:
+        """Whether a file was written."""
         now_s = time.monotonic()
         due = self._count >= self._most or (self._count and now_s - self._began_s >= self._period_s)
-        if due and now_s >= self._next_s:
-            self._write_file()
+        if not due or now_s < self._next_s:
+            return False
+        self._write_file()
+        return True
 
     def _pack(self) -> None:
         import pyarrow
@@ -129,17 +144,15 @@ class ParquetFolder(Sink):
         table = pyarrow.Table.from_batches(self._packed)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with replacing(self._free_name()) as scratch:
+            path = self._free_name()
+            with replacing(path) as scratch:
                 parquet.write_table(table, scratch, compression="zstd")
         except OSError as error:
             self._next_s = time.monotonic() + _AGAIN_S
-            while (
-                self._count > 2 * self._most and len(self._packed) > 1
-            ):  # what nobody could store is not kept for ever
-                self._count -= self._packed.pop(0).num_rows
             what = f"{shown(self.name)}: cannot be written: {_reason(error)}; the files before are complete"
             raise SinkStalled(what) from None
-        self._packed, self._count = [], 0
+        self._packed, self._count, self._next_s = [], 0, 0.0
+        self._written.append(path)
         self._prune()
 
     def _free_name(self) -> Path:
@@ -152,9 +165,10 @@ class ParquetFolder(Sink):
                 return path
 
     def _prune(self) -> None:
-        files = [path for path in self._folder.glob("[0-9]*.parquet") if not path.name.startswith(".")]
+        files = [path for path in self._folder.glob("[0-9]*.parquet") if _OURS.fullmatch(path.name)]
+        order = {path: number for number, path in enumerate(self._written)}  # whatever the clock said meanwhile
         with contextlib.suppress(OSError):
-            files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+            files.sort(key=lambda path: (order.get(path, -1), path.stat().st_mtime_ns), reverse=True)
             for path in files[self._retention.keep :] if self._retention.keep else ():
                 path.unlink(missing_ok=True)
             self._retention.prune(files[: self._retention.keep or None])

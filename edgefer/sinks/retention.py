@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
+#: 2024 began then (UTC), before any edgefer: a device that tells an earlier time has not set its clock yet.
+SET_S = 1_704_067_200.0
 #: How often the older files are looked at while none becomes full, s.
 LOOK_S = 60.0
 
@@ -43,7 +45,10 @@ class Retention(Struct, frozen=True):
             return False
         if self.size is not None and state.st_size + more > self.size:
             return True
-        return self.period_s > 0 and self._period(time.time()) > self._period(state.st_mtime)
+        now_s = time.time()
+        if not self.period_s or state.st_mtime < SET_S <= now_s:  # begun before the clock was set, not in another time
+            return False
+        return self._period(now_s) > self._period(state.st_mtime)
 
     def _period(self, moment_s: float) -> int:
         """The number of the period that a moment falls into, by the clock on the wall."""
@@ -64,27 +69,31 @@ class Retention(Struct, frozen=True):
             with contextlib.suppress(OSError):  # someone else has removed it, or may alone
                 state = path.stat()
                 used += state.st_size
-                if (self.max_age_s and now_s - state.st_mtime > self.max_age_s) or (self.total and used > self.total):
+                too_old = 0 < self.max_age_s < now_s - state.st_mtime
+                if too_old and state.st_mtime < SET_S <= now_s:  # nobody knows how old it is: it ages from now on
+                    os.utime(path)
+                    too_old = False
+                if too_old or 0 < self.total < used:
                     path.unlink()
 
 
 def put_aside(base: str, keep: int) -> None:
-    """FILE becomes FILE.1, that one FILE.2, and so on, up to FILE.keep, which goes. Raises OSError."""
+    """FILE becomes FILE.1, that one FILE.2, and so on, up to FILE.keep, which goes, as do those behind it.
+
+    Raises OSError.
+    """
     number = 1
     while number < keep and os.path.lexists(f"{base}.{number}"):
         number += 1
     for older in range(number, 1, -1):
         os.replace(f"{base}.{older - 1}", f"{base}.{older}")
     os.replace(base, f"{base}.1")
+    for path in older_files(base)[keep:]:  # of a time when more were kept
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def older_files(base: str) -> list[Path]:
-    """FILE.1, FILE.2 …: the newest first."""
-    folder, name = os.path.split(base)
-    numbers = []
-    with contextlib.suppress(OSError):
-        for entry in os.listdir(folder or "."):
-            match = re.fullmatch(re.escape(name) + r"\.([1-9][0-9]{0,6})", entry)
-            if match:
-                numbers.append(int(match[1]))
-    return [Path(f"{base}.{number}") for number in sorted(numbers)]
+    """FILE.1, FILE.2 …, up to the first that is not there: the newest first. FILE.2023 is somebody else's."""
+    paths = (Path(f"{base}.{number}") for number in itertools.count(1))
+    return list(itertools.takewhile(os.path.lexists, paths))

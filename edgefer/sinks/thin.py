@@ -20,22 +20,23 @@ class Thinned(Sink):
         every: the count; 1 is every reading, and with on_change none beside the changes.
         on_change: by change.
         """
-        self.name, self.waits = sink.name, sink.waits
+        self.name, self.waits, self.reopens = sink.name, sink.waits, sink.reopens
         self._sink = sink
         self._every, self._on_change = every, on_change
         self._seen = 0
         self._state: object = None  # of what was written last
         self._held: tuple[Reading, Frame | None] | None = None
 
-    def write(self, reading: Reading, frame: Frame | None = None) -> None:
+    def write(self, reading: Reading, frame: Frame | None = None) -> bool | None:
         counted = self._seen % self._every == 0 if self._every > 1 else not self._on_change
         self._seen += 1
         state = _state(reading) if self._on_change else None
         if not (counted or state != self._state or reading.events):
             self._held = (reading, frame) if self._on_change else None
-            return
-        self._sink.write(reading, frame)
+            return False
+        written = self._sink.write(reading, frame)
         self._state, self._held = state, None
+        return written
 
     def report(self, health: Health) -> None:
         self._sink.report(health)

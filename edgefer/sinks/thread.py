@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 
-from edgefer.errors import EdgeferError, SinkError, SinkStalled
+from edgefer.errors import EdgeferError, SinkClosed, SinkError, SinkStalled
 from edgefer.sinks.base import Sink
 from edgefer.values import Frame, Health, Reading
 
@@ -57,7 +57,7 @@ class SinkThread:
         self._queue: deque[tuple[Reading, Frame | None]] = deque()
         self._changed = threading.Condition()
         self._error: SinkError | None = None
-        self._stalled: SinkStalled | None = None  # why the last readings could not be written
+        self._stalled: SinkStalled | SinkClosed | None = None  # why the last readings could not be written
         self._lost = 0  # how many they are
         self._failed = False
         self._closing = False
@@ -182,7 +182,7 @@ class SinkThread:
                 else:
                     self._write(*item)
                 self._called_s = None
-            if self._stalled is not None:
+            if self._stalled is not None and self._lost:
                 raise self._stalled
         except SinkError as error:
             self._fail(error)
@@ -201,21 +201,31 @@ class SinkThread:
     def _write(self, reading: Reading, frame: Frame | None) -> None:
         """Writes one reading. On a live source a disk without room costs readings until there is room again."""
         try:
-            self.sink.write(reading, frame)
+            written = self.sink.write(reading, frame)
         except SinkStalled as error:
             if not self._drop:
                 raise
             if self._stalled is None:
-                log.error("%s; readings are lost until it can be written again", error)
-            self._stalled = error
-            self._lost += 1
-            with self._changed:
-                self.dropped += 1
+                log.error("%s; readings %s until it can be written again", error, "are lost" if error.lost else "wait")
+            self._lose(error, error.lost)
+        except SinkClosed as error:
+            if not (self._drop and self.sink.reopens):
+                raise
+            if self._stalled is None:
+                log.warning("%s; readings are lost until another one comes", error)
+            self._lose(error, 1)
         else:
-            if self._stalled is not None:
-                noun = "reading was" if self._lost == 1 else "readings were"
-                log.warning("%s: can be written again; %d %s lost", self.name, self._lost, noun)
+            if self._stalled is None or written is False:
+                return
+            noun = "reading was" if self._lost == 1 else "readings were"
+            log.warning("%s: can be written again; %d %s lost", self.name, self._lost, noun)
             self._stalled, self._lost = None, 0
+
+    def _lose(self, error: SinkStalled | SinkClosed, count: int) -> None:
+        self._stalled = error
+        self._lost += count
+        with self._changed:
+            self.dropped += count
 
     def _take(self) -> tuple[Reading, Frame | None] | Health | None:
         """The next reading, or the state of the run while none waits; None when there is nothing to come."""

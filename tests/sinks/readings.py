@@ -6,7 +6,7 @@ import numpy as np
 
 from edgefer.geometry import Box
 from edgefer.labels import FERPLUS8, UNCERTAIN
-from edgefer.values import FaceReading, Frame, Quality, Reading
+from edgefer.values import FaceReading, Frame, Health, Quality, Reading
 
 
 def face(track: int = 1, strongest: str = "happiness", reasons: tuple[str, ...] = (), x: float = 20.0) -> FaceReading:
@@ -37,3 +37,7 @@ def reading(index: int = 0, *faces: FaceReading, total_ms: float = 5.0) -> Readi
 def frame(index: int = 0, width: int = 160, height: int = 120, colour: bool = True) -> Frame:
     image = np.full((height, width, 3), 90, np.uint8)
     return Frame(index, image[:, :, 0].copy(), index * 40_000_000, 0, (lambda: image) if colour else None)
+
+
+def health() -> Health:
+    return Health(1, 0, 1, 30.0, 5.0, 0, 0, None, False, "running")

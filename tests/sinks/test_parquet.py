@@ -13,17 +13,12 @@ import pytest
 pytest.importorskip("pyarrow", reason="no PyArrow here: the extra parquet")
 
 from pyarrow import parquet
-from readings import face, reading
+from readings import face, health, reading
 
 from edgefer.commands.console import main
 from edgefer.errors import SinkError, SinkStalled
 from edgefer.labels import FERPLUS8
 from edgefer.sinks import open_sink
-from edgefer.values import Health
-
-
-def health() -> Health:
-    return Health(1, 0, 1, 30.0, 5.0, 0, 0, None, False, "running")
 
 
 def files(folder) -> list:
@@ -118,6 +113,50 @@ def test_files_go_by_number_and_size(tmp_path):
         sink.write(reading(index, face()))
     sink.close()
     assert sum(path.stat().st_size for path in files(tmp_path / "a")) <= most
+
+
+def test_what_was_written_last_stays_whatever_the_clock_says(tmp_path):
+    """As on a board that begins in 1970, or after the clock was wrong for a while."""
+    (tmp_path / "a").mkdir()
+    for number in range(3):
+        old = tmp_path / "a" / f"20990101T00000{number}+0000-0001.parquet"
+        old.write_bytes(b"x")
+        os.utime(old, (time.time() + 30 * 86400,) * 2)
+    mine = tmp_path / "a" / "2024_summary.parquet"
+    mine.write_bytes(b"x")
+    sink = open_sink(f"parquet:{tmp_path}/a,rows=100,keep=3", labels=FERPLUS8)
+    for index in range(600):
+        sink.write(reading(index, face()))
+    sink.close()
+    mine.unlink()
+    assert parquet.read_table(tmp_path / "a")["frame"].to_pylist() == list(range(300, 600))
+
+
+def test_rows_that_wait_for_room_are_not_called_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgefer.sinks.parquet._AGAIN_S", 0.0)
+    monkeypatch.setattr("edgefer.sinks.parquet._BATCH", 50)
+    write_table, full = parquet.write_table, [True]
+
+    def failing(*given, **named):
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        write_table(*given, **named)
+
+    monkeypatch.setattr(parquet, "write_table", failing)
+    sink = open_sink(f"parquet:{tmp_path}/a,rows=100", labels=FERPLUS8)
+    lost = []
+    for index in range(300):
+        try:
+            sink.write(reading(index, face()))
+        except SinkStalled as error:
+            lost.append(error.lost)
+        sink.report(health())  # meets the same disk, and counts nothing
+    full[0] = False
+    assert sink.write(reading(300, face())) is True
+    kept = parquet.read_table(tmp_path / "a")["frame"].to_pylist()
+    assert not any(lost[:100]) and sum(lost) + len(kept) == 301 and kept == list(range(sum(lost), 301))
+    assert sink.write(reading(301, face())) is False
+    sink.close()
 
 
 def test_a_disk_that_is_full_costs_rows_and_comes_back(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from readings import frame, reading
 
 from edgefer.errors import SinkClosed, SinkError, SinkStalled
 from edgefer.sinks import Sink, SinkThread
+from edgefer.sinks.thin import Thinned
 from edgefer.values import Health
 
 
@@ -156,6 +157,37 @@ def test_a_disk_that_is_still_full_at_the_end_is_a_failure():
         sink.write(reading(index))
     sink.close()
     assert str(sink.take_error()) == "recorder: disk full" and sink.dropped == 6
+
+
+def test_a_reading_that_is_not_due_says_nothing_of_a_full_disk(caplog):
+    recorder = Full(*range(1, 20))
+    sink = SinkThread(Thinned(recorder, every=3), capacity=100)
+    for index in range(20):
+        sink.write(reading(index))
+    sink.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "recorder: disk full; readings are lost until it can be written again"
+    ]
+    assert recorder.seen == [0] and sink.dropped == 6 and str(sink.take_error()) == "recorder: disk full"
+
+
+def test_what_waits_for_room_is_not_lost(caplog):
+    class Waiting(Full):
+        def write(self, reading, frame=None):
+            try:
+                return super().write(reading, frame)
+            except SinkStalled as error:
+                error.lost = 0
+                raise
+
+    sink = SinkThread(Waiting(1, 2), capacity=100)
+    for index in range(3):
+        sink.write(reading(index))
+    sink.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "recorder: disk full; readings wait until it can be written again"
+    ]
+    assert sink.dropped == 0 and sink.take_error() is None
 
 
 def test_a_file_that_is_read_whole_ends_at_a_full_disk():
