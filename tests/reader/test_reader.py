@@ -367,8 +367,8 @@ def test_what_is_secret_in_an_address_is_in_no_message(tmp_path, portrait):
     secret = "rtsp://user:pa55word@127.0.0.1:9/live?token=abcdef123"
     messages = []
     for call in (
-        lambda: list(edgefer.stream(secret)),
-        lambda: list(edgefer.stream([secret, str(good), str(tmp_path / "none.png")])),
+        lambda: list(edgefer.stream(secret, patience=0.5)),
+        lambda: list(edgefer.stream([secret, str(good), str(tmp_path / "none.png")], patience=0.5)),
         lambda: edgefer.read(secret),
     ):
         with pytest.raises(edgefer.EdgeferError) as caught:
