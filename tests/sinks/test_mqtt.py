@@ -164,7 +164,7 @@ def test_a_broker_that_goes_and_comes_back_knows_everything_again(own, caplog):
     with listening(own) as listener:
         eventually(lambda: shows(sink, listener, "back", "fear"))
         eventually(lambda: "homeassistant/switch/edgefer_back/reading/config" in listener.newest)
-        assert listener.newest["edgefer/back/availability"] == b"online"
+        eventually(lambda: listener.newest["edgefer/back/availability"] == b"online")
     sink.close()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"], caplog.text
 

@@ -326,7 +326,8 @@ class MqttOutput(Sink):
                     options.discovery, self._id, self._topics, self._labels, title
                 ):
                     self._publish(topic, msgspec.json.encode(values), retain=True)
-            self._newest[self._topics.availability] = b"online"
+            here = {self._topics.availability: b"online"}
+            self._newest = here | self._newest | here  # before what it tells
             lost = self._event is None or self._event.rc != 0
             for topic, message in self._newest.items():
                 # an event that was told happens again for whoever is told again
