@@ -14,6 +14,8 @@ RESEMBLANCE = 0.6
 #: A face that something covers remains while this many of its nine cells are as they were, each by a
 #: correlation of this; a face that has gone leaves none of them.
 CELLS, CELL_RESEMBLANCE = 3, 0.7
+#: What is compared of a face whose box is not exact: its inner part, this far aside, in these sizes; pixels of a patch.
+INNER_PX, REACH_PX, SIZES = 40, 8, (0.87, 1.0, 1.15)
 
 
 class Patch:
@@ -76,6 +78,30 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     # the mean of (a - b)^2 is that of a^2 and of b^2, less twice that of a b
     apart = cv2.norm(a, b, cv2.NORM_L2SQR) / a.size - (mean_a - mean_b) ** 2
     return (deviation_a**2 + deviation_b**2 - apart) / (2 * deviation_a * deviation_b)
+
+
+def resemblance(face: np.ndarray, patch: Patch) -> float:
+    """Correlation of a face with the most similar part of a patch, -1 to 1: a detector's box is not exact.
+
+    Args:
+        face: uint8, shape (FACE_PX, FACE_PX) of a Patch.
+        patch: of the other one; its face may lie REACH_PX aside, and be of any of the SIZES.
+    """
+    first = (Patch.SIZE - INNER_PX) // 2 - REACH_PX
+    around = _halved(patch.pixels[first : Patch.SIZE - first, first : Patch.SIZE - first])
+    edge = (Patch.FACE_PX - INNER_PX) // 2
+    inner, best = face[edge : Patch.FACE_PX - edge, edge : Patch.FACE_PX - edge], -1.0
+    if inner.std() <= 1:
+        return 0.0
+    for size in SIZES:
+        side = round(INNER_PX * size / 2)
+        part = cv2.resize(inner, (side, side), interpolation=cv2.INTER_AREA)
+        best = max(best, float(cv2.matchTemplate(around, part, cv2.TM_CCOEFF_NORMED).max()))
+    return best
+
+
+def _halved(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
 
 
 def part_remains(grey: np.ndarray, box: Box, appearance: np.ndarray) -> bool:

@@ -19,11 +19,13 @@ from edgefer import defaults
 from edgefer.detect import Detector, Examiner, Look, borne_out, tell_bound
 from edgefer.geometry import Box, clipped, iou, moved
 from edgefer.support.images import grey_image
+from edgefer.track.company import is_alone, is_free, is_known, may_be, others
+from edgefer.track.judging import judge, verdict
 from edgefer.track.patch import RESEMBLANCE, Patch, correlation, match_nearby, part_remains
 from edgefer.track.quality import QualityGate
 from edgefer.track.scene import is_another, is_flat, overview
 from edgefer.track.state import Track
-from edgefer.values import Detection, Face, Frame, Quality
+from edgefer.values import Detection, Face, Frame
 
 #: A search, and second looks at what it found, are spread over the frames of this time, so that none takes long.
 SPREAD_MS = 150.0
@@ -42,9 +44,9 @@ RECALL_MS = 1250.0
 
 #: Of several faces each is carried by flow once in this time; in the frames between its box moves on as it did.
 CARRY_INTERVAL_MS = 80.0
-#: The gate looks at the pixels of each face this often; its size counts in every frame.
-JUDGE_INTERVAL_MS = 100.0
 
+#: Correlation with its pixels below which what flow has carried, or another one covers, is not this face.
+LEAST_ALIKE = 0.35
 #: Part of the box that has to be inside the image.
 INSIDE = 0.6
 #: How far a look moves a carried box towards what it found; the rest is the detector's own jitter.
@@ -122,13 +124,17 @@ class Tracker:
 
         just_lost = self._follow(grey, now, since_ns)
         self._second_look(grey, now, self._likely_due(since_ns))
-        for part in self._parts_due(now, since_ns, just_lost):
+        parts = self._parts_due(now, since_ns, just_lost)
+        for part in parts:
             self._search(grey, now, part)
+        if self._examiner and (None in parts or since_ns >= SPREAD_MS * 1e6):
+            # another view than the search's: it need not wait for another frame, in which the face may have gone on
+            self._second_look(grey, now, len(self._likely))
         self._drop_lost(now)
 
         visible = [track for track in self._tracks if track.visible]
-        self._judge(grey, visible, now, since_ns)
-        faces = [Face(track.number, track.box, self._quality(track, now)) for track in visible]
+        judge(self._gate, grey, visible, now, since_ns)
+        faces = [Face(each.number, each.box, verdict(each, self._is_unconfirmed(each, now))) for each in visible]
         total = time.perf_counter() - start
         self.clock = {"detect": self._detect_s * 1e3, "track": (total - self._detect_s) * 1e3}
         return faces
@@ -139,11 +145,16 @@ class Tracker:
         """Confirms a face where its landmarks were found in the frame of the last update.
 
         Returns:
-            Where it is from now on: `box`, unless another face is there.
+            Where it is from now on: `box`, unless another one's face is there.
         """
         track = next(track for track in self._tracks if track.number == number)
-        if self._is_free(frame.grey, track, box):
-            track.confirm(box, Patch(frame.grey, box), frame.media_ns, alone=self._is_alone(track, box))
+        patch, alone = Patch(frame.grey, box), is_alone(self._tracks, track, box)
+        if alone:
+            same = may_be(frame.grey, track, (track.box, box), frame.media_ns)
+        else:  # what is seen may be the other one's
+            same = track.likeness(patch) >= LEAST_ALIKE
+        if same and is_free(self._tracks, frame.grey, track, box):
+            track.confirm(box, patch, frame.media_ns, alone=alone)
         return track.box
 
     def doubt(self, number: int) -> None:
@@ -182,7 +193,7 @@ class Tracker:
         every = max(1, int(CARRY_INTERVAL_MS * 1e6 / since_ns + 0.05)) if several else 1
         here = [track for track in self._tracks if not track.elsewhere]
         for track in sorted(here, key=lambda track: (not track.visible, track.looked_ns)):
-            was_visible = track.visible
+            was_visible, another = track.visible, False
             if track.visible and (self._frames + track.number) % every:
                 track.go_on(since_ns)
             elif track.visible:
@@ -191,9 +202,11 @@ class Tracker:
             due = now - track.confirmed_ns >= self.confirm_interval_ms * 1e6 * self._crowding(track) and looks > 0
             if (not track.visible and recent) or (track.visible and due):
                 looks -= track.visible
-                self._verify(grey, track, now)
+                another = self._verify(grey, track, now)
             track.remains = (track.resembles and track.visible) or (
-                recent and part_remains(grey, track.certain_box, track.appearance)
+                recent
+                and not (another or others(self._tracks, track, track.certain_box, 0.5))
+                and part_remains(grey, track.certain_box, track.appearance)
             )
             if track.remains and not (track.resembles and track.visible):
                 track.visible, track.resembles = True, False
@@ -218,34 +231,62 @@ class Tracker:
         height, width = grey.shape
         if clipped(box, width, height).area < INSIDE * box.area:
             return False
-        track.carry(box, Patch(grey, box), now)
+        patch = Patch(grey, box)
+        if correlation(patch.face, track.patch.face) < LEAST_ALIKE:
+            return False  # something else is there now
+        track.carry(box, patch, now)
         track.resembles = correlation(track.patch.face, track.appearance) >= RESEMBLANCE
         if track.resembles:
             track.certain_box, track.certain_ns, track.certain_patch = box, now, track.patch
         return True
 
-    def _verify(self, grey: np.ndarray, track: Track, now: int) -> None:
-        """Looks for the face of a track where it should be, or where something nearby resembles it."""
+    def _verify(self, grey: np.ndarray, track: Track, now: int) -> bool:
+        """Looks for the face of a track where it should be, or where something nearby resembles it.
+
+        Returns:
+            Whether another person's face is there.
+        """
         track.looked_ns = now
         thorough = now - track.examined_ns >= CONFIRM_INTERVAL_MS * 1e6
         if thorough:
             track.examined_ns = now
         expected = track.box if track.visible else match_nearby(grey, track.certain_box, track.appearance)
         look = self._look(grey, expected, thorough)
-        if look is None or look.score < self._detector.levels.keep or not self._is_free(grey, track, look.box):
-            return
+        if look is None or look.score < self._detector.levels.keep or not is_free(self._tracks, grey, track, look.box):
+            return False
         box = look.box
+        if not may_be(grey, track, (expected, box), now):
+            track.visible = False
+            return True
+        if not track.visible and not self._is_face(grey, Detection(box, look.score)):
+            return False
         if track.visible and iou(track.box, box) > 0.5:
             box = Box(*(old + CORRECTION * (new - old) for old, new in zip(track.box, box, strict=True)))
-        track.confirm(box, Patch(grey, box), now, look.turned, self._is_alone(track, box))
+        track.confirm(box, Patch(grey, box), now, look.turned, is_alone(self._tracks, track, box))
+        return False
+
+    def _is_face(self, grey: np.ndarray, face: Detection) -> bool:
+        """Whether what was found where nothing is followed is a face: for certain, or by a second look."""
+        if face.score >= self._detector.levels.sure:
+            return True
+        return face.score >= self._detector.levels.keep and self._borne_out(grey, face) is not None
+
+    def _borne_out(self, grey: np.ndarray, face: Detection) -> Look | None:
+        self.looks, self.asked = self.looks + 1, True
+        start = time.perf_counter()
+        look = borne_out(self._detector, grey, face)
+        self._detect_s += time.perf_counter() - start
+        return look
 
     def _is_reported(self, track: Track, now: int) -> bool:
         """Whether a carried track may still be reported."""
-        unconfirmed_ms = (now - track.confirmed_ns) / 1e6
-        if unconfirmed_ms <= UNCONFIRMED_MS * self._crowding(track):
+        if not self._is_unconfirmed(track, now):
             return True
-        known_ms = (track.confirmed_ns - track.born_ns) / 1e6
-        return track.remains and unconfirmed_ms <= min(RESEMBLING_MS, known_ms)
+        longest_ns = min(RESEMBLING_MS * 1e6, track.confirmed_ns - track.born_ns)
+        return track.remains and now - track.confirmed_ns <= longest_ns
+
+    def _is_unconfirmed(self, track: Track, now: int) -> bool:
+        return now - track.confirmed_ns > UNCONFIRMED_MS * 1e6 * self._crowding(track)
 
     def _likely_due(self, since_ns: int) -> int:
         """How many second looks are to be made in this frame: all of them, or while others are followed their share."""
@@ -258,11 +299,8 @@ class Tracker:
         """So many faces that were likely in the last search become tracks if they are likely again."""
         due, self._likely = self._likely[:count], self._likely[count:]
         for face in due:
-            self.looks, self.asked = self.looks + 1, True
-            start = time.perf_counter()
-            look = borne_out(self._detector, grey, face)
-            self._detect_s += time.perf_counter() - start
-            if look is not None and not self._is_known(look.box, now):
+            look = self._borne_out(grey, face)
+            if look is not None and not is_known(self._tracks, grey, look.box, now):
                 self._start_track(grey, look.box, now)
 
     def _parts_due(self, now: int, since_ns: int, just_lost: bool) -> list[int | None]:
@@ -301,25 +339,24 @@ class Tracker:
         lost = [track for track in self._tracks if not (track.visible or track.elsewhere)]
         pairs = [(track.closeness(face.box, now), track, face) for track in lost for face in detections]
         for closeness, track, face in sorted(pairs, key=lambda pair: -pair[0]):
-            free = not track.visible and self._is_free(grey, track, face.box)
-            if closeness > 0 and free and face.score >= levels.likely:
-                track.confirm(face.box, Patch(grey, face.box), now, alone=self._is_alone(track, face.box))
+            if closeness <= 0 or track.visible or face.score < levels.likely:
+                continue
+            patch = Patch(grey, face.box)
+            if is_free(self._tracks, grey, track, face.box) and track.may_be(patch, now) and self._is_face(grey, face):
+                track.confirm(face.box, patch, now, alone=is_alone(self._tracks, track, face.box))
         for face in detections:
-            if self._is_known(face.box, now):
+            if is_known(self._tracks, grey, face.box, now):
                 continue
             if face.score >= levels.sure:
                 self._start_track(grey, face.box, now)
             elif (examiner or face.score >= levels.likely) and len(self._likely) < MOST_LIKELY:
                 self._likely.append(face)
-        if part is None and self._examiner:
-            # another view than the search's: it need not wait for another frame
-            self._second_look(grey, now, len(self._likely))
 
     def _drop_lost(self, now: int) -> None:
         """Forgets tracks lost for too long; of two on one face the younger is lost, or the older if unlike it."""
         self._tracks = [each for each in self._tracks if each.visible or now - each.seen_ns <= RECALL_MS * 1e6]
         for track in self._tracks:
-            for older in self._others(track, track.box, 0.5) if track.visible else ():
+            for older in others(self._tracks, track, track.box, 0.5) if track.visible else ():
                 if older.number < track.number:
                     unlike = older.likeness(older.patch) < min(RESEMBLANCE, track.likeness(track.patch))
                     less = older if unlike else track
@@ -353,47 +390,3 @@ class Tracker:
         assert self._scene is not None  # since the first frame
         self._tracks.append(Track(self._next_number, box, Patch(grey, box), now, self._scene))
         self._next_number += 1
-
-    def _is_free(self, grey: np.ndarray, track: Track, box: Box) -> bool:
-        """Whether a face at `box` may be this one: no other in view is there, or is as near and more like it."""
-        others, near = self._others(track, box, 0.3), iou(track.box, box) if track.visible else 0.0
-        if any(iou(other.box, box) > near for other in others):
-            return False
-        patch = Patch(grey, box) if others else track.patch
-        return all(other.likeness(patch) <= track.likeness(patch) for other in others)
-
-    def _is_alone(self, track: Track, box: Box) -> bool:
-        """Whether no other face reaches into a box, so that what it shows is this one alone."""
-        return not self._others(track, box, 0.1)
-
-    def _others(self, track: Track, box: Box, least: float) -> list[Track]:
-        """Other faces in view that overlap a box by more than `least`."""
-        x0, _, x1, _ = box
-        near = [each for each in self._tracks if each.box.x0 < x1 and each.box.x1 > x0 and each is not track]
-        return [each for each in near if each.visible and iou(each.box, box) > least]
-
-    def _is_known(self, box: Box, now: int) -> bool:
-        """Whether a box belongs to a face that is being followed."""
-        return any(track.closeness(box, now) > 0 for track in self._tracks if not track.elsewhere)
-
-    def _judge(self, grey: np.ndarray, visible: list[Track], now: int, since_ns: int) -> None:
-        """Has the gate judge new faces, and of the others those whose turn it is, spread over frames."""
-        due = [track for track in visible if track.quality is None]
-        count = math.ceil(len(visible) * since_ns / 1e6 / JUDGE_INTERVAL_MS - 0.05)  # a frame that comes a little late
-        for track in sorted(visible, key=lambda track: track.judged_ns)[:count]:
-            if track.quality is not None and (now - track.judged_ns) / 1e6 > JUDGE_INTERVAL_MS - since_ns / 2e6:
-                due.append(track)
-        for track in due:
-            track.quality, track.judged_ns = self._gate.measure(grey, track.box), now
-
-    def _quality(self, track: Track, now: int) -> Quality:
-        """The gate's last verdict on a face, with what only the tracker knows: pose and occlusion."""
-        last = track.quality
-        assert last is not None  # judged when it came in
-        reasons = last.reasons
-        unconfirmed = now - track.confirmed_ns > UNCONFIRMED_MS * 1e6 * self._crowding(track)
-        if not track.resembles:
-            reasons += ("occluded",)
-        elif track.turned or (not reasons and unconfirmed):
-            reasons += ("turned",)
-        return Quality(max(track.box.width, track.box.height), last.sharpness, last.brightness, reasons)
