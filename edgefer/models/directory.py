@@ -39,6 +39,7 @@ from edgefer.models import units as units
 from edgefer.models.manifest import FrameManifest, Manifest, from_fields
 from edgefer.models.release import Release
 from edgefer.support.atomic import write_bytes
+from edgefer.support.names import brief
 from edgefer.support.toml import dumps
 
 MANIFEST_NAME = "model.toml"
@@ -189,7 +190,7 @@ def _parse(directory: Path, content: bytes) -> Manifest:
     """Manifest from the bytes of model.toml: seal, syntax, types, then what the types cannot say."""
 
     def refuse(what: str) -> ModelError:
-        return ModelError(f"model {_shown(directory)}: {MANIFEST_NAME} {' '.join(what.split())}; {_ADVICE}")
+        return ModelError(f"model {_shown(directory)}: {MANIFEST_NAME} {brief(' '.join(what.split()), 400)}; {_ADVICE}")
 
     seal = _SEAL.search(content)
     if seal is None:

@@ -160,11 +160,18 @@ def test_oversized_files_are_refused_without_reading_them_whole(directory, monke
     assert "larger than the 65536 KiB allowed" in refusal(directory)
 
 
+def test_a_long_word_in_a_manifest_is_cut_in_the_message(directory):
+    """It is read before any signature."""
+    reseal(directory, "schema = 1", f"{'a' * 100_000} = 1\nschema = 1")
+    assert "unknown field `aaa" in (said := refusal(directory)) and len(said) < 700
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [
         ("schema = 1", "schema = 2", "schema"),
         ('kind = "frame"', 'kind = "opera"', "kind"),
+        ('kind = "frame"', "kind = { a = 1 }", "kind: expected one of"),
         ('name = "tiny"', 'name = "../tiny"', "name"),
         ('name = "tiny"', "name = 3", "Expected `str`, got `int`"),
         ('name = "tiny"\n', "", "missing required field `name`"),
