@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from edgefer.config.settings import Settings, model_names
 from edgefer.sinks.registry import NETWORK, PROCESS
+from edgefer.sources.network.address import parse_address
 from edgefer.support.credentials import credential_name
 from edgefer.support.typed import READ_FILE, SECRET_FILE, fields_of, is_marked
 
@@ -103,6 +103,9 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
             processors only where it makes one, and of priorities only where an output gives way to the run.
         profile: a shipped profile by name, or the path of a file.
         prefix: of the Python installation; this one's when None.
+
+    Raises:
+        UsageError, SourceError: an output or the camera has an address that is none.
     """
     prefix = prefix or Path(sys.prefix)
     is_file = os.sep in profile or profile.endswith(".toml")
@@ -148,7 +151,7 @@ def _files(settings: Settings, mark: str) -> Iterator[str]:
 def _network(settings: Settings) -> str:
     """What of the network is there: nothing, some addresses, or all of it where only a name is known."""
     device = str(settings.camera.device)
-    peers = [urlsplit(device).hostname or ""] if "://" in device else []
+    peers = [parse_address(device, host_needed=False).host.lower()] if "://" in device else []
     peers += [getattr(output.options, "peer", "") for output in settings.outputs if NETWORK in output.entry.needs]
     if not peers:
         return _ALONE

@@ -51,6 +51,10 @@ def test_the_network_is_there_only_for_a_camera_that_is_reached_over_it(device, 
     assert ("RestrictAddressFamilies=AF_UNIX AF_NETLINK" in lines(camera=camera(device))) == alone
 
 
+def test_a_camera_whose_password_holds_a_slash_is_still_reached():
+    assert "IPAddressAllow=10.0.0.2" in lines(camera=camera("rtsp://user:pa/ss@10.0.0.2/live"))
+
+
 def outputs(*texts: str) -> dict:
     return {"outputs": [OUTPUTS.parse(text) for text in texts]}
 

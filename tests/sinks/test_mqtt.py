@@ -357,6 +357,8 @@ def test_tls_checks_the_broker_and_says_in_one_line_what_is_wrong(tmp_path, capl
         ("mqtt:mqtt://h,password_file=one", "there is a password and no name; add user="),
         ("mqtt:mqtt://h:99999", "expected a port from 1 to 65535"),
         ("mqtt:mqtt://:1883", "expected a broker's name"),
+        ("mqtt:mqtt://[::1", "expected a broker's name or address, as mqtt://"),
+        ("mqtt:mqtt://a[b", "expected a broker's name or address, as mqtt://"),
         ("mqtt:mqtt://h,ca_file=one", "certificates are for mqtts"),
         ("mqtt:mqtts://h,ca_file=nowhere", "ca_file: nowhere: No such file"),
         ("mqtt:mqtts://h,ca_file=one", "expected certificates in PEM"),

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -27,7 +27,7 @@ from edgefer.errors import UsageError
 from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import readable, reading_values
 from edgefer.sinks.network import discovery
-from edgefer.sinks.network.options import PORTS, Mqtt, is_loopback
+from edgefer.sinks.network.options import Mqtt, is_loopback
 from edgefer.sinks.network.state import Changes, nobody, state_of
 from edgefer.support import packages
 from edgefer.support.credentials import credential_path, read_secret
@@ -69,25 +69,19 @@ class MqttOutput(Sink):
             title: what the source is called.
 
         Raises:
-            UsageError: paho-mqtt is missing, or a file that the options name cannot be used.
+            UsageError: paho-mqtt is missing, or the address or a file that the options name cannot be used.
         """
         packages.require("paho")
         remember(options.url)
-        parts = urlsplit(options.url)
-        scheme = parts.scheme.lower()
+        parts = options.parts()
         self.name = f"mqtt:{url_name(options.url)}"
-        try:
-            self._host, port = parts.hostname or "", parts.port
-        except ValueError:
-            raise UsageError(f"{self.name}: expected a port from 1 to 65535") from None
-        if not self._host:
-            raise UsageError(f"{self.name}: expected a broker's name or address after {scheme}://")
-        self._port = port or PORTS[scheme]
+        self._host, self._port = options.broker
         self._id = options.id or device_id()
         self._topics = discovery.Topics(f"{options.topic}/{self._id}")
         self._options = options
         self._labels, self._title = tuple(labels), title
-        self._client = self._new_client(scheme == "mqtts", unquote(parts.username or ""), unquote(parts.password or ""))
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._client = self._new_client(parts.scheme == "mqtts", user, password)
         self._lock = threading.Lock()
         self._newest: dict[str, bytes] = {}  # of each retained topic
         self._unsent: set[str] = set()  # those of them that found no room
