@@ -40,7 +40,7 @@ from edgefer.models.manifest import FrameManifest, Manifest, from_fields
 from edgefer.models.release import Release
 from edgefer.support.atomic import write_bytes
 from edgefer.support.names import brief
-from edgefer.support.toml import dumps
+from edgefer.support.toml import DEEP_KEY, dumps
 
 MANIFEST_NAME = "model.toml"
 SIGNATURE_NAME = "model.sig"
@@ -197,6 +197,8 @@ def _parse(directory: Path, content: bytes) -> Manifest:
         raise refuse("does not end with its [seal]: it is cut short or was not written by edgefer")
     if hashlib.sha256(content[: seal.start() + len(_SEAL_HEAD)]).hexdigest() != seal[1].decode():
         raise refuse("is damaged: its bytes do not agree with its seal")
+    if DEEP_KEY.search(content):
+        raise refuse("is not a valid manifest: nested too deeply")
     try:
         fields = msgspec.toml.decode(content)
         if set(fields.pop("seal")) != {"sha256"}:
