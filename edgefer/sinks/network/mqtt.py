@@ -28,7 +28,7 @@ from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import readable, reading_values
 from edgefer.sinks.network import discovery
 from edgefer.sinks.network.options import Mqtt, is_loopback
-from edgefer.sinks.network.state import Changes, nobody, state_of
+from edgefer.sinks.network.state import LEFT_AFTER_S, Changes, nobody, state_of
 from edgefer.support import packages
 from edgefer.support.credentials import credential_path, read_secret
 from edgefer.support.names import shown
@@ -88,6 +88,7 @@ class MqttOutput(Sink):
         self._waiting: deque[MQTTMessageInfo] = deque()
         self._event: MQTTMessageInfo | None = None  # the last one that was handed over
         self._changes = Changes()
+        self._idle_s: float | None = None  # since when the source has given nothing
         self._key: object = None  # of the state that was sent last
         self._state: dict[str, Any] = nobody()
         self._sent_s = self._health_s = -_LONGEST_PAUSE_S
@@ -150,6 +151,7 @@ class MqttOutput(Sink):
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         self._begin()
+        self._idle_s = None
         for event in self._changes.add(reading):
             self._put(self._topics.event, event)
         self._state = state_of(reading)
@@ -161,10 +163,16 @@ class MqttOutput(Sink):
 
     def report(self, health: Health) -> None:
         self._begin()
-        if health.source != "running":  # nobody is seen, whoever was seen last
-            self._state = nobody()
-        self._send_state()
         now_s = time.monotonic()
+        if health.source == "running":
+            self._idle_s = None
+        else:  # nobody is seen, whoever was seen last
+            self._state = nobody()
+            self._idle_s = now_s if self._idle_s is None else self._idle_s
+            if health.source == "ended" or now_s - self._idle_s >= LEFT_AFTER_S:
+                for event in self._changes.leave():
+                    self._put(self._topics.event, event)
+        self._send_state()
         state = health.source, health.throttled, health.under_voltage, health.governor_level, health.reconnects
         if state != self._was or now_s - self._health_s >= _HEALTH_S:
             self._was, self._health_s = state, now_s
