@@ -99,6 +99,31 @@ def test_the_home_of_nobody_is_a_folder_of_that_name(tmp_path, monkeypatch):
     assert credential_path("~nobody99/word") == Path("~nobody99/word")
 
 
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["jsonl:a.jsonl", "jsonl:/var/lib/edgefer/b.jsonl", "csv:/dev/stdout", "parquet:seen/"], []),
+        (["jsonl:/mnt/usb/rec/a.jsonl", "csv:/mnt/usb/rec/a.csv"], ["ReadWritePaths=-/mnt/usb/rec"]),
+        (["parquet:/mnt/usb/pq", "image:/mnt/a.jpg"], ["ReadWritePaths=-/mnt -/mnt/usb/pq"]),
+        (["image:/mnt/seen/"], ["ReadWritePaths=-/mnt/seen"]),
+        (["csv:/mnt/my 100%/a.csv"], ['ReadWritePaths="-/mnt/my 100%%"']),
+        (["csv:/home/pi/a:b/a.csv", "csv:/srv/a.csv"], ['BindPaths="-/home/pi/a\\\\:b"', "ReadWritePaths=-/srv"]),
+        (["csv:/a.csv"], []),
+    ],
+)
+def test_outputs_with_absolute_paths_may_be_written(texts, expected):
+    """All but the service's own folder is read only for it; a disk that is missing does not keep it from starting."""
+    assert [line for line in lines(**outputs(*texts)) if re.match("(Bind|ReadWrite)Paths=", line)] == expected
+
+
+def test_a_disk_is_mounted_before_the_service_that_records_to_it():
+    unit_lines = lines(**outputs("csv:/mnt/my-usb disk/.rec/a.csv"))
+    escaped = "mnt-my\\x2dusb\\x20disk"
+    assert f"After={escaped}-.rec.mount {escaped}.mount mnt.mount" in unit_lines
+    assert not [line for line in unit_lines if line.startswith(("Requires", "Wants="))]
+    assert not [line for line in lines(**outputs("csv:a.csv")) if line.startswith("After=")]
+
+
 def test_processors_may_be_chosen_only_by_a_profile_that_does():
     pinned = msgspec.structs.replace(config.load_profile("pi4").compute, pin=[0])
     assert "SystemCallFilter=sched_setaffinity" in lines(compute=pinned)
@@ -128,6 +153,7 @@ def test_outputs_that_hang_are_given_up_before_systemd_kills_the_run():
     [
         (0, [], 0.5),
         (0, ["jsonl:a.jsonl"], 0.5),
+        (0, ["jsonl:/mnt/usb/rec/a.jsonl"], 0.5),
         ("rtsp://10.0.0.2/live", [], 1.5),
         (0, ["mqtt:mqtts://broker.local,user=x,password_file=/etc/edgefer/password"], 1.5),
         (0, ["web:0.0.0.0:8080,token_file=/etc/token", "metrics:0.0.0.0:9840"], 1.5),
@@ -149,6 +175,7 @@ def test_systemd_finds_little_that_is_exposed(tmp_path, device, texts, most):
 def test_systemd_understands_every_line(tmp_path):
     path = tmp_path / unit.NAME
     named = "mqtt:mqtts://10.0.0.2,user=x,password_file=/etc/edgefer/my word"
-    path.write_text("\n".join(lines(**outputs(named))).replace("/opt/edgefer/bin/python", "/bin/true #"))
+    disk = "csv:/mnt/my-usb disk/.rec/a.csv", "csv:/home/pi/a:b/a.csv"
+    path.write_text("\n".join(lines(**outputs(named, *disk))).replace("/opt/edgefer/bin/python", "/bin/true #"))
     done = subprocess.run([ANALYZE, "verify", "--man=no", str(path)], capture_output=True, text=True, check=False)
     assert not [line for line in done.stderr.splitlines() if unit.NAME in line], done.stderr
