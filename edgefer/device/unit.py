@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgefer.config.settings import Settings, model_names
+from edgefer.errors import UsageError
 from edgefer.models.place import SERVICE
 from edgefer.sinks.registry import FOLDER as FILLED
 from edgefer.sinks.registry import NETWORK, PROCESS, STANDARD, is_folder
 from edgefer.sources.network.address import parse_address
 from edgefer.support.credentials import credential_name
+from edgefer.support.names import shown
 from edgefer.support.typed import READ_FILE, SECRET_FILE, fields_of, is_marked
 
 NAME = "edgefer.service"
@@ -109,7 +111,8 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
         prefix: of the Python installation; this one's when None.
 
     Raises:
-        UsageError, SourceError: an output or the camera has an address that is none.
+        UsageError: a path that a unit cannot hold. UsageError, SourceError: an output or the camera has an address that
+        is none.
     """
     prefix = prefix or Path(sys.prefix)
     is_file = os.sep in profile or profile.endswith(".toml")
@@ -121,16 +124,17 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
     words = (str(python), "-m", "edgefer", "run", "--profile", given)
     needed |= {Path(path) for path in _files(settings, READ_FILE)}
     written = _outside(settings)
+    secrets = list(_files(settings, SECRET_FILE))
+    for path in (given, *map(str, (*needed, *written)), *secrets):
+        if shown(path) != path:  # a line break would begin a line of its own, and a unit is UTF-8
+            raise UsageError(f"service: {shown(path)}: expected a path in UTF-8 without control characters; rename it")
     mounts = sorted({mount for folder in written for mount in _mounts(folder)})
     return _UNIT.format(
         command=" ".join(_quoted(word.replace("$", "$$")) for word in words),
         after=f"After={' '.join(mounts)}\n" if mounts else "",
         seen=_bound(needed),
         written=_writable(written),
-        secrets="".join(
-            f"LoadCredential={credential_name(path)}:{path.replace('%', '%%')}\n"
-            for path in _files(settings, SECRET_FILE)
-        ),
+        secrets="".join(f"LoadCredential={credential_name(path)}:{path.replace('%', '%%')}\n" for path in secrets),
         network=_network(settings),
         calls="".join(f"SystemCallFilter={call}\n" for call in _calls(settings)),
     )

@@ -12,9 +12,10 @@ import pytest
 
 from edgefer import config
 from edgefer.device import unit
+from edgefer.errors import UsageError
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.sinks.thread import CLOSE_S
-from edgefer.support.credentials import credential_path
+from edgefer.support.credentials import credential_name, credential_path
 
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
@@ -38,6 +39,20 @@ def test_the_command_names_the_profile_by_its_full_path(tmp_path, monkeypatch):
 def test_a_name_with_signs_that_systemd_reads_stays_what_it_is():
     (command,) = (line for line in lines("/etc/100%/a b$c.toml") if line.startswith("ExecStart="))
     assert command.endswith('"/etc/100%%/a b$$c.toml"')
+
+
+@pytest.mark.parametrize("profile", ["a\nUser=root\n.toml", "/etc/\x1b.toml", "x\udcff.toml", "a\u2028b.toml"])
+def test_a_path_that_a_unit_cannot_hold_is_refused(profile):
+    """A line break in it would begin a line of the unit's own."""
+    with pytest.raises(
+        UsageError, match=r"^service: .*: expected a path in UTF-8 without control characters"
+    ) as caught:
+        lines(profile)
+    assert str(caught.value).isprintable()
+    with pytest.raises(UsageError, match="expected a path in UTF-8 without control characters"):
+        lines(**outputs("mqtt:mqtts://h,user=x,password_file=/etc/a\nb"))
+    with pytest.raises(UsageError, match="expected a path in UTF-8 without control characters"):
+        lines(**outputs("csv:/mnt/a\nb/a.csv"))
 
 
 def test_of_a_home_only_what_is_needed_is_seen():
@@ -86,8 +101,30 @@ def test_systemd_hands_over_secrets_which_the_service_could_not_read():
     """Under the name by which the output looks for them; certificates, which are no secret, it reads itself."""
     named = "mqtt:mqtts://h,user=x,password_file=/etc/edgefer/my word,ca_file=/home/pi/ca.pem"
     unit_lines = lines(prefix="/opt/edgefer", **outputs(named))
-    assert "LoadCredential=etc_edgefer_my_word:/etc/edgefer/my word" in unit_lines
+    assert f"LoadCredential={credential_name('/etc/edgefer/my word')}:/etc/edgefer/my word" in unit_lines
     assert any(line.startswith("BindReadOnlyPaths=") and "/home/pi/ca.pem" in line for line in unit_lines)
+
+
+def test_each_secret_has_a_name_of_its_own():
+    paths = [
+        "/etc/edgefer/a/b",
+        "/etc/edgefer/a_b",
+        "/etc/edgefer/a b",
+        "/etc/edgefer/ä",
+        f"/etc/{'a' * 300}",
+        f"/{'a' * 300}",
+    ]
+    names = [credential_name(path) for path in paths]
+    assert names[0] == "etc_edgefer_a_b" and len({*names}) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,255}", name) for name in names)
+
+
+def test_a_unit_of_before_still_hands_its_secrets_over(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "etc_edgefer_a_b").touch()
+    assert credential_path("/etc/edgefer/a_b") == tmp_path / "etc_edgefer_a_b"
+    (tmp_path / credential_name("/etc/edgefer/a_b")).touch()
+    assert credential_path("/etc/edgefer/a_b") == tmp_path / credential_name("/etc/edgefer/a_b")
 
 
 def test_the_home_of_nobody_is_a_folder_of_that_name(tmp_path, monkeypatch):
