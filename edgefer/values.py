@@ -233,7 +233,7 @@ class Health(Struct):
 
     Attributes:
         frames, dropped: readings so far, and frames that the newest-frame rule passed over.
-        faces: in the last frame.
+        faces: in the last frame; 0 while the source gives none.
         fps: readings a second, over the last seconds.
         age_ms: of the last reading.
         reconnects: how often the source was opened again.

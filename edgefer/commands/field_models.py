@@ -40,6 +40,11 @@ def add_parsers(actions: Commands) -> None:
         "--allow-downgrade", action="store_true", help="take a lower version, or one that was given up on this device"
     )
     into.add_argument("--allow-http", action="store_true", help="take an address that begins with http, too")
+    into.add_argument(
+        "--trust-clock",
+        action="store_true",
+        help="this device's clock is right, whatever day a model before was signed on",
+    )
     back = actions.add(
         "rollback", "return to the model that was installed before", "models rollback default", roll_back_model
     )
@@ -87,7 +92,8 @@ def install_model(args: argparse.Namespace) -> int:
     from edgefer import config
     from edgefer.models.field.install import How, install
 
-    how = How(args.slot, config.fitting_profile(config.board_model()), args.allow_downgrade, args.allow_http)
+    device = config.fitting_profile(config.board_model())
+    how = How(args.slot, device, args.allow_downgrade, args.allow_http, args.trust_clock)
     slot, copy, fresh = install(args.source, self_test, how)
     if fresh:
         print(f"{slot}: {copy.title} is installed; runs that start from now on use it")

@@ -158,7 +158,7 @@ def _advice(default: str | None, value: Any = None, kind: inspect.Type | None = 
                 return f"; write {value.strip()} without quotes"
             close = suggestion(value, [str(choice) for choice in kind.values]).replace("'", '"')
             return close or f"; the default is {default}"
-        if isinstance(kind, (inspect.IntType, inspect.FloatType, inspect.BoolType)) and value.strip():
+        if isinstance(kind, (inspect.IntType, inspect.FloatType, inspect.BoolType)) and 0 < len(value.strip()) < 40:
             try:
                 bare = next(iter(tomllib.loads(f"x = {value.strip()}").values()))
             except tomllib.TOMLDecodeError:
@@ -271,12 +271,13 @@ def cross_check(settings: Settings) -> Iterator[Problem]:
 
 
 def key_name(path: KeyPath) -> str:
-    """camera.size[1]; keys that are not bare are quoted."""
+    """camera.size[1]; keys that are not bare are quoted, and long ones cut."""
     name = ""
     for part in path:
         if isinstance(part, int):
             name += f"[{part}]"
         else:
             shown = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else json.dumps(part)
+            shown = shown if len(shown) <= 100 else f"{shown[:99]}…"
             name += f".{shown}" if name else shown
     return name

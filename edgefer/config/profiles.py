@@ -16,8 +16,8 @@ from edgefer.config.settings import Settings, settings_of
 from edgefer.errors import UsageError
 from edgefer.models import slots
 from edgefer.support.registry import Choice
+from edgefer.support.toml import DEEPEST, key_lines, tomllib
 from edgefer.support.toml import Path as KeyPath
-from edgefer.support.toml import key_lines, tomllib
 from edgefer.support.typed import MODEL_PATH, READ_FILE, SECRET_FILE, fields_of, is_marked, show
 
 DEFAULT_PROFILE = "generic"
@@ -143,6 +143,10 @@ def read_profile(path: Path) -> Profile:
     except UsageError as error:
         return Profile(path, faulty=[str(error)])
     positions, duplicates = key_lines(text)
+    for key, line in positions.items():
+        if len(key) > DEEPEST:  # before the parser takes the stack and the memory for it
+            too_deep = f"{path}:{line}: nested too deeply; expected tables of keys as in docs/configuration.md"
+            return Profile(path, faulty=[too_deep])
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -152,9 +156,11 @@ def read_profile(path: Path) -> Profile:
             for key, first, second in duplicates
         ]
         return Profile(path, faulty=written_twice or [_syntax_problem(path, text, str(error))])
-    except RecursionError:
-        too_deep = f"{path}:1: nested too deeply; expected tables of keys as in docs/configuration.md"
-        return Profile(path, faulty=[too_deep])
+    except ValueError:  # Python reads no whole number of more than 4300 digits
+        number = re.search(r"[0-9_]{600,}", text)
+        line = text.count("\n", 0, number.start()) + 1 if number else 1
+        too_long = f"{path}:{line}: expected numbers of a few digits, got one of thousands; correct it"
+        return Profile(path, faulty=[too_long])
     problems = list(check(data))
     right, dropped, outputs = without(data, [problem.path for problem in problems])
     settings = settings_of(right)

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from edgefer.config.settings import Settings, model_names
-from edgefer.sinks.registry import NETWORK, PROCESS
+from edgefer.errors import UsageError
+from edgefer.models.place import SERVICE
+from edgefer.sinks.registry import FOLDER as FILLED
+from edgefer.sinks.registry import NETWORK, PROCESS, STANDARD, is_folder
+from edgefer.sources.network.address import parse_address
 from edgefer.support.credentials import credential_name
+from edgefer.support.names import shown
 from edgefer.support.typed import READ_FILE, SECRET_FILE, fields_of, is_marked
 
 NAME = "edgefer.service"
@@ -28,7 +33,7 @@ _UNIT = """\
 [Unit]
 Description=edgefer: facial expressions from a camera
 Documentation=man:systemd.service(5)
-StartLimitIntervalSec=60
+{after}StartLimitIntervalSec=60
 StartLimitBurst=5
 
 [Service]
@@ -49,7 +54,7 @@ StateDirectoryMode=0700
 WorkingDirectory=%S/edgefer
 Environment=EDGEFER_STATE=%S/edgefer PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 UMask=0077
-{seen}{secrets}
+{seen}{written}{secrets}
 # Devices: cameras alone.
 DevicePolicy=closed
 DeviceAllow=char-video4linux rw
@@ -99,10 +104,15 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
 
     Args:
         settings: of that profile; they decide what the service may do: the network only where its source is reached
-            over it or an output speaks to it, and then with those alone whose addresses they say; a choice of
-            processors only where it makes one, and of priorities only where an output gives way to the run.
+            over it or an output speaks to it, and then with those alone whose addresses they say; files outside of its
+            state folder only where outputs have absolute paths; a choice of processors only where it makes one, and of
+            priorities only where an output gives way to the run.
         profile: a shipped profile by name, or the path of a file.
         prefix: of the Python installation; this one's when None.
+
+    Raises:
+        UsageError: a path that a unit cannot hold. UsageError, SourceError: an output or the camera has an address that
+        is none.
     """
     prefix = prefix or Path(sys.prefix)
     is_file = os.sep in profile or profile.endswith(".toml")
@@ -113,13 +123,18 @@ def text(settings: Settings, profile: str, prefix: Path | None = None) -> str:
     python = prefix / "bin" / Path(sys.executable).name
     words = (str(python), "-m", "edgefer", "run", "--profile", given)
     needed |= {Path(path) for path in _files(settings, READ_FILE)}
+    written = _outside(settings)
+    secrets = list(_files(settings, SECRET_FILE))
+    for path in (given, *map(str, (*needed, *written)), *secrets):
+        if shown(path) != path:  # a line break would begin a line of its own, and a unit is UTF-8
+            raise UsageError(f"service: {shown(path)}: expected a path in UTF-8 without control characters; rename it")
+    mounts = sorted({mount for folder in written for mount in _mounts(folder)})
     return _UNIT.format(
         command=" ".join(_quoted(word.replace("$", "$$")) for word in words),
+        after=f"After={' '.join(mounts)}\n" if mounts else "",
         seen=_bound(needed),
-        secrets="".join(
-            f"LoadCredential={credential_name(path)}:{path.replace('%', '%%')}\n"
-            for path in _files(settings, SECRET_FILE)
-        ),
+        written=_writable(written),
+        secrets="".join(f"LoadCredential={credential_name(path)}:{path.replace('%', '%%')}\n" for path in secrets),
         network=_network(settings),
         calls="".join(f"SystemCallFilter={call}\n" for call in _calls(settings)),
     )
@@ -145,10 +160,41 @@ def _files(settings: Settings, mark: str) -> Iterator[str]:
                 yield str(Path(os.path.expanduser(path)).absolute())
 
 
+def _outside(settings: Settings) -> set[Path]:
+    """The folders outside of the service's own in which outputs write."""
+    folders = set()
+    for output in settings.outputs:
+        path = getattr(output.options, "path", "")
+        if os.path.isabs(path) and path not in STANDARD:
+            is_filled = FILLED in output.entry.needs and is_folder(path)
+            folders.add(Path(os.path.normpath(path if is_filled else os.path.dirname(path))))
+    own = (SERVICE, SERVICE.parent / "private" / SERVICE.name, Path("/dev"), Path("/proc"))
+    return {each for each in folders if each != Path("/") and not any(each.is_relative_to(other) for other in own)}
+
+
+def _writable(folders: set[Path]) -> str:
+    """Folders that the service may write; one that is not there keeps it from nothing but writing in it."""
+    hidden = {folder for folder in folders if any(folder.is_relative_to(each) for each in HIDDEN)}
+    bound = " ".join(_quoted("-" + str(folder).replace(":", "\\:")) for folder in sorted(hidden))
+    plain = " ".join(_quoted(f"-{folder}") for folder in sorted(folders - hidden))
+    return (f"BindPaths={bound}\n" if bound else "") + (f"ReadWritePaths={plain}\n" if plain else "")
+
+
+def _mounts(folder: Path) -> Iterator[str]:
+    """The units that mount a folder or one above it, where there are any: a disk of /etc/fstab comes first then."""
+
+    def escaped(match: re.Match) -> str:
+        return "".join(f"\\x{byte:02x}" for byte in os.fsencode(match[0]))
+
+    for path in (folder, *list(folder.parents)[:-1]):
+        name = "/".join(path.parts[1:])
+        yield re.sub(r"[^A-Za-z0-9:_./]|^\.", escaped, name).replace("/", "-") + ".mount"
+
+
 def _network(settings: Settings) -> str:
     """What of the network is there: nothing, some addresses, or all of it where only a name is known."""
     device = str(settings.camera.device)
-    peers = [urlsplit(device).hostname or ""] if "://" in device else []
+    peers = [parse_address(device, host_needed=False).host.lower()] if "://" in device else []
     peers += [getattr(output.options, "peer", "") for output in settings.outputs if NETWORK in output.entry.needs]
     if not peers:
         return _ALONE

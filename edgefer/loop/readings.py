@@ -252,7 +252,7 @@ class Readings:
         return Health(
             frames=self._tally.frames,
             dropped=capture.dropped if capture is not None else 0,
-            faces=len(last.faces) if last is not None else 0,
+            faces=len(last.faces) if last is not None and state == "running" else 0,
             fps=self._tally.fps() if state == "running" else 0.0,
             age_ms=last.age_ms if last is not None else 0.0,
             reconnects=capture.reconnects if capture is not None else 0,

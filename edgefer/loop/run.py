@@ -145,7 +145,7 @@ def run(
                 if on_beat is not None:
                     on_beat(written, outputs.hanging())
             health = readings.health
-            health.source, health.fps, health.restarts = "ended", 0.0, restarts
+            health.source, health.fps, health.faces, health.restarts = "ended", 0.0, 0, restarts
             outputs.report(health)
     except SinkClosed:
         pass  # whoever read our output has had enough

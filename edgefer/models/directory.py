@@ -39,7 +39,8 @@ from edgefer.models import units as units
 from edgefer.models.manifest import FrameManifest, Manifest, from_fields
 from edgefer.models.release import Release
 from edgefer.support.atomic import write_bytes
-from edgefer.support.toml import dumps
+from edgefer.support.names import brief
+from edgefer.support.toml import DEEP_KEY, dumps
 
 MANIFEST_NAME = "model.toml"
 SIGNATURE_NAME = "model.sig"
@@ -189,13 +190,15 @@ def _parse(directory: Path, content: bytes) -> Manifest:
     """Manifest from the bytes of model.toml: seal, syntax, types, then what the types cannot say."""
 
     def refuse(what: str) -> ModelError:
-        return ModelError(f"model {_shown(directory)}: {MANIFEST_NAME} {' '.join(what.split())}; {_ADVICE}")
+        return ModelError(f"model {_shown(directory)}: {MANIFEST_NAME} {brief(' '.join(what.split()), 400)}; {_ADVICE}")
 
     seal = _SEAL.search(content)
     if seal is None:
         raise refuse("does not end with its [seal]: it is cut short or was not written by edgefer")
     if hashlib.sha256(content[: seal.start() + len(_SEAL_HEAD)]).hexdigest() != seal[1].decode():
         raise refuse("is damaged: its bytes do not agree with its seal")
+    if DEEP_KEY.search(content):
+        raise refuse("is not a valid manifest: nested too deeply")
     try:
         fields = msgspec.toml.decode(content)
         if set(fields.pop("seal")) != {"sha256"}:

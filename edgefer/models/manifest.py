@@ -353,7 +353,7 @@ def from_fields(fields: Mapping[str, Any]) -> Manifest:
         ValueError: an unknown kind or key, a wrong type, a value out of range, or two that contradict.
     """
     kind, kinds = fields.get("kind"), manifest_kinds()
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"kind: expected one of {', '.join(kinds)}, got {kind!r}")
     manifest = converted(fields, kinds[kind])
     for fault in manifest.faults():

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgefer.sinks.base import Sink
 from edgefer.sinks.conflicts import check_outputs
-from edgefer.sinks.registry import FRAMES, MODELS, NETWORK, OUTPUTS
+from edgefer.sinks.registry import FRAMES, LIVE, MODELS, NETWORK, OUTPUTS
 from edgefer.sinks.thin import Thinned
 from edgefer.sinks.thread import SinkThread
 from edgefer.support.registry import Choice
@@ -28,6 +28,7 @@ def open_sink(
     fps: float | None = None,
     models: Mapping[str, Sequence[str]] | None = None,
     units: Sequence[str] = (),
+    live: bool = False,
 ) -> Sink:
     """Opens a sink.
 
@@ -42,6 +43,7 @@ def open_sink(
         fps: rate of the source, for the video; 30 is taken where it has none.
         models: labels of the models after the first, by name; None where they are not known yet.
         units: names of the action units that are read.
+        live: whether the source is: pictures of it are numbered on from those that are there.
 
     Raises:
         UsageError: there is no such output, or its options are wrong.
@@ -50,6 +52,8 @@ def open_sink(
     if isinstance(output, str):
         output = OUTPUTS.parse(output)
     context: dict[str, Any] = {"models": models, "units": units} if MODELS in output.entry.needs else {}
+    if LIVE in output.entry.needs:
+        context["live"] = live
     sink: Sink = output.make(labels=labels, title=title, fps=fps, **context)
     every = getattr(output.options, "every", 1)
     on_change = getattr(output.options, "on", "frame") == "change"
@@ -66,8 +70,8 @@ def start_sink(
     models: Mapping[str, Sequence[str]] | None = None,
     units: Sequence[str] = (),
 ) -> SinkThread:
-    """A sink on a thread of its own; `drop` as SinkThread has it, the rest as open_sink."""
-    sink = open_sink(output, labels=labels, title=title, fps=fps, models=models, units=units)
+    """A sink on a thread of its own; `drop`: for a live source, as SinkThread has it; the rest as open_sink."""
+    sink = open_sink(output, labels=labels, title=title, fps=fps, models=models, units=units, live=drop)
     frames = FRAMES in output.entry.needs
     network = NETWORK in output.entry.needs
     waiting = WAITING_WITH_FRAMES if frames else WAITING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from edgefer.values import Frame, Reading
 #: Photographs whose suffix is none of PICTURE_SUFFIXES: those that were compressed with loss are small as JPEG too.
 _LOSSY = (".webp", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".jpe")
 _HOW = {"png": [cv2.IMWRITE_PNG_COMPRESSION, 3], "jpg": [cv2.IMWRITE_JPEG_QUALITY, 92]}
+_NUMBER = re.compile(r"[0-9]{6,12}")
 #: A smaller picture is enlarged by a whole number, so that the letters fit; its longer side not beyond _LARGE_PX.
 _SMALL_PX, _LARGE_PX = 240, 1920
 
@@ -27,15 +29,16 @@ _SMALL_PX, _LARGE_PX = 240, 1920
 class AnnotatedPictures(Sink):
     """One picture into a file, at the end, or every picture into a folder, each file written whole or not at all.
 
-    In a folder a photograph keeps its name, with the folders before it; frames of a film or camera are numbered.
-    Two pictures of one name get different ones.
+    In a folder a photograph keeps its name, with the folders before it; frames of a film or camera are numbered,
+    those of a camera behind the pictures that are there. Two pictures of one name get different ones.
     """
 
-    def __init__(self, path: str, kind: str = "auto", source: str = "") -> None:
+    def __init__(self, path: str, kind: str = "auto", source: str = "", live: bool = False) -> None:
         """Args:
             path: file ending in .png, .jpg or .jpeg, or a folder, which is made for the first picture.
             kind: "png", "jpg", or "auto": as the photograph, JPEG for the frames of a film.
             source: what the pictures come from, where that may be a path; it is never written to.
+            live: whether that is live: it gives other pictures at each run, a film gives the same ones.
 
         Raises:
             UsageError: a file of one kind is to bear the suffix of the other. SinkError: it cannot be written.
@@ -49,6 +52,7 @@ class AnnotatedPictures(Sink):
         self._kind = kind
         self._source = source
         self._used: set[str] = set()
+        self._live = live
         self._number = -1
         self._only: tuple[Path, bytes] | None = None  # the one picture, written when it is known that none follows
         place = self._path if self._folder else self._path.parent
@@ -90,9 +94,8 @@ class AnnotatedPictures(Sink):
         if reading.image.startswith("/") or ".." in parts:
             parts = parts[-1:]  # a path of its own; it must not lead out of the folder
         if not parts:
-            self._number = max(self._number + 1, reading.frame)  # another source may count from 0 again
             kind = "jpg" if self._kind == "auto" else self._kind
-            return self._path / f"{self._number:06d}.{kind}", kind
+            return self._numbered(reading.frame, kind), kind
         name = "/".join(parts)
         suffix = os.path.splitext(name)[1].lower()
         own = PICTURE_SUFFIXES.get(suffix)
@@ -100,6 +103,28 @@ class AnnotatedPictures(Sink):
         if own != kind:
             name = f"{name}.{kind}"
         return self._path / self._unused(name), kind
+
+    def _numbered(self, frame: int, kind: str) -> Path:
+        begins = self._number < 0
+        number = max(self._number + 1, frame)  # another source may count from 0 again
+        path = self._path / f"{number:06d}.{kind}"
+        if self._live and (begins or path.exists()):  # of a run before this one, on a disk that was away, too
+            number = max(number, self._highest() + 1)
+            path = self._path / f"{number:06d}.{kind}"
+        self._number = number
+        return path
+
+    def _highest(self) -> int:
+        """The highest number of a picture in the folder; -1 where there is none."""
+        try:
+            names = [os.path.splitext(name) for name in os.listdir(self._path)]
+        except FileNotFoundError:
+            return -1
+        except OSError as error:
+            raise SinkStalled(f"{self.name}: cannot be read: {error.strerror}") from None
+        return max(
+            (int(stem) for stem, end in names if end in PICTURE_SUFFIXES and _NUMBER.fullmatch(stem)), default=-1
+        )
 
     def _unused(self, name: str) -> str:
         stem, suffix = os.path.splitext(name)
@@ -147,6 +172,8 @@ def _encoded(image: np.ndarray, kind: str) -> bytes | None:
     return data.tobytes() if done else None
 
 
-def open_pictures(options: Pictures, *, labels: Sequence[str], title: str, fps: float | None) -> AnnotatedPictures:
+def open_pictures(
+    options: Pictures, *, labels: Sequence[str], title: str, fps: float | None, live: bool = False
+) -> AnnotatedPictures:
     """The output `image`."""
-    return AnnotatedPictures(options.path, options.format, title)
+    return AnnotatedPictures(options.path, options.format, title, live)

@@ -6,6 +6,7 @@ A maker gets its options and, by name, `labels` (of the first model), `title` (w
     frames      write() looks at the frames
     models      the maker also gets `models`: the labels of each further model, by its name; and `units`: the names of
                 the action units that are read
+    live        the maker also gets `live`: whether the source is
     landmarks   the readings hold landmarks and pose
     folder      its path may be a folder, which it fills with files named as those of the source
     stdout      it writes to standard output where it has no path
@@ -25,7 +26,7 @@ from msgspec import Meta
 from edgefer.sinks.network.options import Metrics, Mqtt, Web
 from edgefer.support.registry import Entry, Options, Registry
 
-FRAMES, LANDMARKS, MODELS = "frames", "landmarks", "models"
+FRAMES, LANDMARKS, LIVE, MODELS = "frames", "landmarks", "live", "models"
 FOLDER, STDOUT, TERMINAL, NETWORK, PROCESS = "folder", "stdout", "terminal", "network", "process"
 
 #: Paths that stand for what the process was started with; a socket there, as systemd gives, could not be opened.
@@ -242,7 +243,7 @@ OUTPUTS.add(
         "edgefer.sinks.pictures:open_pictures",
         Pictures,
         "path",
-        frozenset({FRAMES, FOLDER}),
+        frozenset({FRAMES, FOLDER, LIVE}),
     )
 )
 OUTPUTS.add(

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from edgefer.errors import EdgeferError, SourceError, UsageError
-from edgefer.sources.network.schemes import SCHEMES, scheme_of
+from edgefer.sources.network.schemes import SCHEMES
 from edgefer.support.names import shown
 from edgefer.support.redact import remember, url_name
 from edgefer.support.registry import Choice, Entry, Options, Registry
@@ -289,14 +289,16 @@ def kind_of(spec: str) -> str:
 
     Raises:
         UsageError: it is empty, or a URL with control characters.
-        SourceError: it does not exist, may not be read, is empty, or is nothing of these.
+        SourceError: it does not exist, may not be read, is empty, a URL without a host, or nothing of these.
     """
     if not spec or "\0" in spec:
         raise UsageError(f"source {spec!r}: expected a path, a camera, rtsp://… or demo")
     if spec.isascii() and spec.isdecimal() or spec.startswith(("/dev/video", "/dev/v4l/")):
         return "camera"
     if "://" in spec:
-        scheme_of(spec)
+        from edgefer.sources.network.address import stream_address  # not for cameras, which start sooner so
+
+        stream_address(spec)
         return "stream"
     return "pipe" if _is_descriptor(spec) else _kind_of_path(spec)
 

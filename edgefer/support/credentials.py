@@ -18,15 +18,30 @@ _MOST_BYTES = 4096
 
 
 def credential_name(path: str | os.PathLike[str]) -> str:
-    """What systemd calls the credential that is read from a path."""
-    return re.sub(r"[^A-Za-z0-9.-]", "_", str(Path(path).absolute()).lstrip("/"))[-200:]
+    """What systemd calls the credential that is read from a path; no two paths share a name."""
+    import hashlib  # most runs have no secret
+
+    full = str(Path(path).absolute())
+    name = _plain_name(full)
+    if re.fullmatch(r"[A-Za-z0-9./-]{1,200}", full):
+        return name
+    return f"{name}-{hashlib.sha256(os.fsencode(full)).hexdigest()[:8]}"  # a_b is not a/b
+
+
+def _plain_name(path: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "_", path.lstrip("/"))[-200:]
 
 
 def credential_path(path: str | os.PathLike[str]) -> Path:
     """Where a file that holds a secret is read: as it is named, or where systemd has put it."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-    handed = Path(folder, credential_name(path)) if folder else None
-    return handed if handed is not None and handed.is_file() else Path(os.path.expanduser(path))
+    if folder:
+        full = Path(path).absolute()
+        # The second name is that of a unit which was installed before names were told apart.
+        for name in (credential_name(full), _plain_name(str(full))):
+            if (handed := Path(folder, name)).is_file():
+                return handed
+    return Path(os.path.expanduser(path))
 
 
 def read_secret(path: str | os.PathLike[str], what: str) -> str:

@@ -21,6 +21,17 @@ def shown(name: str | bytes | os.PathLike) -> str:
     return _HIDDEN.sub(_escaped, os.fsdecode(name))
 
 
+def brief(name: str | bytes | os.PathLike, most: int = 100) -> str:
+    """As `shown`, of a name or a reason that came from outside: a file in an archive, a server. Its end is cut off.
+
+    Args:
+        name: of any length.
+        most: characters of it that are shown.
+    """
+    text = os.fsdecode(name)
+    return shown(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
 def _escaped(match: re.Match) -> str:
     character = match[0]
     code = ord(character)

@@ -22,6 +22,15 @@ else:
 #: A path in the document: names of tables and keys, and indices into arrays.
 Path = tuple[str | int, ...]
 
+#: No table or list that anybody writes by hand lies deeper; parsers take a stack, and memory in the square of it.
+DEEPEST = 32
+
+#: A line whose key or header goes deeper than DEEPEST: the parser holds each of its beginnings.
+DEEP_KEY = re.compile(
+    rb"""^[ \t]*\[{0,2}[ \t]*(?:(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*){%d}""" % DEEPEST,
+    re.MULTILINE,
+)
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SPACE = re.compile(r"[ \t]*")
 _FILLER = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -79,18 +88,19 @@ def key_lines(text: str) -> tuple[dict[Path, int], list[tuple[Path, int, int]]]:
         text: a TOML document. One that a parser refuses gives what comes before the mistake.
 
     Returns:
-        lines: path to the line where it is first written; a dotted key or header also places its prefixes.
+        lines: path to the line where it is first written; a dotted key or header also places its prefixes. The first
+            path of more than DEEPEST parts is the last one.
         duplicates: (path, first line, second line) of each key that is given a value twice.
     """
     walk = _Walk(text)
     # Where the text is not valid TOML the walk ends: the parser's own message says where.
-    with contextlib.suppress(_Lost, IndexError, RecursionError, tomllib.TOMLDecodeError):
+    with contextlib.suppress(_Lost, IndexError, tomllib.TOMLDecodeError):
         walk.document()
     return walk.lines, walk.duplicates
 
 
 class _Lost(Exception):
-    """The text is not valid TOML from here on."""
+    """The text is not valid TOML from here on, or nested too deeply."""
 
 
 class _Walk:
@@ -200,6 +210,8 @@ class _Walk:
 
     def _note(self, path: Path, line: int) -> None:
         self.lines.setdefault(path, line)
+        if len(path) > DEEPEST:
+            raise _Lost
 
     def _give_value(self, path: Path, line: int) -> None:
         if path in self._valued:

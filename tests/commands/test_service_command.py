@@ -82,3 +82,19 @@ def test_a_profile_that_a_run_would_refuse_is_refused(systemctl, tmp_path, capsy
     assert main(["service", "install", "--profile", str(tmp_path / "bad.toml")]) == 2
     assert "fps" in capsys.readouterr().err
     assert not systemctl.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[camera]\ndevice = 'http://[bad/'", "expected a URL with a host"),
+        ("[[output]]\nkind = 'mqtt'\nurl = 'mqtt://[::1'", "expected a broker's name or address"),
+        ("[[output]]\nkind = 'mqtt'\nurl = 'mqtt://a:x'", "expected a port"),
+    ],
+)
+def test_an_address_that_is_none_is_one_line(tmp_path, capsys, text, said):
+    profile = tmp_path / "p.toml"
+    profile.write_text(text)
+    assert main(["service", "print", "--profile", str(profile)]) in (2, 3)
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and said in told.err

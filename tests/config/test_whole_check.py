@@ -58,6 +58,11 @@ REFUSED = {
     ),
     "two on standard output": ('[[output]]\nkind = "csv"\n[[output]]\nkind = "table"', "3: output[1]: output 'table'"),
     "unknown scheme": ('[camera]\ndevice = "gopher://x"', "2: camera.device: gopher://x: unknown kind of stream"),
+    "address without a host": ('[camera]\ndevice = "http://[bad/"', "2: camera.device: http://***/: expected a URL"),
+    "broker without a host": (
+        '[[output]]\nkind = "mqtt"\nurl = "mqtt://[::1"',
+        "1: output[0]: mqtt:mqtt://***: expected a broker's name or address",
+    ),
     "film that is not there": ('[camera]\ndevice = "clip.mp4"', "2: camera.device: clip.mp4: no such file"),
     "median above the 95th": ("[budget_ms]\ntotal = { p50 = 3, p95 = 2 }", "2: budget_ms.total.p95: expected at least"),
     "part above the whole": (
@@ -133,6 +138,13 @@ NOT_READ = {
     "Latin-1": ('board = "Rä"'.encode("latin-1"), "1: expected UTF-8 text, got byte 0xe4"),
     "empty": (b"\n", "1: expected a profile, got an empty file"),
     "binary": (b"\x00\x01\x02", "1: "),
+    "long number": (b"\nfps = 1" + b"0" * 5000, "2: expected numbers of a few digits, got one of thousands"),
+    "quoted number": (b"[camera]\nfps = '1" + b"0" * 5000 + b"'", "2: camera.fps: expected a number"),
+    "quoted list": (b"[camera]\nfps = '" + b"[" * 5000 + b"'", "2: camera.fps: expected a number"),
+    "deep list": (b"x = " + b"[" * 3000 + b"]" * 3000, "1: nested too deeply"),
+    "deep key": (b"x" + b".x" * 3000 + b" = 1", "1: nested too deeply"),
+    "deepest key": (b"\nx" + b".x" * 30000 + b" = 1", "2: nested too deeply"),
+    "deep table": (b"[x" + b".x" * 3000 + b"]", "1: nested too deeply"),
     "large": (b"#" * 70000, " expected a profile of at most 64 KiB"),
 }
 

@@ -222,6 +222,7 @@ def test_nothing_is_read_at_rest():
     assert readings.step().frame == 0
     readings.rest(True)
     assert readings.step() is None and readings.health.source == "resting" and not readings.ended
+    assert readings.health.faces == 0
     readings.rest(False)
     assert readings.step().frame == 1 and readings.health.source == "running"
     readings.close()

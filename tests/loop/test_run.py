@@ -190,7 +190,8 @@ def test_sinks_are_told_once_a_second_how_the_run_is_doing(monkeypatch):
     last = sink.health[-1]
     assert [health.source for health in sink.health[:10]] == ["running"] * 10
     assert [health.frames for health in sink.health[:10]] == list(range(1, 11))
-    assert last.source == "ended" and last.frames == len(sink.readings) and last.faces == 1
+    assert [health.faces for health in sink.health[:10]] == [1] * 10
+    assert last.source == "ended" and last.frames == len(sink.readings) and last.faces == 0
     assert last.reconnects == 0 and last.governor_level == 0 and last.age_ms > 0
 
 

@@ -160,11 +160,26 @@ def test_oversized_files_are_refused_without_reading_them_whole(directory, monke
     assert "larger than the 65536 KiB allowed" in refusal(directory)
 
 
+def test_a_long_word_in_a_manifest_is_cut_in_the_message(directory):
+    """It is read before any signature."""
+    reseal(directory, "schema = 1", f"{'a' * 100_000} = 1\nschema = 1")
+    assert "unknown field `aaa" in (said := refusal(directory)) and len(said) < 700
+
+
+@pytest.mark.parametrize("line", ["a{} = 1", '"=\\""{} = 1', "'='{} = 1", "[a{}]", "[[ a{}]]"])
+def test_a_key_of_many_parts_is_refused_before_it_is_parsed(directory, line, monkeypatch):
+    """What the parser takes for one grows with the square of its parts: 64 GB for 256 KiB."""
+    reseal(directory, "schema = 1", f"schema = 1\n{line.format('.a' * 500)}")
+    monkeypatch.setattr(msgspec.toml, "decode", lambda _: pytest.fail("it is parsed"))
+    assert "nested too deeply" in refusal(directory)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [
         ("schema = 1", "schema = 2", "schema"),
         ('kind = "frame"', 'kind = "opera"', "kind"),
+        ('kind = "frame"', "kind = { a = 1 }", "kind: expected one of"),
         ('name = "tiny"', 'name = "../tiny"', "name"),
         ('name = "tiny"', "name = 3", "Expected `str`, got `int`"),
         ('name = "tiny"\n', "", "missing required field `name`"),

@@ -103,6 +103,41 @@ def test_frames_of_a_film_are_numbered(tmp_path):
     assert names_in(tmp_path) == ["000000.jpg", "000002.jpg", "000004.jpg", "000005.jpg"]
 
 
+def run_of(folder, indices, live):
+    sink = open_sink(f"image:{folder}/", live=live)
+    for index in indices:
+        sink.write(reading(index, face()), frame(index))
+    sink.close()
+
+
+def test_a_camera_adds_to_the_pictures_of_the_runs_before(tmp_path):
+    (tmp_path / "20240101.txt").touch()
+    (tmp_path / "mine.jpg").touch()
+    run_of(tmp_path, [2, 3], live=True)
+    first = {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)}
+    assert {"000002.jpg", "000003.jpg"} < set(first)
+    run_of(tmp_path, [0, 1, 9], live=True)
+    assert set(names_in(tmp_path)) == {*first, "000004.jpg", "000005.jpg", "000009.jpg"}
+    assert all((tmp_path / name).read_bytes() == data for name, data in first.items())
+
+
+def test_pictures_on_a_disk_that_comes_late_stay(tmp_path):
+    sink = open_sink(f"image:{tmp_path}/out/", live=True)
+    sink.write(reading(0, face()), frame(0))
+    (tmp_path / "out" / "000001.jpg").write_bytes(b"before")
+    (tmp_path / "out" / "000007.jpg").write_bytes(b"before")
+    sink.write(reading(1, face()), frame(1))
+    sink.close()
+    assert names_in(tmp_path / "out") == ["000000.jpg", "000001.jpg", "000007.jpg", "000008.jpg"]
+    assert (tmp_path / "out" / "000001.jpg").read_bytes() == b"before"
+
+
+def test_a_film_replaces_its_own_pictures(tmp_path):
+    for _ in range(2):
+        run_of(tmp_path, [0, 1], live=False)
+    assert names_in(tmp_path) == ["000000.jpg", "000001.jpg"]
+
+
 def test_a_small_picture_is_enlarged_so_that_it_can_be_read(tmp_path):
     sink = open_sink(f"image:{tmp_path}/")
     one, image = photograph("a.png", 0, 48, 64)

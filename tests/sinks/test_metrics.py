@@ -253,6 +253,17 @@ def test_who_asks_in_another_form_is_answered_in_it(sink, monkeypatch):
     assert list(samples(ask(sink.url + "?name[]=edgefer_faces"))) == ["edgefer_faces"]
 
 
+def test_each_name_can_be_asked_for_alone(sink, monkeypatch):
+    """Also those that are made of the newest health, which is not there at first."""
+    monkeypatch.setattr(metrics, "_FRESH_S", 0.0)
+    sink.write(reading(0, face(1)))
+    sink.report(health())
+    names = {sample.partition("{")[0] for sample in samples(ask(sink.url))}
+    assert {"edgefer_frames_total", "edgefer_temperature_celsius", "edgefer_source_state"} < names
+    for name in names:
+        assert name in {sample.partition("{")[0] for sample in samples(ask(f"{sink.url}?name[]={name}"))}, name
+
+
 def _asked(url: str) -> str:
     try:
         return ask(url)

@@ -25,7 +25,7 @@ from edgefer.labels import FERPLUS8, UNCERTAIN
 from edgefer.loop.run import run
 from edgefer.sinks import open_sink, start_sink
 from edgefer.sinks.network.mqtt import device_id
-from edgefer.sinks.network.state import NOBODY
+from edgefer.sinks.network.state import NOBODY, Changes
 from edgefer.sinks.registry import OUTPUTS
 from edgefer.values import Event, Health
 
@@ -148,6 +148,32 @@ def test_a_camera_that_is_away_is_said_and_nobody_is_seen_meanwhile(shared):
         eventually(lambda: sink.report(health(source="stalled")) or state(listener, "away").get("faces") == 0)
         eventually(lambda: json.loads(listener.newest["edgefer/away/health"])["source"] == "stalled")
         sink.close()
+
+
+@pytest.mark.parametrize("source", ["resting", "stalled", "ended"])
+def test_who_was_seen_last_leaves_when_no_more_pictures_come(shared, source):
+    """What was switched on at the arrival is switched off again; who is there afterwards arrives again."""
+    with listening(shared) as listener:
+        sink = opened(shared, f"empty-{source}")
+        eventually(lambda: shows(sink, listener, f"empty-{source}", "sadness"))
+        heard = lambda: [  # noqa: E731
+            json.loads(data)["event_type"] for topic, data in listener.all if topic == f"edgefer/empty-{source}/event"
+        ]
+        if source != "ended":
+            sink.report(health(source=source))
+            sink.write(reading(500, face(1, "sadness")))  # away for less than a second: it was only lost
+        eventually(lambda: sink.report(health(source=source)) or heard() == ["arrived", "left"])
+        sink.write(reading(501, face(1, "sadness")))
+        eventually(lambda: heard() == ["arrived", "left", "arrived"])
+        sink.close()
+
+
+def test_who_was_in_one_film_has_left_in_the_next():
+    changes = Changes()
+    first, again = reading(9, face(1)), reading(0, face(1))
+    assert [event["event_type"] for event in changes.add(first)] == ["arrived"]
+    left, arrived = changes.add(again)
+    assert (left["event_type"], left["time"]) == ("left", first.time) and arrived["event_type"] == "arrived"
 
 
 def test_a_broker_that_goes_and_comes_back_knows_everything_again(own, caplog):
@@ -357,6 +383,8 @@ def test_tls_checks_the_broker_and_says_in_one_line_what_is_wrong(tmp_path, capl
         ("mqtt:mqtt://h,password_file=one", "there is a password and no name; add user="),
         ("mqtt:mqtt://h:99999", "expected a port from 1 to 65535"),
         ("mqtt:mqtt://:1883", "expected a broker's name"),
+        ("mqtt:mqtt://[::1", "expected a broker's name or address, as mqtt://"),
+        ("mqtt:mqtt://a[b", "expected a broker's name or address, as mqtt://"),
         ("mqtt:mqtt://h,ca_file=one", "certificates are for mqtts"),
         ("mqtt:mqtts://h,ca_file=nowhere", "ca_file: nowhere: No such file"),
         ("mqtt:mqtts://h,ca_file=one", "expected certificates in PEM"),

@@ -265,10 +265,12 @@ def test_a_wrong_password_is_tried_once(auth, user, said):
         (page(b"", "text/html", 400), "400 Bad Request"),
         (page(b"", "text/html", 302, Location="/live"), "redirected more than"),
         (page(b"", "text/html", 302, Location="file:///etc/passwd"), "expected http or https"),
+        (page(b"", "text/html", 302, Location="http://[bad/"), "redirected to what is no address"),
+        (page(b"", "text/html", 302, Location="http://:99999/"), "redirected to what is no address"),
         (page(b"nothing" * 5000, "video/mp4"), "no stream that can be decoded"),
         (page(b"", "video/mp4"), "no stream that can be decoded"),
     ],
-    ids=["page", "unnamed page", "text", "404", "403", "400", "circle", "file", "no film", "empty"],
+    ids=["page", "unnamed page", "text", "404", "403", "400", "circle", "file", "bracket", "port", "no film", "empty"],
 )
 def test_an_answer_that_will_never_do_ends_at_once_and_is_named(route, said):
     with HttpServer({"/live": route}) as server, pytest.raises(SourceError, match=said) as caught:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from edgefer.support.names import shown
+from edgefer.support.names import brief, shown
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_what_can_be_seen_stays_as_it_is(name):
 def test_what_acts_on_a_terminal_or_is_no_unicode_is_escaped(name, expected):
     assert shown(name) == expected
     assert json.loads(json.dumps(shown(name)).encode()) == expected
+
+
+def test_a_name_that_came_from_outside_is_cut():
+    assert brief("a" * 100) == "a" * 100
+    assert brief("a" * 101) == "a" * 99 + "…"
+    assert brief(b"\n" + b"a" * (1 << 20), 4) == "\\naa…"

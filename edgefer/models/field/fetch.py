@@ -14,6 +14,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from edgefer.errors import EdgeferError, UsageError
+from edgefer.support.names import brief
 from edgefer.support.redact import remember, scrub, url_name
 
 MOST_BYTES = 128 << 20
@@ -72,7 +73,8 @@ def _read(answer: http.client.HTTPResponse) -> bytes:
 
 
 def _failed(url: str, why: str) -> EdgeferError:
-    return EdgeferError(f"{url_name(url)}: cannot be fetched: {scrub(' '.join(why.split()))}; the model in use stays")
+    reason = brief(scrub(" ".join(why.split())), 300)  # a server may answer at any length
+    return EdgeferError(f"{url_name(url)}: cannot be fetched: {reason}; the model in use stays")
 
 
 def _request(url: str, schemes: tuple[str, ...]) -> urllib.request.Request:

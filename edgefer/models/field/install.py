@@ -45,12 +45,14 @@ class How(NamedTuple):
         device: class of this device, where `edgefer models trust --device` has not said it.
         allow_downgrade: whether a lower version will do, or one that was given up here.
         allow_http: whether an address may begin with http.
+        trust_clock: whether this device's clock is right, whatever day a model before was signed on.
     """
 
     slot: str | None = None
     device: str = ""
     allow_downgrade: bool = False
     allow_http: bool = False
+    trust_clock: bool = False
 
 
 _PLAINLY = How()
@@ -166,7 +168,8 @@ def _accept(
     if signature and release is None:
         raise ModelError(f"model {fetched}: is signed without a [release] with its version; use edgefer models sign")
     if release is not None:
-        certain = rules.check(copy, release, slot, record, trust.device or how.device, how.allow_downgrade)
+        device = trust.device or how.device
+        certain = rules.check(copy, release, slot, record, device, how.allow_downgrade, how.trust_clock)
         highest = record.highest
         highest = copy if highest is None or copy.version >= highest.version else highest
         record = replace(record, seen_s=certain, highest=highest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -12,10 +13,16 @@ from msgspec.structs import replace
 
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.models import directory, minisign
+from edgefer.models.field.rules import start_of
 from edgefer.models.minisign import SecretKey
 from edgefer.models.release import Release, Rotation
 from edgefer.support.atomic import write_bytes
 from edgefer.support.names import shown
+
+log = logging.getLogger(__name__)
+
+#: A model is seldom signed again after so long.
+_LONG_S = 400 * 86400
 
 
 def keygen(name: str | os.PathLike, password: bytes) -> tuple[Path, Path, minisign.PublicKey]:
@@ -47,6 +54,8 @@ def keygen(name: str | os.PathLike, password: bytes) -> tuple[Path, Path, minisi
 def sign(path: str | os.PathLike, release: Release, key: SecretKey, new_key: SecretKey | None = None) -> Release:
     """Writes a release into the manifest of a model directory, and model.sig beside it.
 
+    A day of signing that is earlier than that of the release before, or very much later, is told by a warning.
+
     Args:
         path: the directory.
         release: what to say of it.
@@ -60,6 +69,14 @@ def sign(path: str | os.PathLike, release: Release, key: SecretKey, new_key: Sec
     if new_key is not None:
         release = replace(release, rotation=Rotation(old=key.public.text, new=new_key.public.text))
     manifest = directory.load(path, admit=lambda *_: None)  # an old signature goes
+    if manifest.release is not None and not _is_likely(release.signed, manifest.release.signed):
+        log.warning(
+            "%s: was signed last on %s, and today is %s by the clock of this machine; if that is wrong set it, and sign"
+            " again with a higher version: devices take the day of signing for certain",
+            shown(path),
+            manifest.release.signed,
+            release.signed,
+        )
     try:
         directory.write(path, replace(manifest, release=release))
         content = directory.content(path, directory.MANIFEST_NAME)
@@ -69,6 +86,14 @@ def sign(path: str | os.PathLike, release: Release, key: SecretKey, new_key: Sec
     except OSError as error:
         raise EdgeferError(f"{shown(path)}: cannot be written: {error.strerror}") from None
     return release
+
+
+def _is_likely(day: str, before: str) -> bool:
+    """Whether a release follows one that was signed on another day."""
+    try:
+        return 0 <= start_of(day) - start_of(before) <= _LONG_S
+    except ValueError:  # no day at all
+        return False
 
 
 def needs_password(path: str | os.PathLike) -> bool:

@@ -190,35 +190,37 @@ class _HealthMetrics:
     def __init__(self) -> None:
         self.newest: Health | None = None
 
-    def describe(self) -> list[Metric]:
-        return []
+    def describe(self) -> Iterator[Metric]:
+        """The families, by whose names Prometheus may ask for some of them alone."""
+        return _families(Health(0, 0, 0, 0.0, 0.0, 0, 0, 0.0, False, "running"))
 
     def collect(self) -> Iterator[Metric]:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+        return _families(self.newest) if self.newest is not None else iter(())
 
-        health = self.newest
-        if health is None:
-            return
-        for name, help_text, count in (
-            ("edgefer_frames", "Frames that were read", health.frames),
-            ("edgefer_frames_dropped", "Frames that were passed over, for only the newest is read", health.dropped),
-            ("edgefer_source_reopened", "How often the source was opened again", health.reconnects),
-            ("edgefer_restarts", "Starts of the service after an end that was not clean", health.restarts),
-        ):
-            yield CounterMetricFamily(name, help_text, value=count)
-        for name, help_text, value in (
-            ("edgefer_readings_per_second", "Readings a second, over the last seconds", health.fps),
-            ("edgefer_governor_level", "0 for full work, more where work is left out", health.governor_level),
-            ("edgefer_throttled", "1 while the processor is slowed down", health.throttled),
-            ("edgefer_under_voltage", "1 while the supply gives too little voltage", health.under_voltage),
-            ("edgefer_temperature_celsius", "Of the processor", health.temperature_c),
-        ):
-            if value is not None:
-                yield GaugeMetricFamily(name, help_text, value=float(value))
-        state = GaugeMetricFamily("edgefer_source_state", "1 for the state that the source is in", labels=["state"])
-        for each in SOURCE_STATES:
-            state.add_metric([each], float(each == health.source))
-        yield state
+
+def _families(health: Health) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    for name, help_text, count in (
+        ("edgefer_frames", "Frames that were read", health.frames),
+        ("edgefer_frames_dropped", "Frames that were passed over, for only the newest is read", health.dropped),
+        ("edgefer_source_reopened", "How often the source was opened again", health.reconnects),
+        ("edgefer_restarts", "Starts of the service after an end that was not clean", health.restarts),
+    ):
+        yield CounterMetricFamily(name, help_text, value=count)
+    for name, help_text, value in (
+        ("edgefer_readings_per_second", "Readings a second, over the last seconds", health.fps),
+        ("edgefer_governor_level", "0 for full work, more where work is left out", health.governor_level),
+        ("edgefer_throttled", "1 while the processor is slowed down", health.throttled),
+        ("edgefer_under_voltage", "1 while the supply gives too little voltage", health.under_voltage),
+        ("edgefer_temperature_celsius", "Of the processor", health.temperature_c),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(name, help_text, value=float(value))
+    state = GaugeMetricFamily("edgefer_source_state", "1 for the state that the source is in", labels=["state"])
+    for each in SOURCE_STATES:
+        state.add_metric([each], float(each == health.source))
+    yield state
 
 
 class _Handler(WSGIRequestHandler):

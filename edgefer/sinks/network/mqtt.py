@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -27,8 +27,8 @@ from edgefer.errors import UsageError
 from edgefer.sinks.base import Sink
 from edgefer.sinks.lines import readable, reading_values
 from edgefer.sinks.network import discovery
-from edgefer.sinks.network.options import PORTS, Mqtt, is_loopback
-from edgefer.sinks.network.state import Changes, nobody, state_of
+from edgefer.sinks.network.options import Mqtt, is_loopback
+from edgefer.sinks.network.state import LEFT_AFTER_S, Changes, nobody, state_of
 from edgefer.support import packages
 from edgefer.support.credentials import credential_path, read_secret
 from edgefer.support.names import shown
@@ -69,31 +69,26 @@ class MqttOutput(Sink):
             title: what the source is called.
 
         Raises:
-            UsageError: paho-mqtt is missing, or a file that the options name cannot be used.
+            UsageError: paho-mqtt is missing, or the address or a file that the options name cannot be used.
         """
         packages.require("paho")
         remember(options.url)
-        parts = urlsplit(options.url)
-        scheme = parts.scheme.lower()
+        parts = options.parts()
         self.name = f"mqtt:{url_name(options.url)}"
-        try:
-            self._host, port = parts.hostname or "", parts.port
-        except ValueError:
-            raise UsageError(f"{self.name}: expected a port from 1 to 65535") from None
-        if not self._host:
-            raise UsageError(f"{self.name}: expected a broker's name or address after {scheme}://")
-        self._port = port or PORTS[scheme]
+        self._host, self._port = options.broker
         self._id = options.id or device_id()
         self._topics = discovery.Topics(f"{options.topic}/{self._id}")
         self._options = options
         self._labels, self._title = tuple(labels), title
-        self._client = self._new_client(scheme == "mqtts", unquote(parts.username or ""), unquote(parts.password or ""))
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._client = self._new_client(parts.scheme == "mqtts", user, password)
         self._lock = threading.Lock()
         self._newest: dict[str, bytes] = {}  # of each retained topic
         self._unsent: set[str] = set()  # those of them that found no room
         self._waiting: deque[MQTTMessageInfo] = deque()
         self._event: MQTTMessageInfo | None = None  # the last one that was handed over
         self._changes = Changes()
+        self._idle_s: float | None = None  # since when the source has given nothing
         self._key: object = None  # of the state that was sent last
         self._state: dict[str, Any] = nobody()
         self._sent_s = self._health_s = -_LONGEST_PAUSE_S
@@ -156,6 +151,7 @@ class MqttOutput(Sink):
 
     def write(self, reading: Reading, frame: Frame | None = None) -> None:
         self._begin()
+        self._idle_s = None
         for event in self._changes.add(reading):
             self._put(self._topics.event, event)
         self._state = state_of(reading)
@@ -167,10 +163,16 @@ class MqttOutput(Sink):
 
     def report(self, health: Health) -> None:
         self._begin()
-        if health.source != "running":  # nobody is seen, whoever was seen last
-            self._state = nobody()
-        self._send_state()
         now_s = time.monotonic()
+        if health.source == "running":
+            self._idle_s = None
+        else:  # nobody is seen, whoever was seen last
+            self._state = nobody()
+            self._idle_s = now_s if self._idle_s is None else self._idle_s
+            if health.source == "ended" or now_s - self._idle_s >= LEFT_AFTER_S:
+                for event in self._changes.leave():
+                    self._put(self._topics.event, event)
+        self._send_state()
         state = health.source, health.throttled, health.under_voltage, health.governor_level, health.reconnects
         if state != self._was or now_s - self._health_s >= _HEALTH_S:
             self._was, self._health_s = state, now_s

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
+from edgefer.errors import UsageError
+from edgefer.support.redact import url_name
 from edgefer.support.registry import Options
 from edgefer.support.typed import READ_FILE, SECRET_FILE
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 #: HOST:PORT, [IPv6]:PORT, or a port alone.
 _ADDRESS = r"^(?:(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):)?[0-9]{1,5}$"
@@ -21,7 +26,11 @@ class Network(Options, frozen=True):
 
     @property
     def peer(self) -> str:
-        """The host it speaks to; "localhost" where that is this machine alone, empty where it may be anyone."""
+        """The host it speaks to; "localhost" where that is this machine alone, empty where it may be anyone.
+
+        Raises:
+            UsageError: the options name none that can be.
+        """
         return ""
 
 
@@ -83,22 +92,39 @@ class Mqtt(Network, frozen=True):
     ] = 5.0
     readings: Annotated[bool, Meta(description="every reading is sent, too, as a line of jsonl has it")] = False
 
-    @property
-    def peer(self) -> str:
+    def parts(self) -> SplitResult:
+        """The address, taken apart; it has a host, and a port that can be if any.
+
+        Raises:
+            UsageError: it has not.
+        """
         from urllib.parse import urlsplit  # takes time to load, and most runs have no network
 
-        return urlsplit(self.url).hostname or ""
+        name = f"mqtt:{url_name(self.url)}"
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:  # a bracket too few, or what is no address between two
+            raise UsageError(f"{name}: expected a broker's name or address, as mqtt://[::1]:1883") from None
+        try:
+            _ = parts.port
+        except ValueError:
+            raise UsageError(f"{name}: expected a port from 1 to 65535") from None
+        if not parts.hostname:
+            raise UsageError(f"{name}: expected a broker's name or address after {parts.scheme}://")
+        return parts
+
+    @property
+    def peer(self) -> str:
+        return self.parts().hostname or ""
 
     @property
     def broker(self) -> tuple[str, int]:
         """Host and port."""
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(self.url)
         try:
-            return parts.hostname or "", parts.port or PORTS[parts.scheme]
-        except ValueError:  # no port: it is refused when it is opened
+            parts = self.parts()
+        except UsageError:  # it is refused when it is opened
             return self.url, 0
+        return parts.hostname or "", parts.port or PORTS[parts.scheme]
 
 
 def is_loopback(host: str) -> bool:

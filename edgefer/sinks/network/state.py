@@ -10,7 +10,8 @@ from edgefer.values import FaceReading, Reading
 
 #: The expression where nobody is.
 NOBODY = "none"
-#: A face that is away for so long has left; one that comes back sooner was only lost for a moment, s of media time.
+#: A face that is away for so long has left; one that comes back sooner was only lost for a moment, s of media time, or
+#: of the clock where no pictures come.
 LEFT_AFTER_S = 1.0
 
 ARRIVED, LEFT, CHANGED = "arrived", "left", "changed"
@@ -47,37 +48,40 @@ class Changes:
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[float, str]] = {}  # by track: when last, and its last expression that was certain
-        self._source = ""
+        self._source = self._time = ""
         self._now_s = 0.0
 
     def add(self, reading: Reading) -> list[dict[str, Any]]:
         """The events of the next reading, each as plain values with `event_type`."""
-        events: list[dict[str, Any]] = []
-        if reading.source != self._source or reading.t_s < self._now_s:
-            self._seen = {}
-        self._source, self._now_s = reading.source, reading.t_s
+        begun_again = reading.source != self._source or reading.t_s < self._now_s
+        events = self.leave() if begun_again else []
+        self._source, self._now_s, self._time = reading.source, reading.t_s, reading.time
         for face in reading.faces:
             known = self._seen.get(face.track)
             expression = known[1] if known is not None and face.expression == UNCERTAIN else face.expression
             if known is None:
-                events.append(_event(ARRIVED, reading, face.track, expression))
+                events.append(self._event(ARRIVED, face.track, expression))
             elif expression != known[1]:
-                events.append(_event(CHANGED, reading, face.track, expression) | {"before": known[1]})
+                events.append(self._event(CHANGED, face.track, expression) | {"before": known[1]})
             self._seen[face.track] = reading.t_s, expression
         gone = [track for track, (last_s, _) in self._seen.items() if reading.t_s - last_s > LEFT_AFTER_S]
-        events += [_event(LEFT, reading, track, self._seen.pop(track)[1]) for track in gone]
+        events += [self._event(LEFT, track, self._seen.pop(track)[1]) for track in gone]
         for event in reading.events:
-            values = _event(event.kind, reading, event.track, event.expression)
+            values = self._event(event.kind, event.track, event.expression)
             times = {"onset_s": event.onset_s, "apex_s": event.apex_s, "offset_s": event.offset_s}
             values |= {name: round(value, 3) for name, value in times.items()}
             events.append(values | {"confidence": round(float(event.confidence), 2)})
         return events
 
+    def leave(self) -> list[dict[str, Any]]:
+        """The events where no more pictures come: everybody has left, at the time of the last one."""
+        seen, self._seen = self._seen, {}
+        return [self._event(LEFT, track, expression) for track, (_, expression) in seen.items()]
+
+    def _event(self, kind: str, track: int, expression: str) -> dict[str, Any]:
+        return {"event_type": kind, "track": track, "expression": expression, "time": self._time}
+
 
 def event_types(kinds: Sequence[str]) -> list[str]:
     """Every `event_type` there may be; kinds: of the events that readings hold."""
     return [ARRIVED, LEFT, CHANGED, *kinds]
-
-
-def _event(kind: str, reading: Reading, track: int, expression: str) -> dict[str, Any]:
-    return {"event_type": kind, "track": track, "expression": expression, "time": reading.time}

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 from msgspec import Struct
 
 from edgefer.errors import SourceError, SourceStalled
+from edgefer.sources.network.schemes import SCHEMES, scheme_of
 from edgefer.support.redact import credentials_end, url_name
 
 _HOST = r"(?:\[[\w:.%]+\]|[^\s/?#@:\[\]]*)(?::\d{0,5})?"
@@ -86,6 +87,15 @@ def parse_address(url: str, host_needed: bool = True) -> Address:
         tail or "",
         shown,
     )
+
+
+def stream_address(url: str) -> Address:
+    """The address of a stream of a known kind.
+
+    Raises:
+        UsageError, SourceError: as scheme_of and parse_address.
+    """
+    return parse_address(url, host_needed=not SCHEMES[scheme_of(url)].listens)
 
 
 def resolve(address: Address, timeout_s: float) -> None:

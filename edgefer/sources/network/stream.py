@@ -13,9 +13,9 @@ from edgefer.sources.film import FILM_OPTIONS
 from edgefer.sources.live import LiveStream
 from edgefer.sources.media.library import MediaError, av
 from edgefer.sources.media.reader import MediaReader
-from edgefer.sources.network.address import Address, parse_address, resolve
+from edgefer.sources.network.address import Address, resolve, stream_address
 from edgefer.sources.network.pictures import MotionJpeg, Snapshots
-from edgefer.sources.network.schemes import SCHEMES, scheme_of
+from edgefer.sources.network.schemes import SCHEMES
 from edgefer.sources.network.web import Answer, WebClient, refusal, unreachable
 from edgefer.sources.network.webfile import WebFile
 from edgefer.sources.passing import PassingFilm
@@ -38,9 +38,8 @@ def open_stream(options: NetworkOptions) -> Source:
         SourceRefused: wrong user or password.
         SourceStalled: it does not work now: nothing listens, no answer, no picture.
     """
-    scheme = scheme_of(options.url)
-    address = parse_address(options.url, host_needed=not SCHEMES[scheme].listens)
-    if scheme in ("http", "https"):
+    address = stream_address(options.url)
+    if address.scheme in ("http", "https"):
         return _open_web(address, options)
     if address.host:
         resolve(address, OPEN_S)

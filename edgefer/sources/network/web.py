@@ -20,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 import edgefer
 from edgefer.errors import SourceError, SourceRefused, SourceStalled
 from edgefer.sources.network.address import Address, parse_address, resolve
+from edgefer.support.names import brief
 
 _MOST_REDIRECTS = 5
 _HASHES = {"md5": hashlib.md5, "sha-256": hashlib.sha256}
@@ -207,12 +208,14 @@ class WebClient:
                 raise refusal(self.shown, status, _plain(reason), bool(sent))
 
     def _redirected(self, address: Address, target: str) -> Address:
-        url = urljoin(f"{address.scheme}://{address.netloc}{address.rest}", target)
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise SourceError(
-                f"{self.shown}: redirected to {urlsplit(url).scheme or 'nothing'!r}; expected http or https"
-            )
-        return parse_address(url)
+        try:
+            url = urljoin(f"{address.scheme}://{address.netloc}{address.rest}", target)
+            scheme = urlsplit(url).scheme
+            if scheme in ("http", "https"):
+                return parse_address(url)
+        except (ValueError, SourceError):
+            raise SourceError(f"{self.shown}: redirected to what is no address; expected http or https") from None
+        raise SourceError(f"{self.shown}: redirected to {brief(scheme) or 'nothing'!r}; expected http or https")
 
     def _ask(self, address: Address, target: str, headers: dict[str, str]) -> http.client.HTTPResponse:
         """One request; a connection kept from the one before may have been closed by the server meanwhile."""

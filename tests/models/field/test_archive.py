@@ -8,10 +8,12 @@ import http.server
 import io
 import shutil
 import ssl
+import struct
 import subprocess
 import tarfile
 import threading
 import time
+import tracemalloc
 import zipfile
 
 import pytest
@@ -139,6 +141,61 @@ def test_a_bomb_is_refused_before_it_is_unpacked(target, tmp_path, monkeypatch, 
     assert sum(each.stat().st_size for each in target.iterdir()) <= 1 << 20
 
 
+def header_bomb(path, kind, size):
+    """An archive of which nothing but descriptions of files is large."""
+    if kind == "zip":  # a directory in the form of zip64
+        entry = struct.pack("<I6H3I5H2I", 0x02014B50, 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+        entries = size // 100
+        listed, local = entry * entries, b"PK\3\4" + bytes(26)
+        end = struct.pack("<IQ2H2I4Q", 0x06064B50, 44, 45, 45, 0, 0, entries, entries, len(listed), len(local))
+        where = struct.pack("<IIQI", 0x07064B50, 0, len(local) + len(listed), 1)
+        short = struct.pack("<I4H2IH", 0x06054B50, 0, 0, 0, 0, 0, 0, 0)
+        path.write_bytes(local + listed + end + where + short)
+        return
+    with gzip.open(path, "wb", 1) as bomb:
+        if kind == "folders":
+            for number in range(size // 512):
+                info = tarfile.TarInfo(str(number))
+                info.type = tarfile.DIRTYPE
+                bomb.write(info.tobuf(tarfile.USTAR_FORMAT))
+        else:
+            info = tarfile.TarInfo("x")
+            name = b"../" + b"a" * size
+            if kind == "pax":
+                info.type, name = tarfile.XHDTYPE, b"%d path=%s\n" % (size + 16, b"a" * (size + 1))
+            else:
+                info.type = tarfile.GNUTYPE_LONGNAME
+            info.size = len(name)
+            bomb.write(info.tobuf(tarfile.GNU_FORMAT) + name + bytes(-len(name) % 512))
+        bomb.write(tarfile.TarInfo("x").tobuf() + bytes(1024))
+
+
+@pytest.mark.parametrize("kind", ["zip", "pax", "long name", "folders"])
+def test_descriptions_of_files_take_little_memory_whatever_an_archive_says(target, tmp_path, kind):
+    """All of them are read before any signature."""
+    made = tmp_path / "bomb"
+    header_bomb(made, kind, 8 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError, match="expected at most"):
+            archive.unpack(made, target)
+        assert tracemalloc.get_traced_memory()[1] < 6 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_long_name_is_cut_in_a_message(target, tmp_path, kind):
+    made = tmp_path / "a"
+    if kind == "tar":
+        tar(made, "w", **{"../" + "a" * 50_000: b"x"})
+    else:
+        with zipfile.ZipFile(made, "w") as long:
+            long.writestr("../" + "a" * 50_000, b"x")
+    with pytest.raises(ModelError, match=r"got '\.\./a{96}…'$"):
+        archive.unpack(made, target)
+
+
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
 def test_a_damaged_archive_is_refused_or_holds_the_same_model(model, tmp_path, kind):
     """Some bytes of an archive say nothing of what is in it: when it was packed, for one."""
@@ -238,6 +295,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/absent":
             self.send_error(404)
             return
+        if path == "/talkative":
+            self.send_error(404, "a" * 50_000)
+            return
         if path.startswith("/slow"):
             self.drop_by_drop(path)
             return
@@ -298,6 +358,12 @@ def test_what_cannot_be_fetched_is_told(server, tmp_path, path, words):
     server.elsewhere = "file:///etc/passwd"
     with pytest.raises(EdgeferError, match=words):
         get(server.address(path), tmp_path, allow_http=True)
+
+
+def test_a_talkative_server_is_cut_short(server, tmp_path):
+    with pytest.raises(EdgeferError, match="the server answers 404 aaa") as caught:
+        get(server.address("/talkative"), tmp_path, allow_http=True)
+    assert len(str(caught.value)) < 500
 
 
 def test_size_and_time_are_bounded(server, tmp_path, monkeypatch):

@@ -181,6 +181,43 @@ def test_a_clock_before_the_day_of_signing_is_told_and_that_day_counts(state, si
         put(signed(3, signed="2026-05-01", expires="2026-05-31"))
 
 
+def test_a_day_of_signing_far_ahead_of_a_clock_that_can_be_right_is_refused(state, signed, monkeypatch):
+    """Taken for certain it would be behind the last day of every release to come."""
+    now = time.time()
+    ahead = lambda days: time.strftime("%Y-%m-%d", time.gmtime(now + days * 86400))  # noqa: E731
+    put(signed(1, signed=ahead(1)))
+    with pytest.raises(ModelError, match=f"was signed on {ahead(4)}, and today is {TODAY}.*; set the clock, or sign"):
+        put(signed(2, signed=ahead(4)))
+    assert version() == 1
+    put(signed(3, expires=ahead(30)))
+    monkeypatch.setattr(time, "time", lambda: now - 40 * 86400)  # behind what is certain: wrong
+    put(signed(4, signed=ahead(4), expires=ahead(30)))
+
+
+def test_a_device_that_took_a_day_far_ahead_for_certain_is_told_its_clock_is_right(state, signed, monkeypatch):
+    first = signed(1, signed="2062-11-28", expires="2063-01-01")
+    with monkeypatch.context() as wrong:
+        wrong.setattr(time, "time", lambda: 100.0)
+        put(first)
+    later = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 30 * 86400))
+    second = signed(2, expires=later)
+    with pytest.raises(ModelError, match="and today is 2062-11-28; get a newer one, or .*: --trust-clock"):
+        put(second)
+    assert main(["models", "install", str(second), "--as", "x", "--trust-clock"]) == 0
+    put(signed(3, expires=later))
+    assert version() == 3
+    with pytest.raises(ModelError, match="was signed on 2062-11-28"):
+        put(signed(4, signed="2062-11-28"), trust_clock=True)
+
+
+@pytest.mark.parametrize(("day", "told"), [("2030-01-02", False), ("2030-01-01", True), ("2062-11-28", True)])
+def test_a_maker_whose_clock_is_far_from_the_day_before_is_told(signed, caplog, day, told):
+    path = signed(1, signed="2030-01-02")
+    assert not caplog.records
+    signing.sign(path, Release(version=2, signed=day), OLD)
+    assert (f"was signed last on 2030-01-02, and today is {day}" in caplog.text) == told
+
+
 def test_a_key_is_changed_by_the_old_one_and_the_new_one_together(state, signed):
     put(signed(1))
     with pytest.raises(ModelError, match="does not trust"):
