@@ -552,10 +552,11 @@ def test_a_picture_of_train_is_not_judged_in_val_either(tmp_path):
                 cv2.imwrite(str(tmp_path / split / label / f"{number}.png"), image)
     shutil.copy(tmp_path / "train/sadness/0.png", tmp_path / "val/sadness/0.png")
     settings = TrainingSettings(data=str(tmp_path), labels="basic7")
-    assert load_data(settings)[1].counts() == "5 of 6 rows count; dropped: 1 duplicates of a row it learns from"
+    counts = "5 of 6 rows count; dropped: 1 duplicates of train"
+    assert load_data(settings)[1].counts() == datasets.load(tmp_path, "val", "basic7").counts() == counts
     for path in (tmp_path / "val").glob("*/*.png"):
         shutil.copy(tmp_path / "train/sadness/0.png", path)
-    with pytest.raises(UsageError, match="no row is left to judge: all 6 are duplicates of train"):
+    with pytest.raises(UsageError, match="of split val counts: 0 of 6 rows count; dropped: 6 duplicates of train"):
         load_data(settings)
 
 

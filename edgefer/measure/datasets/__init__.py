@@ -83,7 +83,7 @@ def load(
     if where and layout in (None, "classes"):
         raise UsageError(f"{path}: its rows have no tags to choose by; KDEF, JAFFE, FEI, CAFE and CK+ have")
     if path.is_dir() and layout is not None:
-        data = _load_directory(path, layout, split, labels, margin, where)
+        data = _load_directory(path, layout, split, labels, keep_duplicates, margin, where)
     elif layout is not None:
         raise UsageError(f"{path}: a layout is that of a folder")
     elif path.suffix == ".npz":
@@ -113,10 +113,16 @@ def _layout(path: Path) -> str:
 
 
 def _load_directory(
-    path: Path, layout: str, split: str | None, labels: str, margin: float, where: Mapping[str, Sequence[str]] | None
+    path: Path,
+    layout: str,
+    split: str | None,
+    labels: str,
+    keep_duplicates: bool,
+    margin: float,
+    where: Mapping[str, Sequence[str]] | None,
 ) -> Dataset:
     if layout == "classes":
-        return load_folder(path, split, labels)
+        return load_folder(path, split, labels, keep_duplicates)
     if split is not None:
         raise UsageError(f"{path}: {layout} has no splits; leave --split out to read all of it")
     if layout == "ckplus":

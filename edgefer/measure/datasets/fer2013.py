@@ -20,7 +20,7 @@ import numpy as np
 
 from edgefer.errors import UsageError
 from edgefer.labels import BASIC7, FERPLUS8, class_of
-from edgefer.measure.datasets.base import SPLITS, Dataset, one_line
+from edgefer.measure.datasets.base import SEEN, SPLITS, Dataset, one_line
 from edgefer.support.progress import progress_bar
 from edgefer.support.stills import decode_image
 
@@ -134,7 +134,7 @@ def _select(
             reasons[classes == index] = f"{name}, not in {labels}"
     if unknown is not None:
         reasons[unknown] = "with votes not known"
-    reasons[duplicate] = "duplicates of train"
+    reasons[duplicate] = SEEN
     kept = np.flatnonzero(reasons == "")
     dropped = Counter(reason for reason in reasons.tolist() if reason)
     return kept, order[classes[kept]], dict(sorted(dropped.items()))
@@ -185,7 +185,7 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
         if len(wrong := np.flatnonzero((truth < 0) | (truth >= len(BASIC7)))):
             row, got = rows[kept][wrong[0]], truth[wrong[0]]
             raise UsageError(f"{path}: emotion of row {row}: expected 0 to {len(BASIC7) - 1}, got {got}")
-        dropped = {"duplicates of train": int(duplicate.sum())}
+        dropped = {SEEN: int(duplicate.sum())}
         words, distributions = EMOTION_RULE, None
         given = np.where(arrays["votes_known"][rows][kept, None], votes[kept], 0)
     else:
@@ -285,7 +285,7 @@ def load_csv(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
     emotions, images, duplicate = _rows_of(table, table, split, keep_duplicates, emotion)
     kept = np.flatnonzero(~duplicate)
     truth = np.array(emotions, np.int64)[kept]
-    dropped = {"duplicates of train": int(duplicate.sum())}
+    dropped = {SEEN: int(duplicate.sum())}
     return Dataset(str(path), split, "basic7", EMOTION_RULE, images[kept], truth, dropped=dropped)
 
 

@@ -18,7 +18,6 @@ full profile, the crop is where the other faces of the set are, and the file is 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 from collections import Counter, defaultdict
@@ -33,7 +32,15 @@ from edgefer.detect.photograph import find_faces
 from edgefer.errors import UsageError
 from edgefer.geometry import Box, squared
 from edgefer.labels import BASIC7, class_of, label_set
-from edgefer.measure.datasets.base import IMAGE_SUFFIXES, Dataset, FolderImages, files_under, grey_image
+from edgefer.measure.datasets.base import (
+    CONTRADICTED,
+    IMAGE_SUFFIXES,
+    Dataset,
+    FolderImages,
+    files_under,
+    fingerprint,
+    grey_image,
+)
 from edgefer.support.progress import progress_bar
 
 #: Whose boxes are cut out: the detector of a run, unless it is told otherwise.
@@ -110,7 +117,7 @@ def assemble(
             problems.append(f"{picture.path}: damaged or unreadable")
             dropped["damaged"] += 1
             continue
-        prints[hashlib.blake2b(image.tobytes(), digest_size=16).digest(), image.shape].append(picture)
+        prints[fingerprint(image)].append(picture)
         shapes[picture.path] = image.shape
         found = find_faces(detector, image, LEAST_FACE * min(image.shape))
         faces[picture.path] = max((face.box for face in found), key=lambda box: box.area, default=None)
@@ -122,7 +129,7 @@ def assemble(
             kept = []
             given = ", ".join(f"{picture.label} in {picture.path.name}" for picture in same[1:])
             problems.append(f"{same[0].path}: labelled {same[0].label}, and the same picture {given}")
-            dropped["labelled in two ways"] += len(same)
+            dropped[CONTRADICTED] += len(same)
         else:
             problems += [f"{other.path}: the same picture as {same[0].path}" for other in same[1:]]
             dropped["the same picture again"] += len(same) - 1
