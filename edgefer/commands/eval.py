@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgefer import defaults
 from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
-from edgefer.labels import LABEL_SETS
+from edgefer.labels import LABEL_SETS, label_set
 from edgefer.measure import add_data, load_data
 from edgefer.support.atomic import check_spared, file_key
 from edgefer.support.names import shown
@@ -19,6 +19,7 @@ from edgefer.support.typed import whole_number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgefer.measure.datasets import Dataset
     from edgefer.measure.evaluate import Group, Report
     from edgefer.measure.statistics import Calibration, Comparison
 
@@ -42,6 +43,12 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument(
         "--labels", metavar="SET", help="label set to judge in, ferplus8, basic7 or costache4 (default: the model's)"
+    )
+    parser.add_argument(
+        "--truth",
+        choices=("votes", "emotions"),
+        help="what says the class of a row of FER-2013 that has both: the voters of FER+, or its emotion column "
+        "(default: what the model's own accuracy is of; with --labels the votes, and for basic7 the emotions)",
     )
     parser.add_argument(
         "--threads",
@@ -80,7 +87,7 @@ def execute(args: argparse.Namespace) -> int:
     recognizer = open_recognizer(args.model if args.model is not None else defaults.MODEL, args.threads)
     against = open_recognizer(args.compare, args.threads) if args.compare is not None else None
     manifest = recognizer.manifest  # type: ignore[attr-defined]  # every kind that judges single faces has one
-    data = load_data(args, args.labels or manifest.output.labels, manifest.crop_margin)
+    data = _load(args, manifest)
     report = evaluate(recognizer, data, args.threads)
     if against is not None:
         # both on the rows that both can judge
@@ -96,6 +103,27 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
+def _load(args: argparse.Namespace, manifest: Any) -> Dataset:
+    """The rows, by the labels and the truth that were asked for, else by those of the model's own accuracy.
+
+    Raises:
+        UsageError: they have none of what was asked for.
+    """
+    from edgefer.measure.datasets import truth_of
+
+    own = truth_of(manifest.metrics.rule) if args.labels is None else ""
+    data = load_data(args, args.labels or manifest.output.labels, manifest.crop_margin, args.truth or own or None)
+    if args.truth is not None and truth_of(data.rule) != args.truth:
+        kind = {"votes": "votes of FER+", "emotions": "emotion column of FER-2013"}[args.truth]
+        raise UsageError(f"--truth {args.truth}: {data.source} has no {kind}; leave --truth out")
+    if args.labels not in (None, data.labels):
+        lacking = ", ".join(name for name in label_set(args.labels) if name not in label_set(data.labels))
+        raise UsageError(
+            f"--labels {args.labels}: {data.source} has no {lacking}; take {data.labels}, or leave --labels out"
+        )
+    return data
+
+
 def report_text(report: Report) -> str:
     """The report for a terminal; the accuracy is a line of its own."""
     from edgefer.measure.statistics import BINS
@@ -103,6 +131,7 @@ def report_text(report: Report) -> str:
     lines = [
         f"model     {report.model}",
         f"data      {report.data.source}, split {report.data.split}",
+        f"labels    {report.data.labels}",
         f"rule      {report.data.rule}",
         f"rows      {report.data.counts()}",
         "",

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgefer.errors import UsageError
 from edgefer.geometry import Box
+from edgefer.labels import BASIC7, label_set
 from edgefer.support.stills import read_image
 
 SPLITS = ("train", "val", "test")
@@ -79,6 +80,11 @@ class Dataset:
             votes=None if self.votes is None else self.votes[rows],
             tags={name: values[rows] for name, values in self.tags.items()},
         )
+
+
+def judged_on(labels: str, expressions: set[str]) -> str:
+    """The label set for rows of these expressions: basic7 where it has them all and the model too."""
+    return "basic7" if expressions <= set(BASIC7) <= set(label_set(labels)) else labels
 
 
 def one_line(error: BaseException) -> str:

@@ -31,7 +31,7 @@ from edgefer import detect
 from edgefer.detect.photograph import find_faces
 from edgefer.errors import UsageError
 from edgefer.geometry import Box, squared
-from edgefer.labels import BASIC7, class_of, label_set
+from edgefer.labels import class_of
 from edgefer.measure.datasets.base import (
     CONTRADICTED,
     IMAGE_SUFFIXES,
@@ -40,6 +40,7 @@ from edgefer.measure.datasets.base import (
     files_under,
     fingerprint,
     grey_image,
+    judged_on,
 )
 from edgefer.support.progress import progress_bar
 
@@ -75,11 +76,6 @@ class Listing:
         """One file that does not count: `reason` is counted, `words` (or the reason) are said of it."""
         self.problems.append(f"{what}: {words or reason}")
         self.dropped[reason] += 1
-
-
-def judged_on(labels: str, expressions: set[str]) -> str:
-    """The label set for pictures of these expressions: basic7 where it has them all and the model too."""
-    return "basic7" if expressions <= set(BASIC7) <= set(label_set(labels)) else labels
 
 
 def assemble(
