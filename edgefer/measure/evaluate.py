@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from edgefer.landmarks.base import LANDMARKERS, Landmarks
 from edgefer.measure import statistics
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import Calibration, Comparison
-from edgefer.recognize.base import Observation, Recognizer
+from edgefer.recognize.base import Observation, Recognizer, Refused
 from edgefer.support.progress import progress_bar
 from edgefer.values import Face, Frame, Quality
 
@@ -27,8 +28,8 @@ from edgefer.values import Face, Frame, Quality
 CONFIDENT = 0.8
 #: A tag of more values than this names single pictures, not groups.
 MOST_GROUPS = 12
-#: Why a row does not count for a model that needs landmarks.
-NOT_JUDGED = "without confident landmarks"
+#: Why a row does not count for a model that needs landmarks: there are none to rely on, or none that it can use.
+NOT_MARKED, NOT_USED = "without confident landmarks", "with landmarks that cannot be used"
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
 
     A data set of fewer classes than the model has (the seven of FER-2013 against the eight of FER+) is judged
     on its own classes: the scores of the others are left out. A model that needs landmarks judges the images whose
-    landmarks are confident (CONFIDENT) and that it can use; the others are dropped from the data, by that reason.
+    landmarks are confident (CONFIDENT) and that it can use; the others are dropped from the data, each by its reason.
 
     Raises:
         UsageError: the data set has classes the model does not know, no image can be judged, or nothing finds
@@ -190,14 +191,20 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
     judge = _by_landmarks(recognizer, threads) if recognizer.needs.landmarks else _by_crop(recognizer)
     output, offsets = manifest.output, getattr(manifest.output, "offsets", ())
     said, judged = np.empty((len(data), len(label_set(known))), np.float32), np.zeros(len(data), bool)
+    unjudged: Counter[str] = Counter()
     for row, image in enumerate(progress_bar(data.images, "judging images", len(data))):
         given = judge(image)
-        if given is not None:
+        if isinstance(given, str):
+            unjudged[given] += 1
+        else:
             said[row], judged[row] = given, True
-    if not judged.all():
-        data = replace(data.take(np.flatnonzero(judged)), dropped={**data.dropped, NOT_JUDGED: int((~judged).sum())})
+    if unjudged:
+        # another model may have left out rows for the same reason
+        dropped = {**data.dropped, **{why: data.dropped.get(why, 0) + count for why, count in sorted(unjudged.items())}}
+        data = replace(data.take(np.flatnonzero(judged)), dropped=dropped)
         if not judged.any():
-            raise UsageError(f"{data.source}: {NOT_JUDGED} in all images")
+            reasons = ", ".join(f"{count} {why}" for why, count in sorted(unjudged.items()))
+            raise UsageError(f"{data.source}: {manifest.name} can judge no image: {reasons}")
     scores = said[judged]
     plain = statistics.uncalibrated(scores, output.temperature, offsets).astype(np.float32)
     if known != wanted:
@@ -206,7 +213,7 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
     return Report(manifest.name, data, names, scores, plain, output.temperature, by_label)
 
 
-def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | None]:
+def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | str]:
     """The scores of an image by a model that takes face crops."""
 
     def judge(image: np.ndarray) -> np.ndarray:
@@ -216,19 +223,22 @@ def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | None]:
     return judge
 
 
-def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray], np.ndarray | None]:
-    """The scores of an image by a model that takes landmarks; None where it cannot use them."""
+def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray], np.ndarray | str]:
+    """The scores of an image by a model that takes landmarks, or why it cannot judge it."""
     find = open_landmarker(f"model {recognizer.name}", threads)
 
-    def judge(image: np.ndarray) -> np.ndarray | None:
+    def judge(image: np.ndarray) -> np.ndarray | str:
         marks = find(image)
         if marks is None or confidence(marks) < CONFIDENT:
-            return None
+            return NOT_MARKED
         face = _face(image, None)
         face.landmarks, face.pose = marks.points, marks.pose
         observation = recognizer.observe(Frame(0, image, 0, 0, still=True), face)
         recognizer.forget({face.track})
-        return observation.scores if isinstance(observation, Observation) else None
+        if isinstance(observation, Observation):
+            return observation.scores
+        failed = observation.reason if isinstance(observation, Refused) else "landmarks"
+        return NOT_USED if failed == "landmarks" else f"the chain failed at: {failed}"
 
     return judge
 
