@@ -304,7 +304,7 @@ def targets(data: datasets.Dataset, votes: bool = True) -> np.ndarray:
 
 def learning_rate(settings: TrainingSettings, progress: float) -> float:
     """Rate at a point of the run, progress 0 to 1."""
-    if progress < settings.warmup:
+    if progress < settings.warmup or settings.warmup == 1:
         return settings.rate * max(progress, 1e-3) / settings.warmup
     left = (1 - progress) / (1 - settings.warmup)
     if settings.schedule == "cosine":

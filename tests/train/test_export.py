@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict
+from dataclasses import replace as altered
 
 import cv2
 import numpy as np
@@ -146,6 +147,14 @@ def test_a_model_directory_is_calibrated_in_place(calibratable):
     assert (made.self_test, made.training) == (before.self_test, before.training)
     calibrate(directory, val)
     assert (directory / "MODEL_CARD.md").read_text() == card
+
+
+def test_a_temperature_at_its_bound_is_told(calibratable, caplog):
+    directory, val = calibratable
+    calibrate(directory, val)
+    assert not caplog.records
+    calibrate(directory, altered(val, truth=(val.truth + 1) % 8))
+    assert "tiny: its temperature, 3.99, is a bound of those that are fitted (0.25 to 3.99)" in caplog.text
 
 
 def test_other_rows_than_those_it_was_measured_on_do_not_calibrate_a_model(calibratable):

@@ -70,6 +70,11 @@ def test_the_rate_rises_then_falls_to_zero(schedule):
     assert rates[30] == pytest.approx({"linear": 7 / 9, "cosine": (1 + np.cos(np.pi * 2 / 9)) / 2}[schedule])
 
 
+def test_a_rate_may_rise_for_the_whole_run():
+    settings = TrainingSettings(rate=2.0, warmup=1.0)
+    assert [learning_rate(settings, progress) for progress in (0.5, 1.0)] == [1.0, 2.0]
+
+
 def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_read(tmp_path):
     settings = TrainingSettings()
     words = str(fit_step("runs/x", settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from edgefer import labels, recognize
 from edgefer.errors import UsageError
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.datasets.base import Images
-from edgefer.measure.statistics import ECE_RULE, cross_fitted_ece
+from edgefer.measure.statistics import ECE_RULE, TEMPERATURES, cross_fitted_ece
 from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.interpreter import Interpreter
@@ -29,6 +30,8 @@ from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.export.quantise import convert, quantisation, quantise
 from edgefer.train.recipes import Runs, chain
 from edgefer.train.settings import TrainingSettings, load_data
+
+log = logging.getLogger(__name__)
 
 CARD_NAME = "MODEL_CARD.md"
 CALIBRATION_ROWS = 600  # train images, half of them augmented: a camera's faces vary more than the set's
@@ -140,7 +143,20 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
 def install(directory: Path, out: Path) -> None:
     """Put a complete model directory in the place of another, if it opens."""
     recognize.open(directory)
+    output = getattr(directories.load(directory), "output", None)
+    warn_of_bound(out, getattr(output, "temperature", 1.0))
     replace_directory(directory, out)
+
+
+def warn_of_bound(out: Path, temperature: float) -> None:
+    """A temperature at the end of those that are fitted is not what the rows ask for."""
+    least, most = TEMPERATURES[0], TEMPERATURES[-1]
+    if not least < temperature < most:
+        log.warning(
+            "%s: its temperature, %g, is a bound of those that are fitted (%g to %g), so its scores are not "
+            "calibrated; look at the rows of val and at the scale of the logits",
+            *(out, temperature, least, most),
+        )
 
 
 def describe_input(settings: TrainingSettings) -> str:
@@ -251,6 +267,7 @@ def export_float(run: Path, out: Path, precision: str) -> dict[str, Any]:
             "ece_rule": ECE_RULE,
         },
     }
+    warn_of_bound(out, measured.fit[0])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)
     out.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
