@@ -12,7 +12,7 @@ from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS, label_set
 from edgefer.measure import add_data, load_data
-from edgefer.support.atomic import check_spared, file_key
+from edgefer.support.atomic import check_place, check_spared, file_key
 from edgefer.support.names import shown
 from edgefer.support.typed import whole_number
 
@@ -64,7 +64,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Judges the rows, prints the report and writes the pictures that were asked for.
+    """Judges the rows, prints the report and then writes the pictures that were asked for.
 
     Raises:
         UsageError, ModelError, EdgeferError: each with one line.
@@ -79,6 +79,7 @@ def execute(args: argparse.Namespace) -> int:
         ("--reliability", args.reliability, args.confusion),
     ):
         if path is not None:
+            check_place(path, option)
             check_spared(path, option, [args.data, beside])
             if other is not None and file_key(path) == file_key(other):
                 raise UsageError(f"{option} {shown(path)}: both pictures go there; give each a file of its own")
@@ -95,11 +96,12 @@ def execute(args: argparse.Namespace) -> int:
         if len(other.data) < len(report.data):
             report = evaluate(recognizer, other.data, args.threads)
         report = report.compared(other)
+    # what was found is told also where a disk is full by now
+    print(report_json(report) if args.json else report_text(report))
     if args.confusion is not None:
         save_picture(pictures.confusion(report), args.confusion)
     if args.reliability is not None:
         save_picture(pictures.reliability(report), args.reliability)
-    print(report_json(report) if args.json else report_text(report))
     return 0
 
 

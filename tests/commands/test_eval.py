@@ -122,6 +122,31 @@ def test_the_command_judges_a_folder_with_a_real_network(models, tmp_path, capsy
     assert "unknown label set 'basic8'; available: ferplus8, basic7" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--confusion", "--reliability"])
+def test_a_picture_that_cannot_be_written_is_told_before_anything_is_read(option, tmp_path, capsys):
+    for place, words in (
+        (tmp_path / "none" / "x.png", f"there is no folder {tmp_path}/none; make it, or choose another"),
+        (tmp_path, "it is a folder; give it a file's name"),
+    ):
+        # the data is not there either, and is not looked for yet
+        assert main(["eval", "--data", str(tmp_path / "data"), option, str(place)]) == 2
+        assert capsys.readouterr().err == f"edgefer: {option} {place}: {words}\n"
+
+
+def test_what_was_found_is_told_though_a_picture_cannot_be_written(models, tmp_path, capsys, monkeypatch):
+    (tmp_path / "faces" / "fear").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "faces" / "fear" / "a.png"), np.zeros((48, 48), np.uint8))
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edgefer.support.drawing.write_bytes", full)
+    faces = ["--data", str(tmp_path / "faces"), "--model", "tiny"]
+    assert main(["eval", *faces, "--confusion", str(tmp_path / "c.png")]) == 1
+    printed = capsys.readouterr()
+    assert "% on 1 rows" in printed.out and "c.png: No space left on device" in printed.err
+
+
 def test_the_command_judges_a_set_of_photographs_as_distributed(models, tmp_path, capsys):
     for seed, angle in enumerate(("S", "HL", "HR")):
         for code in ("AN", "HA", "NE"):
