@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -80,7 +81,9 @@ def export(run: Path, out: Path) -> manifest.FrameManifest:
         directory = Path(scratch) / out.name
         directory.mkdir()
         (directory / manifest.MODEL_NAME).write_bytes(content)
-        (directory / CARD_NAME).write_text(card.render(final, lineage, done, measured, margin, len(content)))
+        (directory / CARD_NAME).write_text(
+            card.render(final, lineage, done, measured, margin, len(content), _chosen(final))
+        )
         directories.write(directory, final)
         install(directory, out)
     return directories.load_frame(out)
@@ -112,6 +115,12 @@ def _calibrated(draft: manifest.FrameManifest, measured: Measured) -> manifest.F
     )
 
 
+def _chosen(model: manifest.FrameManifest) -> str:
+    """Of the run that a model's last one went on from, by the records here; empty where there are none."""
+    starts = re.findall(r"--start runs/(\S+)", model.training.command)
+    return runs.chosen_among(runs.read_records(runs.RECORDS), starts[-1]) if starts else ""
+
+
 def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
     """Fit temperature and offsets of a model directory on val; rewrite manifest and card.
 
@@ -134,7 +143,7 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
         copy = Path(scratch) / directory.name
         shutil.copytree(directory, copy)
         old_card = (copy / CARD_NAME).read_text()
-        (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated, measured))
+        (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated, measured, _chosen(before)))
         directories.write(copy, calibrated)
         install(copy, directory)
     return directories.load_frame(directory)
