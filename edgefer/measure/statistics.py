@@ -327,6 +327,18 @@ def paired_t(first: Values, second: Values) -> Comparison:
     return Comparison("paired t", len(values), statistic, p, mean, mean - half, mean + half, effect, "Cohen's d")
 
 
+def holm(values: Sequence[float]) -> list[float]:
+    """The p of several tests, in their order, each as large as it must be where all are looked at together.
+
+    Reference: Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979: the least times their number, the
+    next times one less, and none below one before it.
+    """
+    corrected, least = [0.0] * len(values), 0.0
+    for place, index in enumerate(sorted(range(len(values)), key=lambda index: values[index])):
+        least = corrected[index] = max(least, min(1.0, (len(values) - place) * values[index]))
+    return corrected
+
+
 # distributions --------------------------------------------------------------------------------------------
 
 

@@ -220,6 +220,12 @@ def test_a_run_without_a_figure_is_refused(value):
         paired_t([70.1, value], [69.1, 69.2])
 
 
+def test_tests_that_are_looked_at_together_are_corrected_as_holm_has_it():
+    """The least times four, the next times three, and none below one before it."""
+    assert statistics.holm([0.04, 0.01, 0.03, 0.3]) == pytest.approx([0.09, 0.04, 0.09, 0.3])
+    assert statistics.holm([0.9, 0.8]) == [1.0, 1.0] and statistics.holm([]) == []
+
+
 def test_student_quantiles_agree_with_scipy():
     stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
     for freedom in (1, 2, 3, 9, 30, 501):
