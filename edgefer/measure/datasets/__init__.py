@@ -104,16 +104,20 @@ def load(
         data = _load_directory(path, layout, split, labels, keep_duplicates, margin, where)
     elif layout is not None:
         raise UsageError(f"{path}: a layout is that of a folder")
-    elif path.suffix == ".npz":
+    elif path.suffix.lower() == ".npz":
         data = load_npz(path, split or "val", labels, rule, keep_duplicates, truth)
-    elif path.suffix == ".csv":
+    elif path.suffix.lower() == ".csv":
         data = load_csv(path, split or "val", labels, rule, keep_duplicates)
     else:
         raise UsageError(f"{path}: expected a .csv or .npz file or a folder of class folders")
-    if not len(data) and not sum(data.dropped.values()):
-        raise UsageError(f"{path}: holds no row of split {data.split}")
     if not len(data):
-        raise UsageError(f"{path}: no row of split {data.split} counts: {data.counts()}")
+        dropped = sum(data.dropped.values()) > 0
+        words = (
+            f"no row of split {data.split} counts: {data.counts()}"
+            if dropped
+            else f"holds no row of split {data.split}"
+        )
+        raise UsageError("; ".join([f"{path}: {words}", *data.problems[:1]]))
     return data
 
 

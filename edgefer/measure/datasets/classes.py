@@ -7,18 +7,20 @@ would be left out, and so are numbers alone: 1 is surprise in RAF-DB, happiness 
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from edgefer.errors import UsageError
+from edgefer.errors import PictureError, UsageError
 from edgefer.labels import OTHER_NAMES, class_of, label_named, label_set
 from edgefer.measure.datasets.base import (
     CONTRADICTED,
     IMAGE_SUFFIXES,
     SEEN,
     SPLITS,
+    UNREADABLE,
     Dataset,
     FolderImages,
     Print,
@@ -85,8 +87,6 @@ def load_folder(path: Path, split: str | None, labels: str, keep_duplicates: boo
             dropped[f"{label}, not in {labels}"] += len(inside)
         if not inside:
             problems.append(f"{folder}: empty")
-    there = {class_of(label, labels) for label in folders}
-    problems += [f"{root / name}: missing" for index, name in enumerate(names) if index not in there]
 
     seen = _prints(taught) if taught is not None and not keep_duplicates else set()
     pictures: list[tuple[Path, str, Print]] = []
@@ -94,10 +94,14 @@ def load_folder(path: Path, split: str | None, labels: str, keep_duplicates: boo
         if file.suffix.lower() not in IMAGE_SUFFIXES:
             problems.append(f"{file}: not an image by its name")
             dropped["not images"] += 1
-        elif (image := grey_image(file)) is None:
-            problems.append(f"{file}: damaged or unreadable")
-            dropped["damaged"] += 1
-        elif (print_ := fingerprint(image)) in seen:
+            continue
+        try:
+            print_ = fingerprint(grey_image(file))
+        except PictureError as error:
+            problems.append(f"{file}: {error}")
+            dropped[UNREADABLE] += 1
+            continue
+        if print_ in seen:
             dropped[SEEN] += 1
         else:
             pictures.append((file, label, print_))
@@ -111,6 +115,8 @@ def load_folder(path: Path, split: str | None, labels: str, keep_duplicates: boo
     counted = [(file, class_of(label, labels)) for file, label, print_ in pictures if print_ not in contradicted]
     if contradicted:
         dropped[CONTRADICTED] += len(pictures) - len(counted)
+    there = {class_of(label, labels) for label in folders}
+    problems += [f"{root / name}: missing" for index, name in enumerate(names) if index not in there]
     renamed = ", ".join(f"{folder.name} is {label}" for label, folder in folders.items() if folder.name != label)
     rule = RULE.format(f" ({renamed})" if renamed else "")
     images, truth = FolderImages([file for file, _ in counted]), np.array([index for _, index in counted], np.int64)
@@ -120,8 +126,11 @@ def load_folder(path: Path, split: str | None, labels: str, keep_duplicates: boo
 def _prints(root: Path) -> set[Print]:
     """Of every image under a folder that can be read, whatever its class."""
     files = [file for file in files_under(root) if file.suffix.lower() in IMAGE_SUFFIXES]
-    images = (grey_image(file) for file in progress_bar(files, "looking at train", len(files)))
-    return {fingerprint(image) for image in images if image is not None}
+    found = set()
+    for file in progress_bar(files, "looking at train", len(files)):
+        with contextlib.suppress(PictureError):  # it is told where train is read
+            found.add(fingerprint(grey_image(file)))
+    return found
 
 
 def _split_folder(path: Path, split: str | None) -> tuple[Path, str | None, Path | None]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from edgefer.errors import UsageError
 from edgefer.labels import BASIC7, FERPLUS8, class_of
-from edgefer.measure.datasets.base import SEEN, SPLITS, Dataset, judged_on, one_line
+from edgefer.measure.datasets.base import SEEN, SPLITS, UNREADABLE, Dataset, judged_on, one_line
 from edgefer.support.progress import progress_bar
 from edgefer.support.stills import decode_image
 
@@ -223,7 +223,7 @@ def load_npz(
         images[index] = image
         readable.append(index)
     if problems:
-        dropped["unreadable"] = len(problems)
+        dropped[UNREADABLE] = len(problems)
         images, classes, numbers = images[readable], classes[readable], numbers[readable]
         distributions, given = (each[readable] if each is not None else None for each in (distributions, given))
     tags = {"row": numbers.astype(str)}

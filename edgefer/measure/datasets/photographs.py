@@ -29,12 +29,13 @@ import numpy as np
 
 from edgefer import detect
 from edgefer.detect.photograph import find_faces
-from edgefer.errors import UsageError
+from edgefer.errors import PictureError, UsageError
 from edgefer.geometry import Box, squared
 from edgefer.labels import class_of
 from edgefer.measure.datasets.base import (
     CONTRADICTED,
     IMAGE_SUFFIXES,
+    UNREADABLE,
     Dataset,
     FolderImages,
     files_under,
@@ -108,10 +109,11 @@ def assemble(
 
     detector, shapes, faces, prints = detect.open_detector(DETECTOR), {}, {}, defaultdict(list)
     for picture in progress_bar(wanted, "finding faces", len(wanted)):
-        image = grey_image(picture.path)
-        if image is None:
-            problems.append(f"{picture.path}: damaged or unreadable")
-            dropped["damaged"] += 1
+        try:
+            image = grey_image(picture.path)
+        except PictureError as error:
+            problems.append(f"{picture.path}: {error}")
+            dropped[UNREADABLE] += 1
             continue
         prints[fingerprint(image)].append(picture)
         shapes[picture.path] = image.shape
