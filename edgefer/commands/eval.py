@@ -143,7 +143,7 @@ def report_text(report: Report) -> str:
         f"(by chance {report.calibration.ece_by_chance:.2f} %; "
         f"{report.calibration_before.ece:.2f} % {report.before}), "
         f"NLL {report.calibration.nll:.3f}, Brier {report.calibration.brier:.3f}",
-        *([_against_text(*report.against)] if report.against else []),
+        *(_against_text(*report.against, report.over_people) if report.against else []),
         "",
         f"{'class':<11}{'precision':>10}{'recall':>9}{'F1':>9}{'rows':>8}",
     ]
@@ -157,6 +157,8 @@ def report_text(report: Report) -> str:
         for group in groups:
             low, high = group.interval
             lines.append(f"{group.value:<20}{group.accuracy:>9.2f}{f'{low:.2f} to {high:.2f}':>18}{group.rows:>8}")
+    if report.groups and report.people is not None:
+        lines += ["", "intervals are by people, whose rows are alike"]
     width = max(6, len(str(report.rows)) + 1)
     lines += ["", "confusion (rows: truth, columns: prediction)"]
     lines.append(" " * 11 + "".join(f"{label[:4]:>{width}}" for label in report.labels))
@@ -203,6 +205,8 @@ def report_json(report: Report) -> str:
     if report.against:
         other, test = report.against
         content["against"] = {"model": other.model, "accuracy": other.accuracy, **test.json()}
+        if report.over_people:
+            content["against"]["over_people"] = report.over_people.json()
     return json.dumps(content, ensure_ascii=False, indent=2)
 
 
@@ -214,11 +218,18 @@ def _groups_json(groups: Sequence[Group]) -> dict[str, Any]:
     }
 
 
-def _against_text(other: Report, test: Comparison) -> str:
-    return (
+def _against_text(other: Report, test: Comparison, over_people: Comparison | None) -> list[str]:
+    lines = [
         f"{test.difference:+.2f} points against {other.model} ({other.accuracy:.2f} %), 95 % interval "
         f"{test.low:+.2f} to {test.high:+.2f}, McNemar p = {test.p:.2g}"
-    )
+    ]
+    if over_people:
+        lines[0] += ", too sure: rows of one person are alike"
+        lines.append(
+            f"{over_people.difference:+.2f} points over {over_people.pairs} people, each with the share of their rows, "
+            f"95 % interval {over_people.low:+.2f} to {over_people.high:+.2f}, Student's p = {over_people.p:.2g}"
+        )
+    return lines
 
 
 def _calibration_json(calibration: Calibration) -> dict[str, Any]:

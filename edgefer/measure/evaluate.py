@@ -34,22 +34,21 @@ NOT_MARKED, NOT_USED = "without confident landmarks", "with landmarks that canno
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of a data set whose tag has one value: how many, and how many of them are judged right."""
+    """The rows of a data set whose tag has one value: how many, and how many of them are judged right.
+
+    Attributes:
+        interval: the 95 % interval of the accuracy, percent; of sets of people by people, whose rows are alike.
+    """
 
     value: str
     rows: int
     right: int
+    interval: tuple[float, float]
 
     @property
     def accuracy(self) -> float:
         """Percent."""
         return 100 * self.right / self.rows
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy, percent."""
-        low, high = statistics.share_interval(self.right, self.rows)
-        return 100 * low, 100 * high
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,7 @@ class Report:
         temperature: by which the model's logits were divided to give the scores.
         offsets: that were added then, by label.
         against: the other model and the test of the difference, where one was asked for.
+        over_people: the same difference with people as what is drawn, where the data set has several.
     """
 
     model: str
@@ -75,6 +75,7 @@ class Report:
     temperature: float = 1.0
     offsets: Mapping[str, float] = field(default_factory=dict)
     against: tuple[Report, Comparison] | None = None
+    over_people: Comparison | None = None
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -146,13 +147,32 @@ class Report:
         for name, values in self.data.tags.items():
             known = sorted(set(values.tolist()))
             if 2 <= len(known) <= min(MOST_GROUPS, len(values) - 1):
-                right = {value: self.right[values == value] for value in known}
-                found[name] = [Group(value, len(of), int(of.sum())) for value, of in right.items()]
+                found[name] = [self._group(value, values == value) for value in known]
         return found
 
+    def _group(self, value: str, rows: np.ndarray) -> Group:
+        right, count = self.right[rows], int(self.right[rows].sum())
+        if self.people is None:
+            low, high = statistics.share_interval(count, len(right))
+        else:
+            low, high = statistics.people_interval(right, self.people[rows])
+        return Group(value, len(right), count, (100 * low, 100 * high))
+
+    @property
+    def people(self) -> np.ndarray | None:
+        """str, shape (N,): who is seen in a row; None where that is not known, or it is one person alone."""
+        people = self.data.tags.get("subject")
+        return None if people is None or len(np.unique(people)) < 2 else people
+
     def compared(self, other: Report) -> Report:
-        """The same report with McNemar's test against another model on the same rows."""
-        return replace(self, against=(other, statistics.mcnemar(self.right, other.right)))
+        """The same report with McNemar's test against another model on the same rows; with several people, who have
+        rows that are alike, also Student's test of what share of each one's rows they judge right."""
+        over_people = None
+        if self.people is not None:
+            _, person = np.unique(self.people, return_inverse=True)
+            shares = (100 * np.bincount(person, each.right) / np.bincount(person) for each in (self, other))
+            over_people = statistics.paired_t(*shares)
+        return replace(self, against=(other, statistics.mcnemar(self.right, other.right)), over_people=over_people)
 
 
 def open_recognizer(model: str | os.PathLike, threads: int = 1) -> Recognizer:

@@ -253,15 +253,44 @@ class Comparison:
         }
 
 
-def share_interval(count: int, rows: int) -> tuple[float, float]:
+def share_interval(count: float, rows: float, z: float | None = None) -> tuple[float, float]:
     """The 95 % interval of a share, 0 to 1, of which `count` of `rows` were seen, one or more.
+
+    Args:
+        z: deviations on either side; None for those of a normal distribution.
 
     Reference: Wilson, Probable inference, the law of succession, and statistical inference, 1927.
     """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) if z is None else z
     middle = (count + z * z / 2) / (rows + z * z)
     half = z * math.sqrt(count * (rows - count) / rows + z * z / 4) / (rows + z * z)
     return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def people_interval(right: np.ndarray, people: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval, 0 to 1, of the share of rows that are right, where people have several rows each.
+
+    Rows of one person are alike and tell less than as many people would: the interval is that of so many fewer rows,
+    with Student's quantile of the people. Of one person alone it is that of the rows, and says nothing of others.
+
+    Args:
+        right: bool, shape (N,). people: str, shape (N,), who is seen in a row.
+
+    Reference: Korn and Graubard, Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data, 1998; the variance is that of a ratio of sums over people.
+    """
+    _, person = np.unique(people, return_inverse=True)
+    rows, hits = np.bincount(person), np.bincount(person, right)
+    number, share = len(rows), float(np.mean(right))
+    if number < 2:
+        return share_interval(int(hits.sum()), len(right))
+    if 0 < share < 1:
+        variance = number / (number - 1) * float(np.square(hits - share * rows).sum()) / len(right) ** 2
+        alike = max(1.0, variance * len(right) / (share * (1 - share)))
+    else:
+        alike = len(right) / number  # nothing varies: as if each person had one row
+    z = student_quantile(0.5 + CONFIDENCE / 2, number - 1)
+    return share_interval(float(hits.sum()) / alike, len(right) / alike, z)
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:

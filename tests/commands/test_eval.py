@@ -78,6 +78,24 @@ def test_groups_of_people_have_figures_of_their_own():
     assert groups["gender"]["F"]["accuracy"] == pytest.approx(200 / 3)
 
 
+def test_people_are_what_intervals_and_a_comparison_go_by_where_they_are_known():
+    """Four people with three rows each: the one model is right on all rows of two, the other on none."""
+    rows = [(0, one_hot(0))] * 6 + [(0, one_hot(1))] * 6
+    tags = {"subject": np.repeat(list("abcd"), 3), "gender": np.repeat(["F", "M", "F", "M"], 3)}
+    report = evaluate(Oracle(), dataset(rows, tags=tags))
+    other = evaluate(Oracle(), dataset([(0, one_hot(1))] * 12, tags=tags))
+    women = report.groups["gender"][0]
+    by_rows = evaluate(Oracle(), dataset(rows, tags={"gender": tags["gender"]})).groups["gender"][0]
+    assert women.accuracy == by_rows.accuracy == 50
+    assert women.interval[0] < by_rows.interval[0] and by_rows.interval[1] < women.interval[1]
+    lines = report_text(report.compared(other)).splitlines()
+    assert "intervals are by people, whose rows are alike" in lines
+    said = next(line for line in lines if "over 4 people" in line)
+    assert said.startswith("+50.00 points over 4 people") and said.endswith("Student's p = 0.18")
+    against = json.loads(report_json(report.compared(other)))["against"]
+    assert against["p"] < 0.05 < against["over_people"]["p"], "twelve rows are not twelve people"
+
+
 @pytest.fixture
 def models(tmp_path, monkeypatch):
     """A package with one model of faces, and the detector."""

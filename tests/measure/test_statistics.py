@@ -247,6 +247,30 @@ def test_arrays_that_do_not_pair_are_refused(test):
         test(np.zeros(3), np.zeros(4))
 
 
+def test_an_interval_by_people_holds_the_share_where_one_by_rows_is_too_narrow():
+    """Twenty people, fifteen rows each, whose own shares differ: 95 in 100 intervals are to hold the 0.8 of all."""
+    rng, people = np.random.default_rng(2), np.repeat(np.arange(20), 15).astype(str)
+    held = {"people": 0, "rows": 0}
+    for _ in range(400):
+        right = rng.random(300) < rng.beta(8, 2, 20).repeat(15)
+        for name, (low, high) in (
+            ("people", statistics.people_interval(right, people)),
+            ("rows", statistics.share_interval(int(right.sum()), 300)),
+        ):
+            held[name] += low <= 0.8 <= high
+    assert held["people"] >= 372 and held["rows"] < 340
+
+
+def test_an_interval_by_people_is_never_narrower_than_one_by_rows():
+    people = np.array(["a", "a", "b", "b", "c", "c"])
+    for right in ([1, 0, 1, 0, 1, 0], [1] * 6, [0] * 6, [1, 1, 0, 0, 1, 1]):
+        low, high = statistics.people_interval(np.array(right, bool), people)
+        narrow = statistics.share_interval(sum(right), 6)
+        assert 0 <= low <= narrow[0] and narrow[1] <= high <= 1
+    alone = statistics.people_interval(np.array([True, False, True]), np.array(["a"] * 3))
+    assert alone == statistics.share_interval(2, 3), "one person says nothing of others"
+
+
 @pytest.mark.parametrize(("count", "rows"), [(0, 1), (0, 4), (4, 6), (7, 7), (873, 1000)])
 def test_the_interval_of_a_share_agrees_with_scipys(count, rows):
     stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
