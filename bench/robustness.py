@@ -118,25 +118,23 @@ def scored(judge: Any, image: np.ndarray) -> np.ndarray:
 def thresholded(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """Risk over coverage: at each share of rows kept, the most confident first, the accuracy and the least confidence.
 
-    `threshold` is the confidence above which PRECISION is reached with the most rows, `coverage` their share.
+    `threshold` is as of `_threshold`, 1 where there is none; `coverage` is the share of rows from it on.
     """
     order = np.argsort(-confidence, kind="stable")
-    kept = np.arange(1, len(order) + 1)
-    accuracy = np.cumsum(right[order]) / kept
-    enough = np.flatnonzero(accuracy >= PRECISION)
-    last = int(enough[-1]) if len(enough) else 0
+    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    limit = _threshold(confidence, right, 1) or 1.0
     places = [max(0, round(share * len(order)) - 1) for share in np.linspace(0.1, 1, 10)]
     return {
-        "threshold": float(confidence[order[last]]),
-        "coverage": 100 * (last + 1) / len(order),
+        "threshold": limit,
+        "coverage": 100 * float((confidence >= limit).mean()),
         "curve": [[100 * (p + 1) / len(order), 100 * float(accuracy[p])] for p in places],
     }
 
 
 def by_class(scores: np.ndarray, right: np.ndarray, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Of each class that is answered: the confidence above which PRECISION of these answers are right.
+    """Of each class that is answered: the confidence from which PRECISION of these answers are right.
 
-    `rows` is the number of answers, `threshold` as of `thresholded`, None where there is none with LEAST_ROWS answers
+    `rows` is the number of answers, `threshold` as of `_threshold`, None where there is none with LEAST_ROWS answers
     above it, `coverage` the share of the class's answers above it. `crossed` is what was right, in percent, of
     `crossed_rows` answers above the thresholds of others: the even rows by that of the odd ones, and the other way.
     """
@@ -145,7 +143,7 @@ def by_class(scores: np.ndarray, right: np.ndarray, labels: Sequence[str]) -> di
         own = np.flatnonzero(answers == index)
         if not len(own):
             continue
-        threshold = _threshold(confidence[own], right[own])
+        threshold = _threshold(confidence[own], right[own], LEAST_ROWS)
         above = np.zeros(len(own), bool) if threshold is None else confidence[own] >= threshold
         crossed = []
         for parity in (0, 1):
@@ -164,12 +162,18 @@ def by_class(scores: np.ndarray, right: np.ndarray, labels: Sequence[str]) -> di
     return found
 
 
-def _threshold(confidence: np.ndarray, right: np.ndarray, least: int | None = None) -> float | None:
-    """The least confidence above which PRECISION are right, of so many rows or more."""
-    order = np.argsort(-confidence, kind="stable")
-    kept = np.arange(1, len(order) + 1)
-    enough = np.flatnonzero((np.cumsum(right[order]) / kept >= PRECISION) & (kept >= (least or LEAST_ROWS)))
-    return float(confidence[order[enough[-1]]]) if len(enough) else None
+def _threshold(confidence: np.ndarray, right: np.ndarray, least: int) -> float | None:
+    """The least confidence, in hundredths, from which PRECISION are right, of so many rows or more.
+
+    In hundredths, as it is printed and typed: what lies between would be cut off, and with it some right answers.
+    """
+    for limit in np.arange(1, 101) / 100:
+        kept = right[confidence >= limit]
+        if len(kept) < least:
+            return None
+        if kept.mean() >= PRECISION:
+            return float(limit)
+    return None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from edgefer.train.recipes import OWNERS, RECIPES
 from edgefer.train.runs import judged_on, keep, unlike_recipe
 from edgefer.train.settings import TrainingSettings, find_data
 from tools import RECORDS, frontier, reproduction
-from tools.reproduction import CROSS_RECIPES
+from tools.papers import CROSS_RECIPES
 
 
 def collect(records: Path = RECORDS, named: Iterable[Path] = ()) -> list[str]:

@@ -91,7 +91,10 @@ def models() -> str:
         reached = [f"{percent:.2f} %" for percent in (metrics.accuracy_int8, metrics.accuracy_float32)]
         rows.append([name, *what, *reached, f"{metrics.rows} ({metrics.split})", f"{size / 1e6:.2f} MB"])
     header = ["model", "input", "labels", "accuracy, int8", "accuracy, float32", "rows", "size"]
-    return table(header, rows) + "\n\nEach model card says which rows count."
+    return table(header, rows) + (
+        "\n\nThe int8 figures are with offsets by class that were fitted on these rows, the float32 ones without; each"
+        " model card says what int8 reaches without them, and which rows count."
+    )
 
 
 def instructions() -> str:

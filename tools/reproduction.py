@@ -5,8 +5,7 @@
 
 The records lie in docs/reproduction: `NAME.json` for a run, its settings and its done.json, and
 `cross/TRAINED-on-TESTED.json` for one judged on another set; `python -m tools.collect` keeps them. The int8
-figures come from the manifests of the shipped models. What the papers print about still images is typed here
-alone; rows of others, which the papers quote, name no recipe.
+figures come from the manifests of the shipped models, what the papers print from papers.py.
 """
 
 from __future__ import annotations
@@ -14,153 +13,20 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edgefer.measure.statistics import paired_t, spread
+from edgefer.measure.statistics import spread
 from edgefer.models import manifest
 from edgefer.train.recipes import RECIPES
-from edgefer.train.runs import Record, read_records, repetitions_of
+from edgefer.train.runs import Record, chosen_among, read_records, repetitions_of
 from edgefer.train.settings import TrainingSettings
-from tools import MODELS, RECORDS, ROOT, ceiling, duplicates, publish, shipped, table, trailing
+from tools import MODELS, RECORDS, ROOT, ceiling, duplicates, gains, publish, shipped, table, trailing
+from tools.gains import NOT_RUN, gain_of, paired_gain
+from tools.papers import CROSS, CROSS_ITSELF, CROSS_SETS, OWN, TABLES, Table
 
 PAGE = ROOT / "docs" / "reproduction.md"
-NOT_RUN = "not run yet"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table: the name and the figures as printed, and the recipe that repeats it."""
-
-    name: str
-    printed: tuple[str, ...]
-    recipe: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a paper.
-
-    Attributes:
-        title: paper, number and content.
-        about: the data and the protocol the figures are for, in the paper's words where it gives any.
-        columns: heads of the printed figures.
-        ours: what our figures are for, by the words before the recipe in the names of runs: ("", data) for
-            runs of the recipe itself.
-        base: recipe of the row that the gains of the others are counted from; "" for none.
-    """
-
-    title: str
-    about: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    ours: tuple[tuple[str, str], ...]
-    base: str = ""
-
-
-FERPLUS = (("", "FER+, val"),)
-FER2013 = (("", "FER-2013, 7 classes, val"),)
-
-TABLES = (
-    Table(
-        "Pandey et al., Table I: RTNN with streams of gradients",
-        "KDEF, 7 classes; the division is not stated",
-        ("paper: accuracy %",),
-        (
-            Row("Original RTNN by Arriaga et al.", ("83.16",), "rtnn-grey"),
-            Row("STL + RTNN", ("84.08",), "rtnn-stl"),
-            Row("RTNN + Laplacian RTNN", ("84.39",), "rtnn-laplacian"),
-            Row("STL with RTNN + Gradient RTNN", ("85.10",), "rtnn-stl-sobel"),
-            Row("STL with RTNN + Laplacian RTNN", ("85.51",), "rtnn-stl-laplacian"),
-            Row("STL with Original, Gradient and Laplacian RTNN", ("88.16",), "rtnn-stl-all"),
-        ),
-        (("kdef-", "KDEF, 90:10"), ("kdef-subjects-", "KDEF, 90:10 by person"), *FER2013),
-        "rtnn-grey",
-    ),
-    Table(
-        "Pandey et al., Table II: VGG13",
-        "FER+, 8 classes, majority voting, test; four runs each",
-        ("paper: avg", "min", "max", "million parameters"),
-        (
-            Row("VGG13 (their implementation)", ("83.56", "82.99", "84.08", "8.75"), "vgg13-grey"),
-            Row("VGG13 + Laplacian (concatenated)", ("86.22", "85.94", "86.56", "8.75"), "vgg13-laplacian"),
-            Row("VGG13 + Sobel (concatenated)", ("86.42", "86.08", "86.55", "8.75"), "vgg13-sobel"),
-            Row("VGG13 (reported by Barsoum et al.)", ("83.85", "83.15", "84.89", "8.75")),
-        ),
-        FERPLUS,
-        "vgg13-grey",
-    ),
-    Table(
-        "Pandey et al., Table IV: the base network",
-        "FER+, 8 classes, majority voting, test; four runs each",
-        ("paper: avg", "min", "max", "million parameters"),
-        (
-            Row("base model", ("80.37", "79.99", "80.61", "0.65"), "ferplus-grey"),
-            Row("base + Laplacian (concatenated)", ("82.83", "82.38", "83.33", "0.65"), "ferplus-laplacian"),
-            Row("base + Sobel (concatenated)", ("83.3", "82.71", "83.99", "0.65"), "ferplus-sobel"),
-            Row("base + Laplacian (parallel)", ("82.71", "81.96", "83.15", "0.65"), "ferplus-laplacian-parallel"),
-            Row("base + Sobel (parallel)", ("82.57", "82.34", "82.89", "0.65"), "ferplus-sobel-parallel"),
-        ),
-        FERPLUS,
-        "ferplus-grey",
-    ),
-    Table(
-        "Breuer and Kimmel, Table 1: CK+",
-        "CK+, 10-fold cross-validation",
-        ("paper: accuracy %",),
-        (
-            Row("Gabor+SVM", ("89.8",)),
-            Row("LBPSVM", ("95.1",)),
-            Row("AUDN", ("93.70",)),
-            Row("BDBN", ("96.7",)),
-            Row("5x5 CNN", ("98.62 ± 0.11",), "breuer-grey"),
-        ),
-        (("ckplus-", "CK+, ten folds"),),
-    ),
-    Table(
-        "Breuer and Kimmel, Table 2: FER-2013",
-        "FER-2013, 10-fold cross-validation",
-        ("paper: accuracy %",),
-        (
-            Row("Human accuracy", ("68 ± 5",)),
-            Row("RBM", ("71.162",)),
-            Row("VGG CNN", ("72.7",)),
-            Row("ResNet CNN", ("72.4",)),
-            Row("5x5 CNN", ("72.1 ± 0.5",), "breuer-grey"),
-        ),
-        (("folds-", "FER-2013 train, ten folds"), *FER2013),
-    ),
-)
-
-#: Our own, which no paper prints, with what they are to reach in int8.
-OWN = Table(
-    "Our own networks",
-    "",
-    ("aim: FER+, int8", "aim: FER-2013, int8"),
-    (
-        Row("edgefer-s, as it ships", ("88.6", "71"), "edgefer-s"),
-        Row("edgefer-s, by lessons: of five, of three for FER-2013", ("", ""), "edgefer-s-lessons"),
-        Row("edgefer-s, on a CPU", ("87", ""), "edgefer-s-quick"),
-        Row("edgefer-nano, as it ships", ("86.8", ""), "edgefer-nano"),
-        Row("edgefer-nano, by lessons of three", ("", ""), "edgefer-nano-lessons"),
-        Row("edgefer-nano, on a CPU", ("84", ""), "edgefer-nano-quick"),
-        Row("edgefer-l: a wide teacher", ("", ""), "edgefer-l"),
-    ),
-    (*FERPLUS, ("fer2013-", "FER-2013, 7 classes, val")),
-)
-
-#: Breuer and Kimmel, Table 3: accuracy % by trained on, then tested on; NovaEmotions is not available.
-CROSS_SETS = {"ckplus": "CK+", "fer2013": "FER2013", "novaemotions": "NovaEmotions"}
-#: The recipe that learns from a set; where it is divided, all folds of it are the set tested on itself.
-CROSS_RECIPES = {"ckplus": "ckplus-breuer-grey", "fer2013": "breuer-grey"}
-CROSS_ITSELF = {"ckplus": "ckplus-breuer-grey", "fer2013": "folds-breuer-grey"}
-CROSS = {
-    "ckplus": {"ckplus": "98.62", "fer2013": "69.3", "novaemotions": "67.2"},
-    "fer2013": {"ckplus": "92.0", "fer2013": "72.1", "novaemotions": "78.0"},
-    "novaemotions": {"ckplus": "93.75", "fer2013": "71.8", "novaemotions": "81.3"},
-}
 
 
 def page(records: Path = RECORDS, models: Path = MODELS) -> str:
@@ -172,12 +38,12 @@ def page(records: Path = RECORDS, models: Path = MODELS) -> str:
         exported = Record(name, metrics.accuracy_float32, metrics.rows, metrics.rule, seed, "", "see its card")
         runs.setdefault(name, exported)
     rules = list(dict.fromkeys(run.rule for run in runs.values()))
-    parts = [HEAD]
+    parts = [HEAD, _made(runs, manifests)]
     for entry in (*TABLES, OWN):
         parts += [f"## {entry.title}", *([f"Printed for: {entry.about}."] if entry.about else [])]
         parts += [_accuracies(entry, runs, manifests), *_runs(entry, runs, rules)]
     parts += ["## Breuer and Kimmel, Table 3: trained on one set, tested on another", _cross(records / "cross", runs)]
-    parts += [*_reading(runs), *trailing.section(records, runs)]
+    parts += [*gains.section(runs), *trailing.section(records, runs)]
     parts += [*duplicates.section(records), *ceiling.section(records)]
     parts += _short_runs(records / "short", rules)
     parts += ["## Rules", "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, start=1))]
@@ -187,11 +53,26 @@ def page(records: Path = RECORDS, models: Path = MODELS) -> str:
 HEAD = """# The papers' tables compared with ours
 
 Written by `python -m tools.reproduction` from the records in `docs/reproduction` and the manifests of the
-shipped models. Ours are accuracies in percent on val, of the float network before quantisation, at the epoch
-that was best on these rows, so they flatter a little; int8 is what ships, with its offsets by class
+shipped models. Ours are accuracies in percent on val, in float, at the epoch that was best on these rows, so they
+flatter a little; int8 is what ships, with offsets by class that were fitted on these rows too
 ([training](training.md#export)). Gains are counted from the runs of both rows with the same seeds, and p is of
 Student's paired test over these seeds.
 `make train-all` trains what has a recipe and is not run yet."""
+
+
+def _made(runs: dict[str, Record], manifests: dict[str, manifest.FrameManifest]) -> str:
+    """Which runs are of networks that are rounded, and which models went on from one that was chosen among several."""
+    rounded = [f"`{run.name}`" for run in runs.values() if run.rounded]
+    words = []
+    if rounded:
+        words.append(
+            f"{' and '.join(rounded)} learnt on with weights and activations rounded as they are in int8, and are "
+            "judged with that rounding; all others are as they were before any."
+        )
+    for run in (runs[name] for name in manifests):
+        if chosen := chosen_among(runs, run.start):
+            words.append(f"`{run.name}` went on from `{run.start}`, on these rows {chosen}.")
+    return "\n".join(words)
 
 
 def _accuracies(entry: Table, runs: dict[str, Record], manifests: dict[str, manifest.FrameManifest]) -> str:
@@ -207,7 +88,7 @@ def _accuracies(entry: Table, runs: dict[str, Record], manifests: dict[str, mani
         for prefix, _ in entry.ours:
             cells += _figures(runs, prefix + row.recipe)
             if entry.base:
-                cells.append(_gain(entry, row, prefix, runs))
+                cells.append(gain_of(entry, row, prefix, runs))
             if int8[prefix]:
                 cells += _shipped_figures(manifests.get(prefix + row.recipe))
         lines.append(cells)
@@ -238,28 +119,6 @@ def _not_run(recipe: str) -> str:
     """That there are no runs, and which data they wait for where it is not what all others learn from."""
     data = RECIPES[recipe][-1][1].data
     return NOT_RUN if data == TrainingSettings.data else f"{NOT_RUN}; needs {data}"
-
-
-def _gain(entry: Table, row: Row, prefix: str, runs: dict[str, Record]) -> str:
-    """Ours over the base row, the paper's own, and Student's p over the seeds that both have."""
-    if not row.recipe or row.recipe == entry.base:
-        return ""
-    base = next(other for other in entry.rows if other.recipe == entry.base)
-    printed = float(row.printed[0]) - float(base.printed[0])
-    ours = {run.seed: run.accuracy for run in repetitions_of(runs, prefix + row.recipe)}
-    theirs = {run.seed: run.accuracy for run in repetitions_of(runs, prefix + entry.base)}
-    gain, p = _paired_gain(ours, theirs)
-    return f"{gain} ({printed:+.2f}; {p})" if p else f"{gain} ({printed:+.2f})"
-
-
-def _paired_gain(ours: dict[int | None, float], theirs: dict[int | None, float]) -> tuple[str, str]:
-    """Average gain over the seeds that both have, and Student's p; accuracies by seed."""
-    both = sorted(seed for seed in set(ours) & set(theirs) if seed is not None)
-    if not both:
-        return NOT_RUN, ""
-    first, second = [ours[seed] for seed in both], [theirs[seed] for seed in both]
-    gain = spread(first).average - spread(second).average
-    return f"{gain:+.2f}", f"{paired_t(first, second).p:.2g}" if len(both) > 1 else "one seed"
 
 
 def _runs(entry: Table, runs: dict[str, Record], rules: list[str]) -> list[str]:
@@ -301,45 +160,6 @@ def _cross(folder: Path, runs: dict[str, Record]) -> str:
     return "\n\n".join([table(header, lines), *notes])
 
 
-READING = """## What the gains say so far
-
-With equal training of both rows, what the paper adds is worth a part of what it prints, or nothing:
-
-{gains}
-
-Accuracies of one network differ by up to {deviation:.2f} (standard deviation; {name}, {seeds} seeds), so one run of
-each row cannot tell such a gain from none. The last column is how many runs of each row would: for p below 0.05, four
-times in five, if the gain is as found here. The paper has four of each and no p. `python -m edgefer.train all NAME`
-makes four."""
-
-#: Normal quantiles: a two-sided p of 0.05, and a chance of 0.8 to reach it.
-_DECIDED = 1.96 + 0.84
-
-
-def _reading(runs: dict[str, Record]) -> list[str]:
-    """Of the page: the gains of rows that add gradients, and how many seeds would decide whether there are any."""
-    repeated = {name: [run.accuracy for run in repetitions_of(runs, name)] for name in RECIPES}
-    spreads = {name: spread(own) for name, own in repeated.items() if len(own) >= 3}
-    if not spreads:
-        return []
-    name = max(spreads, key=lambda each: spreads[each].deviation)
-    deviation, lines = spreads[name].deviation, []
-    for entry in (entry for entry in TABLES if entry.base):
-        base = {run.seed: run.accuracy for run in repetitions_of(runs, entry.base)}
-        for row in (row for row in entry.rows if row.recipe not in ("", entry.base)):
-            own = {run.seed: run.accuracy for run in repetitions_of(runs, row.recipe)}
-            both = [seed for seed in set(own) & set(base) if seed is not None]
-            if not both:
-                continue
-            gain = float(np.mean([own[seed] - base[seed] for seed in both]))
-            needed = max(2, int(np.ceil((_DECIDED * np.sqrt(2) * deviation / gain) ** 2))) if gain else 0
-            printed = _gain(entry, row, "", runs).partition("(")[2].partition(";")[0]
-            lines.append([row.name, printed, f"{gain:+.2f}", str(len(both)), f"{needed:,}" if gain else "no number"])
-    header = ["row", "paper's gain", "here", "seeds of both", "seeds that would decide"]
-    words = READING.format(gains=table(header, lines), deviation=deviation, name=name, seeds=spreads[name].count)
-    return [words] if lines else []
-
-
 SHORT_HEAD = """## Short forms
 
 Every recipe, by the same code, on part of the rows and for a few epochs: `make train-short`. They show that
@@ -377,7 +197,7 @@ def _short_runs(folder: Path, rules: list[str]) -> list[str]:
         base = base_of.get(name, "")
         gain = ""
         if base not in ("", name):
-            gain, p = _paired_gain(accuracies[name], accuracies.get(base, {}))
+            gain, p = paired_gain(accuracies[name], accuracies.get(base, {}))
             gain += f" ({p})" if p else ""
         learnt = [f"{done['train_rows']}, {settings.epochs} at {settings.size} px", f"{first:.2f} to {last:.2f}"]
         reached = f"{got.average:.2f}" + (f" ({got.least:.2f} to {got.most:.2f})" if got.count > 1 else "")

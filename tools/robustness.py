@@ -34,15 +34,15 @@ The dashed line is the share of uncertain rows. Below {least:g} pixels a face is
 
 ## Confidence
 
-The most confident rows first: how many of them are right, and the confidence above which {precision:.0%} are. The
+The most confident rows first: how many of them are right, and the confidence from which {precision:.0%} are. The
 thresholds were found on these rows, so others are right a little less often.
 
 {confidence}
 
-For each class: the confidence above which {precision:.0%} of the answers of this class are right, the share of them
-above it, and, for what to expect on other rows, how many are right above a threshold that was found on the other half
-of the rows. None where no threshold with {least_rows} answers or more above it reaches that. An application that acts
-on one expression takes the threshold of that class.
+For each class: the confidence from which {precision:.0%} of the answers of this class are right, the share of them
+from it on, and, for what to expect on other rows, how many are right from a threshold on that was found on the other
+half of the rows. None where no threshold with {least_rows} answers or more from it on reaches that. An application
+that acts on one expression takes the threshold of that class.
 
 {classes}
 """
@@ -60,7 +60,7 @@ def page(record: Path = RECORD) -> str:
         parts.append(table(header, [*rows, ["uncertain, %", *(f"{value:.1f}" for value in curve["uncertain"])]]))
     names = known["confidence"]
     shares = [f"right of the first {share:.0f} %" for share, _ in next(iter(names.values()))["curve"]]
-    header = ["model", "confidence", "rows above it, %", *shares]
+    header = ["model", "confidence", "rows from it on, %", *shares]
     lines = [
         [name, f"{of['threshold']:.2f}", f"{of['coverage']:.1f}", *(f"{right:.1f}" for _, right in of["curve"])]
         for name, of in names.items()
@@ -72,7 +72,7 @@ def page(record: Path = RECORD) -> str:
             crossed = found["crossed"] is not None and f"{found['crossed']:.1f} % of {found['crossed_rows']}"
             cells = ["none", ""] if none else [f"{found['threshold']:.2f}", f"{found['coverage']:.1f}"]
             of_classes.append([name, label, str(found["rows"]), *cells, crossed or ""])
-    class_header = ["model", "class", "answers", "confidence", "answers above it, %", "right, crossed"]
+    class_header = ["model", "class", "answers", "confidence", "answers from it on, %", "right, crossed"]
     return HEAD.format(
         rows=f"{known['rows']:,}",
         rule=known["rule"].split(":")[0],

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edgefer.measure.statistics import paired_t, spread
+from edgefer.measure.statistics import CONFIDENCE, holm, paired_t, spread
 from edgefer.train.architectures.edgefer import STEMS as SEARCHED
 from edgefer.train.settings import TrainingSettings
 from edgefer.train.tricks import BREUER, FOLDER, PLAIN, RTNN, TRICKS, run_of
@@ -33,6 +33,8 @@ Written by `python -m tools.tricks` from what `python -m edgefer.train.tricks` l
 one setting changed at a time and the same seeds for all. Accuracies are of the float network on val, in percent, at
 the best epoch. A gain is the mean of the differences from the plain run with the same seed, and p is of Student's
 paired test over the seeds.
+
+{together}
 
 ## A small network
 
@@ -120,11 +122,28 @@ def _tricks(plain: TrainingSettings, records: Path) -> str:
         if not both:
             lines.append([*cells, "", ""])
             continue
-        p = f"{paired_t(both, [0.0] * len(both)).p:.2g}" if len(both) > 1 else "one seed"
+        p = f"{_p(both):.2g}" if len(both) > 1 else "one seed"
         lines.append([*cells, f"{sum(both) / len(both):+.2f}", p])
     missing = [name for name, trick in TRICKS.items() if trick.plain == plain and name not in runs]
     words = f"\n\nNot run yet: `python -m edgefer.train.tricks {' '.join(missing)}`." if missing else ""
     return table(["trick", "avg ± sd", "min", "max", "seeds", "gain", "p"], lines) + words
+
+
+def _p(differences: list[float]) -> float:
+    return paired_t(differences, [0.0] * len(differences)).p
+
+
+def _together(found: dict[str, list[float]]) -> str:
+    """Which differences are there for all that so many were looked at, in a sentence."""
+    tested = {name: _p(both) for name, both in found.items() if len(both) > 1}
+    held = [name for name, p in zip(tested, holm(list(tested.values())), strict=True) if p < 1 - CONFIDENCE]
+    gained = [TRICKS[name].words for name in held if sum(found[name]) > 0]
+    lost = [TRICKS[name].words for name in held if sum(found[name]) < 0]
+    return (
+        f"Of {len(tested)} such tests a few have a small p by chance alone. With all of them taken together (Holm's "
+        f"correction, p below {1 - CONFIDENCE:.2g}) it is a gain to have: {'; '.join(gained) or 'none'}. A loss: "
+        f"{'; '.join(lost) or 'none'}. Of the others these seeds do not tell."
+    )
 
 
 def _material(plain: TrainingSettings, records: Path) -> str:
@@ -174,6 +193,7 @@ def page(records: Path = RECORDS, measured: Path = robustness.RECORD, stems: Pat
     ]
     every = [each for of in runs.values() for each in of.values()]
     return HEAD.format(
+        together=_together(gains(records)),
         nano=_material(PLAIN, records),
         tricks=_tricks(PLAIN, records),
         **_stems(stems, gains(records)),

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from edgefer import defaults
 from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
-from edgefer.labels import LABEL_SETS
+from edgefer.labels import LABEL_SETS, label_set
 from edgefer.measure import add_data, load_data
-from edgefer.support.atomic import check_spared, file_key
+from edgefer.support.atomic import check_place, check_spared, file_key
 from edgefer.support.names import shown
 from edgefer.support.typed import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgefer.measure.datasets import Dataset
     from edgefer.measure.evaluate import Group, Report
     from edgefer.measure.statistics import Calibration, Comparison
 
@@ -44,6 +45,12 @@ def add_parser(commands: Commands) -> None:
         "--labels", metavar="SET", help="label set to judge in, ferplus8, basic7 or costache4 (default: the model's)"
     )
     parser.add_argument(
+        "--truth",
+        choices=("votes", "emotions"),
+        help="what says the class of a row of FER-2013 that has both: the voters of FER+, or its emotion column "
+        "(default: what the model's own accuracy is of; with --labels the votes, and for basic7 the emotions)",
+    )
+    parser.add_argument(
         "--threads",
         metavar="N",
         type=whole_number(1, 64),
@@ -57,7 +64,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Judges the rows, prints the report and writes the pictures that were asked for.
+    """Judges the rows, prints the report and then writes the pictures that were asked for.
 
     Raises:
         UsageError, ModelError, EdgeferError: each with one line.
@@ -72,6 +79,7 @@ def execute(args: argparse.Namespace) -> int:
         ("--reliability", args.reliability, args.confusion),
     ):
         if path is not None:
+            check_place(path, option)
             check_spared(path, option, [args.data, beside])
             if other is not None and file_key(path) == file_key(other):
                 raise UsageError(f"{option} {shown(path)}: both pictures go there; give each a file of its own")
@@ -80,7 +88,7 @@ def execute(args: argparse.Namespace) -> int:
     recognizer = open_recognizer(args.model if args.model is not None else defaults.MODEL, args.threads)
     against = open_recognizer(args.compare, args.threads) if args.compare is not None else None
     manifest = recognizer.manifest  # type: ignore[attr-defined]  # every kind that judges single faces has one
-    data = load_data(args, args.labels or manifest.output.labels, manifest.crop_margin)
+    data = _load(args, manifest)
     report = evaluate(recognizer, data, args.threads)
     if against is not None:
         # both on the rows that both can judge
@@ -88,12 +96,34 @@ def execute(args: argparse.Namespace) -> int:
         if len(other.data) < len(report.data):
             report = evaluate(recognizer, other.data, args.threads)
         report = report.compared(other)
+    # what was found is told also where a disk is full by now
+    print(report_json(report) if args.json else report_text(report))
     if args.confusion is not None:
         save_picture(pictures.confusion(report), args.confusion)
     if args.reliability is not None:
         save_picture(pictures.reliability(report), args.reliability)
-    print(report_json(report) if args.json else report_text(report))
     return 0
+
+
+def _load(args: argparse.Namespace, manifest: Any) -> Dataset:
+    """The rows, by the labels and the truth that were asked for, else by those of the model's own accuracy.
+
+    Raises:
+        UsageError: they have none of what was asked for.
+    """
+    from edgefer.measure.datasets import truth_of
+
+    own = truth_of(manifest.metrics.rule) if args.labels is None else ""
+    data = load_data(args, args.labels or manifest.output.labels, manifest.crop_margin, args.truth or own or None)
+    if args.truth is not None and truth_of(data.rule) != args.truth:
+        kind = {"votes": "votes of FER+", "emotions": "emotion column of FER-2013"}[args.truth]
+        raise UsageError(f"--truth {args.truth}: {data.source} has no {kind}; leave --truth out")
+    if args.labels not in (None, data.labels):
+        lacking = ", ".join(name for name in label_set(args.labels) if name not in label_set(data.labels))
+        raise UsageError(
+            f"--labels {args.labels}: {data.source} has no {lacking}; take {data.labels}, or leave --labels out"
+        )
+    return data
 
 
 def report_text(report: Report) -> str:
@@ -103,6 +133,7 @@ def report_text(report: Report) -> str:
     lines = [
         f"model     {report.model}",
         f"data      {report.data.source}, split {report.data.split}",
+        f"labels    {report.data.labels}",
         f"rule      {report.data.rule}",
         f"rows      {report.data.counts()}",
         "",
@@ -112,7 +143,7 @@ def report_text(report: Report) -> str:
         f"(by chance {report.calibration.ece_by_chance:.2f} %; "
         f"{report.calibration_before.ece:.2f} % {report.before}), "
         f"NLL {report.calibration.nll:.3f}, Brier {report.calibration.brier:.3f}",
-        *([_against_text(*report.against)] if report.against else []),
+        *(_against_text(*report.against, report.over_people) if report.against else []),
         "",
         f"{'class':<11}{'precision':>10}{'recall':>9}{'F1':>9}{'rows':>8}",
     ]
@@ -126,6 +157,8 @@ def report_text(report: Report) -> str:
         for group in groups:
             low, high = group.interval
             lines.append(f"{group.value:<20}{group.accuracy:>9.2f}{f'{low:.2f} to {high:.2f}':>18}{group.rows:>8}")
+    if report.groups and report.people is not None:
+        lines += ["", "intervals are by people, whose rows are alike"]
     width = max(6, len(str(report.rows)) + 1)
     lines += ["", "confusion (rows: truth, columns: prediction)"]
     lines.append(" " * 11 + "".join(f"{label[:4]:>{width}}" for label in report.labels))
@@ -172,6 +205,8 @@ def report_json(report: Report) -> str:
     if report.against:
         other, test = report.against
         content["against"] = {"model": other.model, "accuracy": other.accuracy, **test.json()}
+        if report.over_people:
+            content["against"]["over_people"] = report.over_people.json()
     return json.dumps(content, ensure_ascii=False, indent=2)
 
 
@@ -183,11 +218,18 @@ def _groups_json(groups: Sequence[Group]) -> dict[str, Any]:
     }
 
 
-def _against_text(other: Report, test: Comparison) -> str:
-    return (
+def _against_text(other: Report, test: Comparison, over_people: Comparison | None) -> list[str]:
+    lines = [
         f"{test.difference:+.2f} points against {other.model} ({other.accuracy:.2f} %), 95 % interval "
         f"{test.low:+.2f} to {test.high:+.2f}, McNemar p = {test.p:.2g}"
-    )
+    ]
+    if over_people:
+        lines[0] += ", too sure: rows of one person are alike"
+        lines.append(
+            f"{over_people.difference:+.2f} points over {over_people.pairs} people, each with the share of their rows, "
+            f"95 % interval {over_people.low:+.2f} to {over_people.high:+.2f}, Student's p = {over_people.p:.2g}"
+        )
+    return lines
 
 
 def _calibration_json(calibration: Calibration) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def tag_values(text: str) -> tuple[str, list[str]]:
     return name, values.split(",")
 
 
-def load_data(args: argparse.Namespace, labels: str, margin: float) -> Dataset:
+def load_data(args: argparse.Namespace, labels: str, margin: float, truth: str | None = None) -> Dataset:
     """The rows that the arguments of `add_data` name, see datasets.load."""
     from edgefer.measure import datasets  # brings OpenCV, which no --help needs
 
@@ -57,4 +57,5 @@ def load_data(args: argparse.Namespace, labels: str, margin: float) -> Dataset:
         layout=args.layout,
         where=dict(args.where),
         margin=margin,
+        truth=truth,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from edgefer.landmarks.base import LANDMARKERS, Landmarks
 from edgefer.measure import statistics
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.statistics import Calibration, Comparison
-from edgefer.recognize.base import Observation, Recognizer
+from edgefer.recognize.base import Observation, Recognizer, Refused
 from edgefer.support.progress import progress_bar
 from edgefer.values import Face, Frame, Quality
 
@@ -27,28 +28,27 @@ from edgefer.values import Face, Frame, Quality
 CONFIDENT = 0.8
 #: A tag of more values than this names single pictures, not groups.
 MOST_GROUPS = 12
-#: Why a row does not count for a model that needs landmarks.
-NOT_JUDGED = "without confident landmarks"
+#: Why a row does not count for a model that needs landmarks: there are none to rely on, or none that it can use.
+NOT_MARKED, NOT_USED = "without confident landmarks", "with landmarks that cannot be used"
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of a data set whose tag has one value: how many, and how many of them are judged right."""
+    """The rows of a data set whose tag has one value: how many, and how many of them are judged right.
+
+    Attributes:
+        interval: the 95 % interval of the accuracy, percent; of sets of people by people, whose rows are alike.
+    """
 
     value: str
     rows: int
     right: int
+    interval: tuple[float, float]
 
     @property
     def accuracy(self) -> float:
         """Percent."""
         return 100 * self.right / self.rows
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy, percent."""
-        low, high = statistics.share_interval(self.right, self.rows)
-        return 100 * low, 100 * high
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Report:
         temperature: by which the model's logits were divided to give the scores.
         offsets: that were added then, by label.
         against: the other model and the test of the difference, where one was asked for.
+        over_people: the same difference with people as what is drawn, where the data set has several.
     """
 
     model: str
@@ -74,6 +75,7 @@ class Report:
     temperature: float = 1.0
     offsets: Mapping[str, float] = field(default_factory=dict)
     against: tuple[Report, Comparison] | None = None
+    over_people: Comparison | None = None
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -145,13 +147,32 @@ class Report:
         for name, values in self.data.tags.items():
             known = sorted(set(values.tolist()))
             if 2 <= len(known) <= min(MOST_GROUPS, len(values) - 1):
-                right = {value: self.right[values == value] for value in known}
-                found[name] = [Group(value, len(of), int(of.sum())) for value, of in right.items()]
+                found[name] = [self._group(value, values == value) for value in known]
         return found
 
+    def _group(self, value: str, rows: np.ndarray) -> Group:
+        right, count = self.right[rows], int(self.right[rows].sum())
+        if self.people is None:
+            low, high = statistics.share_interval(count, len(right))
+        else:
+            low, high = statistics.people_interval(right, self.people[rows])
+        return Group(value, len(right), count, (100 * low, 100 * high))
+
+    @property
+    def people(self) -> np.ndarray | None:
+        """str, shape (N,): who is seen in a row; None where that is not known, or it is one person alone."""
+        people = self.data.tags.get("subject")
+        return None if people is None or len(np.unique(people)) < 2 else people
+
     def compared(self, other: Report) -> Report:
-        """The same report with McNemar's test against another model on the same rows."""
-        return replace(self, against=(other, statistics.mcnemar(self.right, other.right)))
+        """The same report with McNemar's test against another model on the same rows; with several people, who have
+        rows that are alike, also Student's test of what share of each one's rows they judge right."""
+        over_people = None
+        if self.people is not None:
+            _, person = np.unique(self.people, return_inverse=True)
+            shares = (100 * np.bincount(person, each.right) / np.bincount(person) for each in (self, other))
+            over_people = statistics.paired_t(*shares)
+        return replace(self, against=(other, statistics.mcnemar(self.right, other.right)), over_people=over_people)
 
 
 def open_recognizer(model: str | os.PathLike, threads: int = 1) -> Recognizer:
@@ -174,7 +195,7 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
 
     A data set of fewer classes than the model has (the seven of FER-2013 against the eight of FER+) is judged
     on its own classes: the scores of the others are left out. A model that needs landmarks judges the images whose
-    landmarks are confident (CONFIDENT) and that it can use; the others are dropped from the data, by that reason.
+    landmarks are confident (CONFIDENT) and that it can use; the others are dropped from the data, each by its reason.
 
     Raises:
         UsageError: the data set has classes the model does not know, no image can be judged, or nothing finds
@@ -190,14 +211,20 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
     judge = _by_landmarks(recognizer, threads) if recognizer.needs.landmarks else _by_crop(recognizer)
     output, offsets = manifest.output, getattr(manifest.output, "offsets", ())
     said, judged = np.empty((len(data), len(label_set(known))), np.float32), np.zeros(len(data), bool)
+    unjudged: Counter[str] = Counter()
     for row, image in enumerate(progress_bar(data.images, "judging images", len(data))):
         given = judge(image)
-        if given is not None:
+        if isinstance(given, str):
+            unjudged[given] += 1
+        else:
             said[row], judged[row] = given, True
-    if not judged.all():
-        data = replace(data.take(np.flatnonzero(judged)), dropped={**data.dropped, NOT_JUDGED: int((~judged).sum())})
+    if unjudged:
+        # another model may have left out rows for the same reason
+        dropped = {**data.dropped, **{why: data.dropped.get(why, 0) + count for why, count in sorted(unjudged.items())}}
+        data = replace(data.take(np.flatnonzero(judged)), dropped=dropped)
         if not judged.any():
-            raise UsageError(f"{data.source}: {NOT_JUDGED} in all images")
+            reasons = ", ".join(f"{count} {why}" for why, count in sorted(unjudged.items()))
+            raise UsageError(f"{data.source}: {manifest.name} can judge no image: {reasons}")
     scores = said[judged]
     plain = statistics.uncalibrated(scores, output.temperature, offsets).astype(np.float32)
     if known != wanted:
@@ -206,7 +233,7 @@ def evaluate(recognizer: Recognizer, data: Dataset, threads: int = 1) -> Report:
     return Report(manifest.name, data, names, scores, plain, output.temperature, by_label)
 
 
-def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | None]:
+def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | str]:
     """The scores of an image by a model that takes face crops."""
 
     def judge(image: np.ndarray) -> np.ndarray:
@@ -216,19 +243,22 @@ def _by_crop(recognizer: Any) -> Callable[[np.ndarray], np.ndarray | None]:
     return judge
 
 
-def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray], np.ndarray | None]:
-    """The scores of an image by a model that takes landmarks; None where it cannot use them."""
+def _by_landmarks(recognizer: Recognizer, threads: int) -> Callable[[np.ndarray], np.ndarray | str]:
+    """The scores of an image by a model that takes landmarks, or why it cannot judge it."""
     find = open_landmarker(f"model {recognizer.name}", threads)
 
-    def judge(image: np.ndarray) -> np.ndarray | None:
+    def judge(image: np.ndarray) -> np.ndarray | str:
         marks = find(image)
         if marks is None or confidence(marks) < CONFIDENT:
-            return None
+            return NOT_MARKED
         face = _face(image, None)
         face.landmarks, face.pose = marks.points, marks.pose
         observation = recognizer.observe(Frame(0, image, 0, 0, still=True), face)
         recognizer.forget({face.track})
-        return observation.scores if isinstance(observation, Observation) else None
+        if isinstance(observation, Observation):
+            return observation.scores
+        failed = observation.reason if isinstance(observation, Refused) else "landmarks"
+        return NOT_USED if failed == "landmarks" else f"the chain failed at: {failed}"
 
     return judge
 

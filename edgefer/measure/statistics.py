@@ -139,7 +139,8 @@ def fit_offsets(logits: np.ndarray, truth: np.ndarray) -> tuple[float, tuple[flo
 
     Networks that learn from votes say some classes more seldom than majorities do. An offset is held near zero by a
     normal distribution with the standard deviation OFFSET. By Newton's method: with one over the temperature as
-    unknown the function is convex.
+    unknown the function is convex. The temperature stays within TEMPERATURES; at a bound the offsets are the likeliest
+    there.
 
     Args:
         logits: float, shape (N, classes). truth: int, shape (N,).
@@ -153,15 +154,19 @@ def fit_offsets(logits: np.ndarray, truth: np.ndarray) -> tuple[float, tuple[flo
     # by rows and classes, what an unknown moves: the inverse temperature the logits, an offset its own class
     moved = np.concatenate([logits[..., None], np.broadcast_to(np.eye(classes), (rows, classes, classes))], axis=2)
     held = np.array([0, *[OFFSET**-2] * classes])
+    low, high = 1 / TEMPERATURES[-1], 1 / TEMPERATURES[0]
     unknown = np.array([1 / fit_temperature(logits, truth), *np.zeros(classes)])
     for _ in range(ROUNDS):
         scores = softmax(moved @ unknown)
         slope = np.einsum("nc,ncp->p", scores - wanted, moved) + held * unknown
         mean = np.einsum("nc,ncp->np", scores, moved)
         curve = np.einsum("nc,ncp,ncq->pq", scores, moved, moved) - mean.T @ mean + np.diag(held)
-        step = np.linalg.lstsq(curve, slope, rcond=None)[0]
-        before, unknown = unknown, unknown - step
-        unknown[0] = np.clip(unknown[0], 1 / TEMPERATURES[-1], 1 / TEMPERATURES[0])
+        # one that would leave its range stays: a step meant for all of them is no step for the rest
+        outward = (slope[0] > 0 and unknown[0] <= low) or (slope[0] < 0 and unknown[0] >= high)
+        free = slice(1 if outward else 0, None)
+        before, unknown = unknown, unknown.copy()
+        unknown[free] -= np.linalg.lstsq(curve[free, free], slope[free], rcond=None)[0]
+        unknown[0] = np.clip(unknown[0], low, high)
         if np.abs(unknown - before).max() < 1e-6:
             break
     return round(1 / float(unknown[0]), 2), tuple(unknown[1:].round(2).tolist())
@@ -172,7 +177,12 @@ def cross_fitted(logits: np.ndarray, truth: np.ndarray, offsets: bool = True) ->
 
     Args:
         offsets: whether they are fitted, or the temperature alone.
+
+    Raises:
+        ValueError: one row has no other to be judged with.
     """
+    if len(logits) < 2:
+        raise ValueError(f"cross_fitted: expected two rows or more, got {len(logits)}")
     scores = np.empty(logits.shape)
     for half in (0, 1):
         others = logits[1 - half :: 2], truth[1 - half :: 2]
@@ -243,15 +253,44 @@ class Comparison:
         }
 
 
-def share_interval(count: int, rows: int) -> tuple[float, float]:
+def share_interval(count: float, rows: float, z: float | None = None) -> tuple[float, float]:
     """The 95 % interval of a share, 0 to 1, of which `count` of `rows` were seen, one or more.
+
+    Args:
+        z: deviations on either side; None for those of a normal distribution.
 
     Reference: Wilson, Probable inference, the law of succession, and statistical inference, 1927.
     """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) if z is None else z
     middle = (count + z * z / 2) / (rows + z * z)
     half = z * math.sqrt(count * (rows - count) / rows + z * z / 4) / (rows + z * z)
     return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def people_interval(right: np.ndarray, people: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval, 0 to 1, of the share of rows that are right, where people have several rows each.
+
+    Rows of one person are alike and tell less than as many people would: the interval is that of so many fewer rows,
+    with Student's quantile of the people. Of one person alone it is that of the rows, and says nothing of others.
+
+    Args:
+        right: bool, shape (N,). people: str, shape (N,), who is seen in a row.
+
+    Reference: Korn and Graubard, Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data, 1998; the variance is that of a ratio of sums over people.
+    """
+    _, person = np.unique(people, return_inverse=True)
+    rows, hits = np.bincount(person), np.bincount(person, right)
+    number, share = len(rows), float(np.mean(right))
+    if number < 2:
+        return share_interval(int(hits.sum()), len(right))
+    if 0 < share < 1:
+        variance = number / (number - 1) * float(np.square(hits - share * rows).sum()) / len(right) ** 2
+        alike = max(1.0, variance * len(right) / (share * (1 - share)))
+    else:
+        alike = len(right) / number  # nothing varies: as if each person had one row
+    z = student_quantile(0.5 + CONFIDENCE / 2, number - 1)
+    return share_interval(float(hits.sum()) / alike, len(right) / alike, z)
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:
@@ -282,8 +321,8 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> Comparison:
         # whole numbers up to the division, which Python rounds correctly at any size
         min(1.0, 2 * tail / 2**told),
         100 * (only_first - only_second) / rows,
-        100 * (middle - half),
-        100 * (middle + half),
+        max(100 * (middle - half), -100.0),
+        min(100 * (middle + half), 100.0),
         only_first / only_second if only_second else math.inf if only_first else 1.0,
         "odds ratio",
     )
@@ -302,6 +341,8 @@ def paired_t(first: Values, second: Values) -> Comparison:
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
         raise ValueError(f"paired_t: expected two arrays of one length above 1, got {first.shape}, {second.shape}")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError(f"paired_t: expected finite values, got {first.tolist()} and {second.tolist()}")
     # accuracies that are equal differ in their last bits once computed in two ways
     values = np.round(first - second, 9)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
@@ -313,6 +354,18 @@ def paired_t(first: Values, second: Values) -> Comparison:
     half = student_quantile(0.5 + CONFIDENCE / 2, freedom) * error
     effect = mean / spread if spread else statistic
     return Comparison("paired t", len(values), statistic, p, mean, mean - half, mean + half, effect, "Cohen's d")
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """The p of several tests, in their order, each as large as it must be where all are looked at together.
+
+    Reference: Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979: the least times their number, the
+    next times one less, and none below one before it.
+    """
+    corrected, least = [0.0] * len(values), 0.0
+    for place, index in enumerate(sorted(range(len(values)), key=lambda index: values[index])):
+        least = corrected[index] = max(least, min(1.0, (len(values) - place) * values[index]))
+    return corrected
 
 
 # distributions --------------------------------------------------------------------------------------------

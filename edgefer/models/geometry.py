@@ -85,8 +85,13 @@ class GeometryManifest(Manifest, tag="geometry", frozen=True, kw_only=True):
         """The labels in the order of the scores."""
         return labels.label_set(self.output.labels)
 
+    @property
+    def metrics(self) -> GeometryMetrics:
+        """Those of the layers for the points that are used unless a run says otherwise."""
+        return getattr(self, self.points).metrics
+
     def figures(self) -> tuple[str, str, str]:
-        metrics = getattr(self, self.points).metrics
+        metrics = self.metrics
         accuracy = f"{metrics.accuracy:.2f} % of {metrics.rows}" if metrics.split == "val" else ""
         return "12 distances", self.output.labels, accuracy
 

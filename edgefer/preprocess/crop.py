@@ -73,7 +73,8 @@ class Preprocess:
 
         Args:
             grey: uint8, shape (H, W).
-            box: xyxy in pixels of `grey`, may reach outside (the edge repeats); None for the whole image.
+            box: xyxy in pixels of `grey`, may reach outside (the edge repeats); None for the whole image, in the middle
+                of a square, as boxes of detectors are made square: a face keeps its proportions.
 
         Returns:
             int8, shape (1, H, W, C): `tensor`, overwritten by the next call of this thread.
@@ -82,7 +83,7 @@ class Preprocess:
             ValueError, TypeError: from kernels.stack, on an image or a box it cannot use.
         """
         if box is None:
-            box = Box(0.0, 0.0, float(grey.shape[1]), float(grey.shape[0]))
+            box = squared(Box(0.0, 0.0, float(grey.shape[1]), float(grey.shape[0])))
         tensor = self.tensor
         kernels.stack(
             grey,

@@ -61,7 +61,7 @@ class FrameRecognizer:
         """Turn an image that is a face crop already, as those of a data set are, into the input tensor.
 
         Args:
-            crop: uint8, shape (H, W), any size; taken whole, without margin.
+            crop: uint8, shape (H, W), any size; taken whole, without margin; made square by its repeated edge.
 
         Raises:
             TypeError, ValueError: it is not of that kind.

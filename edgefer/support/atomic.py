@@ -109,3 +109,23 @@ def check_spared(target: str, what: str, read: Iterable[str | os.PathLike[str]])
     for path in read:
         if file_key(path) == key or (os.path.isdir(path) and is_inside(target, path)):
             raise UsageError(f"{what} {shown(target)}: would replace what is read; give it a file of its own")
+
+
+def check_place(target: str, what: str) -> None:
+    """Refuses a file that could not be written at the end, before the work that it is to show.
+
+    Args:
+        target: file that is to be written. what: what it is called, as the name of an option.
+
+    Raises:
+        UsageError: it is a folder, or its own folder is not there or permits no new file.
+    """
+    folder = Path(os.path.realpath(target)).parent
+    if os.path.isdir(target):
+        raise UsageError(f"{what} {shown(target)}: it is a folder; give it a file's name")
+    if os.path.exists(target) and not os.path.isfile(target):
+        return  # a device or a pipe is written to, and not replaced
+    if not folder.is_dir():
+        raise UsageError(f"{what} {shown(target)}: there is no folder {shown(folder)}; make it, or choose another")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{what} {shown(target)}: {shown(folder)} permits no new file; choose another")

@@ -8,14 +8,12 @@ colours, so that a path, a BGR array and an RGB array of one picture give exactl
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from edgefer.errors import PictureError
-from edgefer.kernels import luma
 from edgefer.support.formats import HEAD_BYTES, Format, gif, heif, identify, is_text, jpeg, png, tiff, webp
 from edgefer.support.memory import available_bytes
 from edgefer.support.quiet import native_stderr
@@ -313,19 +311,3 @@ def _decode_with_pillow(data: bytes) -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))[:, :, ::-1]
     except (ValueError, SyntaxError, OSError, RuntimeError, EOFError) as error:
         raise PictureError(f"damaged image ({_reason(error)})") from None
-
-
-# -- for data sets
-
-
-def read_image(path: Path) -> tuple[np.ndarray, bytes] | None:
-    """Grey image and bytes of a file's first picture, or None when it cannot be read.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    data = path.read_bytes()
-    try:
-        return luma(PictureFile(data).read().bgr, "bgr"), data
-    except PictureError:
-        return None

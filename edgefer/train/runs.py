@@ -14,6 +14,7 @@ from edgefer.errors import UsageError
 from edgefer.labels import softmax, translate
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.datasets.base import Images
+from edgefer.measure.statistics import spread
 from edgefer.support.atomic import write_bytes
 from edgefer.train.checkpoint import epochs_of, load_weights
 from edgefer.train.data.batches import Inputs, input_spec
@@ -115,6 +116,7 @@ class Record:
         seed: None where the record does not tell. fold: the division it was judged on, or empty.
         cost: hardware, backend and wall time, in words; and where it was not made by its recipe, the settings
             that differ.
+        start: name of the run that it went on from, or empty. rounded: trained with rounding, as int8 has it.
     """
 
     name: str
@@ -124,6 +126,8 @@ class Record:
     seed: int | None
     fold: str
     cost: str
+    start: str = ""
+    rounded: bool = False
 
 
 def keep(run: Path, records: Path, **more: object) -> Path:
@@ -157,8 +161,8 @@ def read_records(records: Path) -> dict[str, Record]:
         accuracy, rule = done["val_accuracy_float32"], f"{done['val_rule']}: {done['val_counts']}"
         cost = f"{done['hardware']}; {done['backend']}; {done['seconds'] / 60:.0f} min"
         cost += unlike_recipe(path.stem, settings)
-        of = settings.seed, settings.division
-        runs[path.stem] = Record(path.stem, accuracy, done["val_rows"], rule, *of, cost)
+        of = settings.seed, settings.division, cost, Path(settings.start).name, settings.quantisation_aware
+        runs[path.stem] = Record(path.stem, accuracy, done["val_rows"], rule, *of)
     return runs
 
 
@@ -170,6 +174,21 @@ def unlike_recipe(name: str, settings: TrainingSettings) -> str:
     others = [key for key in {**own, **recipe} if own.get(key) != recipe.get(key)]
     words = (f"{key} {own.get(key) or 'none'} ({recipe.get(key) or 'none'})" for key in others)
     return f"; unlike its recipe: {', '.join(words)}" if others else ""
+
+
+def chosen_among(runs: dict[str, Record], name: str) -> str:
+    """Of a run that another went on from, in words: that it is the best of several seeds, and what they have.
+
+    Returns:
+        Empty where it is not on record, or the only one, or another seed is better.
+    """
+    seeds = repetitions_of(runs, re.sub(r"-\d+$", "", name))
+    if name not in runs or len(seeds) < 2:
+        return ""
+    got = spread([run.accuracy for run in seeds])
+    if runs[name].accuracy < got.most:
+        return ""
+    return f"the best of {got.count} seeds, whose mean is {got.average:.2f} ± {got.deviation:.2f} % in float"
 
 
 def repetitions_of(runs: dict[str, Record], name: str) -> list[Record]:

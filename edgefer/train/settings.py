@@ -14,6 +14,7 @@ import numpy as np
 from edgefer.errors import UsageError
 from edgefer.labels import label_set
 from edgefer.measure import datasets
+from edgefer.measure.datasets.base import fingerprint
 from edgefer.train import architectures
 from edgefer.train.data.augment import Alterations
 from edgefer.train.data.splits import divide
@@ -268,8 +269,8 @@ def load_data(settings: TrainingSettings) -> tuple[datasets.Dataset, datasets.Da
 
 def _unseen(judged: datasets.Dataset, train: datasets.Dataset) -> datasets.Dataset:
     """The rows that are byte-equal to none of train."""
-    known = {(image.shape, image.tobytes()) for image in train.images}
-    new = np.array([(image.shape, image.tobytes()) not in known for image in judged.images], bool)
+    known = {fingerprint(image) for image in train.images}
+    new = np.array([fingerprint(image) not in known for image in judged.images], bool)
     if not new.any():
         raise UsageError(f"{judged.source}: no row is left to judge: all {len(new)} are duplicates of train")
     if new.all():
@@ -303,7 +304,7 @@ def targets(data: datasets.Dataset, votes: bool = True) -> np.ndarray:
 
 def learning_rate(settings: TrainingSettings, progress: float) -> float:
     """Rate at a point of the run, progress 0 to 1."""
-    if progress < settings.warmup:
+    if progress < settings.warmup or settings.warmup == 1:
         return settings.rate * max(progress, 1e-3) / settings.warmup
     left = (1 - progress) / (1 - settings.warmup)
     if settings.schedule == "cosine":

@@ -78,6 +78,24 @@ def test_groups_of_people_have_figures_of_their_own():
     assert groups["gender"]["F"]["accuracy"] == pytest.approx(200 / 3)
 
 
+def test_people_are_what_intervals_and_a_comparison_go_by_where_they_are_known():
+    """Four people with three rows each: the one model is right on all rows of two, the other on none."""
+    rows = [(0, one_hot(0))] * 6 + [(0, one_hot(1))] * 6
+    tags = {"subject": np.repeat(list("abcd"), 3), "gender": np.repeat(["F", "M", "F", "M"], 3)}
+    report = evaluate(Oracle(), dataset(rows, tags=tags))
+    other = evaluate(Oracle(), dataset([(0, one_hot(1))] * 12, tags=tags))
+    women = report.groups["gender"][0]
+    by_rows = evaluate(Oracle(), dataset(rows, tags={"gender": tags["gender"]})).groups["gender"][0]
+    assert women.accuracy == by_rows.accuracy == 50
+    assert women.interval[0] < by_rows.interval[0] and by_rows.interval[1] < women.interval[1]
+    lines = report_text(report.compared(other)).splitlines()
+    assert "intervals are by people, whose rows are alike" in lines
+    said = next(line for line in lines if "over 4 people" in line)
+    assert said.startswith("+50.00 points over 4 people") and said.endswith("Student's p = 0.18")
+    against = json.loads(report_json(report.compared(other)))["against"]
+    assert against["p"] < 0.05 < against["over_people"]["p"], "twelve rows are not twelve people"
+
+
 @pytest.fixture
 def models(tmp_path, monkeypatch):
     """A package with one model of faces, and the detector."""
@@ -120,6 +138,31 @@ def test_the_command_judges_a_folder_with_a_real_network(models, tmp_path, capsy
     assert face.read_bytes() == before
     assert main(["eval", *folder, "--labels", "basic8"]) == 2
     assert "unknown label set 'basic8'; available: ferplus8, basic7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--confusion", "--reliability"])
+def test_a_picture_that_cannot_be_written_is_told_before_anything_is_read(option, tmp_path, capsys):
+    for place, words in (
+        (tmp_path / "none" / "x.png", f"there is no folder {tmp_path}/none; make it, or choose another"),
+        (tmp_path, "it is a folder; give it a file's name"),
+    ):
+        # the data is not there either, and is not looked for yet
+        assert main(["eval", "--data", str(tmp_path / "data"), option, str(place)]) == 2
+        assert capsys.readouterr().err == f"edgefer: {option} {place}: {words}\n"
+
+
+def test_what_was_found_is_told_though_a_picture_cannot_be_written(models, tmp_path, capsys, monkeypatch):
+    (tmp_path / "faces" / "fear").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "faces" / "fear" / "a.png"), np.zeros((48, 48), np.uint8))
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edgefer.support.drawing.write_bytes", full)
+    faces = ["--data", str(tmp_path / "faces"), "--model", "tiny"]
+    assert main(["eval", *faces, "--confusion", str(tmp_path / "c.png")]) == 1
+    printed = capsys.readouterr()
+    assert "% on 1 rows" in printed.out and "c.png: No space left on device" in printed.err
 
 
 def test_the_command_judges_a_set_of_photographs_as_distributed(models, tmp_path, capsys):

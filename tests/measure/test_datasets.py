@@ -358,13 +358,13 @@ def test_a_folder_is_read_by_class_and_everything_left_out_is_named(tmp_path):
     assert [FERPLUS8[label] for label in data.truth] == ["happiness", "fear", "neutral"]
     assert np.array_equal(data.images[0], images[1])
     assert np.array_equal(data.images[2], images[0])
-    assert data.dropped == {"outside the class folders": 1, "damaged": 4, "not images": 1}
+    assert data.dropped == {"outside the class folders": 1, "unreadable": 4, "not images": 1}
     said = {problem.removeprefix(f"{tmp_path}/") for problem in data.problems}
     assert said == {
-        "neutral/cut.png: damaged or unreadable",
-        "fear/cut.jpg: damaged or unreadable",
-        "fear/empty.png: damaged or unreadable",
-        "fear/text.png: damaged or unreadable",
+        "neutral/cut.png: damaged image: ends early",
+        "fear/cut.jpg: damaged image: ends early, 58% of the picture missing",
+        "fear/empty.png: the file is empty",
+        "fear/text.png: the file holds text; expected a picture: JPEG, PNG, WebP, TIFF, BMP, HEIC or AVIF",
         "fear/notes.txt: not an image by its name",
         "__MACOSX: not a class; left by an archive or a disk",
         "labels.csv: not in a class folder",
@@ -377,6 +377,23 @@ def test_a_folder_is_read_by_class_and_everything_left_out_is_named(tmp_path):
     (tmp_path / "neutral" / "a.png").unlink()
     with pytest.raises(UsageError, match="cannot be read any more"):
         data.images[2]
+
+
+def test_a_folder_of_which_nothing_counts_says_why(tmp_path):
+    (tmp_path / "empty" / "happy").mkdir(parents=True)
+    with pytest.raises(UsageError, match="holds no row of split all; .*happy: empty$"):
+        load(tmp_path / "empty")
+    image_file(tmp_path / "floats" / "happy" / "a.tiff", np.full((48, 48), 0.5, np.float32))
+    kind = "a.tiff: TIFF of 32-bit floating point, which does not say what is white; convert it to JPEG or PNG$"
+    with pytest.raises(UsageError, match=f"0 of 1 rows count; dropped: 1 unreadable; .*{kind}"):
+        load(tmp_path / "floats")
+
+
+def test_a_suffix_may_be_in_capital_letters(tmp_path):
+    path = write_fer2013(tmp_path / "data.csv", [(3, faces(1)[0], "val")])
+    assert load(path.rename(tmp_path / "DATA.CSV")).truth.tolist() == [3]
+    packed = pack(tmp_path / "a.npz", faces(4))
+    assert len(load(packed.rename(tmp_path / "A.NPZ"))) == 1
 
 
 DISK = {
@@ -520,6 +537,6 @@ def test_a_damaged_image_is_told_by_us_alone_and_a_tail_after_an_image_is_no_dam
     jpeg = cv2.imencode(".jpg", image)[1].tobytes()
     (tmp_path / "fear" / "tail.jpg").write_bytes(jpeg + bytes(5000))
     data = load(tmp_path)
-    assert len(data) == 1 and data.dropped == {"damaged": 1}
+    assert len(data) == 1 and data.dropped == {"unreadable": 1}
     assert np.array_equal(data.images[0], cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE))
     assert capfd.readouterr() == ("", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from edgefer.landmarks.base import Landmarks
 from edgefer.measure import evaluate as evaluation
 from edgefer.measure.evaluate import Report, evaluate
 from edgefer.measure.statistics import calibrated
-from edgefer.recognize.base import Needs, Observation
+from edgefer.recognize.base import Needs, Observation, Refused
 from edgefer.support.registry import Entry, Registry
 
 
@@ -104,14 +105,17 @@ def test_two_models_are_compared_on_the_same_rows(report):
 
 
 class Marked:
-    """A recognizer that needs landmarks, and says nothing of faces that look left."""
+    """A recognizer that needs landmarks, and refuses faces that look left, for a reason of its own."""
 
     name, labels, needs = "marked", COSTACHE4, Needs(landmarks=True)
     manifest = SimpleNamespace(name="marked", output=SimpleNamespace(labels="costache4", temperature=1.0))
 
+    def __init__(self, reason="landmarks"):
+        self.reason = reason
+
     def observe(self, frame, face):
         assert face.landmarks.shape == (68, 2) and frame.still
-        return None if face.landmarks[0, 0] < 0 else Observation(np.float32([0.1, 0.2, 0.3, 0.4]))
+        return Refused(self.reason) if face.landmarks[0, 0] < 0 else Observation(np.float32([0.1, 0.2, 0.3, 0.4]))
 
     def forget(self, tracks):
         pass
@@ -128,16 +132,42 @@ class Found:
         return Landmarks(np.full((68, 2), -1.0 if left else 1.0, np.float32), None) if seen else None
 
 
-def test_a_model_of_landmarks_judges_the_images_that_have_them(monkeypatch):
+@pytest.fixture
+def marked(monkeypatch):
+    """Four rows: the second has no landmarks, the third looks left."""
     registry = Registry("landmark network")
     registry.add(Entry("found", "points", f"{__name__}:Found"))
     monkeypatch.setattr(evaluation, "LANDMARKERS", registry)
-    data = dataset([(3, [1, 0]), (0, [0, 0]), (1, [1, 1]), (0, [1, 0])], labels="costache4")
-    report = evaluate(Marked(), data)
+    return dataset([(3, [1, 0]), (0, [0, 0]), (1, [1, 1]), (0, [1, 0])], labels="costache4")
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("landmarks", "with landmarks that cannot be used"), ("eyes", "the chain failed at: eyes")]
+)
+def test_a_model_of_landmarks_judges_the_images_that_have_them(marked, reason, told):
+    report = evaluate(Marked(reason), marked)
     assert report.rows == 2 and report.accuracy == 50
-    assert report.data.dropped == {evaluation.NOT_JUDGED: 2}
-    with pytest.raises(UsageError, match="in all images"):
-        evaluate(Marked(), data.take(np.array([1])))
+    assert report.data.dropped == {told: 1, "without confident landmarks": 1}
+    with pytest.raises(UsageError, match="marked can judge no image: 1 without confident landmarks"):
+        evaluate(Marked(), marked.take(np.array([1])))
+
+
+def test_rows_that_two_models_leave_out_are_all_counted(marked):
+    """The second model judges what the first left: what it leaves out in turn is added up, also by the same reason."""
+
+    class Strict(Marked):
+        def observe(self, frame, face):
+            return Refused("lips") if frame.grey[0, 5] else Refused("landmarks")
+
+    marked.images[3, 0, 5] = 1
+    first = evaluate(Marked(), marked)
+    with pytest.raises(UsageError, match="1 the chain failed at: lips, 1 with landmarks that cannot be used"):
+        evaluate(Strict(), first.data)
+    again = replace(marked, dropped={"without confident landmarks": 5, "with landmarks that cannot be used": 1})
+    counts = evaluate(Marked(), again).data.counts()
+    assert counts == (
+        "2 of 10 rows count; dropped: 6 without confident landmarks, 2 with landmarks that cannot be used"
+    )
 
 
 def test_a_model_of_expressions_is_judged_on_groups_of_them():

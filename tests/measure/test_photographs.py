@@ -78,12 +78,12 @@ def test_kdef_lists_what_is_missing_foreign_named_twice_or_damaged(tmp_path):
         "AF31/AF31V.JPG: not named as in KDEF",
         "AF31/AF36ANS.JPG: not named as in KDEF",
         f"copy/AF31ANS.JPG: has the name of {tmp_path}/AF31/AF31ANS.JPG, which is read",
-        "AF31/AF31HAS.JPG: damaged or unreadable",
+        "AF31/AF31HAS.JPG: of an unknown kind; expected a picture: JPEG, PNG, WebP, TIFF, BMP, HEIC or AVIF",
         "AF31/Thumbs.db: not an image by its name",
         f"{tmp_path}: AF31SAHL.JPG: missing",
         f"{tmp_path}: BM35: all 35 pictures missing",
     } <= found
-    assert data.dropped == {"not named as in KDEF": 2, "named twice": 1, "damaged": 1, "not images": 1}
+    assert data.dropped == {"not named as in KDEF": 2, "named twice": 1, "unreadable": 1, "not images": 1}
     assert len(data) == 33
     assert sum("all 35 pictures missing" in line for line in found) == 139
 

@@ -12,9 +12,11 @@ import pytest
 from edgefer.measure import statistics
 from edgefer.measure.statistics import (
     OFFSET,
+    TEMPERATURES,
     calibrated,
     calibration,
     cross_fitted,
+    cross_fitted_ece,
     fit_offsets,
     mcnemar,
     paired_t,
@@ -111,6 +113,23 @@ def test_offsets_are_the_likeliest_with_their_prior():
     np.testing.assert_allclose([temperature, *offsets], [1 / best[0], *best[1:]], atol=0.0051)
 
 
+@pytest.mark.parametrize("wanted", ["above", "below"])
+def test_at_a_bound_of_the_temperature_the_offsets_are_the_likeliest_there(wanted):
+    """Classes that the logits do not tell, and ones that they tell too well, of which some are commoner."""
+    rng = np.random.default_rng(0)
+    logits, commoner = rng.normal(0, 4, (400, 4)), np.array([0.5, 0.2, 0.2, 0.1])
+    truth = rng.choice(4, 400, p=commoner) if wanted == "above" else (logits + 0.1 * np.log(commoner)).argmax(axis=1)
+    temperature, offsets = fit_offsets(logits, truth)
+    assert temperature == TEMPERATURES[-1 if wanted == "above" else 0]
+
+    def loss(offsets):
+        scores = calibrated(logits, temperature, offsets)
+        return -np.log(scores[np.arange(400), truth]).sum() + np.square(offsets).sum() / (2 * OFFSET**2)
+
+    nearby = [np.array(offsets) + sign * 0.01 * np.eye(4)[index] for index in range(4) for sign in (-1, 1)]
+    assert min(map(loss, nearby)) > loss(np.array(offsets)), "a hundredth more or less of any is less likely"
+
+
 def test_few_rows_hardly_move_an_offset():
     """Three rows of a class that is never chosen, among a hundred."""
     logits, truth = drawn(100, 1.0, np.zeros(3))
@@ -135,6 +154,11 @@ def test_no_row_is_judged_with_what_it_was_fitted_on():
     np.testing.assert_array_equal(first[::2], second[::2])  # fitted on the rows that are as they were
     assert np.abs(first[1::2] - second[1::2]).max() > 0.05
     np.testing.assert_allclose(cross_fitted(logits, truth, offsets=False).sum(axis=1), 1)
+
+
+def test_one_row_has_no_other_to_be_judged_with():
+    with pytest.raises(ValueError, match="cross_fitted: expected two rows or more, got 1"):
+        cross_fitted_ece(*drawn(1, 1.0, np.zeros(3)))
 
 
 def test_what_calibration_did_is_undone():
@@ -185,6 +209,23 @@ def test_mcnemar_agrees_with_the_binomial_test_of_scipy(b, c):
     assert got.p == pytest.approx(stats.binomtest(b, b + c).pvalue if b + c else 1.0, rel=1e-9)
 
 
+def test_a_difference_of_shares_lies_within_a_hundred_points():
+    assert mcnemar([True] * 9, [False] * 9).high == 100
+    assert mcnemar([False] * 9, [True] * 9).low == -100
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_run_without_a_figure_is_refused(value):
+    with pytest.raises(ValueError, match="paired_t: expected finite values, got"):
+        paired_t([70.1, value], [69.1, 69.2])
+
+
+def test_tests_that_are_looked_at_together_are_corrected_as_holm_has_it():
+    """The least times four, the next times three, and none below one before it."""
+    assert statistics.holm([0.04, 0.01, 0.03, 0.3]) == pytest.approx([0.09, 0.04, 0.09, 0.3])
+    assert statistics.holm([0.9, 0.8]) == [1.0, 1.0] and statistics.holm([]) == []
+
+
 def test_student_quantiles_agree_with_scipy():
     stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
     for freedom in (1, 2, 3, 9, 30, 501):
@@ -204,6 +245,30 @@ def test_no_difference_and_a_constant_one_are_told_apart():
 def test_arrays_that_do_not_pair_are_refused(test):
     with pytest.raises(ValueError, match="expected two arrays of one length"):
         test(np.zeros(3), np.zeros(4))
+
+
+def test_an_interval_by_people_holds_the_share_where_one_by_rows_is_too_narrow():
+    """Twenty people, fifteen rows each, whose own shares differ: 95 in 100 intervals are to hold the 0.8 of all."""
+    rng, people = np.random.default_rng(2), np.repeat(np.arange(20), 15).astype(str)
+    held = {"people": 0, "rows": 0}
+    for _ in range(400):
+        right = rng.random(300) < rng.beta(8, 2, 20).repeat(15)
+        for name, (low, high) in (
+            ("people", statistics.people_interval(right, people)),
+            ("rows", statistics.share_interval(int(right.sum()), 300)),
+        ):
+            held[name] += low <= 0.8 <= high
+    assert held["people"] >= 372 and held["rows"] < 340
+
+
+def test_an_interval_by_people_is_never_narrower_than_one_by_rows():
+    people = np.array(["a", "a", "b", "b", "c", "c"])
+    for right in ([1, 0, 1, 0, 1, 0], [1] * 6, [0] * 6, [1, 1, 0, 0, 1, 1]):
+        low, high = statistics.people_interval(np.array(right, bool), people)
+        narrow = statistics.share_interval(sum(right), 6)
+        assert 0 <= low <= narrow[0] and narrow[1] <= high <= 1
+    alone = statistics.people_interval(np.array([True, False, True]), np.array(["a"] * 3))
+    assert alone == statistics.share_interval(2, 3), "one person says nothing of others"
 
 
 @pytest.mark.parametrize(("count", "rows"), [(0, 1), (0, 4), (4, 6), (7, 7), (873, 1000)])

@@ -69,10 +69,24 @@ def test_dequantised_values_are_the_real_values_to_half_a_step(image, channels, 
         assert np.abs(got - real).max() <= scale * (0.5 + 1e-3)
 
 
-def test_without_a_box_the_whole_image_is_meant(image):
+def test_without_a_box_the_whole_image_is_meant_in_the_middle_of_a_square(image):
     preprocess = Preprocess(spec())
     whole = preprocess(image).copy()
-    assert np.array_equal(preprocess(image, Box(0, 0, 160, 120)), whole)
+    assert np.array_equal(preprocess(image, Box(0, -20, 160, 140)), whole)
+    assert np.array_equal(preprocess(np.pad(image, ((20, 20), (0, 0)), "edge")), whole)
+    square = np.ascontiguousarray(image[:, :120])
+    assert np.array_equal(preprocess(square).copy(), preprocess(square, Box(0, 0, 120, 120)))
+
+
+@pytest.mark.parametrize("size", [(48, 38), (38, 48), (48, 37), (96, 48), (200, 30)])
+def test_a_circle_stays_one_whatever_the_image_is_cut_to(size):
+    height, width = size
+    circle = np.zeros(size, np.uint8)
+    cv2.circle(circle, (width // 2, height // 2), 14, 255, -1)
+    grey = Preprocess(spec("grey"))(circle)[0, ..., 0]
+    high, wide = (np.ptp(np.flatnonzero((grey > 0).any(axis=axis))) + 1 for axis in (1, 0))
+    # the edge of a disc may fall on either side of a pixel
+    assert abs(int(high) - int(wide)) <= 1
 
 
 def test_the_buffer_is_used_again(image):

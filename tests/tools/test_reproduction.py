@@ -15,8 +15,8 @@ from edgefer.train.recipes import OWNERS, RECIPES, repetition
 from edgefer.train.runs import keep, keep_short
 from edgefer.train.short import short_form
 from tools import collect as collecting
-from tools import reproduction, trailing
-from tools.reproduction import CROSS, OWN, TABLES
+from tools import gains, reproduction, trailing
+from tools.papers import CROSS, OWN, TABLES
 
 DATA = Path(os.environ.get("EDGEFER_DATA", Path(__file__).parents[2] / "../shared/data"))
 
@@ -68,6 +68,17 @@ def test_the_page_in_the_tree_is_what_the_records_give():
     assert reproduction.main(["--check"]) == 0
 
 
+def test_a_figure_that_was_judged_anew_is_told_beside_that_of_its_training():
+    runs = reproduction.read_records(reproduction.RECORDS)
+    (words,) = trailing.section(reproduction.RECORDS, runs)
+    trained = runs["rtnn-grey"]
+    assert f"{trained.accuracy:.2f} %" in words and f"a difference of 1 of {trained.rows:,} rows" in " ".join(
+        words.split()
+    )
+    again = {"rtnn-grey": replace(trained, accuracy=float(cells(words, "ours")[1]))}
+    assert "judged anew" not in trailing.section(reproduction.RECORDS, runs | again)[0], "they are the same"
+
+
 def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table(tmp_path, records):
     for name, accuracy, losses, exported in (
         ("ferplus-grey", 50.0, [2.0, 1.5], "int8 49.90"),
@@ -115,14 +126,43 @@ def test_repeated_runs_stand_with_the_papers_figures_and_their_gain(records, tmp
 
 
 def test_gains_are_read_with_the_seeds_that_would_decide_them(records, tmp_path):
-    """sobel's three seeds: deviation 0.503; 2.8 over both: (2.8 * 1.414 * 0.503 / 2.8) ** 2 is 0.51; p takes two."""
+    """sobel's three seeds: deviation 0.503; 2.8 over both is 3.9 deviations of a difference."""
     page = reproduction.page(records, tmp_path / "no models")
     reading = page.split("## What the gains say so far")[1].split("\n## ")[0]
-    assert cells(reading, "base + Sobel (concatenated)")[1:] == ["+2.93", "+2.80", "2", "2"]
+    assert cells(reading, "base + Sobel (concatenated)")[1:] == ["+2.93", "+2.80", "2", "3"]
     assert "differ by up to 0.50 (standard deviation; ferplus-sobel, 3 seeds)" in reading
     assert "Laplacian" not in reading, "it has no runs"
     (records / "ferplus-sobel-3.json").unlink()
     assert "What the gains say" not in reproduction.page(records, tmp_path / "no models")
+
+
+@pytest.mark.parametrize("effect", [0.2, 0.8, 1.3, 3.9])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 13, 40])
+def test_the_power_of_a_paired_test_agrees_with_scipys(effect, seeds):
+    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
+    limit, middle = stats.t.ppf(0.975, seeds - 1), effect * seeds**0.5
+    expected = 1 - stats.nct.cdf(limit, seeds - 1, middle) + stats.nct.cdf(-limit, seeds - 1, middle)
+    assert gains.power(effect, seeds) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("effect", [0.3, -0.8, 1.3, 10.0])
+def test_seeds_decide_from_the_first_number_that_reaches_the_power(effect):
+    needed = gains.seeds_needed(effect)
+    assert gains.power(effect, needed) >= gains.POWER
+    assert needed == 2 or gains.power(effect, needed - 1) < gains.POWER
+
+
+def test_what_a_model_went_on_from_is_named_with_the_seeds_it_was_chosen_among(tmp_path):
+    """And which networks are rounded, in whose figures that is; the names are of models that ship."""
+    for number, accuracy in (("", 88.6), ("-2", 88.0), ("-3", 88.3)):
+        keep(write_run(tmp_path / "runs", f"edgefer-s-lessons{number}", accuracy), tmp_path / "records")
+    keep(write_run(tmp_path / "runs", "edgefer-s", 88.5), tmp_path / "records")
+    page = reproduction.page(tmp_path / "records")
+    said = "`edgefer-s` went on from `edgefer-s-lessons`, on these rows the best of 3 seeds, whose mean is 88.30 ± 0.30"
+    assert said in page
+    assert "`edgefer-s` learnt on with weights and activations rounded" in page
+    keep(write_run(tmp_path / "more", "edgefer-s-lessons-4", 88.9), tmp_path / "records")
+    assert "went on from" not in reproduction.page(tmp_path / "records"), "another seed is better"
 
 
 def test_a_run_on_another_set_goes_into_its_own_columns(records, tmp_path):

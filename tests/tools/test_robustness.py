@@ -30,6 +30,17 @@ def test_the_threshold_is_the_least_confidence_that_is_enough():
     assert found["curve"][0] == [10, 100] and found["curve"][-1] == [100, 60]
 
 
+def test_a_threshold_as_it_is_printed_keeps_what_it_promises():
+    """Printed to hundredths: rounded down it would let in rows of which fewer are right."""
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        confidence = rng.uniform(0.3, 1, 500)
+        right = rng.random(500) < confidence**0.3
+        limit = float(f"{bench.thresholded(confidence, right)['threshold']:.2f}")
+        assert right[confidence >= limit].mean() >= bench.PRECISION
+    assert bench.thresholded(np.full(9, 0.7), np.zeros(9, bool))["threshold"] == 1.0
+
+
 def test_each_class_has_a_threshold_of_its_own_answers():
     """Answers of the first class are right above 0.4, of the second never often enough, of the third too few."""
     rng = np.random.default_rng(3)
@@ -41,8 +52,8 @@ def test_each_class_has_a_threshold_of_its_own_answers():
     right[800:] = True
     found = bench.by_class(scores, right, ("a", "b", "c", "d"))
     assert list(found) == ["a", "b", "c"] and [found[label]["rows"] for label in "abc"] == [400, 400, 10]
-    # 342 of 400 are right, and 95 % of the 360 most confident
-    assert found["a"]["threshold"] == pytest.approx(1 - 0.7 * 359 / 399) and found["a"]["coverage"] == 90
+    # 342 of 400 are right, and 95 % of the 360 most confident, the last of which has 0.3702
+    assert found["a"]["threshold"] == 0.37 and found["a"]["coverage"] == 90
     assert found["a"]["crossed"] == pytest.approx(95, abs=2) and found["a"]["crossed_rows"] > 300
     for label in "bc":
         assert found[label]["threshold"] is None and found[label]["coverage"] == 0 and found[label]["crossed"] is None

@@ -50,3 +50,14 @@ def test_a_gain_is_of_the_same_seeds_and_a_run_made_otherwise_has_none(records):
         "0.13",
     ]
     assert "99.00" not in page and "28,386 rows" in page and "2,948 rows of val (FER+ majority)" in page
+
+
+def test_gains_are_told_that_hold_with_all_of_them_taken_together():
+    """Three have a p below 0.05 by themselves; one of them, 0.03, is doubled for the two that are left."""
+    found = {"grey": [-1.0, -1.01, -0.99], "mixed": [0.5, 0.9, 0.62], "longer": [3.0, 3.01, 3.02], "taught": [9.0]}
+    found["last"] = [0.1, -0.1, 0.05]
+    assert [tricks._p(both) < 0.05 for both in found.values() if len(both) > 1] == [True, True, True, False]
+    words = tricks._together(found)
+    assert words.startswith("Of 4 such tests")
+    gain, loss = (tricks.TRICKS[name].words for name in ("longer", "grey"))
+    assert f"it is a gain to have: {gain}. A loss: {loss}. Of the others" in words

@@ -114,6 +114,14 @@ def test_inputs_are_the_real_values_of_the_run_times_tensor(faces):
     assert np.array_equal(x[..., 1], np.clip(np.rint(gx / 4.0), -128, 127) / 128)
 
 
+def test_a_crop_that_is_not_square_is_judged_in_the_proportions_it_is_taught_in():
+    circle = cv2.circle(np.zeros((48, 96), np.uint8), (48, 24), 20, 255, -1)
+    taught = augment(circle, np.random.default_rng(1), 64, Alterations(share=0.0))
+    judged = np.rint(Inputs(input_spec("grey"))(circle)[..., 0] * 128 + 128)
+    # mirrored or not; both interpolate by their own rounding
+    assert min(np.abs(judged - taught).mean(), np.abs(judged[:, ::-1] - taught).mean()) < 2
+
+
 def test_smaller_inputs_are_means_of_full_ones(faces):
     full, half = Inputs(SPEC)(faces[1]), Inputs(SPEC, 32)(faces[1])
     assert np.allclose(half, full.reshape(32, 2, 32, 2, 3).mean(axis=(1, 3)), atol=1e-6)

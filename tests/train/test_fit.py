@@ -70,6 +70,11 @@ def test_the_rate_rises_then_falls_to_zero(schedule):
     assert rates[30] == pytest.approx({"linear": 7 / 9, "cosine": (1 + np.cos(np.pi * 2 / 9)) / 2}[schedule])
 
 
+def test_a_rate_may_rise_for_the_whole_run():
+    settings = TrainingSettings(rate=2.0, warmup=1.0)
+    assert [learning_rate(settings, progress) for progress in (0.5, 1.0)] == [1.0, 2.0]
+
+
 def test_a_command_names_no_setting_that_is_implied_and_a_file_without_it_is_read(tmp_path):
     settings = TrainingSettings()
     words = str(fit_step("runs/x", settings))
@@ -552,10 +557,11 @@ def test_a_picture_of_train_is_not_judged_in_val_either(tmp_path):
                 cv2.imwrite(str(tmp_path / split / label / f"{number}.png"), image)
     shutil.copy(tmp_path / "train/sadness/0.png", tmp_path / "val/sadness/0.png")
     settings = TrainingSettings(data=str(tmp_path), labels="basic7")
-    assert load_data(settings)[1].counts() == "5 of 6 rows count; dropped: 1 duplicates of a row it learns from"
+    counts = "5 of 6 rows count; dropped: 1 duplicates of train"
+    assert load_data(settings)[1].counts() == datasets.load(tmp_path, "val", "basic7").counts() == counts
     for path in (tmp_path / "val").glob("*/*.png"):
         shutil.copy(tmp_path / "train/sadness/0.png", path)
-    with pytest.raises(UsageError, match="no row is left to judge: all 6 are duplicates of train"):
+    with pytest.raises(UsageError, match="of split val counts: 0 of 6 rows count; dropped: 6 duplicates of train"):
         load_data(settings)
 
 

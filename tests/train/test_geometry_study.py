@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from sketch_faces import a_face
 
+from edgefer.errors import UsageError
 from edgefer.geometry import Box
+from edgefer.measure.statistics import calibrated, fit_temperature
 from edgefer.preprocess.points import chain, features
-from edgefer.train.geometry import agreement, export, fitting, mlp, study
+from edgefer.train.geometry import agreement, calibrate, export, fitting, mlp, study
 from edgefer.train.geometry.rows import Rows
 
 
@@ -78,6 +80,30 @@ def test_an_exported_directory_is_read_back_by_the_runtime(tmp_path):
         np.testing.assert_allclose(recognizer.judge(points), export.scores_of(sources[name].trained, points), atol=1e-6)
     assert made.landmarks.metrics.rows == 14 and made.landmarks.metrics.chance == pytest.approx(100 / 7)
     assert "| classic | 14 | 14 |" in (tmp_path / "khan" / "MODEL_CARD.md").read_text()
+
+
+def test_a_temperature_is_fitted_for_the_points_in_use_and_the_model_stays_sound(tmp_path):
+    from edgefer import recognize
+
+    points = np.concatenate([faces(60), faces(60) * 1.1]).astype(np.float32)
+    chances = export.scores_of(trained(1), points).astype(float) ** (1 / 0.6)
+    draw = np.random.default_rng(5)
+    truth = np.array([draw.choice(7, p=row) for row in chances / chances.sum(axis=1, keepdims=True)])
+    rows = Rows(points, truth, truth, np.arange(120), "120 of 120 rows count; dropped: none")
+    val = dict.fromkeys(("classic", "landmarks"), rows)
+    sources = {name: export.Source(trained(seed), rows, rows) for seed, name in enumerate(val)}
+    export.export(tmp_path / "khan", "khan", "MLP", "Khan", sources, "landmarks", "none", 1)
+    made = calibrate.calibrate(tmp_path / "khan", val)
+    wanted = fit_temperature(np.log(export.scores_of(trained(1), points)), truth)
+    assert made.output.temperature == wanted != 1
+    scores = recognize.open(tmp_path / "khan").judge(points)  # its self-tests hold with the temperature
+    np.testing.assert_allclose(scores, calibrated(np.log(export.scores_of(trained(1), points)), wanted), atol=1e-5)
+    card = (tmp_path / "khan" / "MODEL_CARD.md").read_text()
+    assert f"The temperature {wanted:g} was fitted on val with points of `landmarks`" in card
+    assert calibrate.calibrate(tmp_path / "khan", val).output.temperature == wanted, "from scores without the first"
+    assert (tmp_path / "khan" / "MODEL_CARD.md").read_text() == card
+    with pytest.raises(UsageError, match="measured on 120 rows of classic, got 60"):
+        calibrate.calibrate(tmp_path / "khan", val | {"classic": rows.take(np.arange(60))})
 
 
 def test_the_ranking_learns_which_choice_is_right():

@@ -18,17 +18,28 @@ from edgefer.labels import label_named
 from edgefer.measure.datasets.base import SPLITS, Dataset
 from edgefer.measure.datasets.ckplus import IMAGES, load_ckplus, part
 from edgefer.measure.datasets.classes import load_folder, split_named, splits_in
-from edgefer.measure.datasets.fer2013 import RULES, VOTE_COLUMNS, load_csv, load_npz, vote_classes, vote_distributions
+from edgefer.measure.datasets.fer2013 import (
+    RULES,
+    TRUTHS,
+    VOTE_COLUMNS,
+    load_csv,
+    load_npz,
+    truth_of,
+    vote_classes,
+    vote_distributions,
+)
 from edgefer.measure.datasets.photographs import CODES, layout_of, load_coded
 
 __all__ = [
     "LAYOUTS",
     "RULES",
     "SPLITS",
+    "TRUTHS",
     "VOTE_COLUMNS",
     "Dataset",
     "load",
     "splits_in",
+    "truth_of",
     "vote_classes",
     "vote_distributions",
 ]
@@ -46,6 +57,7 @@ def load(
     layout: str | None = None,
     where: Mapping[str, Sequence[str]] | None = None,
     margin: float = 0.0,
+    truth: str | None = None,
 ) -> Dataset:
     """Read a data set; its kind is told by its content.
 
@@ -57,9 +69,8 @@ def load(
     Args:
         path: csv file, npz file or folder.
         split: train, val or test; None means val, and for a folder without splits all of it.
-        labels: label set of the model that is to be judged. The npz gives FER+ votes for ferplus8 and the
-            emotion column for basic7; fer2013.csv always gives basic7, and so do sets of photographs
-            without contempt; class folders of other labels do not count.
+        labels: label set of the model that is to be judged. fer2013.csv and sets of photographs, which have no
+            contempt, give basic7 where that has it; rows of other labels do not count.
         rule: for votes, one of RULES; "plurality" also keeps rows whose top class has no majority,
             "crossentropy" cuts the distributions as the FER+ authors do.
         keep_duplicates: keep rows of val and test that are byte-equal to a train row.
@@ -67,13 +78,20 @@ def load(
         where: only rows whose tag has one of these values, as {"angle": ["straight"]}.
         margin: what is added around a face found in a photograph, in parts of the detector's box: the
             manifest's crop_margin.
+        truth: where rows have both, one of TRUTHS says their class; None means the emotions for basic7, and the votes
+            for all others.
 
     Raises:
         UsageError: the path is missing, unreadable, of no known kind, damaged (with the line of a csv), or
             has no row that counts.
     """
     path = Path(path)
-    for what, value, known in (("split", split, SPLITS), ("rule", rule, RULES), ("layout", layout, LAYOUTS)):
+    for what, value, known in (
+        ("split", split, SPLITS),
+        ("rule", rule, RULES),
+        ("layout", layout, LAYOUTS),
+        ("truth", truth, TRUTHS),
+    ):
         if value is not None and value not in known:
             raise UsageError(f"unknown {what} {value!r}; available: {', '.join(known)}")
     if not path.exists():
@@ -83,19 +101,23 @@ def load(
     if where and layout in (None, "classes"):
         raise UsageError(f"{path}: its rows have no tags to choose by; KDEF, JAFFE, FEI, CAFE and CK+ have")
     if path.is_dir() and layout is not None:
-        data = _load_directory(path, layout, split, labels, margin, where)
+        data = _load_directory(path, layout, split, labels, keep_duplicates, margin, where)
     elif layout is not None:
         raise UsageError(f"{path}: a layout is that of a folder")
-    elif path.suffix == ".npz":
-        data = load_npz(path, split or "val", labels, rule, keep_duplicates)
-    elif path.suffix == ".csv":
+    elif path.suffix.lower() == ".npz":
+        data = load_npz(path, split or "val", labels, rule, keep_duplicates, truth)
+    elif path.suffix.lower() == ".csv":
         data = load_csv(path, split or "val", labels, rule, keep_duplicates)
     else:
         raise UsageError(f"{path}: expected a .csv or .npz file or a folder of class folders")
-    if not len(data) and not sum(data.dropped.values()):
-        raise UsageError(f"{path}: holds no row of split {data.split}")
     if not len(data):
-        raise UsageError(f"{path}: no row of split {data.split} counts: {data.counts()}")
+        dropped = sum(data.dropped.values()) > 0
+        words = (
+            f"no row of split {data.split} counts: {data.counts()}"
+            if dropped
+            else f"holds no row of split {data.split}"
+        )
+        raise UsageError("; ".join([f"{path}: {words}", *data.problems[:1]]))
     return data
 
 
@@ -113,10 +135,16 @@ def _layout(path: Path) -> str:
 
 
 def _load_directory(
-    path: Path, layout: str, split: str | None, labels: str, margin: float, where: Mapping[str, Sequence[str]] | None
+    path: Path,
+    layout: str,
+    split: str | None,
+    labels: str,
+    keep_duplicates: bool,
+    margin: float,
+    where: Mapping[str, Sequence[str]] | None,
 ) -> Dataset:
     if layout == "classes":
-        return load_folder(path, split, labels)
+        return load_folder(path, split, labels, keep_duplicates)
     if split is not None:
         raise UsageError(f"{path}: {layout} has no splits; leave --split out to read all of it")
     if layout == "ckplus":

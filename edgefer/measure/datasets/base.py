@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgefer.errors import UsageError
+from edgefer.errors import PictureError, UsageError
 from edgefer.geometry import Box
-from edgefer.support.stills import read_image
+from edgefer.kernels import luma
+from edgefer.labels import BASIC7, label_set
+from edgefer.support.stills import PictureFile
 
 SPLITS = ("train", "val", "test")
 
@@ -80,12 +83,31 @@ class Dataset:
         )
 
 
+def judged_on(labels: str, expressions: set[str]) -> str:
+    """The label set for rows of these expressions: basic7 where it has them all and the model too."""
+    return "basic7" if expressions <= set(BASIC7) <= set(label_set(labels)) else labels
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, on one line."""
     return " ".join(str(error).split())
 
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".tif", ".tiff")
+
+
+#: Why a row does not count: a row of train is the same to the last byte; its picture is there with another class too;
+#: its file cannot be read.
+SEEN = "duplicates of train"
+CONTRADICTED, UNREADABLE = "labelled in two ways", "unreadable"
+
+#: What stands for an image: its shape, and a digest of its bytes, which are too many to keep.
+Print = tuple[bytes, tuple[int, ...]]
+
+
+def fingerprint(image: np.ndarray) -> Print:
+    """What is the same for images that are equal to the last byte, and for no others."""
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest(), image.shape
 
 
 class FolderImages:
@@ -116,9 +138,10 @@ class FolderImages:
         if not isinstance(index, int | np.integer):
             rows = range(len(self))[index] if isinstance(index, slice) else np.asarray(index).tolist()
             return FolderImages([self.paths[row] for row in rows], [self.boxes[row] for row in rows])
-        image = grey_image(self.paths[index])
-        if image is None:
-            raise UsageError(f"{self.paths[index]}: cannot be read any more")
+        try:
+            image = grey_image(self.paths[index])
+        except PictureError as error:
+            raise UsageError(f"{self.paths[index]}: cannot be read any more: {error}") from None
         box = self.boxes[index]
         return image if box is None else cut(image, box)
 
@@ -137,10 +160,14 @@ def files_under(root: Path) -> list[Path]:
     return [file for file in files if not any(part.startswith(".") for part in file.relative_to(root).parts)]
 
 
-def grey_image(path: Path) -> np.ndarray | None:
-    """The grey image of a file, uint8 (H, W); None when it is unreadable, no image, or cut short."""
+def grey_image(path: Path) -> np.ndarray:
+    """The grey image of a file, uint8 (H, W), of its first picture.
+
+    Raises:
+        PictureError: it is unreadable, no image, cut short, or of numbers that are not read; the message says which.
+    """
     try:
-        decoded = read_image(path)
-    except OSError:
-        return None
-    return None if decoded is None else decoded[0]
+        data = path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"cannot read it: {error.strerror}") from None
+    return luma(PictureFile(data).read().bgr, "bgr")

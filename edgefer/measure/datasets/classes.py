@@ -7,14 +7,27 @@ would be left out, and so are numbers alone: 1 is surprise in RAF-DB, happiness 
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from edgefer.errors import UsageError
+from edgefer.errors import PictureError, UsageError
 from edgefer.labels import OTHER_NAMES, class_of, label_named, label_set
-from edgefer.measure.datasets.base import IMAGE_SUFFIXES, SPLITS, Dataset, FolderImages, files_under, grey_image
+from edgefer.measure.datasets.base import (
+    CONTRADICTED,
+    IMAGE_SUFFIXES,
+    SEEN,
+    SPLITS,
+    UNREADABLE,
+    Dataset,
+    FolderImages,
+    Print,
+    files_under,
+    fingerprint,
+    grey_image,
+)
 from edgefer.support.progress import progress_bar
 
 RULE = "one folder a class{}, every readable image, taken as a face crop"
@@ -45,16 +58,22 @@ def splits_in(root: Path) -> list[str]:
     return [split for entry in _entries(root) if entry.is_dir() and (split := split_named(entry.name))]
 
 
-def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
+def load_folder(path: Path, split: str | None, labels: str, keep_duplicates: bool = False) -> Dataset:
     """The images of class folders, or of those in a split's folder.
+
+    One that is there with two classes counts with neither: what it shows is not known. One that its class has twice
+    counts twice, as rows of a csv do.
+
+    Args:
+        keep_duplicates: keep images of val and test that are equal to one of train.
 
     Raises:
         UsageError: there is no such split, a folder that is no class, or no class at all.
     """
-    root, split = _split_folder(path, split)
+    root, split, taught = _split_folder(path, split)
     names = label_set(labels)
     folders, problems = _class_folders(root, labels)
-    files: list[tuple[Path, int]] = []
+    files: list[tuple[Path, str]] = []
     dropped: Counter[str] = Counter()
     for entry in _entries(root):
         if not entry.is_dir():
@@ -62,35 +81,61 @@ def load_folder(path: Path, split: str | None, labels: str) -> Dataset:
             dropped["outside the class folders"] += 1
     for label, folder in folders.items():
         inside = files_under(folder)
-        index = class_of(label, labels)
-        if index >= 0:
-            files += [(file, index) for file in inside]
+        if class_of(label, labels) >= 0:
+            files += [(file, label) for file in inside]
         else:
             dropped[f"{label}, not in {labels}"] += len(inside)
         if not inside:
             problems.append(f"{folder}: empty")
-    there = {class_of(label, labels) for label in folders}
-    problems += [f"{root / name}: missing" for index, name in enumerate(names) if index not in there]
 
-    paths, truth = [], []
-    for file, index in progress_bar(files, "looking at images", len(files)):
+    seen = _prints(taught) if taught is not None and not keep_duplicates else set()
+    pictures: list[tuple[Path, str, Print]] = []
+    for file, label in progress_bar(files, "looking at images", len(files)):
         if file.suffix.lower() not in IMAGE_SUFFIXES:
             problems.append(f"{file}: not an image by its name")
             dropped["not images"] += 1
-        elif grey_image(file) is None:
-            problems.append(f"{file}: damaged or unreadable")
-            dropped["damaged"] += 1
+            continue
+        try:
+            print_ = fingerprint(grey_image(file))
+        except PictureError as error:
+            problems.append(f"{file}: {error}")
+            dropped[UNREADABLE] += 1
+            continue
+        if print_ in seen:
+            dropped[SEEN] += 1
         else:
-            paths.append(file)
-            truth.append(index)
+            pictures.append((file, label, print_))
+    first: dict[Print, tuple[Path, str]] = {}
+    contradicted = set()
+    for file, label, print_ in pictures:
+        other, given = first.setdefault(print_, (file, label))
+        if given != label:
+            problems.append(f"{other}: labelled {given}, and the same picture {label} in {file}")
+            contradicted.add(print_)
+    counted = [(file, class_of(label, labels)) for file, label, print_ in pictures if print_ not in contradicted]
+    if contradicted:
+        dropped[CONTRADICTED] += len(pictures) - len(counted)
+    there = {class_of(label, labels) for label in folders}
+    problems += [f"{root / name}: missing" for index, name in enumerate(names) if index not in there]
     renamed = ", ".join(f"{folder.name} is {label}" for label, folder in folders.items() if folder.name != label)
     rule = RULE.format(f" ({renamed})" if renamed else "")
-    images, classes = FolderImages(paths), np.array(truth, np.int64)
-    return Dataset(str(path), split or "all", labels, rule, images, classes, dropped=dict(dropped), problems=problems)
+    images, truth = FolderImages([file for file, _ in counted]), np.array([index for _, index in counted], np.int64)
+    return Dataset(str(path), split or "all", labels, rule, images, truth, dropped=dict(dropped), problems=problems)
 
 
-def _split_folder(path: Path, split: str | None) -> tuple[Path, str | None]:
-    """Where the class folders are, and the split they are of; None where there are no splits."""
+def _prints(root: Path) -> set[Print]:
+    """Of every image under a folder that can be read, whatever its class."""
+    files = [file for file in files_under(root) if file.suffix.lower() in IMAGE_SUFFIXES]
+    found = set()
+    for file in progress_bar(files, "looking at train", len(files)):
+        with contextlib.suppress(PictureError):  # it is told where train is read
+            found.add(fingerprint(grey_image(file)))
+    return found
+
+
+def _split_folder(path: Path, split: str | None) -> tuple[Path, str | None, Path | None]:
+    """Where the class folders are, the split they are of, and where train is, unless they are of it; None where there
+    are no splits, or no train."""
     divided: dict[str, Path] = {}
     for entry in _entries(path):
         name = split_named(entry.name) if entry.is_dir() else None
@@ -101,12 +146,12 @@ def _split_folder(path: Path, split: str | None) -> tuple[Path, str | None]:
     if not divided and split:
         raise UsageError(f"{path}: has no folder {split}; leave --split out to read all of it")
     if not divided:
-        return path, None
+        return path, None, None
     chosen = split or "val"
     if chosen not in divided:
         available = ", ".join(name for name in SPLITS if name in divided)
         raise UsageError(f"{path}: has no folder {chosen}; available: {available}")
-    return divided[chosen], chosen
+    return divided[chosen], chosen, divided.get("train") if chosen != "train" else None
 
 
 def _class_folders(root: Path, labels: str) -> tuple[dict[str, Path], list[str]]:

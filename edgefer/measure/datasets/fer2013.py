@@ -20,7 +20,7 @@ import numpy as np
 
 from edgefer.errors import UsageError
 from edgefer.labels import BASIC7, FERPLUS8, class_of
-from edgefer.measure.datasets.base import SPLITS, Dataset, one_line
+from edgefer.measure.datasets.base import SEEN, SPLITS, UNREADABLE, Dataset, judged_on, one_line
 from edgefer.support.progress import progress_bar
 from edgefer.support.stills import decode_image
 
@@ -44,6 +44,14 @@ CROSSENTROPY_RULE = (
 #: Rules by which votes become a class, and their words.
 RULES = {"majority": MAJORITY_RULE, "plurality": PLURALITY_RULE, "crossentropy": CROSSENTROPY_RULE}
 EMOTION_RULE = "FER-2013 emotion column, every row"
+#: What may say the class of a row of FER-2013: the ten voters of FER+, or its own emotion column.
+TRUTHS = ("votes", "emotions")
+
+
+def truth_of(rule: str) -> str:
+    """Which of TRUTHS a rule goes by, in the words of a data set or of a manifest; "" for neither."""
+    return "votes" if rule.startswith("FER+ ") else "emotions" if rule.startswith(EMOTION_RULE.split(",")[0]) else ""
+
 
 _PIXELS = {str(level): level for level in range(256)}
 
@@ -134,10 +142,21 @@ def _select(
             reasons[classes == index] = f"{name}, not in {labels}"
     if unknown is not None:
         reasons[unknown] = "with votes not known"
-    reasons[duplicate] = "duplicates of train"
+    reasons[duplicate] = SEEN
     kept = np.flatnonzero(reasons == "")
     dropped = Counter(reason for reason in reasons.tolist() if reason)
     return kept, order[classes[kept]], dict(sorted(dropped.items()))
+
+
+def _select_emotions(
+    emotions: np.ndarray, labels: str, duplicate: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """As `_select`, by the emotion column."""
+    order = np.array([class_of(name, labels) for name in BASIC7])
+    classes = order[emotions]
+    kept = np.flatnonzero(~duplicate & (classes >= 0))
+    outside = Counter(f"{BASIC7[each]}, not in {labels}" for each in emotions[~duplicate & (classes < 0)])
+    return kept, classes[kept], {SEEN: int(duplicate.sum()), **dict(sorted(outside.items()))}
 
 
 def _targets(votes: np.ndarray, rule: str) -> np.ndarray:
@@ -147,7 +166,9 @@ def _targets(votes: np.ndarray, rule: str) -> np.ndarray:
 # npz ------------------------------------------------------------------------------------------------------
 
 
-def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:
+def load_npz(
+    path: Path, split: str, labels: str, rule: str, keep_duplicates: bool, truth: str | None = None
+) -> Dataset:
     names = ("webp", "offset", "emotion", "split", "votes")
     marks = {"votes_known": True, "duplicate_of_train": False}  # of every row where the file has no such array
     try:
@@ -179,17 +200,16 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
 
     duplicate = arrays["duplicate_of_train"][rows] & (split != "train") & (not keep_duplicates)
     votes = arrays["votes"][rows].astype(np.int64)
-    if labels == "basic7":
-        kept = np.flatnonzero(~duplicate)
-        truth = arrays["emotion"][rows][kept].astype(np.int64)
-        if len(wrong := np.flatnonzero((truth < 0) | (truth >= len(BASIC7)))):
-            row, got = rows[kept][wrong[0]], truth[wrong[0]]
+    if (truth or ("emotions" if labels == "basic7" else "votes")) == "emotions":
+        emotions, labels = arrays["emotion"][rows].astype(np.int64), judged_on(labels, set(BASIC7))
+        if len(wrong := np.flatnonzero(~duplicate & ((emotions < 0) | (emotions >= len(BASIC7))))):
+            row, got = rows[wrong[0]], emotions[wrong[0]]
             raise UsageError(f"{path}: emotion of row {row}: expected 0 to {len(BASIC7) - 1}, got {got}")
-        dropped = {"duplicates of train": int(duplicate.sum())}
+        kept, classes, dropped = _select_emotions(np.where(duplicate, 0, emotions), labels, duplicate)
         words, distributions = EMOTION_RULE, None
         given = np.where(arrays["votes_known"][rows][kept, None], votes[kept], 0)
     else:
-        kept, truth, dropped = _select(votes, rule, labels, duplicate, ~arrays["votes_known"][rows])
+        kept, classes, dropped = _select(votes, rule, labels, duplicate, ~arrays["votes_known"][rows])
         words, distributions, given = RULES[rule], _targets(votes[kept], rule), None
 
     numbers = rows[kept]
@@ -203,11 +223,11 @@ def load_npz(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
         images[index] = image
         readable.append(index)
     if problems:
-        dropped["unreadable"] = len(problems)
-        images, truth, numbers = images[readable], truth[readable], numbers[readable]
+        dropped[UNREADABLE] = len(problems)
+        images, classes, numbers = images[readable], classes[readable], numbers[readable]
         distributions, given = (each[readable] if each is not None else None for each in (distributions, given))
     tags = {"row": numbers.astype(str)}
-    return Dataset(str(path), split, labels, words, images, truth, distributions, dropped, problems, tags, given)
+    return Dataset(str(path), split, labels, words, images, classes, distributions, dropped, problems, tags, given)
 
 
 # csv ------------------------------------------------------------------------------------------------------
@@ -283,10 +303,9 @@ def load_csv(path: Path, split: str, labels: str, rule: str, keep_duplicates: bo
         return table.number(line, fields, "emotion", len(BASIC7) - 1)
 
     emotions, images, duplicate = _rows_of(table, table, split, keep_duplicates, emotion)
-    kept = np.flatnonzero(~duplicate)
-    truth = np.array(emotions, np.int64)[kept]
-    dropped = {"duplicates of train": int(duplicate.sum())}
-    return Dataset(str(path), split, "basic7", EMOTION_RULE, images[kept], truth, dropped=dropped)
+    labels = judged_on(labels, set(BASIC7))
+    kept, truth, dropped = _select_emotions(np.array(emotions, np.int64), labels, duplicate)
+    return Dataset(str(path), split, labels, EMOTION_RULE, images[kept], truth, dropped=dropped)
 
 
 def _load_ferplus(table: _Table, split: str, labels: str, rule: str, keep_duplicates: bool) -> Dataset:

@@ -18,7 +18,6 @@ full profile, the crop is where the other faces of the set are, and the file is 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 from collections import Counter, defaultdict
@@ -30,10 +29,20 @@ import numpy as np
 
 from edgefer import detect
 from edgefer.detect.photograph import find_faces
-from edgefer.errors import UsageError
+from edgefer.errors import PictureError, UsageError
 from edgefer.geometry import Box, squared
-from edgefer.labels import BASIC7, class_of, label_set
-from edgefer.measure.datasets.base import IMAGE_SUFFIXES, Dataset, FolderImages, files_under, grey_image
+from edgefer.labels import class_of
+from edgefer.measure.datasets.base import (
+    CONTRADICTED,
+    IMAGE_SUFFIXES,
+    UNREADABLE,
+    Dataset,
+    FolderImages,
+    files_under,
+    fingerprint,
+    grey_image,
+    judged_on,
+)
 from edgefer.support.progress import progress_bar
 
 #: Whose boxes are cut out: the detector of a run, unless it is told otherwise.
@@ -70,11 +79,6 @@ class Listing:
         self.dropped[reason] += 1
 
 
-def judged_on(labels: str, expressions: set[str]) -> str:
-    """The label set for pictures of these expressions: basic7 where it has them all and the model too."""
-    return "basic7" if expressions <= set(BASIC7) <= set(label_set(labels)) else labels
-
-
 def assemble(
     source: Path,
     listing: Listing,
@@ -105,12 +109,13 @@ def assemble(
 
     detector, shapes, faces, prints = detect.open_detector(DETECTOR), {}, {}, defaultdict(list)
     for picture in progress_bar(wanted, "finding faces", len(wanted)):
-        image = grey_image(picture.path)
-        if image is None:
-            problems.append(f"{picture.path}: damaged or unreadable")
-            dropped["damaged"] += 1
+        try:
+            image = grey_image(picture.path)
+        except PictureError as error:
+            problems.append(f"{picture.path}: {error}")
+            dropped[UNREADABLE] += 1
             continue
-        prints[hashlib.blake2b(image.tobytes(), digest_size=16).digest(), image.shape].append(picture)
+        prints[fingerprint(image)].append(picture)
         shapes[picture.path] = image.shape
         found = find_faces(detector, image, LEAST_FACE * min(image.shape))
         faces[picture.path] = max((face.box for face in found), key=lambda box: box.area, default=None)
@@ -122,7 +127,7 @@ def assemble(
             kept = []
             given = ", ".join(f"{picture.label} in {picture.path.name}" for picture in same[1:])
             problems.append(f"{same[0].path}: labelled {same[0].label}, and the same picture {given}")
-            dropped["labelled in two ways"] += len(same)
+            dropped[CONTRADICTED] += len(same)
         else:
             problems += [f"{other.path}: the same picture as {same[0].path}" for other in same[1:]]
             dropped["the same picture again"] += len(same) - 1

@@ -48,7 +48,7 @@ class Inputs:
         self._preprocess = Preprocess(spec)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """uint8 (H, W), a whole face crop of any size, to float32 (side, side, C), real values."""
+        """uint8 (H, W), a whole face crop of any size, to float32 (side, side, C), real values; see Preprocess."""
         levels = self._preprocess(image)[0].astype(np.float32)
         if self.side != self.spec.width:
             levels = cv2.resize(levels, (self.side, self.side), interpolation=cv2.INTER_AREA)

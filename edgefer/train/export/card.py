@@ -17,7 +17,8 @@ from edgefer.train.settings import TrainingSettings
 
 #: How what `recalibrated` rewrites begins.
 _CALIBRATION, _OUTPUT = "## Calibration", "* Output: "
-_SHIPPED, _TAKEN = "| as shipped, int8 | ", "| truth \\ taken for |"
+_EPOCH = "The epoch was chosen on these rows"
+_SHIPPED, _BEFORE, _TAKEN = "| as shipped, int8", "| before quantisation, float32 |", "| truth \\ taken for |"
 
 
 class Origin(NamedTuple):
@@ -56,7 +57,13 @@ def origin_of(rule: str) -> Origin:
 
 
 def render(
-    manifest: FrameManifest, lineage: Runs, done: dict, measured: Measured, margin: Margin, model_bytes: int
+    manifest: FrameManifest,
+    lineage: Runs,
+    done: dict,
+    measured: Measured,
+    margin: Margin,
+    model_bytes: int,
+    chosen: str = "",
 ) -> str:
     """The card as Markdown.
 
@@ -66,6 +73,7 @@ def render(
         done: the last run's done.json.
         measured: on val.
         model_bytes: size of model.tflite.
+        chosen: of the run that the last one went on from, in words, where it is the best of several.
     """
     figures, spec, training = manifest.metrics, manifest.input, manifest.training
     run, settings = lineage[-1]
@@ -91,14 +99,12 @@ def render(
             ),
             "## What it does",
             f"| on {figures.split}, {figures.rows} rows | accuracy |\n|---|---|\n"
-            f"{_SHIPPED}{figures.accuracy_int8:.2f} % |\n"
-            f"| before quantisation, float32 | {figures.accuracy_float32:.2f} % |",
+            f"{_shipped(manifest, measured)}\n{_BEFORE} {figures.accuracy_float32:.2f} % |",
             _text(
                 f"""Quantisation moves accuracy by {gain.difference:+.2f} points (95 % interval
                 {gain.low:+.2f} to {gain.high:+.2f}). As shipped and in {keras} the network chooses the same
                 label on {measured.same_label:.2f} % of the rows; the logits differ by
-                {measured.logit_error:.3f} (root mean square). The epoch was chosen on these rows, so they
-                flatter the model a little. No test row was read."""
+                {measured.logit_error:.3f} (root mean square). {_flattered(chosen)} No test row was read."""
             ),
             _text(f"Rows: {done['val_counts']}. Rule: {figures.rule}."),
             _confusion(measured.confusion, manifest.labels),
@@ -150,6 +156,20 @@ def _output(manifest: FrameManifest) -> str:
     )
 
 
+def _flattered(chosen: str) -> str:
+    """What was chosen by the rows that the figures are of."""
+    more = f", and so was the run that it went on from, {chosen}" if chosen else ""
+    return f"{_EPOCH}{more}, so they flatter the model a little."
+
+
+def _shipped(manifest: FrameManifest, measured: Measured) -> str:
+    """Accuracy as it ships, and without the offsets, which the float network's has no part in either."""
+    return (
+        f"{_SHIPPED}, with offsets that were fitted on these rows | {manifest.metrics.accuracy_int8:.2f} % |\n"
+        f"| int8, without offsets | {measured.accuracy_converted:.2f} % |"
+    )
+
+
 def calibration(manifest: FrameManifest) -> str:
     """The section that tells what a score means."""
     figures = manifest.metrics
@@ -168,15 +188,18 @@ def _offsets(manifest: FrameManifest) -> str:
     return ", ".join(f"{name} {value:+.2f}" for name, value in names)
 
 
-def recalibrated(card: str, manifest: FrameManifest, measured: Measured) -> str:
+def recalibrated(card: str, manifest: FrameManifest, measured: Measured, chosen: str = "") -> str:
     """A card with that section rewritten, and what offsets change: output, accuracy, and what was taken for what.
+
+    Args:
+        chosen: as of `render`; empty leaves what the card says.
 
     Raises: UsageError: it lacks one of them.
     """
     parts = [
         (_OUTPUT, re.escape(_OUTPUT) + r".*?(?=\n\* )", _list(_output(manifest))),
         (_CALIBRATION, re.escape(f"{_CALIBRATION}\n") + r".*?(?=\n\n## )", calibration(manifest)),
-        (_SHIPPED, re.escape(_SHIPPED) + "[0-9.]+ %", f"{_SHIPPED}{manifest.metrics.accuracy_int8:.2f} %"),
+        (_SHIPPED, re.escape(_SHIPPED) + rf".*?(?=\n{re.escape(_BEFORE)})", _shipped(manifest, measured)),
         (_TAKEN, re.escape(_TAKEN) + r".*?(?=\n\n)", _confusion(measured.confusion, manifest.labels)),
     ]
     for what, pattern, words in parts:
@@ -184,7 +207,14 @@ def recalibrated(card: str, manifest: FrameManifest, measured: Measured) -> str:
         if not place:
             raise UsageError(f"calibrate: the card of {manifest.name} has no {what!r}")
         card = card[: place.start()] + words + card[place.end() :]
-    return card
+    if not chosen:
+        return card
+    paragraphs = ((" ".join(text.split()), text) for text in card.split("\n\n"))
+    sentence = re.escape(_EPOCH) + r".*? a little\."
+    return "\n\n".join(
+        _text(re.sub(sentence, lambda _: _flattered(chosen), words)) if _EPOCH in words else text
+        for words, text in paragraphs
+    )
 
 
 def _stages(settings: TrainingSettings) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,7 +17,7 @@ from edgefer import labels, recognize
 from edgefer.errors import UsageError
 from edgefer.measure.datasets import Dataset
 from edgefer.measure.datasets.base import Images
-from edgefer.measure.statistics import ECE_RULE, cross_fitted_ece
+from edgefer.measure.statistics import ECE_RULE, TEMPERATURES, cross_fitted_ece
 from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.interpreter import Interpreter
@@ -29,6 +31,8 @@ from edgefer.train.export.place import check_place, replace_directory
 from edgefer.train.export.quantise import convert, quantisation, quantise
 from edgefer.train.recipes import Runs, chain
 from edgefer.train.settings import TrainingSettings, load_data
+
+log = logging.getLogger(__name__)
 
 CARD_NAME = "MODEL_CARD.md"
 CALIBRATION_ROWS = 600  # train images, half of them augmented: a camera's faces vary more than the set's
@@ -77,7 +81,9 @@ def export(run: Path, out: Path) -> manifest.FrameManifest:
         directory = Path(scratch) / out.name
         directory.mkdir()
         (directory / manifest.MODEL_NAME).write_bytes(content)
-        (directory / CARD_NAME).write_text(card.render(final, lineage, done, measured, margin, len(content)))
+        (directory / CARD_NAME).write_text(
+            card.render(final, lineage, done, measured, margin, len(content), _chosen(final))
+        )
         directories.write(directory, final)
         install(directory, out)
     return directories.load_frame(out)
@@ -109,6 +115,12 @@ def _calibrated(draft: manifest.FrameManifest, measured: Measured) -> manifest.F
     )
 
 
+def _chosen(model: manifest.FrameManifest) -> str:
+    """Of the run that a model's last one went on from, by the records here; empty where there are none."""
+    starts = re.findall(r"--start runs/(\S+)", model.training.command)
+    return runs.chosen_among(runs.read_records(runs.RECORDS), starts[-1]) if starts else ""
+
+
 def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
     """Fit temperature and offsets of a model directory on val; rewrite manifest and card.
 
@@ -131,7 +143,7 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
         copy = Path(scratch) / directory.name
         shutil.copytree(directory, copy)
         old_card = (copy / CARD_NAME).read_text()
-        (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated, measured))
+        (copy / CARD_NAME).write_text(card.recalibrated(old_card, calibrated, measured, _chosen(before)))
         directories.write(copy, calibrated)
         install(copy, directory)
     return directories.load_frame(directory)
@@ -140,7 +152,20 @@ def calibrate(directory: Path, val: Dataset) -> manifest.FrameManifest:
 def install(directory: Path, out: Path) -> None:
     """Put a complete model directory in the place of another, if it opens."""
     recognize.open(directory)
+    output = getattr(directories.load(directory), "output", None)
+    warn_of_bound(out, getattr(output, "temperature", 1.0))
     replace_directory(directory, out)
+
+
+def warn_of_bound(out: Path, temperature: float) -> None:
+    """A temperature at the end of those that are fitted is not what the rows ask for."""
+    least, most = TEMPERATURES[0], TEMPERATURES[-1]
+    if not least < temperature < most:
+        log.warning(
+            "%s: its temperature, %g, is a bound of those that are fitted (%g to %g), so its scores are not "
+            "calibrated; look at the rows of val and at the scale of the logits",
+            *(out, temperature, least, most),
+        )
 
 
 def describe_input(settings: TrainingSettings) -> str:
@@ -251,6 +276,7 @@ def export_float(run: Path, out: Path, precision: str) -> dict[str, Any]:
             "ece_rule": ECE_RULE,
         },
     }
+    warn_of_bound(out, measured.fit[0])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)
     out.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")

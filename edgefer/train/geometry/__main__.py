@@ -54,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument("--epochs", type=int, default=EPOCHS)
     action.add_argument("--out", type=Path, required=True)
     action.set_defaults(execute=_export)
+    action = actions.add_parser("calibrate", help="fit the temperature of a model directory again")
+    action.add_argument("model", type=Path, help="of the kind geometry")
+    _rows(action)
+    action.set_defaults(execute=_calibrate)
     action = actions.add_parser("compare", help="shipped models on the same val rows")
     _rows(action)
     action.add_argument("--models", nargs="+", default=["khan"], help="of the kind geometry")
@@ -117,7 +121,7 @@ def _points(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from edgefer.train.geometry import export, mlp, people, rows
+    from edgefer.train.geometry import calibrate, export, mlp, people, rows
 
     if (args.classic is None) == (args.people is None):
         raise UsageError("export: expected --classic, what `points` wrote of FER-2013, or --people and a folder")
@@ -153,9 +157,19 @@ def _export(args: argparse.Namespace) -> int:
         f"{args.people.name}, {args.division}" if args.people else export.DATA,
         network,
     )
+    manifest = calibrate.calibrate(args.out, {name: source.val for name, source in sources.items()})
     for name, part in (("classic", manifest.classic), ("landmarks", manifest.landmarks)):
         figures = part.metrics
         print(f"{name}: {figures.accuracy:.2f} % of {figures.rows}; most frequent label {figures.chance:.2f} %")
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from edgefer.train.geometry import calibrate, rows
+
+    marks, points = rows.read_marks(args.landmarks), {"classic": args.classic, "landmarks": None}
+    val = {name: rows.load_rows(args.data, "val", marks, classic) for name, classic in points.items()}
+    print(f"{args.model}: temperature {calibrate.calibrate(args.model, val).output.temperature:g}")
     return 0
 
 
