@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import av
 
+from edgefer.errors import SourceError
 from edgefer.sources.base import NS_PER_S
 from edgefer.sources.media.layout import Layouts
 from edgefer.sources.media.library import FAILURES, INVALID, MediaError, open_input, reason_of
@@ -96,6 +97,7 @@ class MediaReader:
         self.latest_end_ns: int | None = None
         self._lock = threading.Lock()
         self._closing = False
+        self._failure: SourceError | None = None
         self._position = 0
         self._silence_s = silence_s
         self._asked_s = 0.0
@@ -149,6 +151,7 @@ class MediaReader:
 
         Raises:
             MediaError: the input cannot be read on.
+            SourceError: of the file that it reads, once every picture that came before was given.
         """
         try:
             with self._lock:
@@ -246,9 +249,16 @@ class MediaReader:
                 continue
             except FAILURES as error:
                 raise MediaError(reason_of(error)) from None
+            except SourceError as error:
+                if self._silence_s is not None:
+                    raise
+                self._failure, self._packets = error, iter(())
+                return av.Packet()  # empty: the decoder gives what it still holds
             except IndexError:  # at the end PyAV looks for streams that began in between; ours has been through
                 return None
             if packet is None:
+                if self._failure is not None:
+                    raise self._failure
                 return None
             if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
                 raise MediaError(f"no whole picture for {self._silence_s:g} s")

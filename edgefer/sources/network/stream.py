@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError, SourceStalled
 from edgefer.sources.base import Source
 from edgefer.sources.film import FILM_OPTIONS
@@ -171,7 +172,7 @@ def _open_body(client: WebClient, answer: Answer, options: NetworkOptions) -> So
     """A film where the server says how long it is, else a live stream."""
     finite = answer.length is not None
     live = options.live == "yes" or (options.live == "auto" and not finite)
-    file = WebFile(client, answer)
+    file = WebFile(client, answer, 0.0 if live else PATIENCE_S)  # what is live is opened again instead
     try:
         media = MediaReader(
             file, {**FILM_OPTIONS, **(_FAST if live else {})}, live=live, silence_s=STALL_S if live else None

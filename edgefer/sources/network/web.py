@@ -79,15 +79,23 @@ class Answer:
         kind: content type in small letters, without its parameters.
         length: bytes of the whole, or None where the server does not say.
         ranges: whether the server gives parts of it.
+        version: by which the server tells it from what is there later; empty where it does not.
+        position: of the next byte in the whole.
     """
 
     def __init__(self, client: WebClient, response: http.client.HTTPResponse, start: int) -> None:
+        """Args: start: first byte that was asked for."""
         self._client, self._response = client, response
         self.kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
-        total = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
-        plain = response.headers.get("Content-Length", "")
-        self.length = int(total.group(1)) if total else start + int(plain) if plain.isdecimal() else None
+        plain, total = response.headers.get("Content-Length", ""), ""
+        if response.status != 206:
+            start = 0
+        elif part := re.match(r"bytes\s+(\d+)-\d*/(\d*)", response.headers.get("Content-Range", ""), re.I):
+            start, total = int(part[1]), part[2]  # caches give whole blocks, which may begin before what was asked for
+        self.length = int(total) if total else start + int(plain) if plain.isdecimal() else None
         self.ranges = response.status == 206 or response.headers.get("Accept-Ranges", "").lower() == "bytes"
+        tag = response.headers.get("ETag", "")
+        self.version = "" if tag.startswith("W/") else tag  # a weak one does not vouch for each byte
         self._ahead = b""
         self.position = start
 
@@ -159,19 +167,29 @@ class WebClient:
         verify: whether the certificate must be one that this machine trusts.
         """
         self.address, self.shown, self.timeout_s = address, address.shown, timeout_s
-        self.interrupted = False
         self._verify = verify
         self._connection: http.client.HTTPConnection | None = None
         self._socket: socket.socket | None = None
         self._where: tuple[str, str] = ("", "")
+        self._given_up = threading.Event()
         self._authorization = Authorization(address)
         self._lock = threading.Lock()
 
-    def get(self, start: int = 0) -> Answer:
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was told to end."""
+        return self._given_up.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits; whether it was told to end meanwhile."""
+        return self._given_up.wait(seconds)
+
+    def get(self, start: int = 0, version: str = "") -> Answer:
         """Asks for the address, follows redirections, and says who is asking where the server wants to know.
 
         Args:
             start: first byte that is wanted, where the server gives parts.
+            version: of which the part is to be; of another one the server gives the whole.
 
         Raises:
             SourceError, SourceRefused, SourceStalled: as refusal() and unreachable() say.
@@ -183,6 +201,8 @@ class WebClient:
             headers = {"User-Agent": f"edgefer/{edgefer.__version__}", "Accept": "*/*"}
             if start:
                 headers["Range"] = f"bytes={start}-"
+                if version:
+                    headers["If-Range"] = version
             target = _escaped(address.rest if address.rest.startswith("/") else "/" + address.rest)
             if own and (field := self._authorization.field("GET", target)):
                 headers["Authorization"] = sent = field
@@ -200,7 +220,7 @@ class WebClient:
                 if not response.isclosed():
                     self.hang_up()
             elif response.status in (200, 206):
-                return Answer(self, response, start if response.status == 206 else 0)
+                return Answer(self, response, start)
             else:
                 status, reason = response.status, response.reason
                 self.hang_up()
@@ -277,7 +297,7 @@ class WebClient:
     def interrupt(self) -> None:
         """Ends whatever is waited for, now and later; from any thread."""
         with self._lock:
-            self.interrupted = True
+            self._given_up.set()
             self._shut_down()
 
     def close(self) -> None:
