@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 from msgspec import Struct
 
 from edgefer.errors import SourceError, SourceStalled
+from edgefer.sources.network.schemes import SCHEMES
 from edgefer.support.redact import credentials_end, url_name
 
 _HOST = r"(?:\[[\w:.%]+\]|[^\s/?#@:\[\]]*)(?::\d{0,5})?"
@@ -86,6 +87,16 @@ def parse_address(url: str, host_needed: bool = True) -> Address:
         tail or "",
         shown,
     )
+
+
+def is_same_server(first: Address, second: Address) -> bool:
+    """Whether a password for the first address may be sent to the second: over https too, but never back to http."""
+    kinds = (first.scheme, second.scheme)
+    if first.host.lower() != second.host.lower() or (kinds[0] != kinds[1] and kinds != ("http", "https")):
+        return False
+    ports = [SCHEMES[address.scheme].port for address in (first, second)]
+    given = [address.port or port for address, port in zip((first, second), ports, strict=True)]
+    return given == ports or given[0] == given[1]
 
 
 def resolve(address: Address, timeout_s: float) -> None:

@@ -5,7 +5,6 @@ The standard library's urllib is not used: with a wrong password it asks six tim
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import re
@@ -13,16 +12,15 @@ import socket
 import ssl
 import threading
 import time
-from base64 import b64encode
 from contextlib import suppress
 from urllib.parse import urljoin, urlsplit
 
 import edgefer
 from edgefer.errors import SourceError, SourceRefused, SourceStalled
-from edgefer.sources.network.address import Address, parse_address, resolve
+from edgefer.sources.network.address import Address, is_same_server, parse_address, resolve
+from edgefer.sources.network.authorization import Authorization
 
 _MOST_REDIRECTS = 5
-_HASHES = {"md5": hashlib.md5, "sha-256": hashlib.sha256}
 #: OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID: a board without a clock has not asked for the time yet.
 _NOT_YET_VALID = 9
 _TRANSIENT = (408, 425, 429)
@@ -194,10 +192,10 @@ class WebClient:
         Raises:
             SourceError, SourceRefused, SourceStalled: as refusal() and unreachable() say.
         """
-        address, sent = self.address, ""
-        redirects = 0
+        address, redirects = self.address, 0
+        self._authorization.begin()
         while True:
-            own = address.netloc == self.address.netloc
+            own, sent = is_same_server(self.address, address), ""
             headers = {"User-Agent": f"edgefer/{edgefer.__version__}", "Accept": "*/*"}
             if start:
                 headers["Range"] = f"bytes={start}-"
@@ -214,16 +212,27 @@ class WebClient:
                 address = self._redirected(address, location)
                 self.hang_up()
             elif response.status == 401 and own and self._authorization.take(response.headers, bool(sent)):
-                sent = ""
                 with suppress(OSError, http.client.HTTPException):
                     response.read(1 << 16)  # so that the connection can be used again
                 if not response.isclosed():
                     self.hang_up()
             elif response.status in (200, 206):
+                self._authorization.worked |= bool(sent)
                 return Answer(self, response, start)
             else:
                 status, reason = response.status, response.reason
                 self.hang_up()
+                if status == 401 and not own and self.address.user is not None:
+                    raise SourceRefused(
+                        f"{self.shown}: redirected to {address.shown}, which asks for a password; it is not sent to"
+                        " another server, nor from https to http: give that address itself"
+                    )
+                if status == 401 and self._authorization.stale:
+                    kind = SourceStalled if self._authorization.worked else SourceRefused
+                    raise kind(
+                        f"{self.shown}: the server answers 401 again and again, as if each of its nonces had run out at"
+                        " once; is its clock right, and the password?"
+                    )
                 raise refusal(self.shown, status, _plain(reason), bool(sent))
 
     def _redirected(self, address: Address, target: str) -> Address:
@@ -309,77 +318,6 @@ class WebClient:
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-
-
-class Authorization:
-    """The Authorization field for one address: Basic, or Digest with MD5 or SHA-256 (RFC 7616)."""
-
-    def __init__(self, address: Address) -> None:
-        self._user, self._password = address.user, address.password or ""
-        self._challenge: dict[str, str] | None = None
-        self._kind = ""
-        self._count = 0
-
-    def take(self, headers: http.client.HTTPMessage, sent: bool) -> bool:
-        """Takes the challenge of a 401; whether it is worth asking again.
-
-        Args:
-            sent: whether the request held user and password: then only a nonce that has gone stale is a reason.
-        """
-        if self._user is None:
-            return False
-        for kind in ("digest", "basic"):
-            for challenge in headers.get_all("WWW-Authenticate", []):
-                found = re.match(rf"\s*{kind}\b(.*)", challenge, re.I | re.S)
-                if not found:
-                    continue
-                pairs = re.findall(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))', found.group(1))
-                fields = {name.lower(): quoted or bare for name, quoted, bare in pairs}
-                if kind == "digest" and _algorithm(fields) is None:
-                    continue
-                again = not sent or fields.get("stale", "").lower() == "true"
-                self._kind, self._challenge, self._count = kind, fields, 0
-                return again
-        return False
-
-    def field(self, method: str, uri: str) -> str:
-        """The field for a request; empty before a server has asked for it."""
-        if self._user is None or self._challenge is None:
-            return ""
-        if self._kind == "basic":
-            return "Basic " + b64encode(f"{self._user}:{self._password}".encode()).decode()
-        fields = self._challenge
-        algorithm = _algorithm(fields)
-        assert algorithm is not None
-
-        def digest(text: str) -> str:
-            return _HASHES[algorithm.removesuffix("-sess")](text.encode()).hexdigest()
-
-        self._count += 1
-        nonce, realm = fields.get("nonce", ""), fields.get("realm", "")
-        count, client_nonce = f"{self._count:08x}", os.urandom(8).hex()
-        first = digest(f"{self._user}:{realm}:{self._password}")
-        if algorithm.endswith("-sess"):
-            first = digest(f"{first}:{nonce}:{client_nonce}")
-        second = digest(f"{method}:{uri}")
-        parts = {"username": self._user, "realm": realm, "nonce": nonce, "uri": uri}
-        if "auth" in re.split(r"[\s,]+", fields.get("qop", "")):
-            parts["response"] = digest(f"{first}:{nonce}:{count}:{client_nonce}:auth:{second}")
-            parts["cnonce"] = client_nonce
-            bare = f", qop=auth, nc={count}"
-        else:
-            parts["response"] = digest(f"{first}:{nonce}:{second}")
-            bare = ""
-        if "opaque" in fields:
-            parts["opaque"] = fields["opaque"]
-        if "algorithm" in fields:
-            bare += f", algorithm={fields['algorithm']}"
-        return "Digest " + ", ".join(f'{name}="{value}"' for name, value in parts.items()) + bare
-
-
-def _algorithm(challenge: dict[str, str]) -> str | None:
-    name = challenge.get("algorithm", "md5").lower()
-    return name if name.removesuffix("-sess") in _HASHES else None
 
 
 def _escaped(target: str) -> str:
