@@ -13,7 +13,7 @@ from clips import textured
 
 av = pytest.importorskip("av")
 
-from http_server import HttpServer, download, in_turn, jpeg, multipart, page, snapshots  # noqa: E402
+from http_server import HttpServer, Request, Route, download, in_turn, jpeg, multipart, page, snapshots  # noqa: E402
 
 from edgefer.errors import SourceError, SourceRefused, SourceStalled  # noqa: E402
 from edgefer.loop.capture import Capture  # noqa: E402
@@ -218,6 +218,47 @@ def test_a_password_that_is_changed_is_not_tried_again():
                 capture.take(0.1)
         capture.close()
         assert len(server.requests) == 2
+
+
+def test_waiting_for_a_rare_snapshot_is_no_stall():
+    """The loop leaves a source to itself that takes longer than it says."""
+    with (
+        HttpServer({"/snap": snapshots(PICTURES[:1])}) as server,
+        open_source(f"stream:{server.url('/snap')},fps=0.01") as source,
+    ):
+        assert source.deadline_s is not None and source.deadline_s > 100
+
+
+def unsaid(parts: list[bytes], chunked: bool) -> Route:
+    """A route that gives JPEGs as image/jpeg without saying how long they are."""
+
+    def route(request: Request) -> None:
+        request.begin(200, "image/jpeg", **({"Transfer_Encoding": "chunked"} if chunked else {}))
+        for data in parts:
+            request.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+        if chunked:
+            request.wfile.write(b"0\r\n\r\n")
+
+    return route
+
+
+@pytest.mark.parametrize("chunked", [True, False], ids=["in chunks", "to the end of the connection"])
+def test_a_snapshot_whose_length_is_not_told_is_asked_for_again(chunked):
+    """It was taken for a stream that ends after each picture."""
+    with (
+        HttpServer({"/snap": in_turn(*(unsaid([data], chunked) for data in JPEGS[:4]))}) as server,
+        open_source(f"stream:{server.url('/snap')},fps=50") as source,
+    ):
+        assert [is_picture(source.read(), index) for index in range(4)] == [True] * 4
+        assert source.fps == 50
+
+
+@pytest.mark.parametrize("chunked", [True, False], ids=["in chunks", "to the end of the connection"])
+def test_pictures_that_follow_each_other_are_a_stream_though_they_are_called_a_picture(chunked):
+    with HttpServer({"/live": unsaid(JPEGS, chunked)}) as server, open_source(server.url("/live")) as source:
+        frames, error = read_all(source)
+        assert len(frames) == 30 and isinstance(error, SourceStalled)
+        assert len(server.requests) == 1
 
 
 def test_a_slow_snapshot_sets_the_rate():

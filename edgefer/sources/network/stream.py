@@ -15,7 +15,7 @@ from edgefer.sources.live import LiveStream
 from edgefer.sources.media.library import MediaError, av
 from edgefer.sources.media.reader import MediaReader
 from edgefer.sources.network.address import Address, parse_address, resolve
-from edgefer.sources.network.pictures import MotionJpeg, Snapshots
+from edgefer.sources.network.pictures import MotionJpeg, Snapshots, is_snapshot
 from edgefer.sources.network.schemes import SCHEMES, scheme_of
 from edgefer.sources.network.web import Answer, WebClient, refusal, unreachable
 from edgefer.sources.network.webfile import WebFile
@@ -140,7 +140,8 @@ def _open_web(address: Address, options: NetworkOptions) -> Source:
 def _kind_of_answer(answer: Answer, head: bytes) -> Callable[[WebClient, Answer, NetworkOptions], Source]:
     """By what it says it is, and by its first bytes where that says nothing: cameras get it wrong."""
     jpeg = head.startswith(b"\xff\xd8\xff")
-    if answer.kind.startswith("multipart/") or (jpeg and answer.length is None):
+    parts = answer.kind.startswith("multipart/")
+    if parts or (jpeg and answer.length is None and not (answer.kind.startswith("image/") and is_snapshot(answer))):
         return lambda client, answer, options: MotionJpeg(client.shown, WebFile(client, answer), STALL_S)
     if jpeg:
         return lambda client, answer, options: Snapshots(client, answer, STALL_S, options.fps)

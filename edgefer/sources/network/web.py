@@ -103,6 +103,11 @@ class Answer:
             self._ahead += more
         return self._ahead[:count]
 
+    def peek_on(self) -> bytes:
+        """All bytes that came and were not taken, after a wait for more; the same ones again at the end."""
+        self._ahead += self._receive(1 << 16)
+        return self._ahead
+
     def read(self, count: int) -> bytes:
         """Up to `count` bytes as they come; b"" at the end or once the client was interrupted.
 
