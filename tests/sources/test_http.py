@@ -261,6 +261,25 @@ def test_pictures_that_follow_each_other_are_a_stream_though_they_are_called_a_p
         assert len(server.requests) == 1
 
 
+def test_snapshots_come_over_one_connection_and_each_is_asked_for_once():
+    """Where the server keeps the connection; a length that was read to its end left it unusable."""
+    connections = set()
+
+    def kept(request: Request) -> None:
+        connections.add(request.client_address)
+        request.close_connection = False
+        request.send_response(200)
+        request.send_header("Content-Type", "image/jpeg")
+        request.send_header("Content-Length", str(len(JPEGS[0])))
+        request.end_headers()
+        request.wfile.write(JPEGS[0])
+
+    with HttpServer({"/snap": kept}) as server:
+        with open_source(f"stream:{server.url('/snap')},fps=50") as source:
+            assert all(source.read() is not None for _ in range(4))
+        assert len(server.requests) == 4 and len(connections) == 1
+
+
 def test_a_slow_snapshot_sets_the_rate():
     def slow(request):
         time.sleep(0.15)

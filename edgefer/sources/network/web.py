@@ -142,7 +142,9 @@ class Answer:
 
     def _receive(self, count: int) -> bytes:
         try:
-            return self._response.read1(count)
+            if not (data := self._response.read1(count)):
+                self._response.close()  # at the end of a stated length it does not do so by itself
+            return data
         except TimeoutError:
             raise SourceStalled(f"{self._client.shown}: silent for {self._client.timeout_s:g} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
