@@ -162,7 +162,7 @@ def _refuse_page(client: WebClient, answer: Answer, options: NetworkOptions) -> 
 def _open_playlist(client: WebClient, answer: Answer, options: NetworkOptions) -> Source:
     """HLS: live where the playlist goes on growing, else a film. FFmpeg fetches the segments by itself."""
     client.hang_up()
-    media = _open_media(client.address, options, {"analyzeduration": "1000000"})
+    media = _open_media(client.address, options, {"analyzeduration": "1000000", "seg_max_retry": "2"})
     grows = media.container.duration is None
     if options.live == "yes" or (options.live == "auto" and grows):
         return LiveStream(client.shown, media, paced=True, deadline_s=6 * STALL_S)
