@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from clips import textured
-from films import write_film
+from films import encoder, write_film
 from http_server import HttpServer, Request, Route, download, in_turn, page
 
 from edgefer.errors import SourceError, SourceStalled
@@ -26,6 +26,34 @@ def film(tmp_path_factory) -> tuple[bytes, list[float]]:
         means = [float(frame.grey.mean()) for frame in source.unpaced()]
     assert len(means) == FRAMES
     return path.read_bytes(), means
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [("ts", "text/vnd.trolltech.linguist"), ("mkv", "text/plain"), ("mp4", "text/plain"), ("mp4", "text/html")],
+)
+def test_a_film_that_is_called_text_is_read(tmp_path, suffix, kind):
+    """As servers call it that go by its name, Python's own among them."""
+    path = write_film(
+        tmp_path / f"film.{suffix}", [textured(index) for index in range(10)], encoder("libx264", "mpeg4")
+    )
+    with HttpServer({"/film": download(path.read_bytes(), kind)}) as server, open_source(server.url("/film")) as source:
+        means, error = read_all(source)
+        assert len(means) == 10 and error is None
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        ("\u00e4rger".encode(), "text/plain", r"text \(text/plain\)"),
+        (b"{}", "", r"text \(of no type\)"),
+        ("\ufeff#EXTM3U\n".encode(), "application/x-mpegurl", "begins with a byte order mark"),
+        ("\ufeff#EXTM3U\n".encode(), "text/plain", "begins with a byte order mark"),
+    ],
+)
+def test_text_is_named(body, kind, said):
+    with HttpServer({"/film": page(body, kind)}) as server, pytest.raises(SourceError, match=said):
+        open_source(server.url("/film"))
 
 
 def read_all(source) -> tuple[list[float], SourceError | None]:

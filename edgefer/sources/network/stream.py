@@ -21,6 +21,7 @@ from edgefer.sources.network.web import Answer, WebClient, refusal, unreachable
 from edgefer.sources.network.webfile import WebFile
 from edgefer.sources.passing import PassingFilm
 from edgefer.sources.registry import NetworkOptions
+from edgefer.support.formats import is_text
 
 #: How long a server may take to answer, and then again to send a first picture.
 OPEN_S = 5.0
@@ -123,6 +124,7 @@ def _tls_failure(address: Address, verify: bool) -> SourceError | None:
 _PLAYLISTS = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl")
 _TEXT = ("text/", "application/json", "application/xml", "application/xhtml")
 _HEAD_BYTES = 16
+_MARK = b"\xef\xbb\xbf"
 
 
 def _open_web(address: Address, options: NetworkOptions) -> Source:
@@ -145,11 +147,13 @@ def _kind_of_answer(answer: Answer, head: bytes) -> Callable[[WebClient, Answer,
         return lambda client, answer, options: MotionJpeg(client.shown, WebFile(client, answer), STALL_S)
     if jpeg:
         return lambda client, answer, options: Snapshots(client, answer, STALL_S, options.fps)
+    if head.startswith(_MARK + b"#EXTM3U"):
+        return _refuse_mark
     if head.startswith(b"#EXTM3U") or answer.kind in _PLAYLISTS:
         return _open_playlist
     if head.lstrip().startswith((b"--", b"\xff\xd8")):
         return lambda client, answer, options: MotionJpeg(client.shown, WebFile(client, answer), STALL_S)
-    if answer.kind.startswith(_TEXT) or head.lstrip()[:1] in (b"<", b"{"):
+    if (answer.kind.startswith(_TEXT) or head.lstrip()[:1] in (b"<", b"{")) and is_text(head):
         return _refuse_page
     return _open_body
 
@@ -157,6 +161,13 @@ def _kind_of_answer(answer: Answer, head: bytes) -> Callable[[WebClient, Answer,
 def _refuse_page(client: WebClient, answer: Answer, options: NetworkOptions) -> Source:
     what = "a web page" if "html" in answer.kind or answer.peek(1) == b"<" else f"text ({answer.kind or 'of no type'})"
     raise SourceError(f"{client.shown}: the server answers with {what}, not with pictures; a log-in page?")
+
+
+def _refuse_mark(client: WebClient, answer: Answer, options: NetworkOptions) -> Source:
+    raise SourceError(
+        f"{client.shown}: its playlist begins with a byte order mark, which FFmpeg takes for something else; have the"
+        " server leave it out"
+    )
 
 
 def _open_playlist(client: WebClient, answer: Answer, options: NetworkOptions) -> Source:
