@@ -14,6 +14,7 @@ from edgefer.errors import SourceError
 from edgefer.kernels import luma
 from edgefer.sources.base import NS_PER_MS, Source
 from edgefer.sources.registry import PathOptions
+from edgefer.support.formats import png
 from edgefer.support.names import shown
 from edgefer.support.quiet import native_stderr
 from edgefer.support.stills import check_size, decode_image
@@ -26,7 +27,10 @@ _SHORTEST_MS, _UNSTATED_MS = 10, 100
 
 
 class Animation(Source):
-    """The pictures of an animation, each at its time, once through however often it repeats."""
+    """The pictures of an animation, each at its time, once through however often it repeats.
+
+    One that ends before the number of pictures in its header is read as far as it goes; then one SourceError says so.
+    """
 
     def __init__(self, path: Path, data: bytes) -> None:
         """
@@ -46,6 +50,8 @@ class Animation(Source):
         height, width = first.shape[:2]
         check_size((width, height))
         self.size = width, height
+        if data.startswith(png.SIGNATURE):  # WebP does not say how many it holds, and one that is cut is not decoded
+            self.length = png.animation_length(data)
         self._lot = max(1, _LOT_BYTES // (width * height * 4))
         self._frames = self._read_all()
         self._pending = next(self._frames, None)
@@ -61,7 +67,7 @@ class Animation(Source):
                 except cv2.error:
                     good, animation = False, None
             if not good or animation is None or not len(animation.frames):
-                return
+                break
             for image, shown_ms in zip(animation.frames, animation.durations, strict=False):
                 bgr = np.ascontiguousarray(image[:, :, :3])
                 given: Callable[[], np.ndarray] = partial(np.asarray, bgr)
@@ -71,6 +77,11 @@ class Animation(Source):
                 yield frame
                 media_ms += lasts_ms
                 index += 1
+        if index and self.length is not None and index < self.length:
+            raise SourceError(
+                f"{self.name}: ends early at frame {index} of {self.length}; cut off or damaged there; what comes"
+                " before was read"
+            )
 
     def read(self) -> Frame | None:
         frame, self._pending = self._pending, None

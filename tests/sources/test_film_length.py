@@ -4,7 +4,7 @@ import struct
 
 import pytest
 from clips import textured, write_clip
-from films import ffmpeg, moving, sound
+from films import encoder, ffmpeg, moving, sound, write_film
 
 from edgefer.commands.console import main
 from edgefer.errors import SourceError
@@ -146,3 +146,18 @@ def test_frames_that_a_capture_program_left_out_are_not_missed(tmp_path):
     path.write_bytes(data)
     frames, error = read_to_the_end(path)
     assert frames <= 60 and error == "" or "damaged" in error
+
+
+@pytest.mark.parametrize("tables", [{}, {"mpegts_pmt_start_pid": "768"}], ids=["pictures", "pictures and their table"])
+def test_a_film_that_goes_on_in_another_stream_says_so(tmp_path, caplog, tables):
+    """Recordings with other identifiers, joined: it ended at the seam as if that were all."""
+    images = [textured(index) for index in range(50)]
+    first = write_film(tmp_path / "first.ts", images, encoder("libx264"))
+    second = write_film(tmp_path / "second.ts", images, encoder("libx264"), mpegts_start_pid="512", **tables)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    assert read_to_the_end(joined) == (50, "")
+    assert "it goes on in other streams, which were not read" in caplog.text
+    caplog.clear()
+    joined.write_bytes(first.read_bytes() * 2)
+    assert read_to_the_end(joined) == (100, "") and not caplog.records

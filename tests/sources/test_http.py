@@ -13,7 +13,7 @@ from clips import textured
 
 av = pytest.importorskip("av")
 
-from http_server import HttpServer, download, in_turn, jpeg, multipart, page, snapshots  # noqa: E402
+from http_server import HttpServer, Request, Route, download, in_turn, jpeg, multipart, page, snapshots  # noqa: E402
 
 from edgefer.errors import SourceError, SourceRefused, SourceStalled  # noqa: E402
 from edgefer.loop.capture import Capture  # noqa: E402
@@ -218,6 +218,66 @@ def test_a_password_that_is_changed_is_not_tried_again():
                 capture.take(0.1)
         capture.close()
         assert len(server.requests) == 2
+
+
+def test_waiting_for_a_rare_snapshot_is_no_stall():
+    """The loop leaves a source to itself that takes longer than it says."""
+    with (
+        HttpServer({"/snap": snapshots(PICTURES[:1])}) as server,
+        open_source(f"stream:{server.url('/snap')},fps=0.01") as source,
+    ):
+        assert source.deadline_s is not None and source.deadline_s > 100
+
+
+def unsaid(parts: list[bytes], chunked: bool) -> Route:
+    """A route that gives JPEGs as image/jpeg without saying how long they are."""
+
+    def route(request: Request) -> None:
+        request.begin(200, "image/jpeg", **({"Transfer_Encoding": "chunked"} if chunked else {}))
+        for data in parts:
+            request.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+        if chunked:
+            request.wfile.write(b"0\r\n\r\n")
+
+    return route
+
+
+@pytest.mark.parametrize("chunked", [True, False], ids=["in chunks", "to the end of the connection"])
+def test_a_snapshot_whose_length_is_not_told_is_asked_for_again(chunked):
+    """It was taken for a stream that ends after each picture."""
+    with (
+        HttpServer({"/snap": in_turn(*(unsaid([data], chunked) for data in JPEGS[:4]))}) as server,
+        open_source(f"stream:{server.url('/snap')},fps=50") as source,
+    ):
+        assert [is_picture(source.read(), index) for index in range(4)] == [True] * 4
+        assert source.fps == 50
+
+
+@pytest.mark.parametrize("chunked", [True, False], ids=["in chunks", "to the end of the connection"])
+def test_pictures_that_follow_each_other_are_a_stream_though_they_are_called_a_picture(chunked):
+    with HttpServer({"/live": unsaid(JPEGS, chunked)}) as server, open_source(server.url("/live")) as source:
+        frames, error = read_all(source)
+        assert len(frames) == 30 and isinstance(error, SourceStalled)
+        assert len(server.requests) == 1
+
+
+def test_snapshots_come_over_one_connection_and_each_is_asked_for_once():
+    """Where the server keeps the connection; a length that was read to its end left it unusable."""
+    connections = set()
+
+    def kept(request: Request) -> None:
+        connections.add(request.client_address)
+        request.close_connection = False
+        request.send_response(200)
+        request.send_header("Content-Type", "image/jpeg")
+        request.send_header("Content-Length", str(len(JPEGS[0])))
+        request.end_headers()
+        request.wfile.write(JPEGS[0])
+
+    with HttpServer({"/snap": kept}) as server:
+        with open_source(f"stream:{server.url('/snap')},fps=50") as source:
+            assert all(source.read() is not None for _ in range(4))
+        assert len(server.requests) == 4 and len(connections) == 1
 
 
 def test_a_slow_snapshot_sets_the_rate():
@@ -477,41 +537,3 @@ def test_a_playlist_in_the_place_of_a_film_reads_no_local_file(tmp_path):
         for path in lists:
             with pytest.raises(SourceError):
                 open_source(server.url(path)).read()
-
-
-def hls(tmp_path, ended: bool) -> dict:
-    """Routes of a playlist with three segments of a second each."""
-    path = tmp_path / "list.m3u8"
-    options = {"hls_time": "1", "hls_list_size": "0", "hls_segment_filename": str(tmp_path / "part%d.ts")}
-    with av.open(str(path), "w", format="hls", options=options) as output:
-        video = output.add_stream("libx264", rate=25)
-        video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"
-        video.options = {"preset": "ultrafast", "g": "25"}
-        for index in range(75):
-            for packet in video.encode(av.VideoFrame.from_ndarray(PICTURES[index % 30], "bgr24")):
-                output.mux(packet)
-        for packet in video.encode(None):
-            output.mux(packet)
-    text = path.read_bytes() if ended else path.read_bytes().replace(b"#EXT-X-ENDLIST\n", b"")
-    routes = {"/list.m3u8": page(text, "application/vnd.apple.mpegurl")}
-    for part in tmp_path.glob("*.ts"):
-        routes[f"/{part.name}"] = download(part.read_bytes(), "video/mp2t")
-    return routes
-
-
-def test_a_playlist_that_has_ended_is_a_film(tmp_path):
-    with HttpServer(hls(tmp_path, ended=True)) as server, open_source(server.url("/list.m3u8")) as source:
-        frames, error = read_all(source)
-        assert not source.live
-    assert error is None and len(frames) == 75
-
-
-def test_a_playlist_that_grows_is_live_and_played_at_its_own_rate(tmp_path):
-    """Segments come whole: without pacing the newest-frame rule would see one frame of each."""
-    with HttpServer(hls(tmp_path, ended=False)) as server, open_source(server.url("/list.m3u8")) as source:
-        assert source.live
-        source.read()
-        start = time.monotonic()
-        frames = [source.read() for _ in range(15)]
-        assert time.monotonic() - start > 0.4
-    assert np.allclose(np.diff([frame.media_ns for frame in frames]) / 1e9, 0.04, atol=0.005)

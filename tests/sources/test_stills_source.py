@@ -10,7 +10,7 @@ import pytest
 from clips import exif_jpeg, picture, textured, write_clip
 
 from edgefer.errors import SourceError
-from edgefer.sources import open_source
+from edgefer.sources import animation, open_source
 from edgefer.sources.several import natural_key
 from edgefer.sources.stills import Images
 
@@ -263,3 +263,22 @@ def test_an_animation_is_a_short_film(tmp_path, kind):
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(SourceError, match="damaged"):
         open_source(path)
+
+
+def test_an_animated_png_that_is_cut_off_says_so_after_its_last_picture(tmp_path, monkeypatch):
+    """It ended there as if it were whole."""
+    image = pytest.importorskip("PIL.Image", reason="the tests' animations are written with Pillow")
+    if not hasattr(cv2, "imdecodeanimation"):
+        pytest.skip("needs OpenCV 4.11")
+    monkeypatch.setattr(animation, "_LOT_BYTES", 1)  # a lot that ends where the file does not
+    frames = [image.fromarray(textured(number)) for number in range(8)]
+    path = tmp_path / "moving.png"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    with open_source(path) as source:
+        assert source.length == 8 and len(list(source.unpaced())) == 8
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    seen = 0
+    with open_source(path) as source, pytest.raises(SourceError, match=r"ends early at frame [456] of 8; cut off"):
+        while source.read() is not None:
+            seen += 1
+    assert seen in (4, 5, 6)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import av
 
+from edgefer.errors import SourceError
 from edgefer.sources.base import NS_PER_S
 from edgefer.sources.media.layout import Layouts
 from edgefer.sources.media.library import FAILURES, INVALID, MediaError, open_input, reason_of
@@ -23,6 +24,10 @@ from edgefer.sources.media.picture import Picture
 
 # So many unreadable packets one after the other end a film; each may be a whole sector.
 _MOST_READ_ERRORS = 100
+# Where streams begin in its midst and the picture ends before this part of a file, it goes on in one of them.
+_LAST_PART = 0.9
+# So many pictures of another stream may lie between two of the film's.
+_MOST_BETWEEN = 20
 # An index may lead to a keyframe that is decoded before a time and shown after it.
 _FURTHER_BACK_NS = 10 * NS_PER_S
 # More pixels than any camera has: what a damaged header promises.
@@ -62,6 +67,8 @@ class MediaReader:
         fps: mean frames per second, or None where they are not known.
         damaged: pictures left out because they cannot be decoded, or only in part.
         encrypted: whether a packet was met that is.
+        unread: at the end, whether the film goes on in streams that began after this one, as where recordings are
+            joined.
         unfinished: at the end, whether the decoder may have withheld whole pictures: one that is damaged, among
             those that several threads decode at last, takes the others with it. One thread alone has them.
         picture_end_ns, latest_end_ns: how far the picture's packets, and those of all streams, have come on the
@@ -91,15 +98,19 @@ class MediaReader:
         """
         self.damaged = 0
         self.encrypted = False
+        self.unread = False
         self.unfinished = False
         self.picture_end_ns: int | None = None
         self.latest_end_ns: int | None = None
         self._lock = threading.Lock()
         self._closing = False
+        self._failure: SourceError | None = None
         self._position = 0
         self._silence_s = silence_s
         self._asked_s = 0.0
         self._last_duration = 0  # of the newest packet; a decoder that reorders gives the last frame another one's
+        self._others = 0  # packets of pictures in streams that began later, since the last of its own
+        self._last_pos = 0  # of the newest packet of the picture, in the file
         self._inside = 0  # pictures that went into the decoder and have not come out
         self._threads = threads
         self._layouts = Layouts()
@@ -116,6 +127,11 @@ class MediaReader:
             context.thread_type = "SLICE" if live else "AUTO"
             context.thread_count = threads
             self._time_bases = [_time_base(stream) for stream in self._container.streams]
+            self._at_first = {stream.index for stream in self._container.streams if not _begins_later(stream)}
+            if self.format == "hls" and hasattr(av.stream, "Discard"):  # else every variant is fetched to the end
+                for other in self._container.streams:
+                    if other is not self.stream:
+                        other.discard = av.stream.Discard.all
         except (*FAILURES, MediaError) as error:
             self._container.close()
             raise error if isinstance(error, MediaError) else MediaError(reason_of(error)) from None
@@ -149,6 +165,7 @@ class MediaReader:
 
         Raises:
             MediaError: the input cannot be read on.
+            SourceError: of the file that it reads, once every picture that came before was given.
         """
         try:
             with self._lock:
@@ -246,9 +263,17 @@ class MediaReader:
                 continue
             except FAILURES as error:
                 raise MediaError(reason_of(error)) from None
-            except IndexError:  # at the end PyAV looks for streams that began in between; ours has been through
+            except SourceError as error:
+                if self._silence_s is not None:
+                    raise
+                self._failure, self._packets = error, iter(())
+                return av.Packet()  # empty: the decoder gives what it still holds
+            except IndexError:  # at the end PyAV looks for streams that began in between, of which it gave no packet
+                self.unread |= self._last_pos < _LAST_PART * (self._container.size or 0)
                 return None
             if packet is None:
+                if self._failure is not None:
+                    raise self._failure
                 return None
             if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
                 raise MediaError(f"no whole picture for {self._silence_s:g} s")
@@ -256,7 +281,10 @@ class MediaReader:
             stream = packet.stream  # not its stream_index, which is 0 in the packets that end each stream
             self._note_end(packet, stream.index)
             if stream is self.stream:
+                self._others = 0 if packet.size else self._others
                 return packet
+            self._others += stream.index not in self._at_first and isinstance(stream, av.VideoStream)
+            self.unread |= self._others > _MOST_BETWEEN
         return None
 
     def _note_end(self, packet: Any, index: int) -> None:
@@ -268,6 +296,7 @@ class MediaReader:
         self.latest_end_ns = max(end_ns, self.latest_end_ns or end_ns)
         if index == self._index:
             self._last_duration = packet.duration or 0
+            self._last_pos = packet.pos or 0
             self.picture_end_ns = max(end_ns, self.picture_end_ns or end_ns)
 
     def _decode(self, packet: Any) -> None:
@@ -332,6 +361,11 @@ def picture_stream(container: Any) -> av.VideoStream:
 
 def _is_default(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.default)
+
+
+def _begins_later(stream: Any) -> bool:
+    """Whether it is announced at the beginning of the film, and none of its pictures is there."""
+    return isinstance(stream, av.VideoStream) and stream.codec_context is not None and not stream.width
 
 
 def _rate(stream: av.VideoStream, bare: bool) -> float | None:

@@ -98,6 +98,16 @@ def stream_address(url: str) -> Address:
     return parse_address(url, host_needed=not SCHEMES[scheme_of(url)].listens)
 
 
+def is_same_server(first: Address, second: Address) -> bool:
+    """Whether a password for the first address may be sent to the second: over https too, but never back to http."""
+    kinds = (first.scheme, second.scheme)
+    if first.host.lower() != second.host.lower() or (kinds[0] != kinds[1] and kinds != ("http", "https")):
+        return False
+    ports = [SCHEMES[address.scheme].port for address in (first, second)]
+    given = [address.port or port for address, port in zip((first, second), ports, strict=True)]
+    return given == ports or given[0] == given[1]
+
+
 def resolve(address: Address, timeout_s: float) -> None:
     """Looks the host's name up, so that a wrong one is told from a host that does not answer.
 

@@ -136,6 +136,28 @@ class MotionJpeg(Pictures):
         return None
 
 
+def is_snapshot(answer: Answer) -> bool:
+    """Whether a body without a stated length ends in order after one whole picture; waits for what follows the first.
+
+    Raises:
+        SourceStalled: silence, or a broken connection.
+    """
+    splitter, count, pictures = JpegSplitter(), 0, 0
+    while pictures < 2 and count <= MOST_BYTES:
+        data = answer.peek_on()
+        if len(data) == count:
+            splitter.finish()
+            return pictures == 1 and not splitter.torn
+        splitter.add(data[count:])
+        count = len(data)
+        try:
+            while splitter.next() is not None:
+                pictures += 1
+        except ValueError:  # no picture at all
+            return False
+    return False
+
+
 class Snapshots(Pictures):
     """A picture at each request, asked for at a steady rate, or as fast as the camera answers where that is slower."""
 
@@ -148,6 +170,7 @@ class Snapshots(Pictures):
         super().__init__(client.shown, client, stall_s)
         self._client = client
         self.fps = fps
+        self.deadline_s = 3 * stall_s + 1 / fps
         self._answer: Answer | None = answer
         self._asked_s = time.monotonic()
         self._begin()

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from edgefer.defaults import PATIENCE_S
 from edgefer.errors import SourceError, SourceStalled
 from edgefer.sources.base import Source
 from edgefer.sources.film import FILM_OPTIONS
@@ -14,12 +15,13 @@ from edgefer.sources.live import LiveStream
 from edgefer.sources.media.library import MediaError, av
 from edgefer.sources.media.reader import MediaReader
 from edgefer.sources.network.address import Address, resolve, stream_address
-from edgefer.sources.network.pictures import MotionJpeg, Snapshots
+from edgefer.sources.network.pictures import MotionJpeg, Snapshots, is_snapshot
 from edgefer.sources.network.schemes import SCHEMES
 from edgefer.sources.network.web import Answer, WebClient, refusal, unreachable
 from edgefer.sources.network.webfile import WebFile
 from edgefer.sources.passing import PassingFilm
 from edgefer.sources.registry import NetworkOptions
+from edgefer.support.formats import is_text
 
 #: How long a server may take to answer, and then again to send a first picture.
 OPEN_S = 5.0
@@ -121,6 +123,7 @@ def _tls_failure(address: Address, verify: bool) -> SourceError | None:
 _PLAYLISTS = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl")
 _TEXT = ("text/", "application/json", "application/xml", "application/xhtml")
 _HEAD_BYTES = 16
+_MARK = b"\xef\xbb\xbf"
 
 
 def _open_web(address: Address, options: NetworkOptions) -> Source:
@@ -138,15 +141,18 @@ def _open_web(address: Address, options: NetworkOptions) -> Source:
 def _kind_of_answer(answer: Answer, head: bytes) -> Callable[[WebClient, Answer, NetworkOptions], Source]:
     """By what it says it is, and by its first bytes where that says nothing: cameras get it wrong."""
     jpeg = head.startswith(b"\xff\xd8\xff")
-    if answer.kind.startswith("multipart/") or (jpeg and answer.length is None):
+    parts = answer.kind.startswith("multipart/")
+    if parts or (jpeg and answer.length is None and not (answer.kind.startswith("image/") and is_snapshot(answer))):
         return lambda client, answer, options: MotionJpeg(client.shown, WebFile(client, answer), STALL_S)
     if jpeg:
         return lambda client, answer, options: Snapshots(client, answer, STALL_S, options.fps)
+    if head.startswith(_MARK + b"#EXTM3U"):
+        return _refuse_mark
     if head.startswith(b"#EXTM3U") or answer.kind in _PLAYLISTS:
         return _open_playlist
     if head.lstrip().startswith((b"--", b"\xff\xd8")):
         return lambda client, answer, options: MotionJpeg(client.shown, WebFile(client, answer), STALL_S)
-    if answer.kind.startswith(_TEXT) or head.lstrip()[:1] in (b"<", b"{"):
+    if (answer.kind.startswith(_TEXT) or head.lstrip()[:1] in (b"<", b"{")) and is_text(head):
         return _refuse_page
     return _open_body
 
@@ -156,10 +162,17 @@ def _refuse_page(client: WebClient, answer: Answer, options: NetworkOptions) -> 
     raise SourceError(f"{client.shown}: the server answers with {what}, not with pictures; a log-in page?")
 
 
+def _refuse_mark(client: WebClient, answer: Answer, options: NetworkOptions) -> Source:
+    raise SourceError(
+        f"{client.shown}: its playlist begins with a byte order mark, which FFmpeg takes for something else; have the"
+        " server leave it out"
+    )
+
+
 def _open_playlist(client: WebClient, answer: Answer, options: NetworkOptions) -> Source:
     """HLS: live where the playlist goes on growing, else a film. FFmpeg fetches the segments by itself."""
     client.hang_up()
-    media = _open_media(client.address, options, {"analyzeduration": "1000000"})
+    media = _open_media(client.address, options, {"analyzeduration": "1000000", "seg_max_retry": "2"})
     grows = media.container.duration is None
     if options.live == "yes" or (options.live == "auto" and grows):
         return LiveStream(client.shown, media, paced=True, deadline_s=6 * STALL_S)
@@ -170,7 +183,7 @@ def _open_body(client: WebClient, answer: Answer, options: NetworkOptions) -> So
     """A film where the server says how long it is, else a live stream."""
     finite = answer.length is not None
     live = options.live == "yes" or (options.live == "auto" and not finite)
-    file = WebFile(client, answer)
+    file = WebFile(client, answer, 0.0 if live else PATIENCE_S)  # what is live is opened again instead
     try:
         media = MediaReader(
             file, {**FILM_OPTIONS, **(_FAST if live else {})}, live=live, silence_s=STALL_S if live else None

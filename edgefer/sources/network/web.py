@@ -5,7 +5,6 @@ The standard library's urllib is not used: with a wrong password it asks six tim
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import re
@@ -13,17 +12,16 @@ import socket
 import ssl
 import threading
 import time
-from base64 import b64encode
 from contextlib import suppress
 from urllib.parse import urljoin, urlsplit
 
 import edgefer
 from edgefer.errors import SourceError, SourceRefused, SourceStalled
-from edgefer.sources.network.address import Address, parse_address, resolve
+from edgefer.sources.network.address import Address, is_same_server, parse_address, resolve
+from edgefer.sources.network.authorization import Authorization
 from edgefer.support.names import brief
 
 _MOST_REDIRECTS = 5
-_HASHES = {"md5": hashlib.md5, "sha-256": hashlib.sha256}
 #: OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID: a board without a clock has not asked for the time yet.
 _NOT_YET_VALID = 9
 _TRANSIENT = (408, 425, 429)
@@ -80,15 +78,23 @@ class Answer:
         kind: content type in small letters, without its parameters.
         length: bytes of the whole, or None where the server does not say.
         ranges: whether the server gives parts of it.
+        version: by which the server tells it from what is there later; empty where it does not.
+        position: of the next byte in the whole.
     """
 
     def __init__(self, client: WebClient, response: http.client.HTTPResponse, start: int) -> None:
+        """Args: start: first byte that was asked for."""
         self._client, self._response = client, response
         self.kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
-        total = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
-        plain = response.headers.get("Content-Length", "")
-        self.length = int(total.group(1)) if total else start + int(plain) if plain.isdecimal() else None
+        plain, total = response.headers.get("Content-Length", ""), ""
+        if response.status != 206:
+            start = 0
+        elif part := re.match(r"bytes\s+(\d+)-\d*/(\d*)", response.headers.get("Content-Range", ""), re.I):
+            start, total = int(part[1]), part[2]  # caches give whole blocks, which may begin before what was asked for
+        self.length = int(total) if total else start + int(plain) if plain.isdecimal() else None
         self.ranges = response.status == 206 or response.headers.get("Accept-Ranges", "").lower() == "bytes"
+        tag = response.headers.get("ETag", "")
+        self.version = "" if tag.startswith("W/") else tag  # a weak one does not vouch for each byte
         self._ahead = b""
         self.position = start
 
@@ -97,6 +103,11 @@ class Answer:
         while len(self._ahead) < count and (more := self._receive(count - len(self._ahead))):
             self._ahead += more
         return self._ahead[:count]
+
+    def peek_on(self) -> bytes:
+        """All bytes that came and were not taken, after a wait for more; the same ones again at the end."""
+        self._ahead += self._receive(1 << 16)
+        return self._ahead
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes as they come; b"" at the end or once the client was interrupted.
@@ -132,7 +143,9 @@ class Answer:
 
     def _receive(self, count: int) -> bytes:
         try:
-            return self._response.read1(count)
+            if not (data := self._response.read1(count)):
+                self._response.close()  # at the end of a stated length it does not do so by itself
+            return data
         except TimeoutError:
             raise SourceStalled(f"{self._client.shown}: silent for {self._client.timeout_s:g} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -160,30 +173,42 @@ class WebClient:
         verify: whether the certificate must be one that this machine trusts.
         """
         self.address, self.shown, self.timeout_s = address, address.shown, timeout_s
-        self.interrupted = False
         self._verify = verify
         self._connection: http.client.HTTPConnection | None = None
         self._socket: socket.socket | None = None
         self._where: tuple[str, str] = ("", "")
+        self._given_up = threading.Event()
         self._authorization = Authorization(address)
         self._lock = threading.Lock()
 
-    def get(self, start: int = 0) -> Answer:
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was told to end."""
+        return self._given_up.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits; whether it was told to end meanwhile."""
+        return self._given_up.wait(seconds)
+
+    def get(self, start: int = 0, version: str = "") -> Answer:
         """Asks for the address, follows redirections, and says who is asking where the server wants to know.
 
         Args:
             start: first byte that is wanted, where the server gives parts.
+            version: of which the part is to be; of another one the server gives the whole.
 
         Raises:
             SourceError, SourceRefused, SourceStalled: as refusal() and unreachable() say.
         """
-        address, sent = self.address, ""
-        redirects = 0
+        address, redirects = self.address, 0
+        self._authorization.begin()
         while True:
-            own = address.netloc == self.address.netloc
+            own, sent = is_same_server(self.address, address), ""
             headers = {"User-Agent": f"edgefer/{edgefer.__version__}", "Accept": "*/*"}
             if start:
                 headers["Range"] = f"bytes={start}-"
+                if version:
+                    headers["If-Range"] = version
             target = _escaped(address.rest if address.rest.startswith("/") else "/" + address.rest)
             if own and (field := self._authorization.field("GET", target)):
                 headers["Authorization"] = sent = field
@@ -195,16 +220,27 @@ class WebClient:
                 address = self._redirected(address, location)
                 self.hang_up()
             elif response.status == 401 and own and self._authorization.take(response.headers, bool(sent)):
-                sent = ""
                 with suppress(OSError, http.client.HTTPException):
                     response.read(1 << 16)  # so that the connection can be used again
                 if not response.isclosed():
                     self.hang_up()
             elif response.status in (200, 206):
-                return Answer(self, response, start if response.status == 206 else 0)
+                self._authorization.worked |= bool(sent)
+                return Answer(self, response, start)
             else:
                 status, reason = response.status, response.reason
                 self.hang_up()
+                if status == 401 and not own and self.address.user is not None:
+                    raise SourceRefused(
+                        f"{self.shown}: redirected to {address.shown}, which asks for a password; it is not sent to"
+                        " another server, nor from https to http: give that address itself"
+                    )
+                if status == 401 and self._authorization.stale:
+                    kind = SourceStalled if self._authorization.worked else SourceRefused
+                    raise kind(
+                        f"{self.shown}: the server answers 401 again and again, as if each of its nonces had run out at"
+                        " once; is its clock right, and the password?"
+                    )
                 raise refusal(self.shown, status, _plain(reason), bool(sent))
 
     def _redirected(self, address: Address, target: str) -> Address:
@@ -280,7 +316,7 @@ class WebClient:
     def interrupt(self) -> None:
         """Ends whatever is waited for, now and later; from any thread."""
         with self._lock:
-            self.interrupted = True
+            self._given_up.set()
             self._shut_down()
 
     def close(self) -> None:
@@ -292,77 +328,6 @@ class WebClient:
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-
-
-class Authorization:
-    """The Authorization field for one address: Basic, or Digest with MD5 or SHA-256 (RFC 7616)."""
-
-    def __init__(self, address: Address) -> None:
-        self._user, self._password = address.user, address.password or ""
-        self._challenge: dict[str, str] | None = None
-        self._kind = ""
-        self._count = 0
-
-    def take(self, headers: http.client.HTTPMessage, sent: bool) -> bool:
-        """Takes the challenge of a 401; whether it is worth asking again.
-
-        Args:
-            sent: whether the request held user and password: then only a nonce that has gone stale is a reason.
-        """
-        if self._user is None:
-            return False
-        for kind in ("digest", "basic"):
-            for challenge in headers.get_all("WWW-Authenticate", []):
-                found = re.match(rf"\s*{kind}\b(.*)", challenge, re.I | re.S)
-                if not found:
-                    continue
-                pairs = re.findall(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))', found.group(1))
-                fields = {name.lower(): quoted or bare for name, quoted, bare in pairs}
-                if kind == "digest" and _algorithm(fields) is None:
-                    continue
-                again = not sent or fields.get("stale", "").lower() == "true"
-                self._kind, self._challenge, self._count = kind, fields, 0
-                return again
-        return False
-
-    def field(self, method: str, uri: str) -> str:
-        """The field for a request; empty before a server has asked for it."""
-        if self._user is None or self._challenge is None:
-            return ""
-        if self._kind == "basic":
-            return "Basic " + b64encode(f"{self._user}:{self._password}".encode()).decode()
-        fields = self._challenge
-        algorithm = _algorithm(fields)
-        assert algorithm is not None
-
-        def digest(text: str) -> str:
-            return _HASHES[algorithm.removesuffix("-sess")](text.encode()).hexdigest()
-
-        self._count += 1
-        nonce, realm = fields.get("nonce", ""), fields.get("realm", "")
-        count, client_nonce = f"{self._count:08x}", os.urandom(8).hex()
-        first = digest(f"{self._user}:{realm}:{self._password}")
-        if algorithm.endswith("-sess"):
-            first = digest(f"{first}:{nonce}:{client_nonce}")
-        second = digest(f"{method}:{uri}")
-        parts = {"username": self._user, "realm": realm, "nonce": nonce, "uri": uri}
-        if "auth" in re.split(r"[\s,]+", fields.get("qop", "")):
-            parts["response"] = digest(f"{first}:{nonce}:{count}:{client_nonce}:auth:{second}")
-            parts["cnonce"] = client_nonce
-            bare = f", qop=auth, nc={count}"
-        else:
-            parts["response"] = digest(f"{first}:{nonce}:{second}")
-            bare = ""
-        if "opaque" in fields:
-            parts["opaque"] = fields["opaque"]
-        if "algorithm" in fields:
-            bare += f", algorithm={fields['algorithm']}"
-        return "Digest " + ", ".join(f'{name}="{value}"' for name, value in parts.items()) + bare
-
-
-def _algorithm(challenge: dict[str, str]) -> str | None:
-    name = challenge.get("algorithm", "md5").lower()
-    return name if name.removesuffix("-sess") in _HASHES else None
 
 
 def _escaped(target: str) -> str:

@@ -46,12 +46,17 @@ def size(data: bytes) -> tuple[int, int] | None:
 
 def is_animated(head: bytes) -> bool:
     """Whether it is one of several pictures in time; that stands before the first picture's data."""
+    return animation_length(head) > 1
+
+
+def animation_length(head: bytes) -> int:
+    """Number of pictures that it says its animation has; 0 where it has none."""
     for chunk in chunks(head, checked=False):
         if chunk.kind == b"acTL" and len(chunk.content) >= 4:
-            return struct.unpack_from(">I", chunk.content)[0] > 1
+            return int(struct.unpack_from(">I", chunk.content)[0])
         if chunk.kind == b"IDAT":
             break
-    return False
+    return 0
 
 
 def exif(data: bytes) -> bytes:
