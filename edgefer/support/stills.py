@@ -280,7 +280,10 @@ def _decode_page(data: bytes, page: tiff.Page) -> np.ndarray:
     """One page; OpenCV turns a TIFF upright by itself."""
     if page.obstacle:
         raise PictureError(f"{page.obstacle}; {_TO_CONVERT}")
-    return _decoded(tiff.with_first_page(data, page))
+    data = tiff.with_first_page(data, page)
+    if page.rare:  # another build of OpenCV may read it
+        return _decoded(data, f"{page.rare} is not read; expected 8 bits, or 16 of grey or RGB, {_TO_CONVERT}")
+    return _decoded(data)
 
 
 # -- HEIC and AVIF
