@@ -62,6 +62,8 @@ class Survey(NamedTuple):
         alone, together: of a detector with scores: score at which a candidate is a face, and mean of its score
             and that of a second look at which it is one, too. A photograph has many more places at which
             something may resemble a face than the reduced frames of a film.
+        lying: score from which a face on its side or on its head is one, in a picture that has no upright one of that
+            score; None where they are not searched. It is so high that pictures without a face gain next to none.
     """
 
     tile_px: int
@@ -71,6 +73,7 @@ class Survey(NamedTuple):
     alone: float = 1.0
     together: float = 1.0
     tile_rows_px: int = 0
+    lying: float | None = None
 
 
 class Detector(Protocol):
@@ -155,7 +158,7 @@ class Surveyor(Detector, Protocol):
 
         Args:
             tile: uint8, shape (H, W), at most `survey.tile_px` on a side.
-            thorough: also try what costs more, such as heads tilted or turned aside.
+            thorough: also try what costs more, such as heads tilted or turned aside, unless all is tried anyway.
 
         Returns:
             Boxes in pixels of the tile; the caller moves them.

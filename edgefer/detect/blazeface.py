@@ -50,7 +50,7 @@ class BlazeFaceDetector:
 
     levels = Levels(sure=0.7, likely=0.6, keep=0.35)
     parts = 1
-    survey = Survey(128, 24, 60, alone=0.8, together=0.75)
+    survey = Survey(128, 24, 60, alone=0.8, together=0.75, lying=0.86)
 
     INPUT_PX = 128
     SEARCH_PX = 16

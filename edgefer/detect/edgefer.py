@@ -43,7 +43,7 @@ class EdgeferDetector:
     #: Level from which it is worth asking on; the evidence from which it is a face in a film.
     faint, convincing = 0.25, 0.68
     parts, in_turns = 8, 2
-    survey = Survey(160, 13, 40, margin=0.25, together=0.78, tile_rows_px=120)
+    survey = Survey(160, 13, 40, margin=0.25, together=0.78, tile_rows_px=120, lying=0.9)
 
     ROWS, COLUMNS, BLOCK = 120, 160, 4
     #: Numbers a cell tells, in the order in which a grid's outputs are named.

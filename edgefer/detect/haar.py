@@ -56,7 +56,7 @@ class HaarDetector:
 
     levels = Levels(sure=12 / FULL_SCORE, likely=8 / FULL_SCORE, keep=3 / FULL_SCORE)
     parts = len(CUTS) + 1
-    survey = Survey(1200, 25, 62, margin=0.25)
+    survey = Survey(1200, 25, 62, margin=0.25, lying=0.65)
     #: How a tile is laid for the poses that a frontal cascade misses: tilted to either side, and in profile.
     POSES = ("upright", "tilted left", "tilted right", "profile", "mirrored profile")
 

@@ -11,24 +11,63 @@ from edgefer import kernels
 from edgefer.detect.base import Detector, Look, Survey, Surveyor, borne_out, distinct
 from edgefer.geometry import Box, moved, scaled
 
-#: Heads tilted or turned aside are searched from this multiple of the smallest face on: it takes four further
-#: searches, which at half the scale cost as much as the first.
+#: Heads tilted or turned aside are searched from this multiple of the smallest face on, where that takes further
+#: searches: four of Haar, which at half the scale cost as much as the first.
 THOROUGH_FROM = 2
+#: Faces lying on their side or on their head are searched from this multiple of it on: three searches of a quarter of
+#: the time.
+LYING_FROM = 2
 
 
-def find_faces(detector: Detector, grey: np.ndarray, smallest_px: float) -> list[Look]:
+def find_faces(detector: Detector, grey: np.ndarray, smallest_px: float, lying: bool = True) -> list[Look]:
     """All faces of a photograph, the largest first.
 
     The picture is searched in tiles, at its own scale or the one that makes the smallest face wanted
-    `survey.smallest_px`, then at half of that, and so on until a face fills the picture.
+    `survey.smallest_px`, then at half of that, and so on until a face fills the picture. One without a face that
+    surely stands upright is searched for faces on their side or on their head as well: it may lie itself, and in a
+    face on its head a weak one may be seen that is none.
 
     Args:
         detector: searches one tile.
         grey: uint8, shape (H, W), any size from 1x1.
         smallest_px: smallest face wanted, pixels of the picture.
+        lying: whether faces may lie; False for pictures that are known to be upright.
     """
+    found = _standing(detector, grey, smallest_px)
+    least = detector.survey.lying if isinstance(detector, Surveyor) and lying else None
+    if least is not None and all(look.score < least for look in found):
+        found = distinct(found + _lying(detector, grey, LYING_FROM * smallest_px, least))
+    return _in_order(found)
+
+
+def _lying(detector: Detector, grey: np.ndarray, smallest_px: float, least: float) -> list[Look]:
+    """The faces of a picture on its sides and on its head, from a score on; their points are left out."""
+    found: list[Look] = []
+    for quarters in (1, 2, 3):
+        turned = np.ascontiguousarray(np.rot90(grey, quarters))
+        for look in _standing(detector, turned, smallest_px):
+            if look.score >= least:
+                box = _turned_back(look.box, quarters, turned.shape)
+                found.append(Look(box, look.score, look.turned))
+    return found
+
+
+def _turned_back(box: Box, quarters: int, shape: tuple[int, ...]) -> Box:
+    """A box of an image of that shape, in the image as it was before so many quarter turns to the left."""
+    height, width = shape
+    x0, y0, x1, y1 = box
+    match quarters:
+        case 1:
+            return Box(height - y1, x0, height - y0, x1)
+        case 2:
+            return Box(width - x1, height - y1, width - x0, height - y0)
+    return Box(y0, width - x1, y1, width - x0)
+
+
+def _standing(detector: Detector, grey: np.ndarray, smallest_px: float) -> list[Look]:
+    """The faces that stand upright in a picture, in no order."""
     if not isinstance(detector, Surveyor):
-        return _in_order(_detected(detector, grey))
+        return _detected(detector, grey)
     found: list[Look] = []
     for scale, tile in tiles(grey.shape, detector.survey, smallest_px):
         size = max(1, round(tile.height * scale)), max(1, round(tile.width * scale))
@@ -36,7 +75,7 @@ def find_faces(detector: Detector, grey: np.ndarray, smallest_px: float) -> list
         for look in detector.candidates(kernels.crop_resize(grey, tile, size), thorough):
             look.box = moved(scaled(look.box, 1 / scale), tile.x0, tile.y0)
             found.append(look)
-    return _in_order(distinct(detector.verified(grey, found)))
+    return distinct(detector.verified(grey, found))
 
 
 def _in_order(faces: list[Look]) -> list[Look]:

@@ -37,7 +37,7 @@ class YuNetDetector:
 
     levels = Levels(sure=0.75, likely=0.6, keep=0.4)
     parts = 1
-    survey = Survey(640, 30, 160, alone=0.8, together=0.7)
+    survey = Survey(640, 30, 160, alone=0.8, together=0.7, lying=0.88)
 
     SEARCH_PX = 24  # the network's finest anchors are 10 to 24 pixels
     LOOK_PX = 48

@@ -1,7 +1,7 @@
 """Photographs from the bytes of a file: one way to decode them, alike for every source and data set.
 
 A picture becomes 8-bit BGR as a viewer shows it: turned upright by EXIF (JPEG, PNG, WebP, TIFF) or by the
-container (HEIC, AVIF), 16 bits reduced to 8, palettes and CMYK made colours. Alpha is left out, as by
+container (HEIC, AVIF), other depths brought to 8 bits, palettes and CMYK made colours. Alpha is left out, as by
 `convert("RGB")` or cv2.imread; colour profiles are not applied. Its grey is our own kernel's luma of these
 colours, so that a path, a BGR array and an RGB array of one picture give exactly the same.
 """
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from edgefer.errors import PictureError
-from edgefer.support.formats import HEAD_BYTES, Format, gif, heif, identify, is_text, jpeg, png, tiff, webp
+from edgefer.support.formats import HEAD_BYTES, Format, gif, heif, identify, is_text, jpeg, png, pnm, tiff, webp
 from edgefer.support.memory import available_bytes
 from edgefer.support.quiet import native_stderr
 
@@ -26,6 +26,7 @@ BYTES_PER_PIXEL = 12
 MOST_PIXELS = 1 << 30
 
 _AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+_DEEP = _AS_STORED | cv2.IMREAD_ANYDEPTH
 _TO_CONVERT = "convert it to JPEG or PNG"
 _EOI = b"\xff\xd9"
 
@@ -99,6 +100,8 @@ class PictureFile:
             case "WebP":
                 data = webp.mended(self._data)
                 return Picture(_turned(_decoded(data), tiff.orientation(webp.exif(self._data))))
+            case "PNM":
+                return Picture(_decode_pnm(self._data))
             case "TIFF":
                 return Picture(_decode_page(self._data, self._pages[index]))
             case "HEIC":
@@ -118,6 +121,9 @@ class PictureFile:
                 return png.size(self._data)
             case "WebP":
                 return webp.size(self._data)
+            case "PNM":
+                found = pnm.header(self._data)
+                return found and found.size
             case "TIFF":
                 return self._pages[index].size
             case "HEIC" | "AVIF":
@@ -240,6 +246,31 @@ def _missing(coded: bytes, rows: int) -> float:
     return 1 - (top * width + beside * min(rows, height - top)) / (height * width)
 
 
+# -- PNM and PAM
+
+
+def _decode_pnm(data: bytes) -> np.ndarray:
+    """A PNM or PAM picture with its maxval made 255.
+
+    Numbers that are bytes are read here, for OpenCV leaves them as they are, and exchanges red and blue in PAM.
+    """
+    found = pnm.header(data)
+    if found is None:
+        raise PictureError(
+            f"damaged image: its header makes no sense; expected width, height and maxval 1 to {pnm.MOST_MAXVAL} (PNM)"
+        )
+    if found.obstacle:
+        raise PictureError(f"{found.obstacle} is not read; expected grey or RGB, {_TO_CONVERT}")
+    image = pnm.samples(data, found) if found.raw else decode_image(pnm.plain(data, found), _DEEP)
+    if image is None:
+        raise PictureError("damaged image: ends early, or holds other things than numbers (PNM)")
+    if found.kind not in (1, 4):  # whose bits OpenCV makes 0 and 255
+        image = cv2.convertScaleAbs(image, alpha=255 / found.maxval).reshape(image.shape)
+    if not found.raw:
+        return image
+    return np.ascontiguousarray(image[:, :, 2::-1]) if found.channels > 2 else image[:, :, :1].repeat(3, axis=2)
+
+
 # -- TIFF
 
 
@@ -247,7 +278,10 @@ def _decode_page(data: bytes, page: tiff.Page) -> np.ndarray:
     """One page; OpenCV turns a TIFF upright by itself."""
     if page.obstacle:
         raise PictureError(f"{page.obstacle}; {_TO_CONVERT}")
-    return _decoded(tiff.with_first_page(data, page))
+    data = tiff.with_first_page(data, page)
+    if page.rare:  # another build of OpenCV may read it
+        return _decoded(data, f"{page.rare} is not read; expected 8 bits, or 16 of grey or RGB, {_TO_CONVERT}")
+    return _decoded(data)
 
 
 # -- HEIC and AVIF

@@ -118,9 +118,10 @@ def test_a_picture_too_small_for_a_face_has_none(detector, shape):
     assert find_faces(detector, np.full(shape, 90, np.uint8), 30) == []
 
 
+@pytest.mark.parametrize("name", ["edgefer", "haar"])
 @pytest.mark.parametrize("photo", ["wall", "noise", "checks", "stripes"])
-def test_a_picture_without_a_face_has_none(haar, photo):
-    """Textures of every scale."""
+def test_a_picture_without_a_face_has_none(name, photo):
+    """Textures of every scale; whichever way up they are looked at."""
     rng = np.random.default_rng(3)
     if photo == "wall":
         image = backdrop((1600, 1200))
@@ -133,7 +134,61 @@ def test_a_picture_without_a_face_has_none(haar, photo):
         y, x = np.mgrid[:1200, :1600]
         pattern = (x // 40 + y // 40) % 2 if photo == "checks" else (x + y) // 30 % 2
         image = (60 + 130 * pattern).astype(np.uint8)
-    assert find_faces(haar, image, 30) == []
+    assert find_faces(open_detector(name), image, 30) == []
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+@pytest.mark.parametrize("name", ["edgefer", "haar"])
+def test_a_photograph_that_was_never_turned_upright_has_its_face(name, quarters):
+    scene = paste(backdrop((900, 700)), (330, 290), 150)
+    upright = find_faces(open_detector(name), scene, 30)[0].box
+    turned = np.ascontiguousarray(np.rot90(scene, quarters))
+    (face,) = find_faces(open_detector(name), turned, 30)
+    x, y = upright.centre
+    x, y = {1: (y, 900 - x), 2: (900 - x, 700 - y), 3: (700 - y, x)}[quarters]
+    assert face.box.centre == pytest.approx((x, y), abs=10) and face.box.width == pytest.approx(upright.width, rel=0.1)
+
+
+class Corner:
+    """A detector that sees a grey block as a face, where the picture's upper left corner is white."""
+
+    levels, parts = Levels(sure=0.9, likely=0.5, keep=0.3), 1
+    survey = Survey(640, 30, 160, lying=0.8)
+
+    def __init__(self, score: float, lying: float | None = 0.8) -> None:
+        self.score, self.survey, self.searches = score, self.survey._replace(lying=lying), 0
+
+    def detect(self, grey, region=None, *, part=None, known=()):
+        raise AssertionError("a photograph is searched in tiles")
+
+    look = smallest_px = detect
+
+    def candidates(self, tile, thorough):
+        return []
+
+    def verified(self, grey, candidates):
+        self.searches += 1
+        return [Look(block(grey), self.score)] if grey[0, 0] == 255 else []
+
+
+def block(grey: np.ndarray) -> Box:
+    y, x = (grey == 90).nonzero()
+    return Box(int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1)
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_lying_face_counts_where_it_is_surer_than_an_upright_one_must_be(quarters):
+    scene = np.zeros((70, 120), np.uint8)
+    scene[0, 0], scene[10:40, 20:45] = 255, 90
+    scene = np.ascontiguousarray(np.rot90(scene, quarters))
+    for score, lying in ((0.85, 0.8), (0.75, 0.8), (0.85, None)):
+        detector = Corner(score, lying)
+        seen = not quarters or score >= (lying or 2)
+        assert [face.box for face in find_faces(detector, scene, 30)] == [block(scene)] * seen
+        # where nobody surely stands upright it is searched in the other three ways
+        assert detector.searches == (1 if lying is None or (not quarters and score >= lying) else 4)
+    detector = Corner(0.85)
+    assert len(find_faces(detector, scene, 30, lying=False)) == (not quarters) and detector.searches == 1
 
 
 class Likely:

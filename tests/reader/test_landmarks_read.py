@@ -172,6 +172,13 @@ def test_a_face_upside_down_is_not_judged(picture):
         assert {"tilted", "occluded"} & set(face.quality.reasons)
 
 
+@pytest.mark.parametrize("quarters", [1, 3])
+def test_a_face_of_a_photograph_on_its_side_is_found_and_not_judged(picture, quarters):
+    (face,) = edgefer.read(np.rot90(picture[1], quarters), landmarks=True)
+    assert face.expression == "uncertain" and face.quality.reasons == ("tilted",)
+    assert face.pose.roll == pytest.approx(-90 if quarters == 1 else 90, abs=15)
+
+
 def test_the_check_can_be_turned_off(picture, points, tmp_path):
     (tmp_path / "p.toml").write_text("[quality]\ncover = false\n")
     for face in edgefer.read(masked(picture[1], points), profile=tmp_path / "p.toml"):

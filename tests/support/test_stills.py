@@ -104,6 +104,32 @@ def test_a_tiff_that_does_not_say_what_is_white_is_refused(dtype):
 
 
 @pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({258: 2}, "TIFF of 2-bit numbers"),
+        ({258: 4}, "TIFF of 4-bit numbers"),
+        ({258: 12}, "TIFF of 12-bit numbers"),
+        ({258: 16, 262: 5, 277: 4}, "TIFF of 16-bit CMYK numbers"),
+        ({258: 2, 262: 3}, "TIFF of 2-bit palette numbers"),
+        ({258: 1, 262: 2, 277: 3}, "TIFF of 1-bit numbers"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_tiff_of_a_depth_that_is_not_read_is_not_called_damaged(tags, words):
+    with pytest.raises(PictureError) as refused:
+        PictureFile(tiff_of(tags)).read()
+    expected = "expected 8 bits, or 16 of grey or RGB, convert it to JPEG or PNG"
+    assert str(refused.value) == f"{words} is not read; {expected}"
+
+
+@pytest.mark.parametrize("bits", [1, 8, 16])
+def test_a_tiff_of_a_depth_that_is_read_is_called_damaged_when_it_is(bits):
+    assert PictureFile(tiff_of({257: 8, 258: bits})).read().bgr.shape == (8, 16, 3)
+    with pytest.raises(PictureError, match="damaged image"):
+        PictureFile(tiff_of({257: 8, 258: bits, 273: 1 << 20})).read()
+
+
+@pytest.mark.parametrize(
     ("head", "name"),
     [
         (b"\xff\x0a\0\0", "JPEG XL"),

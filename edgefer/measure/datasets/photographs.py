@@ -117,7 +117,7 @@ def assemble(
             continue
         prints[fingerprint(image)].append(picture)
         shapes[picture.path] = image.shape
-        found = find_faces(detector, image, LEAST_FACE * min(image.shape))
+        found = find_faces(detector, image, LEAST_FACE * min(image.shape), lying=False)
         faces[picture.path] = max((face.box for face in found), key=lambda box: box.area, default=None)
 
     counted = []

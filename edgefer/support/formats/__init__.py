@@ -68,7 +68,7 @@ _REFUSED = (
 #: First bytes of films, told apart here only from what is neither.
 _FILMS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\0\0\1\xba", b"\0\0\1\xb3")
 _PICTURE_SUFFIX = re.compile(
-    r"\.(jpe?g?|jfif|mpo|png|webp|tiff?|bmp|dib|hei[cf]|hif|avif|jp2|j2k|p[bgnp]m)", re.IGNORECASE
+    r"\.(jpe?g?|jfif|mpo|png|webp|tiff?|bmp|dib|hei[cf]|hif|avif|jp2|j2k|p[abgnp]m)", re.IGNORECASE
 )
 _FILM_SUFFIX = re.compile(
     r"\.(mp4|m4v|mov|qt|mkv|webm|avi|m?ts|m2ts?|mpe?g|m[12]v|vob|flv|f4v|wmv|asf|og[vm]|3gp?2?|3gpp|dv|mxf|gxf|"

@@ -9,12 +9,15 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 ORIENTATION = 0x0112
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-_SUB_IFDS, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG = 330, 338, 339, 50706
+_SAMPLES, _SUB_IFDS, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG = 277, 330, 338, 339, 50706
 #: Struct codes of the types whose values are whole numbers.
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 #: Compressions and colours that only a camera's raw data has.
 _RAW_COMPRESSIONS = {32767, 32769, 32770, 34713, 65000, 65535, 34892}
 _RAW_COLOURS = {32803, 34892}
+#: Photometric interpretations that are neither grey nor RGB, by name.
+_PALETTE = 3
+_COLOURS = {_PALETTE: "palette ", 5: "CMYK ", 6: "YCbCr ", 8: "Lab "}
 _MOST_PAGES = 65_536
 
 
@@ -44,6 +47,15 @@ class Page(NamedTuple):
         if self.tags.get(_SAMPLE_FORMAT, 1) == 2:
             return f"TIFF of signed {bits}-bit numbers, which does not say what is white"
         return f"TIFF of {bits}-bit numbers" if bits > 16 else ""
+
+    @property
+    def rare(self) -> str:
+        """What its numbers are, where OpenCV reads none such; empty for 8 bits, and what else it does read."""
+        bits, colours = self.tags.get(_BITS, 1), self.tags.get(_PHOTOMETRIC, 1)
+        bitmap = bits == 1 and self.tags.get(_SAMPLES, 1) == 1
+        if bits == 8 or bitmap or (bits == 4 and colours == _PALETTE) or (bits == 16 and colours not in _COLOURS):
+            return ""
+        return f"TIFF of {bits}-bit {_COLOURS.get(colours, '')}numbers"
 
 
 def pages(data: bytes) -> list[Page]:

@@ -66,7 +66,7 @@ def frontal_faces(
         image = photographs.images[row]
         if marks is not None and not marks.score[row] > marks.least:
             continue
-        found = find_faces(finder, image, least_px / 2)
+        found = find_faces(finder, image, least_px / 2, lying=False)
         if not found or found[0].box.width < least_px:
             continue
         box = Box(*found[0].box)
