@@ -89,8 +89,8 @@ class Capture:
         Args:
             source: with `read()` and `close()`; read on the thread only, closed by `close`. Where it has them,
                 `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, `waits`
-                says that there is none, `frozen_s` is for how long its pictures may be equal, and `damaged` counts
-                what it left out.
+                says that there is none, `frozen_s` is for how long its pictures may be equal, `renews` is False
+                where opening it again mends none of them, and `damaged` counts what it left out.
             reopen: gives a fresh source after a stall; without it a stall is final.
             patience_s: how long to try to open a stalled source again, from the stall on.
             clock: seconds.
@@ -168,7 +168,7 @@ class Capture:
             return frame
 
     def rest(self, resting: bool) -> None:
-        """Has the source closed, or opened again; one that cannot be opened again stays open and is ignored."""
+        """Has the source closed, or opened again; one that opening again does not begin anew is read and ignored."""
         with self._changed:
             if resting == self._resting:
                 return
@@ -228,12 +228,12 @@ class Capture:
             if hanging is not None:
                 getattr(hanging, "interrupt", lambda: None)()
             while not self._stop.is_set():
-                if self._resting and self._reopen is not None:
+                if self._rests(turn):
                     self._close_for_rest(turn)
                     continue
                 if turn.stall is not None and not self._open_again(turn, turn.stall) or turn.left:
                     return
-                if self._resting:
+                if self._rests(turn):
                     continue
                 try:
                     frame = self._read(turn)
@@ -279,7 +279,9 @@ class Capture:
                 if self._live and self._endless:
                     raise SourceStalled(f"{self._name}: it gives no more pictures")
                 return None
-            if self._reopen is None or self._pictures.look(self._name, frame, getattr(turn.source, "frozen_s", None)):
+            if self._reopen is None or not getattr(turn.source, "renews", True):
+                return frame
+            if self._pictures.look(self._name, frame, getattr(turn.source, "frozen_s", None)):
                 return frame
 
     def _put_away(self, turn: _Turn, stall: SourceStalled) -> None:
@@ -294,6 +296,11 @@ class Capture:
         finally:
             turn.asked = False
         turn.stall = stall
+
+    def _rests(self, turn: _Turn) -> bool:
+        """Whether the source is to be closed, or to stay so."""
+        away = turn.stall is not None or getattr(turn.source, "renews", True)
+        return self._resting and self._reopen is not None and away
 
     def _close_for_rest(self, turn: _Turn) -> None:
         """Closes the source, and waits until it is asked for again."""

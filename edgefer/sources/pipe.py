@@ -15,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgefer.errors import SourceError, SourceStalled, UsageError
-from edgefer.sources.base import Source
+from edgefer.sources.base import Source, Wrapper
 from edgefer.sources.network.jpegs import MOST_BYTES, JpegSplitter
 from edgefer.sources.registry import PathOptions, PipeOptions
 from edgefer.support.formats import HEAD_BYTES, identify
+from edgefer.values import Frame
 
 #: So long without a byte, and a live writer is taken for dead. A pipe cannot be opened again while it has a writer.
 SILENCE_S = 30.0
@@ -123,6 +124,22 @@ class PipeFile:
         self._descriptor = self._wake_read = self._wake_write = -1
 
 
+class LivePipe(Wrapper):
+    """Live pictures that a program writes into a pipe.
+
+    Opening the pipe again mends none of them: its last reader's leaving ends the writer of a FIFO, and a stream that is
+    entered in its midst may lack its headers.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Args: source: closed with this one."""
+        super().__init__(source)
+        self.renews = False
+
+    def read(self) -> Frame | None:
+        return self._source.read()
+
+
 def open_pipe(options: PipeOptions) -> Source:
     """What comes through a pipe: a film, a live stream, or one photograph.
 
@@ -217,7 +234,7 @@ def _source(file: PipeFile, head: bytes, live: bool, reopens: bool) -> Source:
     if jpeg and live:
         from edgefer.sources.network.pictures import MotionJpeg
 
-        return MotionJpeg(file.name, file, SILENCE_S, ends=not reopens)
+        return LivePipe(MotionJpeg(file.name, file, SILENCE_S, ends=not reopens))
     from edgefer.sources.film import FILM_OPTIONS
     from edgefer.sources.live import LiveStream
     from edgefer.sources.media.library import MediaError
@@ -239,7 +256,7 @@ def _source(file: PipeFile, head: bytes, live: bool, reopens: bool) -> Source:
             why = f"not a film that can be decoded ({error})"
         raise SourceError(f"{file.name}: {why}") from None
     if live:
-        return LiveStream(file.name, media, file=file, ends=not reopens, deadline_s=1.5 * SILENCE_S)
+        return LivePipe(LiveStream(file.name, media, file=file, ends=not reopens, deadline_s=1.5 * SILENCE_S))
 
 
 def _goes_on(file: PipeFile) -> bool:
