@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from edgefer.defaults import PATIENCE_S
-from edgefer.errors import SourceError, SourceStalled
+from edgefer.errors import Kept, SourceError, SourceStalled
 from edgefer.loop.numbering import Numbering
 from edgefer.loop.patience import LONGEST_ATTEMPT_S, Pauses, deadline_s, may_come
 from edgefer.loop.watch import PictureWatch
@@ -39,13 +39,20 @@ class _Rested(SourceStalled):
 
 
 class _Nothing:
-    """Stands where a source is being opened."""
+    """Stands where a source is being opened, and holds what has to stay open meanwhile."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, source: Any) -> None:
+        """Args: name: of the source. source: it stood there before, and is not closed yet."""
         self.name = name
+        self.kept: Kept | None = getattr(source, "keep", lambda: None)()
+
+    def keep(self) -> Kept | None:
+        kept, self.kept = self.kept, None
+        return kept
 
     def close(self) -> None:
-        pass
+        if self.kept is not None:
+            self.kept.close()
 
 
 class _Turn(Struct, eq=False):
@@ -90,7 +97,8 @@ class Capture:
             source: with `read()` and `close()`; read on the thread only, closed by `close`. Where it has them,
                 `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, `waits`
                 says that there is none, `frozen_s` is for how long its pictures may be equal, `renews` is False
-                where opening it again mends none of them, and `damaged` counts what it left out.
+                where opening it again mends none of them, `keep()` gives what has to stay open meanwhile, and `damaged`
+                counts what it left out.
             reopen: gives a fresh source after a stall; without it a stall is final.
             patience_s: how long to try to open a stalled source again, from the stall on.
             clock: seconds.
@@ -194,7 +202,7 @@ class Capture:
             raise SourceStalled(f"{stall}; its driver hangs; unplug it and plug it in again")
         turn.left = True
         self._left.append(self._thread)
-        self._turn = _Turn(_Nothing(self._name), stall)
+        self._turn = _Turn(_Nothing(self._name, turn.source), stall)
         self._thread = self._start(turn.source)
 
     @property
@@ -287,7 +295,7 @@ class Capture:
     def _put_away(self, turn: _Turn, stall: SourceStalled) -> None:
         """Closes a source that has stalled, which takes no longer than a read may or is left as well."""
         self._damaged += getattr(turn.source, "damaged", 0)
-        stalled, turn.source = turn.source, _Nothing(self._name)
+        stalled, turn.source = turn.source, _Nothing(self._name, turn.source)
         turn.ask()
         try:
             stalled.close()
@@ -347,6 +355,7 @@ class Capture:
             try:
                 source = self._reopen()
             except Exception as error:
+                turn.source.kept = getattr(error, "kept", None)
                 if not may_come(error, worked_before=True):
                     raise
                 if self._clock() - began_s + self._pauses.next_s > self._patience_s:

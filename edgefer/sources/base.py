@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol
 
+from edgefer.errors import Kept
 from edgefer.values import Frame
 
 NS_PER_S = 1_000_000_000
@@ -82,6 +83,10 @@ class Source:
     def interrupt(self) -> None:
         """Ends a read that waits, and all later ones, where that can be done; from any thread."""
 
+    def keep(self) -> Kept | None:
+        """What has to stay open after close() until it is opened again; None for most. To be called before close()."""
+        return None
+
     def close(self) -> None:
         """Releases the device or the file; a second call does nothing."""
 
@@ -110,6 +115,9 @@ class Wrapper(Source):
 
     def interrupt(self) -> None:
         self._source.interrupt()
+
+    def keep(self) -> Kept | None:
+        return self._source.keep()
 
     def close(self) -> None:
         self._source.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import gc
 import os
 import threading
 import time
@@ -15,11 +17,12 @@ from clips import textured
 
 av = pytest.importorskip("av")
 
+from edgefer.errors import SourceStalled  # noqa: E402
 from edgefer.loop.capture import Capture  # noqa: E402
 from edgefer.loop.patience import open_patiently  # noqa: E402
 from edgefer.reader.choosing import opener_of  # noqa: E402
 from edgefer.reader.options import StreamOptions  # noqa: E402
-from edgefer.sources import parse_source, pipe  # noqa: E402
+from edgefer.sources import open_source, parse_source, pipe  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +143,62 @@ def test_a_writer_that_ends_in_a_rest_is_missed_when_that_is_over(fifo):
         with contextlib.closing(Camera(fifo)) as following:
             take_shape(capture, (160, 120))
             assert not following.killed
+
+
+# -- nobody waits any more: a writer would wait for a reader that never comes
+
+
+def assert_nobody_reads(fifo: Path) -> None:
+    with pytest.raises(OSError) as caught:
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    assert caught.value.errno == errno.ENXIO
+
+
+def write_once(fifo: Path) -> None:
+    threading.Thread(target=fifo.write_bytes, args=[jpeg(textured(0))], daemon=True).start()
+
+
+@pytest.fixture
+def uncollected():
+    """What is closed must not wait for the garbage collector."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_source_of_a_fifo_leaves_nothing_open(fifo, uncollected):
+    write_once(fifo)
+    with open_patiently(opener(fifo), 20) as source:
+        with pytest.raises(SourceStalled) as caught:
+            while source.read() is not None:
+                pass
+        assert caught.value.kept is None
+    assert_nobody_reads(fifo)
+
+
+def test_a_run_that_ends_while_it_waits_for_the_next_writer_leaves_nothing_open(fifo, uncollected):
+    opens = opener(fifo)
+    write_once(fifo)
+    capture = Capture(open_patiently(opens, 20), opens, patience_s=20)
+    deadline = time.monotonic() + 20
+    while "nothing is written" not in capture.trouble:
+        capture.take(0.05)
+        assert time.monotonic() < deadline
+    os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))  # it is open
+    capture.close()
+    assert_nobody_reads(fifo)
+
+
+@pytest.mark.parametrize("patience_s", [0, 0.5])
+def test_who_gives_up_waiting_for_a_writer_leaves_nothing_open(fifo, patience_s, uncollected):
+    with pytest.raises(SourceStalled, match="nothing is written") as caught:
+        open_patiently(opener(fifo), patience_s)
+    assert_nobody_reads(fifo)
+    del caught
+
+
+def test_who_drops_the_stall_of_an_opening_leaves_nothing_open(fifo):
+    with contextlib.suppress(SourceStalled):
+        open_source(f"pipe:{fifo},live=yes")
+    gc.collect()
+    assert_nobody_reads(fifo)

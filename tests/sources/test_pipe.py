@@ -262,11 +262,11 @@ def test_a_writer_that_opens_a_fifo_between_two_attempts_is_not_killed(tmp_path,
     """Closed after each attempt, the FIFO would end the writer by SIGPIPE."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    with pytest.raises(SourceStalled):
-        open_source(str(fifo))
+    first = stall_of(fifo)
     writes = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-    with pytest.raises(SourceStalled):
-        open_source(str(fifo))
+    second = stall_of(fifo)
+    assert first.kept is not None and second.kept is not None
+    first.kept.close()
     threading.Timer(0.05, lambda: (os.write(writes, films["h264"]), os.close(writes))).start()
     with open_source(str(fifo)) as source:
         assert len(read_all(source)) == 20
@@ -286,6 +286,8 @@ def test_who_writes_to_a_live_fifo_before_it_is_closed_and_opened_again_loses_no
         assert os.write(writes, films[kind]) == len(films[kind])
         os.close(writes)
         assert read_live(source) == 0
+        kept = source.keep()
+    assert kept is not None
     with open_source(f"pipe:{fifo},live=yes") as source:
         assert read_live(source) == 20
     with pytest.raises(SourceStalled, match="nothing is written to it yet"):
@@ -323,6 +325,12 @@ def test_a_live_fifo_gets_its_next_writer(tmp_path, films):
         assert capture.reconnects == 1
     finally:
         capture.close()
+
+
+def stall_of(fifo: Path) -> SourceStalled:
+    with pytest.raises(SourceStalled) as caught:
+        open_source(str(fifo))
+    return caught.value
 
 
 def take_until(capture: Capture, done) -> None:
