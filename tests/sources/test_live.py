@@ -34,12 +34,37 @@ def test_a_clock_that_drifts_is_held_to_that_of_this_machine():
     assert min(np.diff(times)) > 0
 
 
-@pytest.mark.parametrize("stamp_ms", [-3_600_000, 3_600_000, 0], ids=["back", "ahead", "again"])
-def test_a_clock_that_is_set_makes_no_leap(stamp_ms):
+#: Stamps follow the last one by so much, in place of 40 ms.
+SET_MS = [-6_600_000, 600_000, -3_000_000, -9_000, -700, 700, 9_000]
+
+
+@pytest.mark.parametrize("set_ms", SET_MS)
+@pytest.mark.parametrize("ahead", [0, 40], ids=["as they come", "after many at once"])
+def test_a_clock_that_is_set_makes_no_leap(set_ms, ahead):
+    """Nor does time stand still, also where a server has begun with pictures that it had kept."""
     clock = LiveClock(25)
-    stamps = [3_000_000 + 40 * index for index in range(50)] + [stamp_ms + 40 * index for index in range(50)]
+    stamps = [3_000_000 + 40 * index for index in range(50)] + [3_002_000 + set_ms + 40 * index for index in range(50)]
+    times = [clock.next(stamp * MS, 40 * MS * max(0, index - ahead)) for index, stamp in enumerate(stamps)]
+    assert np.allclose(np.diff(times) / MS, 40, atol=2)
+
+
+def test_a_single_stamp_that_is_wrong_makes_no_leap():
+    clock = LiveClock(25)
+    stamps = [40 * index + {20: 5_000, 40: -5_000}.get(index, 0) for index in range(60)]
     times = [clock.next(stamp * MS, 40 * MS * index) for index, stamp in enumerate(stamps)]
     assert np.allclose(np.diff(times) / MS, 40, atol=2)
+
+
+def test_a_pause_is_as_long_as_sender_and_wall_clock_say():
+    """Eight seconds without a picture; and three that were lost out of six that the network held back."""
+    clock = LiveClock(25)
+    paused = [40 * index + 8_000 * (index >= 20) for index in range(40)]
+    times = [clock.next(stamp * MS, stamp * MS) for stamp in paused]
+    assert np.allclose(np.array(times) / MS, paused, atol=2)
+    clock = LiveClock(25)
+    numbers = [index for index in range(300) if not 100 <= index < 175]
+    times = [clock.next(40 * MS * index, 40 * MS * (index if index < 50 else max(200, index))) for index in numbers]
+    assert np.allclose(np.diff(times) / MS, 40 * np.diff(numbers), atol=7)  # of six seconds
 
 
 def test_without_stamps_the_moment_of_arrival_counts():
