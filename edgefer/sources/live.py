@@ -145,9 +145,13 @@ class LiveStream(Source):
         return str(error)
 
     def _when_due(self, frame: Frame) -> Frame | None:
-        """The frame, given at the moment that its stamp says; a late one moves the moments of those after it."""
+        """The frame, given at the moment that its stamp says; a late one moves the moments of those after it.
+
+        So does one whose moment is further off than a pause may be: it is here, so the clock was set or a part cut out.
+        """
         now_ns = time.monotonic_ns()
-        if not self._start_ns or not -NS_PER_S < self._start_ns + frame.media_ns - now_ns < 60 * NS_PER_S:
+        longest_ns = LiveClock.LONGEST_OFF_S * NS_PER_S
+        if not self._start_ns or not -NS_PER_S < self._start_ns + frame.media_ns - now_ns < longest_ns:
             self._start_ns = now_ns - frame.media_ns
         due_ns = self._start_ns + frame.media_ns
         if self._stop.wait(max(0, due_ns - now_ns) / NS_PER_S):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from clips import textured
 av = pytest.importorskip("av")
 
 from edgefer.sources import open_source  # noqa: E402
-from edgefer.sources.live import LiveClock  # noqa: E402
+from edgefer.sources.live import LiveClock, LiveStream  # noqa: E402
 
 MS = 1_000_000
 
@@ -76,6 +77,42 @@ def test_a_picture_without_a_stamp_follows_the_one_before():
     clock = LiveClock(25)
     times = [clock.next(stamp, 0) for stamp in (None, 1040 * MS, 1080 * MS, None)]
     assert np.allclose(times, [0, 40 * MS, 80 * MS, 120 * MS], atol=MS)
+
+
+class Segments:
+    """HLS as it is read: pictures that are there already; after `before` of them the clock leaps ahead."""
+
+    fps, format, damaged = 1000.0, "hls", 0
+
+    def __init__(self, before: int, leap_s: float) -> None:
+        self._before, self._leap_ns, self._count = before, round(leap_s * 1000 * MS), 0
+
+    def read(self) -> SimpleNamespace:
+        index, self._count = self._count, self._count + 1
+        picture = SimpleNamespace(grey=np.zeros((8, 8), np.uint8), bgr=None)
+        stamp_ns = index * MS + (self._leap_ns if index >= self._before else 0)
+        return SimpleNamespace(position=index, picture=picture, stamp_ns=stamp_ns)
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("leap_s", [11, 40, -40])
+def test_a_leap_in_a_playlist_is_not_waited_out(leap_s):
+    source = LiveStream("hls", Segments(5, leap_s), paced=True)
+    over = threading.Timer(8, source.interrupt)
+    over.start()
+    frames = [source.read() for _ in range(10)]
+    over.cancel()
+    source.close()
+    assert None not in frames
+    assert np.allclose(np.diff([frame.media_ns for frame in frames]) / MS, 1, atol=500)
+
+
+def test_a_pause_in_a_playlist_is_waited_out():
+    with LiveStream("hls", Segments(5, 0.3), paced=True) as source:
+        frames = [source.read() for _ in range(10)]
+    times = np.array([frame.captured_ns for frame in frames]) / MS
+    assert times[5] - times[4] == pytest.approx(301, abs=0.1)
 
 
 def test_datagrams_that_somebody_sends_here_are_a_live_stream():
