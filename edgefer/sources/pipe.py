@@ -144,7 +144,7 @@ def open_pipe(options: PipeOptions) -> Source:
     Raises:
         UsageError: standard input is a terminal.
         SourceError: it is empty, or nothing that can be decoded.
-        SourceStalled: nothing came yet.
+        SourceStalled: it is not there, or nothing came yet.
     """
     name = "standard input" if options.path in ("-", "/dev/stdin") else options.path
     kept = _take_kept(options.path)
@@ -226,6 +226,8 @@ def _open(path: str, name: str) -> int:
         if path in ("-", "/dev/stdin"):
             return os.dup(0)
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without a writer yet, too
+    except FileNotFoundError:
+        raise SourceStalled(f"{name}: no such FIFO; mkfifo makes one") from None
     except OSError as error:
         raise SourceError(f"{name}: {(error.strerror or 'cannot be opened').lower()}") from None
 

@@ -27,6 +27,8 @@ from edgefer.support.registry import Choice, Entry, Options, Registry
 
 #: As much of a file is looked at to tell one photograph from motion JPEG.
 _MOST_JPEG_BYTES = 64 << 20
+#: Where a path that leads nowhere is that of a camera which is not plugged in, as by a rule of udev's.
+_DEVICE = re.compile(r"/dev/(?!fd/|shm/|std)")
 
 Side = Annotated[int, Meta(ge=16, le=8192)]
 Index = Annotated[int, Meta(ge=0, le=255)]
@@ -283,9 +285,9 @@ def kind_of(spec: str) -> str:
     """What a text given for a source means: "camera", "stream", "pipe", "stills", "animation" or "film".
 
     Args:
-        spec: camera index ("0"); device ("/dev/video0", "/dev/v4l/by-id/…"); stream ("rtsp://host/path" and the
-            like); "-" for standard input; path of a video, an image or a folder of images. A file called like an
-            index or like a kind of source is reached as "./0".
+        spec: camera index ("0"); device, plugged in or not ("/dev/video0", "/dev/v4l/by-id/…", "/dev/mycam"); stream
+            ("rtsp://host/path" and the like); "-" for standard input; path of a video, an image or a folder of images.
+            A file called like an index or like a kind of source is reached as "./0".
 
     Raises:
         UsageError: it is empty, or a URL with control characters.
@@ -336,6 +338,8 @@ def _kind_of_path(spec: str) -> str:
                 if jpeg.examine(file.read(_MOST_JPEG_BYTES)).goes_on:
                     return "film"  # motion JPEG without a container
     except FileNotFoundError:
+        if _DEVICE.match(spec):
+            return "camera"
         raise SourceError(
             f"{name}: no such file or folder; expected a path, a camera index, /dev/videoN, rtsp://… or demo"
         ) from None

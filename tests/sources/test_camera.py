@@ -345,6 +345,15 @@ def test_a_missing_camera_names_those_that_exist(monkeypatch):
         open_source("/dev/video97")
     with pytest.raises(SourceStalled, match="/dev/v4l/by-id/usb-cam-index0: no such camera"):
         open_source("/dev/v4l/by-id/usb-cam-index0")
+    with pytest.raises(SourceStalled, match="/dev/mycam: no such camera"):  # a link that udev makes
+        open_source("/dev/mycam")
+
+
+@pytest.mark.parametrize("path", ["/dev/shm/no such.mp4", "/dev/fd/987", "/dev/stdin.mp4", "/devices/mycam"])
+def test_what_lies_elsewhere_is_no_camera_that_may_come(path):
+    with pytest.raises(SourceError, match="no such file or folder") as caught:
+        open_source(path)
+    assert not isinstance(caught.value, SourceStalled)
 
 
 def test_a_missing_camera_may_come_and_a_file_never_becomes_one(tmp_path):

@@ -258,6 +258,24 @@ def test_a_fifo_is_waited_for_until_somebody_writes(tmp_path, films, caplog):
     assert len(said) == 1 and "nothing is written to it yet; trying for 10 s" in said[0]
 
 
+def test_a_fifo_that_is_not_there_yet_is_waited_for_where_it_is_called_one(tmp_path, films):
+    fifo = tmp_path / "fifo"
+
+    def make() -> None:
+        time.sleep(0.3)
+        os.mkfifo(fifo)
+        fifo.write_bytes(films["mkv"])
+
+    threading.Thread(target=make, daemon=True).start()
+    with open_patiently(lambda: open_source(f"pipe:{fifo}"), patience_s=10) as source:
+        assert len(read_all(source)) == 20
+    with pytest.raises(SourceError, match="no such file") as caught:
+        open_patiently(lambda: open_source(str(tmp_path / "other")), patience_s=10)
+    assert not isinstance(caught.value, SourceStalled)
+    with pytest.raises(SourceStalled, match="other: no such FIFO; mkfifo makes one$"):
+        open_source(f"pipe:{tmp_path}/other,live=yes")
+
+
 def test_a_writer_that_opens_a_fifo_between_two_attempts_is_not_killed(tmp_path, films):
     """Closed after each attempt, the FIFO would end the writer by SIGPIPE."""
     fifo = tmp_path / "fifo"
