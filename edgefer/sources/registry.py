@@ -244,7 +244,7 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
     """
     text = os.fspath(spec)
     remember(text)
-    if _names_a_kind(text):
+    if names_a_kind(text):
         return SOURCES.parse(text)
     entry = SOURCES.find(kind_of(text))
     if camera is not None and isinstance(camera, entry.options):
@@ -252,7 +252,8 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
     return SOURCES.choose(entry.name, **{entry.target: text})
 
 
-def _names_a_kind(text: str) -> bool:
+def names_a_kind(text: str) -> bool:
+    """Whether a text is a kind of source with what it stands for, and so no path: `film:clip.mp4,start=5`."""
     name = re.split(r"[^a-z0-9_]", text, maxsplit=1)[0]
     return name in SOURCES and text[len(name) :][:1] in ("", ":", ",")
 
@@ -263,7 +264,7 @@ def on_disk(spec: str) -> tuple[str, bool] | None:
     Nothing is opened, and nothing refused: a path may lead nowhere.
     """
     path, recursive = spec, False
-    if _names_a_kind(spec):
+    if names_a_kind(spec):
         try:
             options = SOURCES.parse(spec).options
         except EdgeferError:
