@@ -44,6 +44,7 @@ class _Nothing:
     def __init__(self, name: str, source: Any) -> None:
         """Args: name: of the source. source: it stood there before, and is not closed yet."""
         self.name = name
+        self.deadline_s: float | None = getattr(source, "deadline_s", None)
         self.kept: Kept | None = getattr(source, "keep", lambda: None)()
 
     def keep(self) -> Kept | None:
@@ -193,7 +194,8 @@ class Capture:
             return
         turn.waited_s += waited_s
         opening = turn.stall is not None
-        longest_s = LONGEST_ATTEMPT_S if opening else deadline_s(turn.source)
+        told_s = getattr(turn.source, "deadline_s", None) or 0.0  # the first picture may take as long as any
+        longest_s = max(LONGEST_ATTEMPT_S, told_s) if opening else deadline_s(turn.source)
         if longest_s is None or turn.waited_s <= longest_s:
             return
         stall = SourceStalled(f"{self._name}: no answer for {longest_s:g} s" + " while it was opened" * opening)

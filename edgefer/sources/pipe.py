@@ -150,9 +150,10 @@ def open_pipe(options: PipeOptions) -> Source:
     kept = _take_kept(options.path)
     descriptor = _open(options.path, name) if kept < 0 else kept
     mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
+    path = "/dev/stdin" if options.path == "-" else options.path
+    if stat.S_ISREG(mode) and os.access(path, os.R_OK):  # else whoever opened it was allowed to, and we are not
         os.close(descriptor)
-        return _open_file(options.path)
+        return _open_file(path)
     if os.isatty(descriptor):
         os.close(descriptor)
         raise UsageError(f"{name} is a terminal; expected a film or pictures, as in cat clip.mp4 | edgefer run -")
@@ -236,7 +237,7 @@ def _open_file(path: str) -> Source:
     """A file that is standard input, or was given as a descriptor."""
     from edgefer.sources.registry import parse_source
 
-    return parse_source("/dev/stdin" if path == "-" else path).make()
+    return parse_source(path).make()
 
 
 def _source(file: PipeFile, head: bytes, live: bool, fifo: str) -> Source:

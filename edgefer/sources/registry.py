@@ -305,13 +305,13 @@ def kind_of(spec: str) -> str:
 
 
 def _is_descriptor(spec: str) -> bool:
-    """Whether a path means something that is open already; files are opened by the path all the same."""
+    """Whether a path means something that is open already; files are opened by the path where they can be."""
     if spec == "-":
         return True
     if not re.fullmatch(r"/dev/stdin|/dev/fd/\d+|/proc/(self|\d+)/fd/\d+", spec):
         return False
     try:
-        return not stat.S_ISREG(os.stat(spec).st_mode)
+        return not (stat.S_ISREG(os.stat(spec).st_mode) and os.access(spec, os.R_OK))
     except OSError:
         return False
 

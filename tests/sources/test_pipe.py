@@ -389,6 +389,25 @@ def test_a_file_as_standard_input_is_read_as_a_file(tmp_path):
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 5, done.stderr
 
 
+@pytest.mark.parametrize("called", ["/dev/fd/{}", "pipe:/dev/fd/{}"])
+def test_a_file_that_only_its_opener_may_read_is_read_as_a_pipe(tmp_path, films, called):
+    """As where a shell of another user redirects it."""
+    path = tmp_path / "film.mkv"
+    path.write_bytes(films["mkv"])
+    with path.open("rb") as file, open_source(path) as source:  # what it needs is imported
+        read_all(source)
+        path.chmod(0)
+        user = os.getresuid()
+        nobody = 65534 if user[1] == 0 else user[1]
+        os.setresuid(nobody, nobody, user[1])
+        try:
+            assert not os.access(path, os.R_OK)
+            with open_source(called.format(file.fileno())) as source:
+                assert len(read_all(source)) == 20
+        finally:
+            os.setresuid(*user)
+
+
 @pytest.mark.parametrize("stdin", [subprocess.DEVNULL, "closed"])
 def test_an_empty_standard_input_is_one_line(stdin):
     if stdin == "closed":
