@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 #: Exit code after Ctrl-C, which is no error: 128 + SIGINT, as shells have it.
 INTERRUPTED = 130
@@ -40,15 +41,23 @@ class ModelError(EdgeferError):
     exit_code = 4
 
 
+class Kept(Protocol):
+    """What stays open between two openings of a source; its owner closes it, unless the next opening took it over."""
+
+    def close(self) -> None: ...
+
+
 class SourceStalled(SourceError):
     """A live source that is not there, or gives no frame, for the moment; opening it again may help.
 
     Attributes:
         heard: where its return can be heard of: has a method called when it may be back, for as long as the method's
             object lives; gives False where that cannot be heard of after all.
+        kept: what has to stay open until the next attempt. Who tries again owns it, and closes it when giving up.
     """
 
     heard: Callable[[Callable[[], None]], bool] | None = None
+    kept: Kept | None = None
 
 
 class SourceRefused(SourceError):

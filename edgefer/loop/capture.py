@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from edgefer.defaults import PATIENCE_S
-from edgefer.errors import SourceError, SourceStalled
+from edgefer.errors import Kept, SourceError, SourceStalled
 from edgefer.loop.numbering import Numbering
 from edgefer.loop.patience import LONGEST_ATTEMPT_S, Pauses, deadline_s, may_come
 from edgefer.loop.watch import PictureWatch
@@ -39,13 +39,21 @@ class _Rested(SourceStalled):
 
 
 class _Nothing:
-    """Stands where a source is being opened."""
+    """Stands where a source is being opened, and holds what has to stay open meanwhile."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, source: Any) -> None:
+        """Args: name: of the source. source: it stood there before, and is not closed yet."""
         self.name = name
+        self.deadline_s: float | None = getattr(source, "deadline_s", None)
+        self.kept: Kept | None = getattr(source, "keep", lambda: None)()
+
+    def keep(self) -> Kept | None:
+        kept, self.kept = self.kept, None
+        return kept
 
     def close(self) -> None:
-        pass
+        if self.kept is not None:
+            self.kept.close()
 
 
 class _Turn(Struct, eq=False):
@@ -89,8 +97,9 @@ class Capture:
         Args:
             source: with `read()` and `close()`; read on the thread only, closed by `close`. Where it has them,
                 `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, `waits`
-                says that there is none, `frozen_s` is for how long its pictures may be equal, and `damaged` counts
-                what it left out.
+                says that there is none, `frozen_s` is for how long its pictures may be equal, `renews` is False
+                where opening it again mends none of them, `keep()` gives what has to stay open meanwhile, and `damaged`
+                counts what it left out.
             reopen: gives a fresh source after a stall; without it a stall is final.
             patience_s: how long to try to open a stalled source again, from the stall on.
             clock: seconds.
@@ -168,7 +177,7 @@ class Capture:
             return frame
 
     def rest(self, resting: bool) -> None:
-        """Has the source closed, or opened again; one that cannot be opened again stays open and is ignored."""
+        """Has the source closed, or opened again; one that opening again does not begin anew is read and ignored."""
         with self._changed:
             if resting == self._resting:
                 return
@@ -185,7 +194,8 @@ class Capture:
             return
         turn.waited_s += waited_s
         opening = turn.stall is not None
-        longest_s = LONGEST_ATTEMPT_S if opening else deadline_s(turn.source)
+        told_s = getattr(turn.source, "deadline_s", None) or 0.0  # the first picture may take as long as any
+        longest_s = max(LONGEST_ATTEMPT_S, told_s) if opening else deadline_s(turn.source)
         if longest_s is None or turn.waited_s <= longest_s:
             return
         stall = SourceStalled(f"{self._name}: no answer for {longest_s:g} s" + " while it was opened" * opening)
@@ -194,7 +204,7 @@ class Capture:
             raise SourceStalled(f"{stall}; its driver hangs; unplug it and plug it in again")
         turn.left = True
         self._left.append(self._thread)
-        self._turn = _Turn(_Nothing(self._name), stall)
+        self._turn = _Turn(_Nothing(self._name, turn.source), stall)
         self._thread = self._start(turn.source)
 
     @property
@@ -228,12 +238,12 @@ class Capture:
             if hanging is not None:
                 getattr(hanging, "interrupt", lambda: None)()
             while not self._stop.is_set():
-                if self._resting and self._reopen is not None:
+                if self._rests(turn):
                     self._close_for_rest(turn)
                     continue
                 if turn.stall is not None and not self._open_again(turn, turn.stall) or turn.left:
                     return
-                if self._resting:
+                if self._rests(turn):
                     continue
                 try:
                     frame = self._read(turn)
@@ -279,13 +289,15 @@ class Capture:
                 if self._live and self._endless:
                     raise SourceStalled(f"{self._name}: it gives no more pictures")
                 return None
-            if self._reopen is None or self._pictures.look(self._name, frame, getattr(turn.source, "frozen_s", None)):
+            if self._reopen is None or not getattr(turn.source, "renews", True):
+                return frame
+            if self._pictures.look(self._name, frame, getattr(turn.source, "frozen_s", None)):
                 return frame
 
     def _put_away(self, turn: _Turn, stall: SourceStalled) -> None:
         """Closes a source that has stalled, which takes no longer than a read may or is left as well."""
         self._damaged += getattr(turn.source, "damaged", 0)
-        stalled, turn.source = turn.source, _Nothing(self._name)
+        stalled, turn.source = turn.source, _Nothing(self._name, turn.source)
         turn.ask()
         try:
             stalled.close()
@@ -294,6 +306,11 @@ class Capture:
         finally:
             turn.asked = False
         turn.stall = stall
+
+    def _rests(self, turn: _Turn) -> bool:
+        """Whether the source is to be closed, or to stay so."""
+        away = turn.stall is not None or getattr(turn.source, "renews", True)
+        return self._resting and self._reopen is not None and away
 
     def _close_for_rest(self, turn: _Turn) -> None:
         """Closes the source, and waits until it is asked for again."""
@@ -340,6 +357,7 @@ class Capture:
             try:
                 source = self._reopen()
             except Exception as error:
+                turn.source.kept = getattr(error, "kept", None)
                 if not may_come(error, worked_before=True):
                     raise
                 if self._clock() - began_s + self._pauses.next_s > self._patience_s:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgefer.defaults import PATIENCE_S
-from edgefer.errors import SourceError, SourceRefused, SourceStalled
+from edgefer.errors import Kept, SourceError, SourceRefused, SourceStalled
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +143,7 @@ class _Opening:
         self.asked_s: float | None = None  # when the attempt that is going on began
         self._pauses = Pauses()
         self._source: Any = None
+        self._kept: Kept | None = None  # outlives the stall that told of it, which an attempt replaces
         self._error: BaseException | None = None
         self._left = threading.Event()
         self._lock = threading.Lock()
@@ -175,6 +176,8 @@ class _Opening:
         except BaseException as error:
             self._error = error
         finally:
+            if self._kept is not None:
+                self._kept.close()
             self.done.set()
 
     def _try(self) -> Any | None:
@@ -185,6 +188,7 @@ class _Opening:
                 return self._make()
             except SourceError as error:
                 self.asked_s = None
+                self._kept = getattr(error, "kept", None)
                 self.name = str(error).partition(": ")[0]
                 if not may_come(error) or self._patience_s <= 0:
                     raise

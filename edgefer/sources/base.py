@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol
 
+from edgefer.errors import Kept
 from edgefer.values import Frame
 
 NS_PER_S = 1_000_000_000
@@ -42,6 +43,8 @@ class Source:
         waits: True where a read may wait for somebody else, as for the writer of a pipe; `interrupt` ends that.
         frozen_s: for how long it may give the same picture, to the last bit, until it is taken for frozen; None: for as
             long as a sensor may, whose pictures have noise. With inf it may be still, or black, for ever.
+        renews: whether opening it again begins it anew, which may mend what it gives, as that of a camera does; False
+            for a live pipe, whose writer goes on where it is: whatever its pictures show, it stays open.
         deadline_s: of a live source, how long a read may take before the source is left to itself and opened again;
             None where the loop is to say, from the rate.
     """
@@ -50,6 +53,7 @@ class Source:
     live: bool = False
     still: bool = False
     waits: bool = False
+    renews: bool = True
     frozen_s: float | None = None
     deadline_s: float | None = None
     fps: float | None = None
@@ -79,6 +83,10 @@ class Source:
     def interrupt(self) -> None:
         """Ends a read that waits, and all later ones, where that can be done; from any thread."""
 
+    def keep(self) -> Kept | None:
+        """What has to stay open after close() until it is opened again; None for most. To be called before close()."""
+        return None
+
     def close(self) -> None:
         """Releases the device or the file; a second call does nothing."""
 
@@ -98,7 +106,7 @@ class Wrapper(Source):
         """Args: source: closed with this one."""
         self._source = source
         self.name, self.live, self.still, self.waits = source.name, source.live, source.still, source.waits
-        self.deadline_s, self.frozen_s = source.deadline_s, source.frozen_s
+        self.deadline_s, self.frozen_s, self.renews = source.deadline_s, source.frozen_s, source.renews
         self.fps, self.size, self.length = source.fps, source.size, source.length
 
     @property
@@ -107,6 +115,9 @@ class Wrapper(Source):
 
     def interrupt(self) -> None:
         self._source.interrupt()
+
+    def keep(self) -> Kept | None:
+        return self._source.keep()
 
     def close(self) -> None:
         self._source.close()

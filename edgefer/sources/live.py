@@ -19,11 +19,13 @@ class LiveClock:
     """Media time of live pictures: the sender's stamps, held to the wall clock.
 
     A stamp tells better than the moment of arrival when a picture was taken. But senders' clocks drift, are set,
-    and start over: the difference is taken back bit by bit, and a stamp that is further off than LONGEST_OFF_S,
-    more than a network delays anything, is not believed.
+    and start over: the difference is taken back bit by bit. Where a clock was set, the picture follows the one before
+    and its stamp is what later ones are counted from. That is so with a stamp that is further off than LONGEST_OFF_S,
+    more than a network delays anything; with one that runs back by more than SET_S, more than pictures are out of
+    order; and with one that leaps ahead of the wall clock by more than that, as no delay does.
     """
 
-    LONGEST_OFF_S = 10.0
+    LONGEST_OFF_S, SET_S = 10.0, 0.5
     #: Part of the difference that is taken back with each picture: at 25 a second half of it in half a minute.
     PART = 0.001
 
@@ -33,6 +35,7 @@ class LiveClock:
         self._began_ns: int | None = None
         self._origin_ns: float | None = None
         self._last_ns = -1
+        self._last_off_ns = 0.0  # of the last stamp: how far it lay ahead of the wall clock
 
     def next(self, stamp_ns: int | None, now_ns: int) -> int:
         """Media time of the next picture, ns, from 0 and always rising.
@@ -46,15 +49,20 @@ class LiveClock:
         wall_ns = now_ns - self._began_ns
         media_ns = max(wall_ns, self._last_ns + self._period_ns) if self._last_ns >= 0 else wall_ns
         if stamp_ns is not None:
-            if self._origin_ns is None:
+            if self._origin_ns is None or self._was_set(stamp_ns - self._origin_ns, wall_ns):
                 self._origin_ns = stamp_ns - media_ns
             off_ns = stamp_ns - self._origin_ns - wall_ns
-            if abs(off_ns) > self.LONGEST_OFF_S * NS_PER_S:
-                self._origin_ns, off_ns = stamp_ns - wall_ns, 0.0
             self._origin_ns += self.PART * off_ns
+            self._last_off_ns = off_ns
             media_ns = round(stamp_ns - self._origin_ns)
         self._last_ns = max(media_ns, self._last_ns + 1)
         return self._last_ns
+
+    def _was_set(self, media_ns: float, wall_ns: int) -> bool:
+        """Whether the sender's clock was, by the time that its stamp would give the picture."""
+        off_ns, set_ns = media_ns - wall_ns, self.SET_S * NS_PER_S
+        ahead = off_ns > set_ns and off_ns - self._last_off_ns > set_ns
+        return abs(off_ns) > self.LONGEST_OFF_S * NS_PER_S or media_ns < self._last_ns - set_ns or ahead
 
 
 class LiveStream(Source):
@@ -137,9 +145,13 @@ class LiveStream(Source):
         return str(error)
 
     def _when_due(self, frame: Frame) -> Frame | None:
-        """The frame, given at the moment that its stamp says; a late one moves the moments of those after it."""
+        """The frame, given at the moment that its stamp says; a late one moves the moments of those after it.
+
+        So does one whose moment is further off than a pause may be: it is here, so the clock was set or a part cut out.
+        """
         now_ns = time.monotonic_ns()
-        if not self._start_ns or not -NS_PER_S < self._start_ns + frame.media_ns - now_ns < 60 * NS_PER_S:
+        longest_ns = LiveClock.LONGEST_OFF_S * NS_PER_S
+        if not self._start_ns or not -NS_PER_S < self._start_ns + frame.media_ns - now_ns < longest_ns:
             self._start_ns = now_ns - frame.media_ns
         due_ns = self._start_ns + frame.media_ns
         if self._stop.wait(max(0, due_ns - now_ns) / NS_PER_S):

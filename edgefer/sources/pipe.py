@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import re
 import select
 import stat
 import time
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from edgefer.errors import SourceError, SourceStalled, UsageError
-from edgefer.sources.base import Source
+from edgefer.errors import Kept, SourceError, SourceStalled, UsageError
+from edgefer.sources.base import Source, Wrapper
 from edgefer.sources.network.jpegs import MOST_BYTES, JpegSplitter
 from edgefer.sources.registry import PathOptions, PipeOptions
 from edgefer.support.formats import HEAD_BYTES, identify
+from edgefer.values import Frame
 
 #: So long without a byte, and a live writer is taken for dead. A pipe cannot be opened again while it has a writer.
 SILENCE_S = 30.0
@@ -28,26 +27,22 @@ _HEAD_BYTES = 16
 _FIRST_LOOK = 4096
 _MOST_PICTURE_BYTES = 512 << 20
 _DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)")
-# FIFOs that wait for a writer, open: closed in between, they would kill one that just came, or lose what it wrote.
-_waiting: dict[str, int] = {}
+# Those that wait for their next opening, by path.
+_kept: weakref.WeakValueDictionary[str, KeptFifo] = weakref.WeakValueDictionary()
 
 
 class PipeFile:
     """A pipe as the file object that FFmpeg reads: every wait can be ended, from any thread."""
 
-    def __init__(
-        self, name: str, descriptor: int, silence_s: float | None = None, at_end: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, name: str, descriptor: int, silence_s: float | None = None) -> None:
         """Args:
         name: for messages.
         descriptor: readable; closed with this file.
         silence_s: so long without a byte is a failure; without it there is no limit.
-        at_end: called once, as soon as the end was read and before anything is closed.
         """
         self.name = name
         self.silence_s = silence_s
         self._descriptor = descriptor
-        self._at_end = at_end
         self._ahead = b""
         self._stopped = self._ended = False
         self._wake_read, self._wake_write = os.pipe()
@@ -98,16 +93,13 @@ class PipeFile:
                 if error.errno == errno.EBADF:  # open for writing alone, as a stand-in for what was closed is
                     raise SourceError(f"{self.name}: it is closed") from None
                 raise SourceError(f"{self.name}: {(error.strerror or 'cannot be read').lower()}") from None
-            if not data:
-                self._end()
+            self._ended = not data  # what a further writer writes is of another stream
             return data
         return b""
 
-    def _end(self) -> None:
-        """What a further writer writes is of another stream: nothing is read after the end."""
-        self._ended = True
-        if self._at_end is not None:
-            self._at_end()
+    def duplicate(self) -> int:
+        """Another descriptor of the same opening, which sees the end of a writer that came after this one's."""
+        return os.dup(self._descriptor)
 
     def interrupt(self) -> None:
         """Ends a read that waits, and all later ones."""
@@ -123,60 +115,101 @@ class PipeFile:
         self._descriptor = self._wake_read = self._wake_write = -1
 
 
+class LivePipe(Wrapper):
+    """Live pictures that a program writes into a pipe.
+
+    Opening the pipe again mends none of them: its last reader's leaving ends the writer of a FIFO, and a stream that is
+    entered in its midst may lack its headers.
+    """
+
+    def __init__(self, source: Source, file: PipeFile, fifo: str) -> None:
+        """Args:
+        source: reads the file, and is closed with this one.
+        fifo: its path, where another writer may come after this one; else empty.
+        """
+        super().__init__(source)
+        self.renews = False
+        self._file, self._fifo = file, fifo
+
+    def keep(self) -> Kept | None:
+        return KeptFifo(self._fifo, self._file.duplicate()) if self._fifo else None
+
+    def read(self) -> Frame | None:
+        return self._source.read()
+
+
 def open_pipe(options: PipeOptions) -> Source:
     """What comes through a pipe: a film, a live stream, or one photograph.
 
     Raises:
         UsageError: standard input is a terminal.
         SourceError: it is empty, or nothing that can be decoded.
-        SourceStalled: nothing came yet.
+        SourceStalled: it is not there, or nothing came yet.
     """
     name = "standard input" if options.path in ("-", "/dev/stdin") else options.path
-    descriptor = _take_waiting(options.path)
-    if descriptor < 0:
-        descriptor = _open(options.path, name)
+    kept = _take_kept(options.path)
+    descriptor = _open(options.path, name) if kept < 0 else kept
     mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
+    path = "/dev/stdin" if options.path == "-" else options.path
+    if stat.S_ISREG(mode) and os.access(path, os.R_OK):  # else whoever opened it was allowed to, and we are not
         os.close(descriptor)
-        return _open_file(options.path)
+        return _open_file(path)
     if os.isatty(descriptor):
         os.close(descriptor)
         raise UsageError(f"{name} is a terminal; expected a film or pictures, as in cat clip.mp4 | edgefer run -")
-    fifo = stat.S_ISFIFO(mode) and not _is_descriptor(options.path)
-    await_next = functools.partial(_await_writer, options.path)
-    live_fifo = fifo and options.live
-    file = PipeFile(name, descriptor, SILENCE_S if options.live else None, await_next if live_fifo else None)
+    fifo = options.path if stat.S_ISFIFO(mode) and not _is_descriptor(options.path) else ""
+    file = PipeFile(name, descriptor, SILENCE_S if options.live else None)
+    held = file.duplicate()  # a source that stalls at its first picture closes its file
     try:
-        if not file.wait(FIRST_BYTE_S):
-            if fifo:
-                await_next()
+        head = file.peek(_HEAD_BYTES) if file.wait(FIRST_BYTE_S) else None
+        if head is None or not head and kept >= 0:  # the end that is read from a kept one is that of the writer before
             raise SourceStalled(f"{name}: nothing is written to it yet")
-        head = file.peek(_HEAD_BYTES)
         if not head and fifo:
-            await_next()
             raise SourceStalled(f"{name}: its writer left without a byte")
         if not head:
             raise SourceError(f"{name}: it is empty; expected a film, a stream or a photograph")
         return _source(file, head, options.live, fifo)
-    except BaseException:
+    except BaseException as error:
+        if fifo and isinstance(error, SourceStalled):
+            error.kept, held = KeptFifo(fifo, held), -1
         file.close()
         raise
+    finally:
+        if held >= 0:
+            os.close(held)
 
 
 def _is_descriptor(path: str) -> bool:
     return path in ("-", "/dev/stdin") or bool(_DESCRIPTOR.fullmatch(path))
 
 
-def _await_writer(path: str) -> None:
-    """Keeps a FIFO open for its next writer; to be called before its last reader closes it."""
-    if path not in _waiting:
-        with suppress(OSError):  # it was deleted: who makes it anew is waited for when it is opened again
-            _waiting[path] = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+class KeptFifo:
+    """A FIFO that stays open without being read, for its writer: closed, it would kill one that just came, or lose what
+    it wrote. The next opening of its path takes it over.
+    """
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        """Args: descriptor: open for reading; closed with this."""
+        self._descriptor = descriptor
+        _kept[path] = self
+
+    def take(self) -> int:
+        """The descriptor, which is the caller's from now on; -1 where it was taken or closed."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
+
+    def close(self) -> None:
+        if (descriptor := self.take()) >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
 
 
-def _take_waiting(path: str) -> int:
+def _take_kept(path: str) -> int:
     """The descriptor that was kept for a FIFO; -1 where there is none, or another file has its path now."""
-    descriptor = _waiting.pop(path, -1)
+    kept = _kept.pop(path, None)
+    descriptor = -1 if kept is None else kept.take()
     if descriptor >= 0:
         with suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
@@ -194,6 +227,8 @@ def _open(path: str, name: str) -> int:
         if path in ("-", "/dev/stdin"):
             return os.dup(0)
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without a writer yet, too
+    except FileNotFoundError:
+        raise SourceStalled(f"{name}: no such FIFO; mkfifo makes one") from None
     except OSError as error:
         raise SourceError(f"{name}: {(error.strerror or 'cannot be opened').lower()}") from None
 
@@ -202,11 +237,11 @@ def _open_file(path: str) -> Source:
     """A file that is standard input, or was given as a descriptor."""
     from edgefer.sources.registry import parse_source
 
-    return parse_source("/dev/stdin" if path == "-" else path).make()
+    return parse_source(path).make()
 
 
-def _source(file: PipeFile, head: bytes, live: bool, reopens: bool) -> Source:
-    """Args: reopens: another writer may come after this one."""
+def _source(file: PipeFile, head: bytes, live: bool, fifo: str) -> Source:
+    """Args: fifo: path, where another writer may come after this one; else empty."""
     jpeg = head.startswith(b"\xff\xd8\xff")
     if not live:
         found = identify(file.peek(_FIRST_LOOK))
@@ -217,7 +252,7 @@ def _source(file: PipeFile, head: bytes, live: bool, reopens: bool) -> Source:
     if jpeg and live:
         from edgefer.sources.network.pictures import MotionJpeg
 
-        return MotionJpeg(file.name, file, SILENCE_S, ends=not reopens)
+        return LivePipe(MotionJpeg(file.name, file, SILENCE_S, ends=not fifo), file, fifo)
     from edgefer.sources.film import FILM_OPTIONS
     from edgefer.sources.live import LiveStream
     from edgefer.sources.media.library import MediaError
@@ -239,7 +274,8 @@ def _source(file: PipeFile, head: bytes, live: bool, reopens: bool) -> Source:
             why = f"not a film that can be decoded ({error})"
         raise SourceError(f"{file.name}: {why}") from None
     if live:
-        return LiveStream(file.name, media, file=file, ends=not reopens, deadline_s=1.5 * SILENCE_S)
+        source = LiveStream(file.name, media, file=file, ends=not fifo, deadline_s=1.5 * SILENCE_S)
+        return LivePipe(source, file, fifo)
 
 
 def _goes_on(file: PipeFile) -> bool:

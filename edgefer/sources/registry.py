@@ -27,6 +27,8 @@ from edgefer.support.registry import Choice, Entry, Options, Registry
 
 #: As much of a file is looked at to tell one photograph from motion JPEG.
 _MOST_JPEG_BYTES = 64 << 20
+#: Where a path that leads nowhere is that of a camera which is not plugged in, as by a rule of udev's.
+_DEVICE = re.compile(r"/dev/(?!fd/|shm/|std)")
 
 Side = Annotated[int, Meta(ge=16, le=8192)]
 Index = Annotated[int, Meta(ge=0, le=255)]
@@ -242,7 +244,7 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
     """
     text = os.fspath(spec)
     remember(text)
-    if _names_a_kind(text):
+    if names_a_kind(text):
         return SOURCES.parse(text)
     entry = SOURCES.find(kind_of(text))
     if camera is not None and isinstance(camera, entry.options):
@@ -250,7 +252,8 @@ def parse_source(spec: str | os.PathLike[str], camera: CameraOptions | None = No
     return SOURCES.choose(entry.name, **{entry.target: text})
 
 
-def _names_a_kind(text: str) -> bool:
+def names_a_kind(text: str) -> bool:
+    """Whether a text is a kind of source with what it stands for, and so no path: `film:clip.mp4,start=5`."""
     name = re.split(r"[^a-z0-9_]", text, maxsplit=1)[0]
     return name in SOURCES and text[len(name) :][:1] in ("", ":", ",")
 
@@ -261,7 +264,7 @@ def on_disk(spec: str) -> tuple[str, bool] | None:
     Nothing is opened, and nothing refused: a path may lead nowhere.
     """
     path, recursive = spec, False
-    if _names_a_kind(spec):
+    if names_a_kind(spec):
         try:
             options = SOURCES.parse(spec).options
         except EdgeferError:
@@ -283,9 +286,9 @@ def kind_of(spec: str) -> str:
     """What a text given for a source means: "camera", "stream", "pipe", "stills", "animation" or "film".
 
     Args:
-        spec: camera index ("0"); device ("/dev/video0", "/dev/v4l/by-id/…"); stream ("rtsp://host/path" and the
-            like); "-" for standard input; path of a video, an image or a folder of images. A file called like an
-            index or like a kind of source is reached as "./0".
+        spec: camera index ("0"); device, plugged in or not ("/dev/video0", "/dev/v4l/by-id/…", "/dev/mycam"); stream
+            ("rtsp://host/path" and the like); "-" for standard input; path of a video, an image or a folder of images.
+            A file called like an index or like a kind of source is reached as "./0".
 
     Raises:
         UsageError: it is empty, or a URL with control characters.
@@ -304,13 +307,13 @@ def kind_of(spec: str) -> str:
 
 
 def _is_descriptor(spec: str) -> bool:
-    """Whether a path means something that is open already; files are opened by the path all the same."""
+    """Whether a path means something that is open already; files are opened by the path where they can be."""
     if spec == "-":
         return True
     if not re.fullmatch(r"/dev/stdin|/dev/fd/\d+|/proc/(self|\d+)/fd/\d+", spec):
         return False
     try:
-        return not stat.S_ISREG(os.stat(spec).st_mode)
+        return not (stat.S_ISREG(os.stat(spec).st_mode) and os.access(spec, os.R_OK))
     except OSError:
         return False
 
@@ -338,6 +341,8 @@ def _kind_of_path(spec: str) -> str:
                 if jpeg.examine(file.read(_MOST_JPEG_BYTES)).goes_on:
                     return "film"  # motion JPEG without a container
     except FileNotFoundError:
+        if _DEVICE.match(spec):
+            return "camera"
         raise SourceError(
             f"{name}: no such file or folder; expected a path, a camera index, /dev/videoN, rtsp://… or demo"
         ) from None

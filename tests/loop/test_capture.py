@@ -170,6 +170,27 @@ def test_an_opening_that_never_comes_back_is_left_and_tried_again(monkeypatch):
     capture.close()
 
 
+def test_an_opening_may_take_as_long_as_a_read_of_the_source(monkeypatch):
+    """The next writer of a pipe may be slow with its first picture."""
+    monkeypatch.setattr("edgefer.loop.capture.LONGEST_ATTEMPT_S", 0.1)
+    answer, good = threading.Event(), CameraSource(1000, 0.001)
+    openings = []
+
+    def reopen():
+        openings.append(None)
+        answer.wait(10)
+        return good
+
+    first = FileSource([SourceStalled("its writer ended")])
+    first.deadline_s = 1e6
+    capture = Capture(first, reopen, patience_s=1e6)
+    wait_for(lambda: openings)
+    assert [capture.take(0.05) for _ in range(10)] == [None] * 10 and len(openings) == 1
+    answer.set()
+    assert capture.take(10) is not None and len(openings) == 1
+    capture.close()
+
+
 def test_a_source_that_does_not_let_itself_be_closed_is_left_too(monkeypatch):
     monkeypatch.setattr("edgefer.loop.patience.DEADLINE_S", 0.1)
     answer = threading.Event()

@@ -183,6 +183,16 @@ def test_the_drivers_time_stamp_is_the_capture_time(plug_in):
     assert [frame.index for frame in frames] == list(range(5))
 
 
+@pytest.mark.parametrize("back_ms", [40, 100], ids=["equal", "back"])
+def test_a_stamp_that_runs_back_lies_half_a_period_after_the_last(plug_in, back_ms):
+    start_ns = time.monotonic_ns() - 1_000_000_000
+    stamps = [start_ns + 1_000_000 * (40 * index - back_ms * (index == 3)) for index in range(6)]
+    source = plug_in([RAW["YUYV"]], stamps=stamps.__getitem__)
+    times = [(source.read().captured_ns - start_ns) / 1e6 for _ in range(6)]
+    assert times == pytest.approx([0, 40, 80, 80 + 500 / source.fps, 160, 200])
+    source.close()
+
+
 @pytest.mark.parametrize(
     "stamp",
     [lambda: None, lambda: 5, lambda: 17 * 10**17, lambda: time.monotonic_ns() + 10**9],
@@ -345,6 +355,15 @@ def test_a_missing_camera_names_those_that_exist(monkeypatch):
         open_source("/dev/video97")
     with pytest.raises(SourceStalled, match="/dev/v4l/by-id/usb-cam-index0: no such camera"):
         open_source("/dev/v4l/by-id/usb-cam-index0")
+    with pytest.raises(SourceStalled, match="/dev/mycam: no such camera"):  # a link that udev makes
+        open_source("/dev/mycam")
+
+
+@pytest.mark.parametrize("path", ["/dev/shm/no such.mp4", "/dev/fd/987", "/dev/stdin.mp4", "/devices/mycam"])
+def test_what_lies_elsewhere_is_no_camera_that_may_come(path):
+    with pytest.raises(SourceError, match="no such file or folder") as caught:
+        open_source(path)
+    assert not isinstance(caught.value, SourceStalled)
 
 
 def test_a_missing_camera_may_come_and_a_file_never_becomes_one(tmp_path):

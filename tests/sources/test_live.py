@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from clips import textured
 av = pytest.importorskip("av")
 
 from edgefer.sources import open_source  # noqa: E402
-from edgefer.sources.live import LiveClock  # noqa: E402
+from edgefer.sources.live import LiveClock, LiveStream  # noqa: E402
 
 MS = 1_000_000
 
@@ -34,12 +35,37 @@ def test_a_clock_that_drifts_is_held_to_that_of_this_machine():
     assert min(np.diff(times)) > 0
 
 
-@pytest.mark.parametrize("stamp_ms", [-3_600_000, 3_600_000, 0], ids=["back", "ahead", "again"])
-def test_a_clock_that_is_set_makes_no_leap(stamp_ms):
+#: Stamps follow the last one by so much, in place of 40 ms.
+SET_MS = [-6_600_000, 600_000, -3_000_000, -9_000, -700, 700, 9_000]
+
+
+@pytest.mark.parametrize("set_ms", SET_MS)
+@pytest.mark.parametrize("ahead", [0, 40], ids=["as they come", "after many at once"])
+def test_a_clock_that_is_set_makes_no_leap(set_ms, ahead):
+    """Nor does time stand still, also where a server has begun with pictures that it had kept."""
     clock = LiveClock(25)
-    stamps = [3_000_000 + 40 * index for index in range(50)] + [stamp_ms + 40 * index for index in range(50)]
+    stamps = [3_000_000 + 40 * index for index in range(50)] + [3_002_000 + set_ms + 40 * index for index in range(50)]
+    times = [clock.next(stamp * MS, 40 * MS * max(0, index - ahead)) for index, stamp in enumerate(stamps)]
+    assert np.allclose(np.diff(times) / MS, 40, atol=2)
+
+
+def test_a_single_stamp_that_is_wrong_makes_no_leap():
+    clock = LiveClock(25)
+    stamps = [40 * index + {20: 5_000, 40: -5_000}.get(index, 0) for index in range(60)]
     times = [clock.next(stamp * MS, 40 * MS * index) for index, stamp in enumerate(stamps)]
     assert np.allclose(np.diff(times) / MS, 40, atol=2)
+
+
+def test_a_pause_is_as_long_as_sender_and_wall_clock_say():
+    """Eight seconds without a picture; and three that were lost out of six that the network held back."""
+    clock = LiveClock(25)
+    paused = [40 * index + 8_000 * (index >= 20) for index in range(40)]
+    times = [clock.next(stamp * MS, stamp * MS) for stamp in paused]
+    assert np.allclose(np.array(times) / MS, paused, atol=2)
+    clock = LiveClock(25)
+    numbers = [index for index in range(300) if not 100 <= index < 175]
+    times = [clock.next(40 * MS * index, 40 * MS * (index if index < 50 else max(200, index))) for index in numbers]
+    assert np.allclose(np.diff(times) / MS, 40 * np.diff(numbers), atol=7)  # of six seconds
 
 
 def test_without_stamps_the_moment_of_arrival_counts():
@@ -51,6 +77,42 @@ def test_a_picture_without_a_stamp_follows_the_one_before():
     clock = LiveClock(25)
     times = [clock.next(stamp, 0) for stamp in (None, 1040 * MS, 1080 * MS, None)]
     assert np.allclose(times, [0, 40 * MS, 80 * MS, 120 * MS], atol=MS)
+
+
+class Segments:
+    """HLS as it is read: pictures that are there already; after `before` of them the clock leaps ahead."""
+
+    fps, format, damaged = 1000.0, "hls", 0
+
+    def __init__(self, before: int, leap_s: float) -> None:
+        self._before, self._leap_ns, self._count = before, round(leap_s * 1000 * MS), 0
+
+    def read(self) -> SimpleNamespace:
+        index, self._count = self._count, self._count + 1
+        picture = SimpleNamespace(grey=np.zeros((8, 8), np.uint8), bgr=None)
+        stamp_ns = index * MS + (self._leap_ns if index >= self._before else 0)
+        return SimpleNamespace(position=index, picture=picture, stamp_ns=stamp_ns)
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("leap_s", [11, 40, -40])
+def test_a_leap_in_a_playlist_is_not_waited_out(leap_s):
+    source = LiveStream("hls", Segments(5, leap_s), paced=True)
+    over = threading.Timer(8, source.interrupt)
+    over.start()
+    frames = [source.read() for _ in range(10)]
+    over.cancel()
+    source.close()
+    assert None not in frames
+    assert np.allclose(np.diff([frame.media_ns for frame in frames]) / MS, 1, atol=500)
+
+
+def test_a_pause_in_a_playlist_is_waited_out():
+    with LiveStream("hls", Segments(5, 0.3), paced=True) as source:
+        frames = [source.read() for _ in range(10)]
+    times = np.array([frame.captured_ns for frame in frames]) / MS
+    assert times[5] - times[4] == pytest.approx(301, abs=0.1)
 
 
 def test_datagrams_that_somebody_sends_here_are_a_live_stream():

@@ -258,15 +258,33 @@ def test_a_fifo_is_waited_for_until_somebody_writes(tmp_path, films, caplog):
     assert len(said) == 1 and "nothing is written to it yet; trying for 10 s" in said[0]
 
 
+def test_a_fifo_that_is_not_there_yet_is_waited_for_where_it_is_called_one(tmp_path, films):
+    fifo = tmp_path / "fifo"
+
+    def make() -> None:
+        time.sleep(0.3)
+        os.mkfifo(fifo)
+        fifo.write_bytes(films["mkv"])
+
+    threading.Thread(target=make, daemon=True).start()
+    with open_patiently(lambda: open_source(f"pipe:{fifo}"), patience_s=10) as source:
+        assert len(read_all(source)) == 20
+    with pytest.raises(SourceError, match="no such file") as caught:
+        open_patiently(lambda: open_source(str(tmp_path / "other")), patience_s=10)
+    assert not isinstance(caught.value, SourceStalled)
+    with pytest.raises(SourceStalled, match="other: no such FIFO; mkfifo makes one$"):
+        open_source(f"pipe:{tmp_path}/other,live=yes")
+
+
 def test_a_writer_that_opens_a_fifo_between_two_attempts_is_not_killed(tmp_path, films):
     """Closed after each attempt, the FIFO would end the writer by SIGPIPE."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    with pytest.raises(SourceStalled):
-        open_source(str(fifo))
+    first = stall_of(fifo)
     writes = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-    with pytest.raises(SourceStalled):
-        open_source(str(fifo))
+    second = stall_of(fifo)
+    assert first.kept is not None and second.kept is not None
+    first.kept.close()
     threading.Timer(0.05, lambda: (os.write(writes, films["h264"]), os.close(writes))).start()
     with open_source(str(fifo)) as source:
         assert len(read_all(source)) == 20
@@ -286,6 +304,8 @@ def test_who_writes_to_a_live_fifo_before_it_is_closed_and_opened_again_loses_no
         assert os.write(writes, films[kind]) == len(films[kind])
         os.close(writes)
         assert read_live(source) == 0
+        kept = source.keep()
+    assert kept is not None
     with open_source(f"pipe:{fifo},live=yes") as source:
         assert read_live(source) == 20
     with pytest.raises(SourceStalled, match="nothing is written to it yet"):
@@ -325,6 +345,12 @@ def test_a_live_fifo_gets_its_next_writer(tmp_path, films):
         capture.close()
 
 
+def stall_of(fifo: Path) -> SourceStalled:
+    with pytest.raises(SourceStalled) as caught:
+        open_source(str(fifo))
+    return caught.value
+
+
 def take_until(capture: Capture, done) -> None:
     deadline = time.monotonic() + 20
     while not done(capture.take(0.1)):
@@ -361,6 +387,25 @@ def test_a_file_as_standard_input_is_read_as_a_file(tmp_path):
     with clip.open("rb") as file:
         done = run("- --output jsonl", file)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 5, done.stderr
+
+
+@pytest.mark.parametrize("called", ["/dev/fd/{}", "pipe:/dev/fd/{}"])
+def test_a_file_that_only_its_opener_may_read_is_read_as_a_pipe(tmp_path, films, called):
+    """As where a shell of another user redirects it."""
+    path = tmp_path / "film.mkv"
+    path.write_bytes(films["mkv"])
+    with path.open("rb") as file, open_source(path) as source:  # what it needs is imported
+        read_all(source)
+        path.chmod(0)
+        user = os.getresuid()
+        nobody = 65534 if user[1] == 0 else user[1]
+        os.setresuid(nobody, nobody, user[1])
+        try:
+            assert not os.access(path, os.R_OK)
+            with open_source(called.format(file.fileno())) as source:
+                assert len(read_all(source)) == 20
+        finally:
+            os.setresuid(*user)
 
 
 @pytest.mark.parametrize("stdin", [subprocess.DEVNULL, "closed"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgefer.errors import SourceError
-from edgefer.sources.several import expanded
+from edgefer.sources.several import expanded, natural_key
 
 
 @pytest.fixture
@@ -25,8 +25,16 @@ def test_a_pattern_stands_for_its_files_in_natural_order(folder):
 
 
 def test_what_is_there_under_that_name_or_is_an_address_is_no_pattern(folder):
-    same = ["a[1].png", "rtsp://camera/x?y=*", "none.mp4", "0", "demo:5"]
+    same = ["a[1].png", "rtsp://camera/x?y=*", "none.mp4", "0", "demo:5", "film:a [b].mp4,start=7.5", "stills,path=a*"]
     assert expanded(same) == same
+
+
+def test_names_that_differ_in_zeros_or_case_alone_have_an_order_of_their_own(folder, monkeypatch):
+    """Not that of the directory, in which each file system has another."""
+    names = ["A1.jpg", "a01.jpg", "a1.jpg"]
+    monkeypatch.setattr("glob.glob", lambda *pattern, **how: names[::-1])
+    assert expanded(["*.jpg"]) == names
+    assert sorted(["a1.jpg", "A1.jpg", "a01.jpg"], key=natural_key) == names
 
 
 def test_a_pattern_that_matches_nothing_is_named(folder):

@@ -117,7 +117,10 @@ class Camera(Source):
         raise SourceStalled(f"{self.name}: {_MOST_TORN} torn pictures in a row; check its cable and its supply")
 
     def _captured_ns(self, picture: Picture) -> int:
-        """The driver's time stamp where it is on the monotonic clock and plausible, else now; never back."""
+        """The driver's time stamp where it is on the monotonic clock and plausible, else now; later than the last.
+
+        Some drivers' stamps run back by a little now and then: such a picture lies half a period after the last one.
+        """
         now = time.monotonic_ns()
         self.stamp_ns = stamp = picture.stamp_ns
         if stamp is None or not now - _OLDEST_STAMP_NS < stamp <= now:
@@ -126,8 +129,11 @@ class Camera(Source):
                 log.info("%s: its driver's stamps are %s; age counts from arrival", self.name, what)
                 self._clock_said = True
             stamp = now
-        self._last_ns = max(stamp, self._last_ns)
-        return self._last_ns
+        if stamp <= self._last_ns:
+            half_ns = round(NS_PER_S / self.fps / 2) if self.fps else 1
+            stamp = max(self._last_ns + 1, min(self._last_ns + half_ns, now))
+        self._last_ns = stamp
+        return stamp
 
     def _decoded(self, index: int, data: np.ndarray, captured_ns: int) -> Frame | None:
         """The frame of a buffer; None for a torn one. The frame keeps the buffer for as long as it may be looked at."""
