@@ -16,7 +16,7 @@ from edgefer.errors import Kept, SourceError, SourceStalled, UsageError
 from edgefer.sources.base import Source, Wrapper
 from edgefer.sources.network.jpegs import MOST_BYTES, JpegSplitter
 from edgefer.sources.registry import PathOptions, PipeOptions
-from edgefer.support.formats import HEAD_BYTES, identify
+from edgefer.support.formats import HEAD_BYTES, identify, png
 from edgefer.values import Frame
 
 #: So long without a byte, and a live writer is taken for dead. A pipe cannot be opened again while it has a writer.
@@ -330,6 +330,9 @@ def _pictures(file: PipeFile, use: str) -> Source:
         else:
             from edgefer.sources.stills import Images
 
+            if png.is_followed(spooled.path.read_bytes()):
+                what = "several PNG pictures, one after the other; expected one, or JPEGs, which are read as a film"
+                raise SourceError(f"{file.name}: {what}; give their files, or convert them")
             source = Images(file.name, [spooled.path], [file.name])
     except BaseException:
         spooled.close()

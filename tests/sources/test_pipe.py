@@ -192,6 +192,11 @@ def test_a_telephones_photograph_with_another_in_it_is_one_still():
         assert len(read_all(source)) == 1 and source.still
 
 
+def test_of_several_pictures_that_are_no_film_none_is_lost_in_silence():
+    with pytest.raises(SourceError, match="several PNG pictures, one after the other; expected one, or JPEGs"):
+        open_source(Writer(encoded(".png") * 5).path)
+
+
 def test_a_damaged_photograph_is_refused_in_one_line():
     with Writer(encoded(".png")[:300]) as writer, pytest.raises(SourceError) as caught:
         open_source(writer.path)

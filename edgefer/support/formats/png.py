@@ -44,6 +44,14 @@ def size(data: bytes) -> tuple[int, int] | None:
     return struct.unpack_from(">II", data, 16) if len(data) >= 24 and data[12:16] == b"IHDR" else None
 
 
+def is_followed(data: bytes) -> bool:
+    """Whether another picture lies behind the first, as where a program writes one after the other."""
+    if not data.startswith(SIGNATURE):
+        return False
+    end = len(SIGNATURE) + sum(12 + len(chunk.content) for chunk in chunks(data, checked=False))
+    return data.startswith(SIGNATURE, end)
+
+
 def is_animated(head: bytes) -> bool:
     """Whether it is one of several pictures in time; that stands before the first picture's data."""
     return animation_length(head) > 1
