@@ -12,7 +12,7 @@ from edgefer.commands.console import Commands
 from edgefer.errors import UsageError
 from edgefer.labels import LABEL_SETS, label_set
 from edgefer.measure import add_data, load_data
-from edgefer.support.atomic import check_place, check_spared, file_key
+from edgefer.support.atomic import check_spared, check_writable, file_key
 from edgefer.support.names import shown
 from edgefer.support.typed import whole_number
 
@@ -79,7 +79,7 @@ def execute(args: argparse.Namespace) -> int:
         ("--reliability", args.reliability, args.confusion),
     ):
         if path is not None:
-            check_place(path, option)
+            check_writable(path, option)
             check_spared(path, option, [args.data, beside])
             if other is not None and file_key(path) == file_key(other):
                 raise UsageError(f"{option} {shown(path)}: both pictures go there; give each a file of its own")

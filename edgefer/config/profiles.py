@@ -157,7 +157,7 @@ def read_profile(path: Path) -> Profile:
         ]
         return Profile(path, faulty=written_twice or [_syntax_problem(path, text, str(error))])
     except ValueError:  # Python reads no whole number of more than 4300 digits
-        number = re.search(r"[0-9_]{600,}", text)
+        number = re.search(r"[0-9_]{4300,}", text)
         line = text.count("\n", 0, number.start()) + 1 if number else 1
         too_long = f"{path}:{line}: expected numbers of a few digits, got one of thousands; correct it"
         return Profile(path, faulty=[too_long])

@@ -131,6 +131,7 @@ def run(
             cleanup.callback(outputs.close)
             cleanup.callback(readings.close)
             cleanup.callback(outputs.begin_close)  # a camera that hangs takes no time from them either
+            cleanup.callback(_tell_the_end, readings, outputs, restarts)
             while not (stop.is_set() or readings.ended):
                 reading = readings.step()
                 if reading is not None and readings.frame is not None:
@@ -144,11 +145,15 @@ def run(
                 outputs.heed(readings)
                 if on_beat is not None:
                     on_beat(written, outputs.hanging())
-            health = readings.health
-            health.source, health.fps, health.faces, health.restarts = "ended", 0.0, 0, restarts
-            outputs.report(health)
     except SinkClosed:
         pass  # whoever read our output has had enough
     summary = readings.summary
     summary.sink_errors = [error for error in outputs.errors if not isinstance(error, SinkClosed)]
     return summary
+
+
+def _tell_the_end(readings: Steps, outputs: SinkSet, restarts: int) -> None:
+    """Also of a run that failed: who was seen last is no longer there."""
+    health = readings.health
+    health.source, health.fps, health.faces, health.restarts = "ended", 0.0, 0, restarts
+    outputs.report(health)

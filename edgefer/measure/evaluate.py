@@ -170,8 +170,9 @@ class Report:
         over_people = None
         if self.people is not None:
             _, person = np.unique(self.people, return_inverse=True)
-            shares = (100 * np.bincount(person, each.right) / np.bincount(person) for each in (self, other))
-            over_people = statistics.paired_t(*shares)
+            first, second = (100 * np.bincount(person, each.right) / np.bincount(person) for each in (self, other))
+            if np.ptp(np.round(first - second, 9)) or np.array_equal(first, second):  # else nothing tells chance
+                over_people = statistics.paired_t(first, second)
         return replace(self, against=(other, statistics.mcnemar(self.right, other.right)), over_people=over_people)
 
 

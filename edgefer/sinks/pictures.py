@@ -21,7 +21,7 @@ from edgefer.values import Frame, Reading
 #: Photographs whose suffix is none of PICTURE_SUFFIXES: those that were compressed with loss are small as JPEG too.
 _LOSSY = (".webp", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".jpe")
 _HOW = {"png": [cv2.IMWRITE_PNG_COMPRESSION, 3], "jpg": [cv2.IMWRITE_JPEG_QUALITY, 92]}
-_NUMBER = re.compile(r"[0-9]{6,12}")
+_NUMBER = re.compile(r"[0-9]{6,7}")  # 20260101 is a day
 #: A smaller picture is enlarged by a whole number, so that the letters fit; its longer side not beyond _LARGE_PX.
 _SMALL_PX, _LARGE_PX = 240, 1920
 

@@ -111,7 +111,7 @@ def check_spared(target: str, what: str, read: Iterable[str | os.PathLike[str]])
             raise UsageError(f"{what} {shown(target)}: would replace what is read; give it a file of its own")
 
 
-def check_place(target: str, what: str) -> None:
+def check_writable(target: str, what: str) -> None:
     """Refuses a file that could not be written at the end, before the work that it is to show.
 
     Args:

@@ -25,11 +25,10 @@ Path = tuple[str | int, ...]
 #: No table or list that anybody writes by hand lies deeper; parsers take a stack, and memory in the square of it.
 DEEPEST = 32
 
-#: A line whose key or header goes deeper than DEEPEST: the parser holds each of its beginnings.
-DEEP_KEY = re.compile(
-    rb"""^[ \t]*\[{0,2}[ \t]*(?:(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*){%d}""" % DEEPEST,
-    re.MULTILINE,
-)
+_KEY_PART = rb"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*"""
+#: A key or header that goes deeper than DEEPEST: the parser holds each of its beginnings. No two runs of blanks meet in
+#: it, which would be tried in every division.
+DEEP_KEY = re.compile(rb"(?:^[ \t]*(?:\[\[?[ \t]*)?|[{,][ \t]*)(?:%b){%d}" % (_KEY_PART, DEEPEST), re.MULTILINE)
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SPACE = re.compile(r"[ \t]*")

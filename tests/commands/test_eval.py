@@ -96,6 +96,16 @@ def test_people_are_what_intervals_and_a_comparison_go_by_where_they_are_known()
     assert against["p"] < 0.05 < against["over_people"]["p"], "twelve rows are not twelve people"
 
 
+def test_two_people_of_whom_each_differs_by_as_much_tell_nothing_for_certain():
+    rows = [(0, one_hot(0))] * 20
+    tags = {"subject": np.repeat(list("ab"), 10)}
+    other = evaluate(Oracle(), dataset([(0, one_hot(int(number % 10 == 0))) for number in range(20)], tags=tags))
+    compared = evaluate(Oracle(), dataset(rows, tags=tags)).compared(other)
+    assert compared.over_people is None
+    assert compared.compared(compared).over_people.p == 1
+    assert json.loads(report_json(compared))["against"]["p"] == 0.5 and "over 2 people" not in report_text(compared)
+
+
 @pytest.fixture
 def models(tmp_path, monkeypatch):
     """A package with one model of faces, and the detector."""

@@ -56,6 +56,19 @@ def test_a_stop_ends_the_run_and_closes_everything():
     assert sink.closed == 1
 
 
+def test_the_outputs_hear_of_the_end_of_a_run_that_fails():
+    """Who was seen last is no longer there."""
+    told = []
+
+    class Listening(ListSink):
+        def report(self, health):
+            told.append((health.source, health.faces))
+
+    with pytest.raises(SourceError, match="broken"):
+        run_readings(FileSource([frame_at(0), SourceError("broken")]), pipeline(face(1)), [Listening()])
+    assert told[-1] == ("ended", 0)
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_a_person_at_one_of_the_outputs_ends_the_run(live):
     """As `q` in the live table does; the other outputs are closed as at any end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from edgefer.errors import ModelError
 from edgefer.landmarks import network as landmark_network
 from edgefer.models import directory as directories
 from edgefer.models import manifest as manifests
+from edgefer.support.toml import DEEP_KEY
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +168,23 @@ def test_a_long_word_in_a_manifest_is_cut_in_the_message(directory):
     assert "unknown field `aaa" in (said := refusal(directory)) and len(said) < 700
 
 
-@pytest.mark.parametrize("line", ["a{} = 1", '"=\\""{} = 1', "'='{} = 1", "[a{}]", "[[ a{}]]"])
+DEEP = ["a{} = 1", '"=\\""{} = 1', "'='{} = 1", "[a{}]", "[[ a{}]]", "x = {{ a{} = 1 }}", "x = [{{ b = 1, a{} = 1 }}]"]
+
+
+@pytest.mark.parametrize("line", DEEP)
 def test_a_key_of_many_parts_is_refused_before_it_is_parsed(directory, line, monkeypatch):
     """What the parser takes for one grows with the square of its parts: 64 GB for 256 KiB."""
     reseal(directory, "schema = 1", f"schema = 1\n{line.format('.a' * 500)}")
     monkeypatch.setattr(msgspec.toml, "decode", lambda _: pytest.fail("it is parsed"))
     assert "nested too deeply" in refusal(directory)
+
+
+@pytest.mark.parametrize("blanks", [" ", "\t ", "[ ", ", ", " \n"])
+def test_a_long_line_of_next_to_nothing_is_looked_at_in_no_time(blanks):
+    """It took minutes, before any signature."""
+    begin = time.process_time()
+    assert DEEP_KEY.search((blanks * (1 << 17) + "#").encode()) is None
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.parametrize(

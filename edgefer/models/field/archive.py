@@ -61,15 +61,16 @@ def unpack_file(file: IO[bytes], target: Path, name: str) -> None:
 
 def _write(members: Iterator[tuple[str, int, IO[bytes]]], target: Path) -> None:
     """Writes files as they come out of an archive; OSError is the target's, all else the archive's."""
-    folders, room = set(), MOST_BYTES
-    for count, (path, size, content) in enumerate(_checked(members), 1):
+    folders, room, count = set(), MOST_BYTES, 0
+    for path, size, content in _checked(members):
         parts = [part for part in path.split("/") if part not in ("", ".")]
         if path.startswith("/") or "\\" in path or "\0" in path or ".." in parts or not parts:
             raise ModelError(f"expected the names of files in a folder, got {brief(path)!r}")
-        room -= size
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+        room, count = room - size, count + (not hidden)
         if room < 0 or count > MOST_FILES:
             raise ModelError(f"expected at most {MOST_FILES} files of {MOST_BYTES >> 20} MiB together, got more")
-        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+        if hidden:
             continue
         folders.add(tuple(parts[:-1]))
         if len(parts) > 2 or len(folders) > 1:

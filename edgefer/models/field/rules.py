@@ -88,7 +88,7 @@ def check(
         )
     if release.expires is not None and max(now, certain) >= last + _DAY_S:
         advice = "get a newer one"
-        if now < record.seen_s:
+        if not trust_clock and max(now, signed) < last + _DAY_S:
             advice += ", or take the clock of this device for right, whatever was accepted before: --trust-clock"
         raise refuse(f"could be installed until {release.expires}, and today is {_day(max(now, certain))}; {advice}")
     return certain

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from edgefer.errors import EdgeferError, UsageError
 from edgefer.labels import COSTACHE4
-from edgefer.measure.statistics import ECE_RULE, cross_fitted_ece, fit_temperature
+from edgefer.measure.statistics import ECE_RULE, calibrated, cross_fitted_ece, fit_offsets
 from edgefer.models import directory as directories
 from edgefer.models import manifest
 from edgefer.models.interpreter import Interpreter
@@ -83,17 +83,19 @@ def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Fac
     interpreter = Interpreter(content, draft)
     before = np.asarray(model.predict(sketches(val.points, side, training.upright), 256, verbose=0))
     outputs = dequantised(interpreter, draft, val)
-    exact, shipped = (100 * float((each.argmax(axis=1) == val.truth).mean()) for each in (before, outputs))
-    if exact - shipped > PRECISIONS["int8"].loss:
-        raise EdgeferError(f"export: int8 has {shipped:.2f} % of the float network's {exact:.2f} %")
+    exact, rounded = (100 * float((each.argmax(axis=1) == val.truth).mean()) for each in (before, outputs))
+    if exact - rounded > PRECISIONS["int8"].loss:
+        raise EdgeferError(f"export: int8 has {rounded:.2f} % of the float network's {exact:.2f} %")
+    temperature, offsets = fit_offsets(outputs, val.truth)
+    shipped = 100 * float((calibrated(outputs, temperature, offsets).argmax(axis=1) == val.truth).mean())
     final = replace(
         draft,
-        output=replace(draft.output, temperature=fit_temperature(outputs, val.truth)),
+        output=replace(draft.output, temperature=temperature, offsets=offsets),
         metrics=replace(
             draft.metrics,
             accuracy_int8=round(shipped, 2),
             accuracy_float32=round(exact, 2),
-            ece=round(cross_fitted_ece(outputs, val.truth, offsets=False), 2),
+            ece=round(cross_fitted_ece(outputs, val.truth), 2),
         ),
         self_test=tuple(
             manifest.SelfTest(
@@ -102,7 +104,7 @@ def export(run: Path, out: Path, train: Faces, val: Faces, others: dict[str, Fac
             for seed in SELF_TEST_SEEDS
         ),
     )
-    further = {words: accuracy(interpreter, draft, faces) for words, faces in others.items()}
+    further = {words: accuracy(interpreter, final, faces) for words, faces in others.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
         folder = Path(scratch) / out.name
@@ -142,8 +144,8 @@ def dequantised(interpreter: Interpreter, model: manifest.SketchManifest, faces:
 
 def accuracy(interpreter: Interpreter, model: manifest.SketchManifest, faces: Faces) -> tuple[float, int]:
     """Percent, and rows."""
-    right = dequantised(interpreter, model, faces).argmax(axis=1) == faces.truth
-    return 100 * float(right.mean()), len(faces)
+    said = calibrated(dequantised(interpreter, model, faces), model.output.temperature, model.output.offsets)
+    return 100 * float((said.argmax(axis=1) == faces.truth).mean()), len(faces)
 
 
 def _representative(train: Faces, training: OwnTraining) -> np.ndarray:
@@ -172,13 +174,15 @@ def card(
         return textwrap.fill(" ".join(words.split()), 110, break_on_hyphens=False)
 
     counts = np.zeros((len(COSTACHE4), len(COSTACHE4)), int)
-    np.add.at(counts, (val.truth, outputs.argmax(axis=1)), 1)
+    output = model.output
+    np.add.at(counts, (val.truth, calibrated(outputs, output.temperature, output.offsets).argmax(axis=1)), 1)
     table = [f"| truth \\ taken for | rows | right | {' | '.join(COSTACHE4)} |", "|---" * (len(COSTACHE4) + 3) + "|"]
     for name, row, own in zip(COSTACHE4, counts, counts.diagonal(), strict=True):
         table.append(f"| {name} | {row.sum()} | {100 * own / row.sum():.0f} % | {' | '.join(map(str, row))} |")
     metrics = model.metrics
     figures = [
-        ("as shipped, int8", metrics.accuracy_int8, metrics.rows),
+        ("as shipped, int8 with offsets", metrics.accuracy_int8, metrics.rows),
+        ("int8 without offsets", 100 * float((outputs.argmax(axis=1) == val.truth).mean()), metrics.rows),
         ("before quantisation, float32", metrics.accuracy_float32, metrics.rows),
         *((words, *figure) for words, figure in further.items()),
         ("the commonest class alone", done["val_commonest"], metrics.rows),
@@ -205,9 +209,9 @@ def card(
                 text(
                     f"""Rows: {done["val_counts"]}. Rule: {metrics.rule}. The epoch was chosen on these rows, so they
                 flatter the model a little. No test row was read. A score is meant as the
-                chance that the label is right; its temperature {model.output.temperature} was
-                fitted on val; the expected calibration error is {metrics.ece:.2f} %:
-                {metrics.ece_rule}."""
+                chance that the label is right; its temperature {output.temperature} and its offsets
+                ({", ".join(f"{each:+.2f}" for each in output.offsets)} nats) were fitted on val; the expected
+                calibration error is {metrics.ece:.2f} %: {metrics.ece_rule}."""
                 ),
                 "\n".join(table),
                 "## What it was trained on",

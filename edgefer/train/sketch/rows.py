@@ -143,6 +143,7 @@ def own_landmarks(data: str, out: Path, splits: Sequence[str] = ("train", "val")
     """
     find = open_landmarker("the data")
     path, found = find_data(data), []
+    out.parent.mkdir(parents=True, exist_ok=True)
     with np.load(path) as archive:
         webp, offset, split = archive["webp"], archive["offset"], archive["split"]
     count = len(offset) - 1

@@ -109,6 +109,12 @@ def test_what_is_not_one_folder_of_plain_files_is_refused(target, tmp_path, memb
     assert not (tmp_path / "evil").exists()
 
 
+def test_hidden_files_of_other_programs_are_no_files_of_the_model(target, tmp_path):
+    others = {f"__MACOSX/m/._{number}": b"x" for number in range(80)} | {f"m/.git/{n}": b"x" for n in range(80)}
+    archive.unpack(tar(tmp_path / "a.tar", "w", **others, **{"m/model.toml": b"x"}), target)
+    assert [path.name for path in target.iterdir()] == ["model.toml"]
+
+
 def test_a_zip_of_a_link_is_refused(target, tmp_path):
     info = zipfile.ZipInfo("a")
     info.external_attr = 0o120777 << 16

@@ -208,6 +208,10 @@ def test_a_device_that_took_a_day_far_ahead_for_certain_is_told_its_clock_is_rig
     assert version() == 3
     with pytest.raises(ModelError, match="was signed on 2062-11-28"):
         put(signed(4, signed="2062-11-28"), trust_clock=True)
+    over = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 50 * 86400))
+    for trusted in (False, True):
+        with pytest.raises(ModelError, match="get a newer one$"):  # no clock makes that one good
+            put(signed(5, signed="2026-01-02", expires=over), trust_clock=trusted)
 
 
 @pytest.mark.parametrize(("day", "told"), [("2030-01-02", False), ("2030-01-01", True), ("2062-11-28", True)])
