@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from tiny_model import make_directory
 
@@ -136,7 +138,12 @@ def test_a_limit_on_the_size_of_files_is_an_error_line(tmp_path, model):
 
 def test_a_limit_on_processor_time_is_an_error_line(tmp_path, model):
     path = tmp_path / "out.jsonl"
-    result = limited("-t 3", model, path, "demo:forever")
+    clip = tmp_path / "clip.avi"  # which is read as fast as it goes
+    film = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*"MJPG"), 25, (640, 480))
+    for level in range(50):
+        film.write(np.full((480, 640, 3), level, np.uint8))
+    film.release()
+    result = limited("-t 3", model, path, f"film:{clip},loop=yes")
     assert result.returncode == 1, result
     assert "limit on processor time" in result.stderr and result.stderr.count("\n") == 1
     assert_whole(path)

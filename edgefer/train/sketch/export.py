@@ -225,7 +225,10 @@ def card(
                 ),
                 "\n".join(
                     f"    {each}"
-                    for each in (*model.training.command.split(" && "), f"python -m edgefer.train.sketch export {run}")
+                    for each in (
+                        *model.training.command.split(" && "),
+                        f"python -m edgefer.train.sketch export {run} --landmarks {done['training']['landmarks'][0]}",
+                    )
                 ),
                 "## Limits",
                 text(
