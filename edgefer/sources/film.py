@@ -12,7 +12,7 @@ from edgefer.sources.media.length import PictureLength
 from edgefer.sources.media.library import MediaError
 from edgefer.sources.media.reader import MediaReader, Shot
 from edgefer.sources.registry import FilmOptions
-from edgefer.support.formats import jpeg
+from edgefer.support.formats import is_text, jpeg
 from edgefer.values import Frame
 
 log = logging.getLogger(__name__)
@@ -259,7 +259,7 @@ class VideoFile(Source):
                 head = file.read(512)
         except OSError:
             head = b""
-        if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):
+        if is_text(head):
             return "; it holds text"
         if str(error).startswith("it"):
             return f"; {error}"
