@@ -324,9 +324,9 @@ def test_a_wrong_password_is_tried_once(auth, user, said):
     [
         (page(b"<html>log in</html>"), "a web page"),
         (page(b"<!DOCTYPE html><html>", "application/octet-stream"), "a web page"),
-        (page(b"hello", "text/plain"), "text"),
-        (page("Ошибка: доступ запрещён".encode(), "text/plain"), "text"),
-        (page("アクセスが拒否されました".encode() * 20, "text/plain"), "text"),
+        (page(b"hello", "text/plain"), "answers with text"),
+        (page("Нет доступа: войдите".encode(), "text/plain"), "answers with text"),
+        (page("アクセスが拒否されました".encode() * 20, "text/plain"), "answers with text"),
         (page("<p>Zugang für Sie</p>".encode("latin-1"), "text/html; charset=iso-8859-1"), "a web page"),
         (page("<p>Zugang für Sie</p>".encode("utf-16"), "text/html; charset=utf-16"), "a web page"),
         (page(b"", "text/html", 404), "404 Not Found"),
