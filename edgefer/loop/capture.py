@@ -38,6 +38,10 @@ class _Rested(SourceStalled):
     """Stands for a stall that was asked for."""
 
 
+def _ignore(resting: bool) -> None:
+    """What a source does about a rest that need not know of it."""
+
+
 class _Nothing:
     """Stands where a source is being opened, and holds what has to stay open meanwhile."""
 
@@ -45,6 +49,7 @@ class _Nothing:
         """Args: name: of the source. source: it stood there before, and is not closed yet."""
         self.name = name
         self.deadline_s: float | None = getattr(source, "deadline_s", None)
+        self.renews: bool = getattr(source, "renews", True)
         self.kept: Kept | None = getattr(source, "keep", lambda: None)()
 
     def keep(self) -> Kept | None:
@@ -98,8 +103,8 @@ class Capture:
             source: with `read()` and `close()`; read on the thread only, closed by `close`. Where it has them,
                 `interrupt()` ends a read that waits, `deadline_s` is the longest one that is waited for, `waits`
                 says that there is none, `frozen_s` is for how long its pictures may be equal, `renews` is False
-                where opening it again mends none of them, `keep()` gives what has to stay open meanwhile, and `damaged`
-                counts what it left out.
+                where opening it again mends none of them, `rest()` is told then that nobody wants them, `keep()` gives
+                what has to stay open meanwhile, and `damaged` counts what it left out.
             reopen: gives a fresh source after a stall; without it a stall is final.
             patience_s: how long to try to open a stalled source again, from the stall on.
             clock: seconds.
@@ -182,6 +187,7 @@ class Capture:
             if resting == self._resting:
                 return
             self._resting = resting
+            getattr(self._turn.source, "rest", _ignore)(resting)
             self._pauses.ring()
             if not self._whole:
                 self._newest = None
@@ -190,6 +196,8 @@ class Capture:
     def _look_after(self, waited_s: float) -> None:
         """Leaves a thread that hangs, with its source, where opening that again may help."""
         turn = self._turn
+        if self._resting and not getattr(turn.source, "renews", True):
+            turn.waited_s = 0.0
         if not turn.asked:
             return
         turn.waited_s += waited_s
@@ -309,8 +317,7 @@ class Capture:
 
     def _rests(self, turn: _Turn) -> bool:
         """Whether the source is to be closed, or to stay so."""
-        away = turn.stall is not None or getattr(turn.source, "renews", True)
-        return self._resting and self._reopen is not None and away
+        return self._resting and self._reopen is not None and getattr(turn.source, "renews", True)
 
     def _close_for_rest(self, turn: _Turn) -> None:
         """Closes the source, and waits until it is asked for again."""
@@ -351,7 +358,7 @@ class Capture:
             self._pauses.reset()
         ends_s = began_s if rested else began_s + self._patience_s
         while not (self._pauses.wait(self._stop, turn.stall, ends_s - self._clock()) or turn.left):
-            if self._resting:
+            if self._rests(turn):
                 return True
             turn.ask()
             try:
@@ -360,7 +367,9 @@ class Capture:
                 turn.source.kept = getattr(error, "kept", None)
                 if not may_come(error, worked_before=True):
                     raise
-                if self._clock() - began_s + self._pauses.next_s > self._patience_s:
+                if self._resting:  # nobody waits for it
+                    began_s, ends_s = self._clock(), self._clock() + self._patience_s
+                elif self._clock() - began_s + self._pauses.next_s > self._patience_s:
                     if isinstance(error, SourceError):
                         raise type(error)(f"{error}; tried for {self._patience_s:g} s") from None
                     raise
@@ -373,7 +382,10 @@ class Capture:
                 continue
             finally:
                 turn.asked = False
-            turn.source = source
+            with self._changed:
+                turn.source = source
+                if self._resting:
+                    getattr(source, "rest", _ignore)(True)
             if turn.left:
                 return False
             turn.stall = None

@@ -69,7 +69,7 @@ class Animation(Source):
             if not good or animation is None or not len(animation.frames):
                 break
             for image, shown_ms in zip(animation.frames, animation.durations, strict=False):
-                bgr = np.ascontiguousarray(image[:, :, :3])
+                bgr = _bgr(image)
                 given: Callable[[], np.ndarray] = partial(np.asarray, bgr)
                 lasts_ms = int(shown_ms) if shown_ms >= _SHORTEST_MS else _UNSTATED_MS
                 frame = Frame(index, luma(bgr, "bgr"), media_ms * NS_PER_MS, time.monotonic_ns(), given, self.name)
@@ -93,6 +93,15 @@ class Animation(Source):
     def close(self) -> None:
         self._frames = iter(())
         self._pending = None
+
+
+def _bgr(image: np.ndarray) -> np.ndarray:
+    """A decoder's picture as uint8, shape (H, W, 3): it may be grey, of 16 bits, or have a fourth channel."""
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.ndim == 2:
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return np.ascontiguousarray(image[:, :, :3])
 
 
 def open_animation(options: PathOptions) -> Animation:

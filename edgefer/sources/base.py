@@ -83,6 +83,11 @@ class Source:
     def interrupt(self) -> None:
         """Ends a read that waits, and all later ones, where that can be done; from any thread."""
 
+    def rest(self, resting: bool) -> None:
+        """Tells one that does not renew that nobody wants its pictures, so that silence is no failure, or that somebody
+        does again; from any thread.
+        """
+
     def keep(self) -> Kept | None:
         """What has to stay open after close() until it is opened again; None for most. To be called before close()."""
         return None
@@ -115,6 +120,9 @@ class Wrapper(Source):
 
     def interrupt(self) -> None:
         self._source.interrupt()
+
+    def rest(self, resting: bool) -> None:
+        self._source.rest(resting)
 
     def keep(self) -> Kept | None:
         return self._source.keep()

@@ -12,7 +12,7 @@ from edgefer.sources.media.length import PictureLength
 from edgefer.sources.media.library import MediaError
 from edgefer.sources.media.reader import MediaReader, Shot
 from edgefer.sources.registry import FilmOptions
-from edgefer.support.formats import jpeg
+from edgefer.support.formats import is_text, jpeg
 from edgefer.values import Frame
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ FILM_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORM
 # Where a container's clock may be set in its midst, as at the seam of two recordings.
 _LEAPS = ("mpegts", "mpeg")
 _LONGEST_GAP_WHERE_IT_LEAPS_S = 10.0
-# So long without a picture, and so many times its period, is a part of a playlist that did not come.
-_LOST_S, _LOST_PERIODS = 0.5, 5
 
 
 class VideoFile(Source):
@@ -98,7 +96,7 @@ class VideoFile(Source):
         self._skipped_to = 0  # position of the reader's first picture in the film
         self._last_ns = -1
         self._last: tuple[int, int | None, int] = (0, None, 0)  # position, stamp and damaged ones of the last shot
-        self._longest_gap_ns = self._lost_ns = 0
+        self._longest_gap_ns = 0
 
     def _begin(self) -> Frame:
         """The first frame at or after the start."""
@@ -184,10 +182,7 @@ class VideoFile(Source):
     def _frame(self, shot: Shot) -> Frame:
         media_ns = self._timeline.next(shot.stamp_ns)
         if self._last_ns >= 0:
-            step_ns, period_ns = media_ns - self._last_ns, self._timeline.period_ns
-            self._longest_gap_ns = max(self._longest_gap_ns, step_ns)
-            if step_ns > max(_LOST_S * NS_PER_S, _LOST_PERIODS * period_ns):
-                self._lost_ns += step_ns - period_ns
+            self._longest_gap_ns = max(self._longest_gap_ns, media_ns - self._last_ns)
         self._last_ns, self._last = media_ns, (shot.position, shot.stamp_ns, shot.damaged)
         self._index = self._base_index + self._skipped_to + shot.position
         self._media_ns = self._base_ns + media_ns
@@ -215,19 +210,12 @@ class VideoFile(Source):
         media, length = self._media, self._length
         media.close()
         read, whole = self._skipped_to + media.position, self._index + 1 - self._base_index
-        end_ns = self._last_ns + self._shown_ns
-        if length.listed:
-            early = length.falls_short(end_ns, None, read, 0)
-        else:
-            early = length.falls_short(media.picture_end_ns, media.latest_end_ns, read, self._longest_gap_ns)
+        early = length.falls_short(media.picture_end_ns, media.latest_end_ns, read, self._longest_gap_ns)
         damaged = media.damaged - (read - whole if early else 0)  # where it breaks off, the last one is torn
-        notes = self._not_given(damaged, end_ns)
+        notes = self._not_given(damaged)
         if early or reason:
             where = f"frame {whole} of {length.frames}" if length.frames else f"{self._last_ns / NS_PER_S:.1f} s"
             message = f"ends early at {where}; cut off or damaged there{reason}; what comes before was read"
-            if early and length.listed and length.seconds:
-                missing_s = length.seconds - end_ns / NS_PER_S
-                message = f"{missing_s:.1f} of the {length.seconds:.1f} s of its playlist did not come{reason}"
             if notes:
                 message += f", but {notes}"
             if not self._loop:
@@ -239,16 +227,11 @@ class VideoFile(Source):
         self._said = True  # once, however often it is played
         return self._again() if self._loop else None
 
-    def _not_given(self, damaged: int, end_ns: int) -> str:
-        """What lacks between the first frame and the last, in words; empty where nothing does."""
-        notes, length = [], self._length
+    def _not_given(self, damaged: int) -> str:
+        """What is known to lack, though the film came to its end, in words; empty where nothing is."""
+        notes = []
         if damaged > 0:
             notes.append(f"{damaged} damaged {'frame was' if damaged == 1 else 'frames were'} left out")
-        # The stamps of a playlist's parts may leap, too: what the whole has room for is no gap.
-        if length.listed and self._lost_ns and length.seconds and end_ns - self._lost_ns < length.seconds * NS_PER_S:
-            notes.append(
-                f"{self._lost_ns / NS_PER_S:.1f} s in its midst did not come: parts of its playlist are missing"
-            )
         if self._media.unread:
             notes.append("it goes on in other streams, which were not read: cut it into two files where they begin")
         return "; ".join(notes)
@@ -276,7 +259,7 @@ class VideoFile(Source):
                 head = file.read(512)
         except OSError:
             head = b""
-        if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):
+        if is_text(head):
             return "; it holds text"
         if str(error).startswith("it"):
             return f"; {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 import select
@@ -34,14 +35,17 @@ _kept: weakref.WeakValueDictionary[str, KeptFifo] = weakref.WeakValueDictionary(
 class PipeFile:
     """A pipe as the file object that FFmpeg reads: every wait can be ended, from any thread."""
 
-    def __init__(self, name: str, descriptor: int, silence_s: float | None = None) -> None:
+    def __init__(self, name: str, descriptor: int, silence_s: float | None = None, followed: bool = False) -> None:
         """Args:
         name: for messages.
         descriptor: readable; closed with this file.
         silence_s: so long without a byte is a failure; without it there is no limit.
+        followed: another writer may come after this one, so that silence is a stall.
         """
         self.name = name
         self.silence_s = silence_s
+        self._silence = SourceStalled if followed else SourceError
+        self._wanted_s = 0.0  # since when the bytes are waited for; inf while nobody wants them
         self._descriptor = descriptor
         self._ahead = b""
         self._stopped = self._ended = False
@@ -71,7 +75,7 @@ class PipeFile:
         """Up to `count` bytes as they come; b"" at the end and once interrupted.
 
         Raises:
-            SourceError: silence for longer than `silence_s`.
+            SourceError: silence for longer than `silence_s`; SourceStalled where another writer may come.
         """
         if self._ahead:
             data, self._ahead = self._ahead[:count], self._ahead[count:]
@@ -79,10 +83,13 @@ class PipeFile:
         return self._receive(count)
 
     def _receive(self, count: int) -> bytes:
-        deadline = None if self.silence_s is None else time.monotonic() + self.silence_s
+        began_s = time.monotonic()
         while not (self._stopped or self._ended):
-            if not self.wait(None if deadline is None else deadline - time.monotonic()):
-                raise SourceError(f"{self.name}: nothing came through the pipe for {self.silence_s:g} s")
+            left_s = None if self.silence_s is None else self._left_s(began_s, self.silence_s)
+            if not self.wait(left_s):
+                if self.silence_s is None or self._left_s(began_s, self.silence_s) > 0:
+                    continue  # a rest came between
+                raise self._silence(f"{self.name}: nothing came through the pipe for {self.silence_s:g} s")
             if self._stopped:
                 break
             try:
@@ -96,6 +103,19 @@ class PipeFile:
             self._ended = not data  # what a further writer writes is of another stream
             return data
         return b""
+
+    def _left_s(self, began_s: float, silence_s: float) -> float:
+        """How long a wait may go on that began then."""
+        return min(max(began_s, self._wanted_s) + silence_s - time.monotonic(), silence_s)
+
+    def rest(self, resting: bool) -> None:
+        """Whether nobody wants the bytes: then silence, however long, is none; from any thread."""
+        self._wanted_s = math.inf if resting else time.monotonic()
+
+    def rested_since(self, began_s: float) -> bool:
+        """Whether a read that began then took so long because nobody wanted the bytes."""
+        waited_s = time.monotonic() - began_s
+        return not self._ended and self._wanted_s > began_s and self.silence_s is not None and waited_s > self.silence_s
 
     def duplicate(self) -> int:
         """Another descriptor of the same opening, which sees the end of a writer that came after this one's."""
@@ -134,8 +154,17 @@ class LivePipe(Wrapper):
     def keep(self) -> Kept | None:
         return KeptFifo(self._fifo, self._file.duplicate()) if self._fifo else None
 
+    def rest(self, resting: bool) -> None:
+        self._file.rest(resting)
+
     def read(self) -> Frame | None:
-        return self._source.read()
+        while True:
+            began_s = time.monotonic()
+            try:
+                return self._source.read()
+            except SourceStalled:
+                if not self._file.rested_since(began_s):
+                    raise
 
 
 def open_pipe(options: PipeOptions) -> Source:
@@ -158,7 +187,7 @@ def open_pipe(options: PipeOptions) -> Source:
         os.close(descriptor)
         raise UsageError(f"{name} is a terminal; expected a film or pictures, as in cat clip.mp4 | edgefer run -")
     fifo = options.path if stat.S_ISFIFO(mode) and not _is_descriptor(options.path) else ""
-    file = PipeFile(name, descriptor, SILENCE_S if options.live else None)
+    file = PipeFile(name, descriptor, SILENCE_S if options.live else None, followed=bool(fifo))
     held = file.duplicate()  # a source that stalls at its first picture closes its file
     try:
         head = file.peek(_HEAD_BYTES) if file.wait(FIRST_BYTE_S) else None

@@ -27,8 +27,9 @@ from edgefer.support.registry import Choice, Entry, Options, Registry
 
 #: As much of a file is looked at to tell one photograph from motion JPEG.
 _MOST_JPEG_BYTES = 64 << 20
-#: Where a path that leads nowhere is that of a camera which is not plugged in, as by a rule of udev's.
-_DEVICE = re.compile(r"/dev/(?!fd/|shm/|std)")
+#: Where a path that leads nowhere is that of a camera which is not plugged in, as by a rule of udev's; not where disks,
+#: terminals, memory and open files lie.
+_DEVICE = re.compile(r"//?dev/(?!(fd|shm|disk|pts|mapper|mqueue)/|std|tty|nvme|sd[a-z]+\d*$)")
 
 Side = Annotated[int, Meta(ge=16, le=8192)]
 Index = Annotated[int, Meta(ge=0, le=255)]
@@ -296,7 +297,7 @@ def kind_of(spec: str) -> str:
     """
     if not spec or "\0" in spec:
         raise UsageError(f"source {spec!r}: expected a path, a camera, rtsp://… or demo")
-    if spec.isascii() and spec.isdecimal() or spec.startswith(("/dev/video", "/dev/v4l/")):
+    if spec.isascii() and spec.isdecimal() or os.path.normpath(spec).startswith(("/dev/video", "/dev/v4l/")):
         return "camera"
     if "://" in spec:
         from edgefer.sources.network.address import stream_address  # not for cameras, which start sooner so
@@ -341,7 +342,7 @@ def _kind_of_path(spec: str) -> str:
                 if jpeg.examine(file.read(_MOST_JPEG_BYTES)).goes_on:
                     return "film"  # motion JPEG without a container
     except FileNotFoundError:
-        if _DEVICE.match(spec):
+        if _DEVICE.match(os.path.normpath(spec)):
             return "camera"
         raise SourceError(
             f"{name}: no such file or folder; expected a path, a camera index, /dev/videoN, rtsp://… or demo"

@@ -357,9 +357,18 @@ def test_a_missing_camera_names_those_that_exist(monkeypatch):
         open_source("/dev/v4l/by-id/usb-cam-index0")
     with pytest.raises(SourceStalled, match="/dev/mycam: no such camera"):  # a link that udev makes
         open_source("/dev/mycam")
+    with pytest.raises(SourceStalled, match="no such camera"):
+        open_source("/dev/../dev//sdi-camera")
 
 
-@pytest.mark.parametrize("path", ["/dev/shm/no such.mp4", "/dev/fd/987", "/dev/stdin.mp4", "/devices/mycam"])
+ELSEWHERE = [
+    *("/dev/shm/no such.mp4", "/dev/fd/987", "/dev/stdin.mp4", "/devices/mycam", "/dev/../no such.mp4"),
+    *("/dev/disk/by-id/x", "/dev/nvme99n1", "/dev/sdzz9", "/dev/tty999", "/dev/pts/99999", "/dev/mapper/x"),
+    *("/dev//mqueue/x", "/dev/v4l/../shm/x"),
+]
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
 def test_what_lies_elsewhere_is_no_camera_that_may_come(path):
     with pytest.raises(SourceError, match="no such file or folder") as caught:
         open_source(path)

@@ -229,11 +229,11 @@ def test_waiting_for_a_rare_snapshot_is_no_stall():
         assert source.deadline_s is not None and source.deadline_s > 100
 
 
-def unsaid(parts: list[bytes], chunked: bool) -> Route:
-    """A route that gives JPEGs as image/jpeg without saying how long they are."""
+def unsaid(parts: list[bytes], chunked: bool, kind: str) -> Route:
+    """A route that gives JPEGs without saying how long they are."""
 
     def route(request: Request) -> None:
-        request.begin(200, "image/jpeg", **({"Transfer_Encoding": "chunked"} if chunked else {}))
+        request.begin(200, kind, **({"Transfer_Encoding": "chunked"} if chunked else {}))
         for data in parts:
             request.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
         if chunked:
@@ -242,20 +242,25 @@ def unsaid(parts: list[bytes], chunked: bool) -> Route:
     return route
 
 
+KINDS = ["image/jpeg", "", "application/octet-stream"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("chunked", [True, False], ids=["in chunks", "to the end of the connection"])
-def test_a_snapshot_whose_length_is_not_told_is_asked_for_again(chunked):
+def test_a_snapshot_whose_length_is_not_told_is_asked_for_again(chunked, kind):
     """It was taken for a stream that ends after each picture."""
     with (
-        HttpServer({"/snap": in_turn(*(unsaid([data], chunked) for data in JPEGS[:4]))}) as server,
+        HttpServer({"/snap": in_turn(*(unsaid([data], chunked, kind) for data in JPEGS[:4]))}) as server,
         open_source(f"stream:{server.url('/snap')},fps=50") as source,
     ):
         assert [is_picture(source.read(), index) for index in range(4)] == [True] * 4
         assert source.fps == 50
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("chunked", [True, False], ids=["in chunks", "to the end of the connection"])
-def test_pictures_that_follow_each_other_are_a_stream_though_they_are_called_a_picture(chunked):
-    with HttpServer({"/live": unsaid(JPEGS, chunked)}) as server, open_source(server.url("/live")) as source:
+def test_pictures_that_follow_each_other_are_a_stream_though_they_are_called_a_picture(chunked, kind):
+    with HttpServer({"/live": unsaid(JPEGS, chunked, kind)}) as server, open_source(server.url("/live")) as source:
         frames, error = read_all(source)
         assert len(frames) == 30 and isinstance(error, SourceStalled)
         assert len(server.requests) == 1
@@ -319,7 +324,11 @@ def test_a_wrong_password_is_tried_once(auth, user, said):
     [
         (page(b"<html>log in</html>"), "a web page"),
         (page(b"<!DOCTYPE html><html>", "application/octet-stream"), "a web page"),
-        (page(b"hello", "text/plain"), "text"),
+        (page(b"hello", "text/plain"), "answers with text"),
+        (page("Нет доступа: войдите".encode(), "text/plain"), "answers with text"),
+        (page("アクセスが拒否されました".encode() * 20, "text/plain"), "answers with text"),
+        (page("<p>Zugang für Sie</p>".encode("latin-1"), "text/html; charset=iso-8859-1"), "a web page"),
+        (page("<p>Zugang für Sie</p>".encode("utf-16"), "text/html; charset=utf-16"), "a web page"),
         (page(b"", "text/html", 404), "404 Not Found"),
         (page(b"", "text/html", 403), "403 Forbidden"),
         (page(b"", "text/html", 400), "400 Bad Request"),
@@ -330,7 +339,10 @@ def test_a_wrong_password_is_tried_once(auth, user, said):
         (page(b"nothing" * 5000, "video/mp4"), "no stream that can be decoded"),
         (page(b"", "video/mp4"), "no stream that can be decoded"),
     ],
-    ids=["page", "unnamed page", "text", "404", "403", "400", "circle", "file", "bracket", "port", "no film", "empty"],
+    ids=[
+        *("page", "unnamed page", "text", "Russian", "Japanese", "Latin-1", "UTF-16", "404", "403", "400"),
+        *("circle", "file", "bracket", "port", "no film", "empty"),
+    ],
 )
 def test_an_answer_that_will_never_do_ends_at_once_and_is_named(route, said):
     with HttpServer({"/live": route}) as server, pytest.raises(SourceError, match=said) as caught:

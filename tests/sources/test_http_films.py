@@ -127,6 +127,22 @@ def test_a_server_that_gives_something_else_is_named(film, again, said):
     assert asked == ['"first"']
 
 
+def test_a_server_that_gives_short_parts_and_tells_no_total_is_read_on(film):
+    """As caches do that have a part alone: bytes a-b/*."""
+    data, means = film
+
+    def block(request: Request) -> None:
+        begin = int(re.match(r"bytes=(\d+)-", request.headers["Range"])[1])
+        some = data[begin : begin + len(data) // 4]
+        told = f"bytes {begin}-{begin + len(some) - 1}/*"
+        request.begin(206, "video/x-matroska", len(some), Accept_Ranges="bytes", Content_Range=told)
+        request.wfile.write(some)
+
+    with HttpServer({"/film": in_turn(cut(data), block)}) as server, open_source(server.url("/film")) as source:
+        assert read_all(source) == (means, None)
+        assert len(server.requests) > 2
+
+
 def test_what_would_be_read_over_without_end_is_named(film, monkeypatch):
     monkeypatch.setattr(webfile, "_MOST_READ_OVER_BYTES", 1 << 14)
     data, _ = film

@@ -45,7 +45,8 @@ class Camera:
 
     def __init__(self, fifo: Path) -> None:
         self.show = jpeg(textured(0))
-        self.killed = False
+        self.killed = self.paused = False
+        self.written = 0  # bytes
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._write, args=[fifo], daemon=True)
         self._thread.start()
@@ -54,7 +55,8 @@ class Camera:
         try:
             with fifo.open("wb", buffering=0) as file:
                 while not self._over.wait(0.01):
-                    file.write(self.show)
+                    if not self.paused:
+                        self.written += file.write(self.show)
         except BrokenPipeError:
             self.killed = True
 
@@ -70,15 +72,27 @@ def fifo(tmp_path) -> Path:
     return path
 
 
+@pytest.fixture(params=["fifo", "descriptor"])
+def ends(request, fifo):
+    """Where a pipe is written, and where it is read."""
+    if request.param == "fifo":
+        yield fifo, fifo
+        return
+    reads, writes = os.pipe()
+    yield Path(f"/dev/fd/{writes}"), Path(f"/dev/fd/{reads}")
+    os.close(reads)
+    os.close(writes)
+
+
 def opener(fifo: Path, frozen_s="auto"):
     return opener_of(parse_source(f"pipe:{fifo},live=yes"), StreamOptions(rotate=90), frozen_s)
 
 
 @contextlib.contextmanager
-def captured(fifo: Path, frozen_s="auto"):
-    """The camera, and what reads it as a run does."""
+def captured(fifo: Path, frozen_s="auto", written: Path | None = None):
+    """The camera, and what reads it as a run does; `written` is where it writes, if that has another path."""
     opens = opener(fifo, frozen_s)
-    with contextlib.closing(Camera(fifo)) as camera:
+    with contextlib.closing(Camera(written or fifo)) as camera:
         capture = Capture(open_patiently(opens, 20), opens, patience_s=20)
         try:
             yield camera, capture
@@ -92,6 +106,21 @@ def take_for(capture: Capture, seconds: float) -> list:
     while time.monotonic() < end:
         frames += [frame for frame in [capture.take(0.05)] if frame is not None]
     return frames
+
+
+def take_first(capture: Capture):
+    deadline = time.monotonic() + 20
+    while (frame := capture.take(0.1)) is None:
+        assert time.monotonic() < deadline, capture.trouble
+    return frame
+
+
+def show_in_a_rest(capture: Capture, camera: Camera, picture: bytes) -> None:
+    """Lets pass more than a pipe and its reader hold, so that nothing from before is left in it."""
+    camera.show, written, deadline = picture, camera.written, time.monotonic() + 20
+    while camera.written < written + (256 << 10):
+        assert capture.take(0.05) is None
+        assert time.monotonic() < deadline and not camera.killed
 
 
 def take_shape(capture: Capture, shape: tuple[int, int]) -> None:
@@ -125,12 +154,56 @@ def test_a_rest_neither_ends_a_writer_nor_makes_it_wait(fifo):
     with captured(fifo) as (camera, capture):
         take_shape(capture, (160, 120))
         capture.rest(True)
-        assert not take_for(capture, 0.3)
-        camera.show = SMALL
-        assert not take_for(capture, 1.0) and not camera.killed
+        show_in_a_rest(capture, camera, SMALL)
         capture.rest(False)
-        assert take_for(capture, 0.5)[0].grey.shape == (80, 60)
+        assert take_first(capture).grey.shape == (80, 60)
         assert (camera.killed, capture.reconnects) == (False, 0)
+
+
+def test_a_writer_that_comes_in_a_rest_is_read_past_as_well(fifo):
+    """However long the one before is gone: nobody misses it."""
+    with captured(fifo) as (camera, capture):
+        take_shape(capture, (160, 120))
+        capture._patience_s = 0.5
+        capture.rest(True)
+        camera.close()
+        assert not take_for(capture, 2.0) and not capture.ended
+        with contextlib.closing(Camera(fifo)) as following:
+            show_in_a_rest(capture, following, following.show)
+            show_in_a_rest(capture, following, SMALL)
+            capture.rest(False)
+            assert take_first(capture).grey.shape == (80, 60)
+            assert not following.killed
+
+
+def test_in_a_rest_a_writer_may_be_silent(ends, monkeypatch):
+    """That is no failure, after the rest neither."""
+    monkeypatch.setattr(pipe, "SILENCE_S", 1.0)
+    written, read = ends
+    with captured(read, written=written) as (camera, capture):
+        take_shape(capture, (160, 120))
+        capture.rest(True)
+        camera.paused = True
+        take_for(capture, 4.0)  # longer, too, than a read may take
+        camera.show, camera.paused = SMALL, False
+        capture.rest(False)
+        take_shape(capture, (80, 60))
+        assert (camera.killed, capture.reconnects, capture.ended) == (False, 0, False)
+
+
+def test_the_next_writer_of_a_fifo_that_falls_silent_is_waited_for(fifo, monkeypatch):
+    monkeypatch.setattr(pipe, "SILENCE_S", 1.0)
+    with captured(fifo) as (camera, capture):
+        take_shape(capture, (160, 120))
+        camera.paused = True
+        deadline = time.monotonic() + 20
+        while "nothing is written" not in capture.trouble:
+            capture.take(0.05)
+            assert time.monotonic() < deadline
+        camera.close()
+        with contextlib.closing(Camera(fifo)):
+            take_shape(capture, (160, 120))
+            assert not camera.killed
 
 
 def test_a_writer_that_ends_in_a_rest_is_missed_when_that_is_over(fifo):

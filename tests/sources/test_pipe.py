@@ -146,6 +146,15 @@ def test_a_live_writer_that_falls_silent_is_an_error(films):
         read_all(source)
 
 
+@pytest.mark.parametrize("kind", ["ts", "mjpeg"])
+def test_a_live_writer_may_fall_silent_while_nobody_wants_its_pictures(films, kind):
+    data = films[kind]
+    parts = data[: 3 * len(data) // 4], data[3 * len(data) // 4 :]
+    with Writer(*parts, pause_s=1.5) as writer, open_source(f"pipe:{writer.path},live=yes") as source:
+        source.rest(True)
+        assert len(read_all(source)) > 17
+
+
 def test_a_wait_for_the_writer_can_be_ended_at_once(films):
     with Writer(films["y4m"], then_wait=True) as writer, open_source(writer.path) as source:
         for _ in range(15):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -24,12 +25,20 @@ def impatient(monkeypatch):
     monkeypatch.setattr(stream, "STALL_S", 0.5)
 
 
-def hls(folder: Path, ended: bool = True, name: str = "list", seconds: int = SECONDS, width: int = 160) -> dict:
+def hls(
+    folder: Path,
+    ended: bool = True,
+    name: str = "list",
+    seconds: int = SECONDS,
+    width: int = 160,
+    times_ms: list[int] | None = None,
+) -> dict:
     """Routes of a playlist with segments of a second each: /list.m3u8, /list0.ts, /list1.ts and so on."""
     path = folder / f"{name}.m3u8"
     images = [textured(index, width) for index in range(25 * seconds)]
     options = {"preset": "ultrafast", "g": "25"}
-    write_film(path, images, encoder("libx264"), options=options, hls_time="1", hls_list_size="0")
+    lists = {"hls_time": "1", "hls_list_size": "0"}
+    write_film(path, images, encoder("libx264"), times_ms=times_ms, options=options, **lists)
     text = path.read_bytes() if ended else path.read_bytes().replace(b"#EXT-X-ENDLIST\n", b"")
     routes: dict[str, Route] = {f"/{name}.m3u8": page(text, "application/vnd.apple.mpegurl")}
     for part in folder.glob(f"{name}*.ts"):
@@ -70,20 +79,47 @@ def test_a_playlist_that_grows_is_live_and_played_at_its_own_rate(tmp_path):
 BUSY = page(b"busy", "text/plain", 503)
 
 
-def test_a_part_that_does_not_come_is_told(tmp_path, caplog):
-    """FFmpeg goes on with the next one, and says nothing."""
-    routes = hls(tmp_path) | {"/list1.ts": BUSY}
-    with HttpServer(routes) as server, open_source(server.url("/list.m3u8")) as source:
-        assert read_all(source) == (25 * (SECONDS - 1), "")
-    assert "1.0 s in its midst did not come: parts of its playlist are missing" in caplog.text
-
-
-@pytest.mark.parametrize("lost", [0, SECONDS - 1], ids=["first", "last"])
-def test_a_first_or_last_part_that_does_not_come_is_an_error_after_the_others(tmp_path, lost):
+@pytest.mark.parametrize("lost", [0, 1, SECONDS - 1], ids=["first", "middle", "last"])
+def test_a_part_that_does_not_come_is_left_out(tmp_path, lost):
     routes = hls(tmp_path) | {f"/list{lost}.ts": BUSY}
     with HttpServer(routes) as server, open_source(server.url("/list.m3u8")) as source:
-        frames, error = read_all(source)
-    assert frames == 25 * (SECONDS - 1) and "1.0 of the 4.0 s of its playlist did not come" in error
+        assert read_all(source) == (25 * (SECONDS - 1), "")
+
+
+def test_a_film_of_which_no_part_comes_is_an_error(tmp_path):
+    routes = {path: route if path == "/list.m3u8" else BUSY for path, route in hls(tmp_path).items()}
+    with HttpServer(routes) as server, pytest.raises(SourceError):
+        open_source(server.url("/list.m3u8"))
+
+
+def longer(text: bytes) -> bytes:
+    """As where seconds are rounded up, or the sound goes on after the picture."""
+    return re.sub(rb"EXTINF:[0-9.]+", b"EXTINF:2", text)
+
+
+def discontinuous(text: bytes) -> bytes:
+    """The stamps of its second half lie before those of the first."""
+    head, *parts = text.replace(b"#EXT-X-ENDLIST\n", b"").split(b"#EXTINF")
+    halves = [b"".join(b"#EXTINF" + part for part in half) for half in (parts[2:], parts[:2])]
+    return head + b"#EXT-X-DISCONTINUITY\n".join(halves) + b"#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.parametrize("change", [longer, discontinuous])
+def test_a_film_that_is_whole_is_never_called_incomplete(tmp_path, caplog, change):
+    routes = hls(tmp_path)
+    text = change((tmp_path / "list.m3u8").read_bytes())
+    routes["/list.m3u8"] = page(text, "application/vnd.apple.mpegurl")
+    with HttpServer(routes) as server, open_source(server.url("/list.m3u8")) as source:
+        assert read_all(source) == (25 * SECONDS, "")
+    assert not caplog.records
+
+
+def test_a_film_whose_picture_stands_for_a_while_is_whole(tmp_path, caplog):
+    times_ms = [40 * index + 3000 * (index >= 50) for index in range(100)]
+    routes = hls(tmp_path, times_ms=times_ms)
+    with HttpServer(routes) as server, open_source(server.url("/list.m3u8")) as source:
+        assert read_all(source) == (25 * SECONDS, "")
+    assert not caplog.records
 
 
 def test_a_part_that_comes_when_it_is_asked_for_again_is_read(tmp_path):

@@ -265,6 +265,31 @@ def test_an_animation_is_a_short_film(tmp_path, kind):
         open_source(path)
 
 
+@pytest.mark.parametrize("mode", ["L", "1", "I;16", "rgb48be"])
+def test_an_animated_png_may_be_grey_or_of_other_depths(tmp_path, mode):
+    if not hasattr(cv2, "imdecodeanimation"):
+        pytest.skip("needs OpenCV 4.11")
+    path = tmp_path / "moving.apng"
+    greys = [np.full((64, 80), level, np.uint8) for level in (0, 255, 0)]
+    for number, grey in enumerate(greys):
+        grey[:8, : 8 + number] = 255 - grey[-1, -1]
+    if mode == "rgb48be":
+        pytest.importorskip("av")
+        from films import encoder, write_film
+
+        write_film(path, greys, encoder("apng"), pix_fmt=mode)
+    else:
+        image = pytest.importorskip("PIL.Image", reason="the tests' animations are written with Pillow")
+        deep = mode == "I;16"
+        frames = [image.fromarray(grey.astype(np.uint16) * 257 if deep else grey) for grey in greys]
+        frames = frames if deep else [frame.convert(mode) for frame in frames]
+        frames[0].save(path, "PNG", save_all=True, append_images=frames[1:], duration=100)
+    with open_source(path) as source:
+        seen = list(source.unpaced())
+    assert [int(frame.grey[-1, -1]) for frame in seen] == [0, 255, 0]
+    assert all(frame.bgr().shape == (64, 80, 3) and frame.bgr().dtype == np.uint8 for frame in seen)
+
+
 def test_an_animated_png_that_is_cut_off_says_so_after_its_last_picture(tmp_path, monkeypatch):
     """It ended there as if it were whole."""
     image = pytest.importorskip("PIL.Image", reason="the tests' animations are written with Pillow")

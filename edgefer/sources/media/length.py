@@ -17,7 +17,6 @@ _TELL = ("mov", "matroska", "avi", "flv", "asf", "mxf", "gxf", "nut", "dv", "ivf
 _SLACK_S = 0.25
 _SLACK_PART = 0.02
 _SLACK_FRAMES = 2
-_SLACK_LISTED = 0.05  # the lengths of parts may be rounded to seconds
 
 
 class PictureLength:
@@ -25,7 +24,7 @@ class PictureLength:
 
     Attributes:
         frames: number of pictures, or None where it does not say.
-        listed: it is the length of a playlist, whose parts are fetched one by one, with clocks of their own.
+        seconds: the length, s; None where it does not say, or says what the pictures' times cannot be held against.
     """
 
     def __init__(self, container: Any, stream: Any, fps: float | None) -> None:
@@ -34,7 +33,6 @@ class PictureLength:
         self._stored: int | None = stream.frames if 0 < stream.frames < 10**9 else None
         self._start_ns = 0
         self._of_all = False
-        self.listed = kind == "hls"
         length_s: float | None = None
         if kind == "avi" and self._stored and fps:
             length_s = self._stored / fps  # FFmpeg shortens the duration to what is there
@@ -45,12 +43,13 @@ class PictureLength:
             self._start_ns = round(float((stream.start_time or 0) * base) * NS_PER_S)
         elif kind in _TELL and tag_s:
             length_s = tag_s
-        elif self.listed and container.duration:
+        elif kind == "hls" and container.duration:
             length_s = container.duration / 1e6
         elif kind in _TELL and container.duration:
             length_s = container.duration / 1e6
             self._of_all = True
-        self.seconds = length_s
+        # A playlist's lengths are rounded and count the sound, and its parts have clocks of their own.
+        self.seconds = None if kind == "hls" else length_s
         self.frames = self._stored
         if length_s and fps and not self._of_all:
             by_time = max(round(length_s * fps), 1)
@@ -75,8 +74,7 @@ class PictureLength:
             return False
         reached_ns = (latest_end_ns if self._of_all else picture_end_ns) or 0
         reached_s = (reached_ns - self._start_ns) / NS_PER_S
-        part = _SLACK_LISTED if self.listed else _SLACK_PART
-        return reached_s < self.seconds - max(_SLACK_S, part * self.seconds, longest_gap_ns / NS_PER_S)
+        return reached_s < self.seconds - max(_SLACK_S, _SLACK_PART * self.seconds, longest_gap_ns / NS_PER_S)
 
 
 def _tag_s(metadata: dict[str, str]) -> float | None:

@@ -253,6 +253,8 @@ class MediaReader:
         """The next packet of the picture; None at the end of the input."""
         errors = 0
         while not self._closing:
+            if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
+                raise MediaError(f"no whole picture for {self._silence_s:g} s")
             try:
                 packet = next(self._packets, None)
             except INVALID as error:
@@ -275,8 +277,6 @@ class MediaReader:
                 if self._failure is not None:
                     raise self._failure
                 return None
-            if self._silence_s is not None and time.monotonic() - self._asked_s > self._silence_s:
-                raise MediaError(f"no whole picture for {self._silence_s:g} s")
             errors = 0
             stream = packet.stream  # not its stream_index, which is 0 in the packets that end each stream
             self._note_end(packet, stream.index)

@@ -122,7 +122,8 @@ def _tls_failure(address: Address, verify: bool) -> SourceError | None:
 
 _PLAYLISTS = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl")
 _TEXT = ("text/", "application/json", "application/xml", "application/xhtml")
-_HEAD_BYTES = 16
+_HEAD_BYTES, _TEXT_BYTES = 16, 512
+_UNTOLD = ("", "application/octet-stream")
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -142,7 +143,8 @@ def _kind_of_answer(answer: Answer, head: bytes) -> Callable[[WebClient, Answer,
     """By what it says it is, and by its first bytes where that says nothing: cameras get it wrong."""
     jpeg = head.startswith(b"\xff\xd8\xff")
     parts = answer.kind.startswith("multipart/")
-    if parts or (jpeg and answer.length is None and not (answer.kind.startswith("image/") and is_snapshot(answer))):
+    single = answer.kind.startswith("image/") or answer.kind in _UNTOLD
+    if parts or (jpeg and answer.length is None and not (single and is_snapshot(answer))):
         return lambda client, answer, options: MotionJpeg(client.shown, WebFile(client, answer), STALL_S)
     if jpeg:
         return lambda client, answer, options: Snapshots(client, answer, STALL_S, options.fps)
@@ -152,7 +154,7 @@ def _kind_of_answer(answer: Answer, head: bytes) -> Callable[[WebClient, Answer,
         return _open_playlist
     if head.lstrip().startswith((b"--", b"\xff\xd8")):
         return lambda client, answer, options: MotionJpeg(client.shown, WebFile(client, answer), STALL_S)
-    if (answer.kind.startswith(_TEXT) or head.lstrip()[:1] in (b"<", b"{")) and is_text(head):
+    if (answer.kind.startswith(_TEXT) or head.lstrip()[:1] in (b"<", b"{")) and is_text(answer.peek(_TEXT_BYTES)):
         return _refuse_page
     return _open_body
 

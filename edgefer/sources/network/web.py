@@ -86,12 +86,14 @@ class Answer:
         """Args: start: first byte that was asked for."""
         self._client, self._response = client, response
         self.kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
-        plain, total = response.headers.get("Content-Length", ""), ""
+        total = response.headers.get("Content-Length", "")
         if response.status != 206:
             start = 0
         elif part := re.match(r"bytes\s+(\d+)-\d*/(\d*)", response.headers.get("Content-Range", ""), re.I):
             start, total = int(part[1]), part[2]  # caches give whole blocks, which may begin before what was asked for
-        self.length = int(total) if total else start + int(plain) if plain.isdecimal() else None
+        else:
+            total = ""
+        self.length = int(total) if total.isdecimal() else None
         self.ranges = response.status == 206 or response.headers.get("Accept-Ranges", "").lower() == "bytes"
         tag = response.headers.get("ETag", "")
         self.version = "" if tag.startswith("W/") else tag  # a weak one does not vouch for each byte

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import PurePath
 from typing import BinaryIO, Literal, NamedTuple
@@ -141,8 +142,8 @@ def called_film(name: str) -> bool:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether a file that begins so holds words rather than a picture."""
-    try:
-        return head[:512].decode().replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()
-    except UnicodeDecodeError:
-        return False
+    """Whether a file that begins so holds words rather than a picture, in whatever language and encoding."""
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    # In Latin-1 every byte is a character: those of UTF-8 and of other scripts are none that controls anything.
+    text = head[:512].decode("utf-16" if marked else "latin-1", "ignore")
+    return not any(letter < " " and letter not in "\t\n\f\r" or letter == "\x7f" for letter in text)
