@@ -37,7 +37,8 @@ class Levels(NamedTuple):
 
 
 class Look(Struct):
-    """A face looked at: where it is, how sure that is, and whether only its profile was recognized.
+    """A face looked at: where it is, how sure that is, whether only its profile was recognized, and whether it lies on
+    its side or on its head.
 
     `points`, of a detector that gives them, are the right and the left eye, the nose, the right and the left corner
     of the mouth: float (5, 2), x and y as those of the box.
@@ -47,6 +48,7 @@ class Look(Struct):
     score: float
     turned: bool = False
     points: np.ndarray | None = None
+    lying: bool = False
 
 
 class Survey(NamedTuple):

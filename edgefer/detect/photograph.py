@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from edgefer import kernels
 from edgefer.detect.base import Detector, Look, Survey, Surveyor, borne_out, distinct
-from edgefer.geometry import Box, moved, scaled
+from edgefer.geometry import Box, iou, moved, scaled
 
 #: Heads tilted or turned aside are searched from this multiple of the smallest face on, where that takes further
 #: searches: four of Haar, which at half the scale cost as much as the first.
@@ -36,19 +36,25 @@ def find_faces(detector: Detector, grey: np.ndarray, smallest_px: float, lying: 
     found = _standing(detector, grey, smallest_px)
     least = detector.survey.lying if isinstance(detector, Surveyor) and lying else None
     if least is not None and all(look.score < least for look in found):
-        found = distinct(found + _lying(detector, grey, LYING_FROM * smallest_px, least))
+        found = distinct(found + _lying(detector, grey, LYING_FROM * smallest_px, least, found))
     return _in_order(found)
 
 
-def _lying(detector: Detector, grey: np.ndarray, smallest_px: float, least: float) -> list[Look]:
-    """The faces of a picture on its sides and on its head, from a score on; their points are left out."""
+def _lying(
+    detector: Detector, grey: np.ndarray, smallest_px: float, least: float, standing: Sequence[Look]
+) -> list[Look]:
+    """The faces of a picture on its sides and on its head, from a score on; their points are left out.
+
+    A head that only tilts is seen from its side as well, less exactly: who was found `standing` stays.
+    """
     found: list[Look] = []
     for quarters in (1, 2, 3):
         turned = np.ascontiguousarray(np.rot90(grey, quarters))
         for look in _standing(detector, turned, smallest_px):
             if look.score >= least:
                 box = _turned_back(look.box, quarters, turned.shape)
-                found.append(Look(box, look.score, look.turned))
+                if quarters == 2 or all(iou(box, other.box) < 0.5 for other in standing):
+                    found.append(Look(box, look.score, look.turned, lying=True))
     return found
 
 

@@ -14,8 +14,9 @@ RESEMBLANCE = 0.6
 #: A face that something covers remains while this many of its nine cells are as they were, each by a
 #: correlation of this; a face that has gone leaves none of them.
 CELLS, CELL_RESEMBLANCE = 3, 0.7
-#: What is compared of a face whose box is not exact: its inner part, this far aside, in these sizes; pixels of a patch.
-INNER_PX, REACH_PX, SIZES = 40, 8, (0.87, 1.0, 1.15)
+#: What is compared of a face whose box is not exact, and whose head may tilt: its inner part, this far aside, in these
+#: sizes and turned by these angles; pixels of a patch, degrees.
+INNER_PX, REACH_PX, SIZES, ROLLS = 40, 8, (0.87, 1.0, 1.15), (0, -15, 15, -30, 30)
 
 
 class Patch:
@@ -85,18 +86,22 @@ def resemblance(face: np.ndarray, patch: Patch) -> float:
 
     Args:
         face: uint8, shape (FACE_PX, FACE_PX) of a Patch.
-        patch: of the other one; its face may lie REACH_PX aside, and be of any of the SIZES.
+        patch: of the other one; its face may lie REACH_PX aside, in any of the SIZES, turned by any of the ROLLS.
     """
     first = (Patch.SIZE - INNER_PX) // 2 - REACH_PX
     around = _halved(patch.pixels[first : Patch.SIZE - first, first : Patch.SIZE - first])
     edge = (Patch.FACE_PX - INNER_PX) // 2
-    inner, best = face[edge : Patch.FACE_PX - edge, edge : Patch.FACE_PX - edge], -1.0
-    if inner.std() <= 1:
+    if face.std() <= 1:
         return 0.0
-    for size in SIZES:
-        side = round(INNER_PX * size / 2)
-        part = cv2.resize(inner, (side, side), interpolation=cv2.INTER_AREA)
-        best = max(best, float(cv2.matchTemplate(around, part, cv2.TM_CCOEFF_NORMED).max()))
+    centre, best = ((Patch.FACE_PX - 1) / 2,) * 2, -1.0
+    for roll in ROLLS:
+        turn = cv2.getRotationMatrix2D(centre, roll, 1)
+        turned = cv2.warpAffine(face, turn, face.shape, borderMode=cv2.BORDER_REPLICATE) if roll else face
+        inner = turned[edge : Patch.FACE_PX - edge, edge : Patch.FACE_PX - edge]
+        for size in SIZES:
+            side = round(INNER_PX * size / 2)
+            part = cv2.resize(inner, (side, side), interpolation=cv2.INTER_AREA)
+            best = max(best, float(cv2.matchTemplate(around, part, cv2.TM_CCOEFF_NORMED).max()))
     return best
 
 

@@ -34,5 +34,7 @@ class Photographs:
             quality = self._gate.measure(grey, look.box)
             if look.turned:
                 quality.reasons += ("turned",)
+            if look.lying:
+                quality.reasons += ("tilted",)
             faces.append(Face(number, look.box, quality))
         return faces

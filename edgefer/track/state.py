@@ -15,10 +15,11 @@ from edgefer.values import Quality
 #: second its position was uncertain, and at most.
 REACH, REACH_PER_S, MAX_REACH = 0.5, 3.0, 1.5
 #: How much a face that was found there has to resemble it, by patch.resemblance: at once, less for each second since it
-#: was last seen, and at least. Of one person in films all pairs have 0.82 after 0.16 s and 0.69 after 1 s, and of faces
-#: moved by 6 in 100 of their side, 12 larger or smaller, tilted by 7 degrees, darkened and blurred 98 in 100 have 0.6;
-#: of two people half have less than 0.49, and three quarters less than 0.6.
+#: was last seen, and at least. Half of the pairs of two people have less than 0.49, and three quarters less than 0.6.
 LIKE, LIKE_PER_S, LEAST_LIKE = 0.62, 0.2, 0.5
+#: The same from one frame to the next, up to BETWEEN_S: there a head that tilts or nods, or another light, is far
+#: likelier than another person.
+NEXT_PER_S, NEXT_LEAST, BETWEEN_S = 0.4, 0.4, 1.25
 
 
 @dataclass(slots=True)
@@ -30,7 +31,8 @@ class Track:
     `certain_patch` are of `certain_ns`, when it last resembled them; it `remains` when it still does, or when
     part of it is where it was. `scene` is an overview of the picture it last resembled them in; it is `elsewhere` while
     the picture shows another scene. `looked_ns` is when the detector last looked, `examined_ns` when it last did
-    so thoroughly, `seen_ns` the last frame the face was visible in, `judged_ns` that in which the gate judged it.
+    so thoroughly, `before_ns` the frame before this one, `seen_ns` the last frame the face was visible in, `judged_ns`
+    that in which the gate judged it.
     """
 
     number: int
@@ -53,6 +55,7 @@ class Track:
     resembles: bool = True
     remains: bool = True
     elsewhere: bool = False
+    before_ns: int = 0
     quality: Quality | None = None
     judged_ns: int = 0
     speed: tuple[float, float] = (0.0, 0.0)
@@ -78,7 +81,12 @@ class Track:
     def may_be(self, patch: Patch, now: int) -> bool:
         """Whether a face that is found where this one is, or was, resembles it enough to be the same person's."""
         face, then = (self.patch.face, self.patch_ns) if self.visible else (self.appearance, self.certain_ns)
-        return resemblance(face, patch) >= max(LIKE - LIKE_PER_S * (now - then) / 1e9, LEAST_LIKE)
+        since_s = (now - then) / 1e9
+        if then >= self.before_ns and since_s <= BETWEEN_S:
+            least = max(LIKE - NEXT_PER_S * since_s, NEXT_LEAST)
+        else:
+            least = max(LIKE - LIKE_PER_S * since_s, LEAST_LIKE)
+        return resemblance(face, patch) >= least
 
     def carry(self, box: Box, patch: Patch, now: int) -> None:
         """Flow has found it at `box`."""

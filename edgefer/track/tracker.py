@@ -120,6 +120,8 @@ class Tracker:
         if self._shape != grey.shape:
             tell_bound(self._detector, frame)
         self._last_ns, self._shape = now, grey.shape
+        for track in self._tracks:
+            track.before_ns = now - since_ns
         self._leave(overview(grey))
 
         just_lost = self._follow(grey, now, since_ns)
@@ -127,7 +129,8 @@ class Tracker:
         parts = self._parts_due(now, since_ns, just_lost)
         for part in parts:
             self._search(grey, now, part)
-        if self._examiner and (None in parts or since_ns >= SPREAD_MS * 1e6):
+        alone = not any(track.visible for track in self._tracks)
+        if self._examiner and (None in parts or (alone and since_ns >= SPREAD_MS * 1e6)):
             # another view than the search's: it need not wait for another frame, in which the face may have gone on
             self._second_look(grey, now, len(self._likely))
         self._drop_lost(now)

@@ -9,8 +9,9 @@ from edgefer.detect import Levels, Look, open_detector
 from edgefer.detect.base import Survey, distinct
 from edgefer.detect.photograph import find_faces, tiles
 from edgefer.errors import EdgeferError
-from edgefer.geometry import Box, iou
-from edgefer.values import Detection
+from edgefer.geometry import Box, iou, moved
+from edgefer.track import Photographs
+from edgefer.values import Detection, Frame
 
 TEACHERS = {"yunet": "teachers/face_detection_yunet_2023mar.onnx", "blazeface": "teachers/blazeface_short_range.tflite"}
 
@@ -189,6 +190,33 @@ def test_a_lying_face_counts_where_it_is_surer_than_an_upright_one_must_be(quart
         assert detector.searches == (1 if lying is None or (not quarters and score >= lying) else 4)
     detector = Corner(0.85)
     assert len(find_faces(detector, scene, 30, lying=False)) == (not quarters) and detector.searches == 1
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_lying_face_is_tilted_whatever_its_points_are_taken_for(quarters):
+    scene = np.zeros((70, 120), np.uint8)
+    scene[0, 0], scene[10:40, 20:45] = 255, 90
+    grey = np.ascontiguousarray(np.rot90(scene, quarters))
+    (face,) = Photographs(Corner(0.85)).find(Frame(0, grey, 0, 0))
+    assert ("tilted" in face.quality.reasons) == bool(quarters)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_who_is_found_upright_is_not_moved_by_what_is_seen_from_a_side(quarters):
+    """As a head that tilts by 42 degrees. On its head, what seemed upright was none."""
+
+    class Both(Corner):
+        def verified(self, grey, candidates):
+            if self.searches == 0:
+                self.searches += 1
+                return [Look(moved(block(grey), 3, 2), 0.6)]
+            return super().verified(grey, candidates)
+
+    scene = np.zeros((70, 120), np.uint8)
+    scene[0, 0], scene[10:40, 20:45] = 255, 90
+    scene = np.ascontiguousarray(np.rot90(scene, -quarters % 4))
+    (face,) = find_faces(Both(0.95), scene, 30)
+    assert (face.box == block(scene), face.lying) == (quarters == 2, quarters == 2)
 
 
 class Likely:

@@ -134,6 +134,7 @@ def take_shape(capture: Capture, shape: tuple[int, int]) -> None:
 def test_a_dark_or_still_picture_ends_no_writer(fifo, shown, frozen_s, caplog):
     """Nor does it with `[capture] frozen_s`."""
     with captured(fifo, frozen_s) as (camera, capture):
+        caplog.clear()  # that the writer was waited for
         if shown == "black":
             camera.show = BLACK
         assert take_for(capture, 1.0)
