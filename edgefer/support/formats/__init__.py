@@ -143,6 +143,8 @@ def called_film(name: str) -> bool:
 
 def is_text(head: bytes) -> bool:
     """Whether a file that begins so holds words rather than a picture, in whatever language and encoding."""
+    if head.startswith(b"\xff\xd8"):  # a JPEG of which little is left
+        return False
     marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     # In Latin-1 every byte is a character: those of UTF-8 and of other scripts are none that controls anything.
     text = head[:512].decode("utf-16" if marked else "latin-1", "ignore")
