@@ -94,7 +94,7 @@ HEAD = """## What rows of val that are train rows are worth
 
 {count} of val's pictures are byte-equal to one of train, under a label of their own. No figure of ours counts them; the
 papers do not say that theirs leave them out. With them the same networks would stand higher by this much (int8 by
-the models that ship, float32 by the weights of runs, judged anew, so that a row between two classes may fall otherwise
+the models that ship, float32 by the weights of runs, judged again, so that a row between two classes may fall otherwise
 than in its training): `python -m tools.duplicates`."""
 
 

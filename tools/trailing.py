@@ -19,7 +19,7 @@ what that is worth here:
 
 {rtnn}
 
-{anew}So on the same rows ours knows as much as theirs. The printed figure is of other rows, and nothing says that rows
+{note}So on the same rows ours knows as much as theirs. The printed figure is of other rows, and nothing says that rows
 equal to one it learnt from were left out. Nor do our alterations keep it down: with half of the images altered it
 learns its rows sooner and better, and knows no more of others. What short runs with other settings gave stands in
 [what each trick gave](tricks.md).
@@ -49,15 +49,15 @@ def section(records: Path, runs: dict[str, Record]) -> list[str]:
     header = ["weights", "right on val, %", "rows", f"with duplicates, % ({every:,} rows)"]
     trained, again = runs["rtnn-grey"], kept["rtnn-grey"]
     tipped = round(abs(trained.accuracy - again["accuracy"]) * again["rows"] / 100)
-    anew = (
-        f"Ours is judged anew here, from its weights in float32. The tables above have {trained.accuracy:.2f} %, which "
-        f"its training counted by other arithmetic ({trained.cost}): a difference of {tipped} of {again['rows']:,} "
+    note = (
+        f"Ours is judged again here, from its weights in float32. The tables above have {trained.accuracy:.2f} %, "
+        f"which its training counted by other arithmetic ({trained.cost}): a difference of {tipped} of {again['rows']:,} "
         "rows.\n\n"
     )
     fold_counts = json.loads(fold.read_text())["done"]["val_counts"]
     breuer = f"{runs['breuer-grey'].accuracy:.2f} %"
     return [
         HEAD.format(
-            printed=PRINTED, rtnn=table(header, lines), anew=anew if tipped else "", fold=fold_counts, breuer=breuer
+            printed=PRINTED, rtnn=table(header, lines), note=note if tipped else "", fold=fold_counts, breuer=breuer
         )
     ]

@@ -182,7 +182,7 @@ class Capture:
             return frame
 
     def rest(self, resting: bool) -> None:
-        """Has the source closed, or opened again; one that opening again does not begin anew is read and ignored."""
+        """Has the source closed, or opened again; one that does not renew is read and ignored."""
         with self._changed:
             if resting == self._resting:
                 return

@@ -43,8 +43,8 @@ class Source:
         waits: True where a read may wait for somebody else, as for the writer of a pipe; `interrupt` ends that.
         frozen_s: for how long it may give the same picture, to the last bit, until it is taken for frozen; None: for as
             long as a sensor may, whose pictures have noise. With inf it may be still, or black, for ever.
-        renews: whether opening it again begins it anew, which may mend what it gives, as that of a camera does; False
-            for a live pipe, whose writer goes on where it is: whatever its pictures show, it stays open.
+        renews: whether opening it again starts it from the beginning, which may mend what it gives, as with a camera;
+            False for a live pipe, whose writer goes on where it is: whatever its pictures show, it stays open.
         deadline_s: of a live source, how long a read may take before the source is left to itself and opened again;
             None where the loop is to say, from the rate.
     """

@@ -38,9 +38,9 @@ def write_until(sink: SinkThread, done: threading.Event, numbers) -> None:
         sink.write(reading(next(numbers), face()))
 
 
-@pytest.mark.parametrize("anew", [False, True], ids=["the same pipe", "made anew"])
+@pytest.mark.parametrize("replaced", [False, True], ids=["the same pipe", "replaced"])
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_a_named_pipe_gets_its_next_reader(tmp_path, caplog, kind, anew):
+def test_a_named_pipe_gets_its_next_reader(tmp_path, caplog, kind, replaced):
     path = tmp_path / "pipe"
     os.mkfifo(path)
     sink = SinkThread(open_sink(f"{kind}:{path}", labels=FERPLUS8))
@@ -50,7 +50,7 @@ def test_a_named_pipe_gets_its_next_reader(tmp_path, caplog, kind, anew):
     while not caplog.records:  # until it is met
         sink.write(reading(next(numbers), face()))
         time.sleep(0.005)
-    if anew:
+    if replaced:
         path.unlink()
         time.sleep(0.02)
         os.mkfifo(path)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from clips import textured
 
-av = pytest.importorskip("av")
+av = pytest.importorskip("av", reason="films need PyAV (extra `film`)")
 
 from http_server import HttpServer, Request, Route, download, in_turn, jpeg, multipart, page, snapshots  # noqa: E402
 

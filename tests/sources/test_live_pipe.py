@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from clips import textured
 
-av = pytest.importorskip("av")
+av = pytest.importorskip("av", reason="films need PyAV (extra `film`)")
 
 from edgefer.errors import SourceStalled  # noqa: E402
 from edgefer.loop.capture import Capture  # noqa: E402

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from clips import textured, write_clip
 
-av = pytest.importorskip("av")
+av = pytest.importorskip("av", reason="films need PyAV (extra `film`)")
 
 from edgefer.errors import SourceError, SourceStalled, UsageError  # noqa: E402
 from edgefer.loop.capture import Capture  # noqa: E402
@@ -326,7 +326,7 @@ def test_who_writes_to_a_live_fifo_before_it_is_closed_and_opened_again_loses_no
         open_source(f"pipe:{fifo},live=yes")
 
 
-def test_a_fifo_that_was_made_anew_is_found(tmp_path, films):
+def test_a_fifo_that_was_replaced_is_found(tmp_path, films):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with pytest.raises(SourceStalled):

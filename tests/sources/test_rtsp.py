@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from clips import textured
 
-pytest.importorskip("av")
+pytest.importorskip("av", reason="films need PyAV (extra `film`)")
 
 from rtsp_server import RtspServer  # noqa: E402
 

@@ -68,7 +68,7 @@ def test_the_page_in_the_tree_is_what_the_records_give():
     assert reproduction.main(["--check"]) == 0
 
 
-def test_a_figure_that_was_judged_anew_is_told_beside_that_of_its_training():
+def test_a_figure_that_was_judged_again_is_told_beside_that_of_its_training():
     runs = reproduction.read_records(reproduction.RECORDS)
     (words,) = trailing.section(reproduction.RECORDS, runs)
     trained = runs["rtnn-grey"]
@@ -76,7 +76,7 @@ def test_a_figure_that_was_judged_anew_is_told_beside_that_of_its_training():
         words.split()
     )
     again = {"rtnn-grey": replace(trained, accuracy=float(cells(words, "ours")[1]))}
-    assert "judged anew" not in trailing.section(reproduction.RECORDS, runs | again)[0], "they are the same"
+    assert "judged again" not in trailing.section(reproduction.RECORDS, runs | again)[0], "they are the same"
 
 
 def test_short_forms_stand_apart_with_their_gain_over_the_first_row_of_the_table(tmp_path, records):
