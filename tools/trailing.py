@@ -51,8 +51,8 @@ def section(records: Path, runs: dict[str, Record]) -> list[str]:
     tipped = round(abs(trained.accuracy - again["accuracy"]) * again["rows"] / 100)
     note = (
         f"Ours is judged again here, from its weights in float32. The tables above have {trained.accuracy:.2f} %, "
-        f"which its training counted by other arithmetic ({trained.cost}): a difference of {tipped} of {again['rows']:,} "
-        "rows.\n\n"
+        f"which its training counted by other arithmetic ({trained.cost}): a difference of {tipped} of "
+        f"{again['rows']:,} rows.\n\n"
     )
     fold_counts = json.loads(fold.read_text())["done"]["val_counts"]
     breuer = f"{runs['breuer-grey'].accuracy:.2f} %"
